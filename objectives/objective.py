@@ -1,0 +1,57 @@
+"""The contract of an objective."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from ConfigSpace import ConfigurationSpace
+
+from objectives.trial import Config, Evaluation, Trial
+
+
+class Objective(ABC):
+    """A function to minimise over a space.
+
+    An instance is pickled to the worker processes of a parallel run, so whatever is heavy
+    (a model, a server) is loaded at the first `evaluate`, not in the constructor. The
+    constructor validates: what is wrong with the settings or the data raises `ValueError`
+    (or `OSError`) there, before anything is spent.
+
+    Attributes:
+        space: where it is defined.
+        shares_host: whether several evaluations may run side by side on one machine.
+        version: raised by the author whenever the same configuration gets another value;
+            a log of another version is not resumed.
+        optimum: the lowest value, where it is known.
+        minimisers: configurations that attain `optimum`.
+    """
+
+    shares_host: ClassVar[bool] = True
+    version: ClassVar[int] = 1
+    space: ConfigurationSpace
+    optimum: float | None = None
+    minimisers: Sequence[Config] = ()
+
+    @abstractmethod
+    def evaluate(self, trial: Trial) -> Evaluation:
+        """Evaluate one configuration.
+
+        The same trial gives the same answer, or the noise that the objective declares.
+        Whatever is raised becomes a failed evaluation with `value=None`; an objective that
+        can say how far a configuration got returns a finite penalty above every success,
+        with `error` set, instead of raising.
+
+        Raises:
+            ValueError: the configuration is not in the space.
+        """
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return what the values depend on beyond the settings: digests of data and models.
+
+        Plain JSON values. Runs whose fingerprints differ are never mixed.
+        """
+        return {}
+
+    def notice(self) -> str | None:
+        """Return one line that must stand beside every result, or None (which data were used)."""
+        return None

@@ -1,0 +1,66 @@
+"""The contract of an optimizer: it knows the space, never the function."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from ConfigSpace import ConfigurationSpace
+
+from objectives.trial import Config, Evaluation, Trial
+
+
+class Optimizer(ABC):
+    """Minimises by asking trials and being told their evaluations.
+
+    The rules, which `tests/test_optimizer_conformance.py` checks for every plug-in:
+
+    - Deterministic: the same seed, asks and tells give the same trials, in any process.
+      Randomness comes from `np.random.default_rng(seed)`; libraries get an integer drawn
+      from it. There is no save or load: a run is resumed by replaying its log.
+    - A failed evaluation has `error` set, and `value` None or a finite penalty. Any share of
+      failures must be survived, all of them included.
+    - Where a replay drifts (another BLAS, another library version), `tell` gets the logged
+      trial: the same id, perhaps another configuration, perhaps an id never asked. Learn from
+      `trial.config` and keep the books by `trial.id`.
+
+    Attributes:
+        extendable: whether a run may go on under a larger budget; False where the design
+            depends on the budget.
+    """
+
+    extendable: ClassVar[bool] = True
+
+    def __init__(self, space: ConfigurationSpace, *, seed: int) -> None:
+        self.space = space
+        self.seed = seed
+        self._n_trials = 0
+        self._worst: float | None = None
+
+    @abstractmethod
+    def ask(self, n: int = 1) -> list[Trial]:
+        """Return at most `n` trials, with ids 0, 1, 2, ... over the whole run.
+
+        An empty list means: wait for a tell, or, where none is pending, finished. An empty
+        ask changes nothing.
+        """
+
+    @abstractmethod
+    def tell(self, trial: Trial, evaluation: Evaluation) -> None:
+        """Take the answer to a trial: once per trial, in any order."""
+
+    def _trial(self, config: Config, fidelity: float = 1.0, resumes: int | None = None) -> Trial:
+        """Make the next trial."""
+        trial = Trial(self._n_trials, config, fidelity, resumes)
+        self._n_trials += 1
+        return trial
+
+    def _value(self, evaluation: Evaluation) -> float:
+        """Return a finite value to learn from; call it once per tell.
+
+        That is the evaluation's own, or for an ungraded failure the worst value told so far
+        (0.0 where there is none yet).
+        """
+        if evaluation.value is None:
+            return 0.0 if self._worst is None else self._worst
+        worst = evaluation.value if self._worst is None else max(self._worst, evaluation.value)
+        self._worst = worst
+        return evaluation.value
