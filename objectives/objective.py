@@ -22,6 +22,8 @@ class Objective(ABC):
         shares_host: whether several evaluations may run side by side on one machine.
         version: raised by the author whenever the same configuration gets another value;
             a log of another version is not resumed.
+        metric: the metric that `value` stands for; pictures and summaries show it in its
+            natural units and sign. None: they show the value itself.
         optimum: the lowest value, where it is known.
         minimisers: configurations that attain `optimum`.
     """
@@ -29,6 +31,7 @@ class Objective(ABC):
     shares_host: ClassVar[bool] = True
     version: ClassVar[int] = 1
     space: ConfigurationSpace
+    metric: str | None = None
     optimum: float | None = None
     minimisers: Sequence[Config] = ()
 
@@ -44,6 +47,13 @@ class Objective(ABC):
         Raises:
             ValueError: the configuration is not in the space.
         """
+
+    def test(self, trial: Trial) -> dict[str, float]:
+        """Measure what is never optimised, at the incumbent when the budget is spent.
+
+        The metrics are logged and shown; no optimizer is told them. Empty: there is no test.
+        """
+        return {}
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what the values depend on beyond the settings: digests of data and models.

@@ -76,7 +76,7 @@ def build_space(
     return space
 
 
-def _hyperparameter(name: str, description: Mapping[str, Any]) -> "Hyperparameter[Any]":
+def _hyperparameter(name: str, description: Mapping[str, Any]) -> "Hyperparameter[Any, Any]":
     where = f"space.{name}"
     kind = description.get("type")
     if kind not in _KEYS:
@@ -209,7 +209,7 @@ def _holds(condition: Any, active: Config) -> bool:
 class _Axis:
     """One parameter's piece of the cube."""
 
-    def __init__(self, parameter: "Hyperparameter[Any]") -> None:
+    def __init__(self, parameter: "Hyperparameter[Any, Any]") -> None:
         self._choices: list[Value] | None = None
         self._integer = isinstance(parameter, UniformIntegerHyperparameter)
         if isinstance(parameter, (UniformFloatHyperparameter, UniformIntegerHyperparameter)):
