@@ -1,0 +1,276 @@
+"""The data of LoRA fine-tuning: instructions to train on, HellaSwag to tune for, MMLU to test on.
+
+One form on disk, one reader. A data folder holds three files of JSON lines, plain or gzipped,
+found by how their names begin:
+
+    alpaca*.jsonl[.gz]     instruction, input, output
+    hellaswag*.jsonl[.gz]  activity_label, ctx_a, ctx_b, endings[4], source_id, label
+    mmlu_test*.jsonl[.gz]  question, subject, choices[4], answer
+
+`TUNEOFF_DATA` names such a folder, the project ships one (`shipped/`, see its README), and what
+comes from the Hugging Face hub is stored as one (`hub_data.py`). So every source goes through the
+same preprocessing, and equal questions are equal whether the text on disk is raw or clean.
+
+Queries and choices are those of lm-evaluation-harness 0.4.13: `preprocess` and `_hellaswag` are
+`lm_eval/tasks/hellaswag/utils.py`, `_mmlu` is `lm_eval/tasks/mmlu/default` at 0 shots with the
+subject's description in front. The harness scores the log-likelihood of `" " + choice` after
+`query`: **the scorer adds that space** (the harness's `target_delimiter`); choices hold none.
+"""
+
+import gzip
+import hashlib
+import json
+import os
+import re
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from objectives.lora_ft import hub_data
+
+SHIPPED = Path(__file__).parent / "shipped"
+SOURCES = ("auto", "folder", "hub", "shipped")
+HELLASWAG_STRATA = {"activitynet": "ActivityNet", "wikihow": "WikiHow"}
+
+Row = dict[str, object]
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """One training example in Alpaca's form; `input` is "" where the instruction needs none."""
+
+    instruction: str
+    input: str
+    output: str
+
+
+@dataclass(frozen=True)
+class Question:
+    """A multiple choice question: the harness scores `query + " " + choices[i]`; `gold` is right.
+
+    `stratum` is ActivityNet or WikiHow for HellaSwag, the subject for MMLU, the domain for the
+    shipped questions in HellaSwag's form.
+    """
+
+    query: str
+    choices: tuple[str, ...]
+    gold: int
+    stratum: str
+
+
+@dataclass(frozen=True)
+class Data:
+    """What one source holds. `source` is folder, hub or shipped; `digest` is of the content.
+
+    `digest` is the SHA-256 (hex) of the items in order, whatever files they were read from: two
+    sources with equal digests give equal results.
+    """
+
+    source: str
+    digest: str
+    instructions: tuple[Instruction, ...]
+    hellaswag: tuple[Question, ...]
+    mmlu: tuple[Question, ...]
+
+
+def load(source: str) -> Data:
+    """Load the data that `source` names: auto, folder, hub, shipped, or the path of a data folder.
+
+    auto is the folder in the environment variable TUNEOFF_DATA if that is set, else the Hugging
+    Face cache or hub, else what the project ships.
+
+    Raises:
+        ValueError: A folder, file or row that cannot be used (named with its line), an unknown
+            source, or "hub" where neither the hub nor its cache gives the data.
+    """
+    named = os.environ.get("TUNEOFF_DATA")
+    if source == "folder" and not named:
+        raise ValueError(
+            "objective.data: expected TUNEOFF_DATA to name a folder, got nothing; set it, or say "
+            "objective.data=auto, hub or shipped"
+        )
+    if named and source in ("auto", "folder"):
+        return read_folder(Path(named).expanduser(), "folder")
+    if source in ("auto", "hub"):
+        try:
+            return read_folder(hub_data.folder(), "hub")
+        except hub_data.Unavailable as reason:
+            if source == "hub":
+                raise ValueError(
+                    "objective.data: expected the data from the Hugging Face hub or its cache, "
+                    f"got {reason}; name a data folder in TUNEOFF_DATA, or say "
+                    "objective.data=shipped"
+                ) from None
+    if source in ("auto", "shipped"):
+        return read_folder(SHIPPED, "shipped")
+    path = Path(source).expanduser()
+    if os.sep not in source and not path.is_dir():
+        raise ValueError(
+            f"objective.data: expected one of {', '.join(SOURCES)} or the path of a data folder, "
+            f"got {source!r}"
+        )
+    return read_folder(path, "folder")
+
+
+def read_folder(path: Path, source: str) -> Data:
+    """Read a folder of the form in the module docstring.
+
+    Raises:
+        ValueError: The folder or a file is missing or unreadable, or a row is malformed.
+    """
+    instructions = _read(path, "alpaca", _instruction)
+    hellaswag = _read(path, "hellaswag", _hellaswag)
+    mmlu = _read(path, "mmlu_test", _mmlu)
+    content = hashlib.sha256()
+    for items in (instructions, hellaswag, mmlu):
+        content.update(json.dumps([tuple(vars(item).values()) for item in items]).encode())
+    return Data(source, content.hexdigest(), instructions, hellaswag, mmlu)
+
+
+def subset(questions: Sequence[Question], n: int | None, seed: int) -> tuple[Question, ...]:
+    """Draw n questions without replacement, each stratum in proportion, in their original order.
+
+    The share of a stratum is n times its part of the questions, rounded by largest remainder
+    (equal remainders in random order). The draw is a function of the questions, n and seed. All
+    questions are returned where n is None or not below their number.
+
+    Raises:
+        ValueError: n is not positive.
+    """
+    if n is not None and n < 1:
+        raise ValueError(f"subset: expected a positive number of questions, got {n}")
+    if n is None or n >= len(questions):
+        return tuple(questions)
+    rng = np.random.default_rng(seed)
+    strata: dict[str, list[int]] = {}
+    for index, question in enumerate(questions):
+        strata.setdefault(question.stratum, []).append(index)
+    members = [strata[name] for name in sorted(strata)]
+    # Quota n * size / total = whole + remainder / total, in integers: no rounding error.
+    whole, remainder = zip(*(divmod(n * len(m), len(questions)) for m in members), strict=True)
+    tie_break = rng.permutation(len(members))
+    by_remainder = sorted(range(len(members)), key=lambda i: (-remainder[i], tie_break[i]))
+    rounded_up = set(by_remainder[: n - sum(whole)])
+    drawn: list[int] = []
+    for i, indices in enumerate(members):
+        drawn += rng.choice(indices, whole[i] + (i in rounded_up), replace=False).tolist()
+    return tuple(questions[index] for index in sorted(drawn))
+
+
+def preprocess(text: str) -> str:
+    """Clean WikiHow's markup as lm-evaluation-harness does (`lm_eval/tasks/hellaswag/utils.py`)."""
+    text = text.strip()
+    text = text.replace(" [title]", ". ")
+    text = re.sub(r"\[.*?\]", "", text)
+    return text.replace("  ", " ")
+
+
+def _instruction(row: Row) -> Instruction:
+    return Instruction(_text(row, "instruction"), _text(row, "input"), _text(row, "output"))
+
+
+def _hellaswag(row: Row) -> Question:
+    context = _text(row, "ctx_a") + " " + _text(row, "ctx_b").capitalize()
+    origin = _text(row, "source_id").partition("~")[0]
+    return Question(
+        query=preprocess(_text(row, "activity_label") + ": " + context),
+        choices=tuple(preprocess(ending) for ending in _choices(row, "endings")),
+        gold=_gold(row, "label"),
+        stratum=HELLASWAG_STRATA.get(origin, origin),
+    )
+
+
+def _mmlu(row: Row) -> Question:
+    subject = _text(row, "subject")
+    answers = _choices(row, "choices")
+    listed = "".join(f"{letter}. {text}\n" for letter, text in zip("ABCD", answers, strict=True))
+    return Question(
+        query=(
+            "The following are multiple choice questions (with answers) about "
+            f"{subject.replace('_', ' ')}.\n\n{_text(row, 'question').strip()}\n{listed}Answer:"
+        ),
+        choices=("A", "B", "C", "D"),
+        gold=_gold(row, "answer"),
+        stratum=subject,
+    )
+
+
+def _text(row: Row, field: str) -> str:
+    value = row.get(field)
+    if not isinstance(value, str):
+        raise ValueError(f"expected a text as {field!r}, got {_shown(row, field)}")
+    return value
+
+
+def _choices(row: Row, field: str) -> list[str]:
+    value = row.get(field)
+    if not isinstance(value, list) or len(value) != 4 or not all(isinstance(t, str) for t in value):
+        raise ValueError(f"expected four texts as {field!r}, got {_shown(row, field)}")
+    return value
+
+
+def _gold(row: Row, field: str) -> int:
+    value = row.get(field)
+    # The hub's HellaSwag writes its labels as text.
+    if str(value) not in ("0", "1", "2", "3") or not isinstance(value, int | str):
+        raise ValueError(f"expected 0, 1, 2 or 3 as {field!r}, got {_shown(row, field)}")
+    return int(value)
+
+
+def _shown(row: Row, field: str) -> str:
+    return repr(row[field])[:80] if field in row else "no such field"
+
+
+def _read(folder: Path, name: str, parse: Callable[[Row], Item]) -> tuple[Item, ...]:
+    path = _find(folder, name)
+    items = []
+    for number, line in enumerate(_lines(path), start=1):
+        try:
+            row = json.loads(line)
+            if not isinstance(row, dict):
+                raise ValueError(f"expected a JSON object, got {line[:80]!r}")
+            items.append(parse(row))
+        except json.JSONDecodeError as error:
+            raise _unusable(f"{path} line {number}", f"JSON, got {error}") from None
+        except ValueError as error:
+            raise _unusable(f"{path} line {number}", str(error).removeprefix("expected ")) from None
+    if not items:
+        raise _unusable(str(path), "at least one row, got none")
+    return tuple(items)
+
+
+def _find(folder: Path, name: str) -> Path:
+    try:
+        found = sorted(
+            path for end in (".jsonl", ".jsonl.gz") for path in folder.glob(f"{name}*{end}")
+        )
+        reachable = folder.is_dir()
+    except OSError as error:
+        raise _unusable(str(folder), f"a readable folder, got {error.strerror}") from None
+    if not reachable:
+        raise _unusable(str(folder), "a data folder, got no folder of that name")
+    if len(found) != 1:
+        names = ", ".join(path.name for path in found) or "none"
+        raise _unusable(f"{folder}/{name}*.jsonl[.gz]", f"exactly one such file, got {names}")
+    return found[0]
+
+
+def _lines(path: Path) -> Iterable[str]:
+    try:
+        content = path.read_bytes()
+        text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise _unusable(str(path), f"readable JSON lines in UTF-8, got {error}") from None
+    return text.removesuffix("\n").split("\n") if text else []
+
+
+def _unusable(where: str, rule: str) -> ValueError:
+    return ValueError(
+        f"{where}: expected {rule}; repair it, point TUNEOFF_DATA at another folder, or say "
+        "objective.data=shipped"
+    )
