@@ -32,6 +32,8 @@ class History:
         events: all events after the header, in order.
         trials: every trial asked, by id, in the order of asking.
         evaluations: every evaluation, by trial id, in the order of arrival.
+        spent: the budget that the asked trials spend, in full-evaluation equivalents.
+        done: the part of `spent` that is evaluated.
         budget: the largest budget the run was given.
         ended: whether the run reached `budget` or its optimizer had no more to ask.
     """
@@ -40,12 +42,10 @@ class History:
     events: list[Event] = field(default_factory=list)
     trials: dict[int, Trial] = field(default_factory=dict)
     evaluations: dict[int, Evaluation] = field(default_factory=dict)
+    spent: float = 0.0
+    done: float = 0.0
     budget: float = 0.0
     ended: bool = False
-
-    def spent(self) -> float:
-        """Return the budget that the asked trials spend, in full-evaluation equivalents."""
-        return sum(trial.fidelity for trial in self.trials.values())
 
     def incumbent(self) -> int | None:
         """Return the id of the best successful full evaluation, the first on ties."""
@@ -80,6 +80,7 @@ class History:
                 if trial.id in self.trials:
                     raise ValueError(f"trial {trial.id} was asked before")
                 self.trials[trial.id] = trial
+                self.spent += trial.fidelity
         elif kind == "evaluation":
             id = event["id"]
             if id not in self.trials or id in self.evaluations:
@@ -91,6 +92,7 @@ class History:
                 event["error"],
                 event.get("items", {}),
             )
+            self.done += self.trials[id].fidelity
         elif kind == "extend":
             self.budget = float(event["budget"])
         self.ended = kind == "end" or (self.ended and kind not in ("extend", "ask"))

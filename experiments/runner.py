@@ -37,7 +37,7 @@ def run(
         evaluator.submit(trial)
     n_pending = len(pending)
     while True:
-        left = budget - history.spent() + _ROUNDING
+        left = budget - history.spent + _ROUNDING
         n = min(n_workers - n_pending, max(int(left), 1))
         if n > 0 and left > _ROUNDING:
             trials = [trial for trial in clock.ask(n) if trial.fidelity <= left]
@@ -54,7 +54,7 @@ def run(
         n_pending -= 1
         watch(log)
     _test_incumbent(objective, log)
-    log.append({"event": "end", "budget": budget, "spent": history.spent(), **clock.told()})
+    log.append({"event": "end", "budget": budget, "spent": history.spent, **clock.told()})
 
 
 def _evaluation_event(trial: Trial, evaluation: Evaluation, traceback: str | None) -> Event:

@@ -1,0 +1,58 @@
+"""The picture of one run: the incumbent and every evaluation, failures marked."""
+
+from pathlib import Path
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from experiments.run_log import History
+
+
+def draw(history: History, path: Path) -> None:
+    """Write `convergence.png`: the incumbent over the budget spent, and every evaluation.
+
+    The vertical axis is the metric that the value stands for, where the objective names one.
+    """
+    assert history.header is not None
+    header, metric = history.header, history.header.get("metric")
+    figure = Figure(figsize=(7.0, 4.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    spent, best = 0.0, None
+    xs: list[float] = []
+    shown: list[float] = []
+    steps: list[tuple[float, float]] = []
+    failures: list[float] = []
+    for id, evaluation in history.evaluations.items():
+        spent += history.trials[id].fidelity
+        if evaluation.error is not None or evaluation.value is None:
+            failures.append(spent)
+            continue
+        y = evaluation.metrics[metric] if metric else evaluation.value
+        xs.append(spent)
+        shown.append(y)
+        full = history.trials[id].fidelity == 1.0
+        if full and (best is None or evaluation.value < best):
+            best = evaluation.value
+            steps.append((spent, y))
+    axes.plot(xs, shown, "o", color="0.45", markersize=4, label="evaluation")
+    if steps:
+        ends = [*steps, (spent, steps[-1][1])]
+        axes.step(
+            *zip(*ends, strict=True), where="post", color="C0", linewidth=2, label="incumbent"
+        )
+    if failures:
+        bottom = axes.get_xaxis_transform()
+        axes.plot(
+            failures, [0.02] * len(failures), "x", color="C3", transform=bottom, label="failed"
+        )
+    if len(shown) > 4 and min(shown) > 0 and max(shown) > 1e3 * min(shown):
+        axes.set_yscale("log")
+    names = header["names"]
+    axes.set_title(f"{names['optimizer']} on {names['objective']}, seed {header['seed']}")
+    axes.set_xlabel("budget spent (full evaluations)")
+    axes.set_ylabel(metric or "value (minimised)")
+    axes.legend()
+    if header.get("notice"):
+        figure.supxlabel(header["notice"], fontsize=7, color="0.3", wrap=True)
+    figure.savefig(path, dpi=150)

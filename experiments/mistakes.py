@@ -1,0 +1,83 @@
+"""One readable line for a user's mistake: what was expected, what came, what to do."""
+
+import re
+from difflib import get_close_matches
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from experiments import provenance
+
+
+def explain(error: BaseException, arguments: list[str]) -> str | None:
+    """Return the line for a user's mistake, or None for a fault of ours."""
+    chain = [error]
+    while chain[-1].__cause__ is not None:
+        chain.append(chain[-1].__cause__)
+    for cause in chain:
+        missing = isinstance(cause, ModuleNotFoundError) and _missing(cause.name or "")
+        if missing:
+            return missing
+    root = chain[-1]
+    if isinstance(error, (HydraException, OmegaConfBaseException)):
+        ours = isinstance(root, (ValueError, OSError)) and not _from_hydra(root)
+        return _one_line(root) if ours else _settings_line(str(error), arguments)
+    return _one_line(error) if isinstance(error, (ValueError, OSError)) else None
+
+
+def _from_hydra(error: BaseException) -> bool:
+    return isinstance(error, (HydraException, OmegaConfBaseException))
+
+
+def _missing(module: str) -> str | None:
+    extra = provenance.extra_of(module)
+    if extra is None:
+        return None
+    return (
+        f"{module}: expected the extra '{extra}' to be installed, got no module of that name; "
+        f"run: pip install -c constraints.txt -e '.[{extra}]'"
+    )
+
+
+def _one_line(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        what = error.filename or "run"
+        return f"{what}: expected a place to read or write, got: {error.strerror}"
+    return " ".join(str(error).split())
+
+
+def _settings_line(text: str, arguments: list[str]) -> str:
+    """Turn Hydra's paragraphs on an override into one line."""
+    group = re.search(r"Could not find '([^']+)/([^'/]+)'", text)
+    if group:
+        options = re.findall(r"^\t(\S+)$", text, flags=re.MULTILINE)
+        return f"{group[1]}: expected one of {', '.join(options)}, got {group[2]}"
+    override = re.search(r"Could not override '([^']+)'", text)
+    if override:
+        return _misspelt(override[1], arguments)
+    parse = re.search(r"Error parsing override '([^']*)'", text)
+    if parse:
+        return f"{parse[1]}: expected key=value, got what Hydra cannot read"
+    return " ".join(text.split())
+
+
+def _misspelt(key: str, arguments: list[str]) -> str:
+    parent, _, name = key.rpartition(".")
+    keys = _keys(parent, arguments)
+    close = get_close_matches(name, keys, n=1)
+    meant = f"; did you mean {close[0]}?" if close else ""
+    where = parent or "settings"
+    return f"{where}: expected one of {', '.join(keys) or 'its keys'}, got {name}{meant}"
+
+
+def _keys(parent: str, arguments: list[str]) -> list[str]:
+    """List the keys that stand beside a misspelt one, under the same choices of plug-ins."""
+    choices = [word for word in arguments if re.fullmatch(r"(optimizer|objective)[^.=]*=\S+", word)]
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(provenance.ROOT / "conf"), version_base=None):
+        settings = compose("config", choices)
+    node = OmegaConf.select(settings, parent) if parent else settings
+    return [str(key) for key in node if key != "_target_"] if isinstance(node, DictConfig) else []

@@ -1,0 +1,53 @@
+"""Run one optimizer on one objective: `python run.py optimizer=soo objective=branin budget=50`.
+
+Everything that can be set stands in `conf/`. The same command resumes a run that was stopped.
+"""
+
+import os
+import signal
+import sys
+from types import FrameType
+from typing import NoReturn
+
+import hydra
+from omegaconf import DictConfig
+
+from experiments.command_line import interrupted, prepare, run_one
+from experiments.mistakes import explain
+
+_mistakes: list[str] = []  # of the runs of a sweep: one bad run does not stop the others
+
+
+@hydra.main(config_path="conf", config_name="config", version_base=None)
+def main(settings: DictConfig) -> None:
+    try:
+        run_one(settings)
+    except Exception as error:
+        _report(error)
+
+
+def _report(error: Exception) -> None:
+    """Print a user's mistake in one line; raise whatever is not one."""
+    line = explain(error, sys.argv[1:])
+    if line is None:
+        raise error
+    print(line, file=sys.stderr)
+    _mistakes.append(line)
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt(signal.Signals(number).name)
+
+
+if __name__ == "__main__":
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach `_report` instead of Hydra's own lines
+    signal.signal(signal.SIGTERM, _terminate)
+    sys.argv[1:] = prepare(sys.argv[1:])
+    try:
+        main()
+    except KeyboardInterrupt as interrupt:
+        print(interrupted(sys.argv), file=sys.stderr)
+        sys.exit(143 if interrupt.args else 130)
+    except Exception as error:
+        _report(error)
+    sys.exit(2 if _mistakes else 0)
