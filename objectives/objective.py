@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from ConfigSpace import ConfigurationSpace
 
@@ -22,14 +22,18 @@ class Objective(ABC):
         shares_host: whether several evaluations may run side by side on one machine.
         version: raised by the author whenever the same configuration gets another value;
             a log of another version is not resumed.
+        cheap: whether an evaluation takes milliseconds; the tests sample those in numbers.
+        noise_sd: standard deviation of the value over trials of one configuration.
         metric: the metric that `value` stands for; pictures and summaries show it in its
             natural units and sign. None: they show the value itself.
         optimum: the lowest value, where it is known.
         minimisers: configurations that attain `optimum`.
     """
 
-    shares_host: ClassVar[bool] = True
-    version: ClassVar[int] = 1
+    shares_host: bool = True
+    version: int = 1
+    cheap: bool = True
+    noise_sd: float = 0.0
     space: ConfigurationSpace
     metric: str | None = None
     optimum: float | None = None

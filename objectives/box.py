@@ -1,0 +1,115 @@
+"""A function on a box of floats x1, ..., xd, shifted by a seed.
+
+The shift. An optimizer that starts at the centre of the box, or at a corner, must not profit
+from where a textbook put the minimiser. So the objective is f(x - delta) on the unchanged box.
+delta is uniform, axis by axis, in at most +-15 % of the axis' width, cut so that one known
+minimiser, the one that lies deepest inside the box, stays 5 % of the width away from the
+boundary. f is bounded by its optimum on all of R^d, so the optimum keeps its value.
+"""
+
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from objectives.objective import Objective
+from objectives.override import Descriptions, override
+from objectives.space import build_space, check
+from objectives.trial import Config, Evaluation, Trial
+
+_REACH = 0.15  # of an axis' width: the largest shift
+_MARGIN = 0.05  # of an axis' width: what the minimiser keeps from the boundary
+
+Vector = NDArray[np.float64]
+
+
+class BoxFunction(Objective):
+    """A formula with its bounds, its optimum on R^d and the minimisers within the bounds."""
+
+    def __init__(
+        self,
+        *,
+        bounds: Sequence[tuple[float, float]],
+        optimum: float,
+        minimisers: Sequence[Sequence[float]],
+        shift: int | str | None,
+        space: Descriptions,
+    ) -> None:
+        """Shift the function and build its space.
+
+        Args:
+            bounds: (lower, upper) of each of the d axes.
+            optimum: lowest value of the formula on R^d.
+            minimisers: points (d,) of the box where the formula attains it, one at least.
+            shift: seed of the shift, or none.
+            space: keys of parameters x1, ..., xd that replace the default. Where no minimiser
+                lies in the space that results, optimum and minimisers are unknown.
+
+        Raises:
+            ValueError: `shift` or `space` is not as described.
+        """
+        box = np.array(bounds, dtype=float)  # (d, 2)
+        known = np.array(minimisers, dtype=float)  # (n, d)
+        self._delta = _shift(shift, box, known)  # (d,)
+        self.names = [f"x{axis}" for axis in range(1, len(box) + 1)]
+        self.space = build_space(
+            override(
+                {
+                    name: {"type": "float", "lower": lower, "upper": upper}
+                    for name, (lower, upper) in zip(self.names, box.tolist(), strict=True)
+                },
+                space,
+            )
+        )
+        inside = [config for config in map(self._config, known) if self._holds(config)]
+        self.minimisers = tuple(inside)
+        self.optimum = optimum if inside else None
+
+    @abstractmethod
+    def formula(self, x: Vector) -> float:
+        """Return the value of the unshifted function at `x` (d,)."""
+
+    def evaluate(self, trial: Trial) -> Evaluation:
+        start = perf_counter()
+        check(self.space, trial.config)
+        x = np.array([trial.config[name] for name in self.names], dtype=float)
+        value = float(self.formula(x - self._delta))
+        return Evaluation(value, perf_counter() - start)
+
+    def _config(self, minimiser: Vector) -> Config:
+        moved = (minimiser + self._delta).tolist()
+        return dict(zip(self.names, moved, strict=True))
+
+    def _holds(self, config: Config) -> bool:
+        try:
+            check(self.space, config)
+        except ValueError:
+            return False
+        return True
+
+
+def whole(where: str, value: object, lowest: int, highest: float = math.inf) -> int:
+    """Return `value`, or raise `ValueError` unless it is an integer in [lowest, highest]."""
+    if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value <= highest:
+        rule = f">= {lowest}" if highest == math.inf else f"in {lowest}..{highest}"
+        raise ValueError(f"{where}: expected an integer {rule}, got {value!r}")
+    return value
+
+
+def _shift(seed: int | str | None, box: Vector, minimisers: Vector) -> Vector:
+    """Return delta (d,), by the rule of the module's docstring."""
+    if seed is None or seed == "none":
+        return np.zeros(len(box))
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise ValueError(f"shift: expected an integer seed >= 0 or none, got {seed!r}")
+    lower, upper = box.T
+    width = upper - lower
+    depths = (np.minimum(minimisers - lower, upper - minimisers) / width).min(axis=1)
+    deepest = minimisers[int(depths.argmax())]
+    least = np.maximum(-_REACH * width, lower + _MARGIN * width - deepest)
+    most = np.minimum(_REACH * width, upper - _MARGIN * width - deepest)
+    delta: Vector = np.random.default_rng(seed).uniform(least, most)
+    return delta
