@@ -1,7 +1,6 @@
 """The contract of an optimizer: it knows the space, never the function."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
 
 from ConfigSpace import ConfigurationSpace
 
@@ -27,7 +26,7 @@ class Optimizer(ABC):
             depends on the budget.
     """
 
-    extendable: ClassVar[bool] = True
+    extendable: bool = True
 
     def __init__(self, space: ConfigurationSpace, *, seed: int) -> None:
         self.space = space

@@ -1,0 +1,160 @@
+"""Simultaneous optimistic optimization (SOO).
+
+R. Munos, *Optimistic optimization of a deterministic function without the knowledge of its
+smoothness*, NeurIPS 2011, Algorithm 2. The paper maximises; here scores are minimised.
+
+Notation: K `k`, children per split; h a depth, 0 at the root; a sweep visits the depths from
+the root down and expands at most one leaf of each; nu_max `_bar`, the best score expanded so
+far in the sweep; h_max, the greatest depth that a cell may have.
+
+The paper leaves open whether a leaf made in a sweep may be expanded in the same sweep:
+
+- `v2`: yes, down to the depth that the tree had when the sweep began, and only where its score
+  is strictly better than nu_max (an inherited score is not expanded twice in a sweep). No
+  h_max. The best ranked at small budgets.
+- `official`: the authors' released code (Valko, Carpentier, Munos, ICML 2013, type 'det'): no;
+  score at least as good as nu_max; h_max = ceil(sqrt(budget)) with the root at depth 1. A leaf
+  at h_max is neither expanded nor enters nu_max, so a very small budget may not be spent.
+
+Departures: the budget may end within a sweep. Centres that mean one configuration (integers,
+choices) share its evaluation. A failure without a graded penalty, and a forbidden combination,
+which is not evaluated at all, score infinity.
+
+Asked for n trials the sweep goes on as long as each decision is certain: until a leaf of the
+depth it has come to waits for its evaluation. So trials and ids never depend on n or on the
+order of the tells. `official` offers a whole sweep at once, `v2` the children of one leaf, and
+at a sweep's end those of the first leaves of the next.
+"""
+
+import math
+from collections import deque
+
+from ConfigSpace import ConfigurationSpace
+
+from objectives.space import UnitCube
+from objectives.trial import Evaluation, Trial
+from optimizers.optimizer import Optimizer
+from optimizers.partition import Cell, Centre, Partition
+
+_VARIANTS = ("v2", "official")
+
+
+class SOO(Optimizer):
+    """Split the best leaf of each depth, if it beats those expanded above it.
+
+    Args:
+        k: children per split, odd.
+        variant: `v2` or `official`, see the module.
+        budget: evaluations that the run may spend; only `official` depends on it.
+
+    Raises:
+        ValueError: a setting is out of its range.
+    """
+
+    def __init__(
+        self, space: ConfigurationSpace, *, seed: int, k: int, variant: str, budget: float
+    ) -> None:
+        super().__init__(space, seed=seed)
+        if variant not in _VARIANTS:
+            raise ValueError(f"variant: expected one of {list(_VARIANTS)}, got {variant!r}")
+        if isinstance(budget, bool) or not isinstance(budget, (int, float)) or not budget > 0:
+            raise ValueError(f"budget: expected a positive number, got {budget!r}")
+        self._cube = UnitCube(space)
+        self._tree = Partition(self._cube, k)
+        self._official = variant == "official"
+        self.extendable = not self._official
+        # The root is at depth 1 there and a child's depth must not pass h_max.
+        self._deepest_split = math.ceil(math.sqrt(budget)) - 2 if self._official else math.inf
+        self._queue: deque[Centre] = deque()  # to be asked
+        self._in_flight: dict[int, Centre] = {}  # asked and not told, by trial id
+        self._sweep = 0
+        self._bar: float | None = None  # nu_max; None: nothing was expanded in this sweep
+        self._depth = 0  # where the sweep stands
+        self._last_depth = -1  # where it ends
+        self._score([self._tree.plant()])
+
+    def ask(self, n: int = 1) -> list[Trial]:
+        trials: list[Trial] = []
+        while len(trials) < n and (self._queue or self._advance()):
+            centre = self._queue.popleft()
+            if centre.value is not None and not centre.estimated:
+                continue  # told meanwhile, under an id that was not asked here
+            trial = self._trial(centre.config)
+            self._in_flight[trial.id] = centre
+            trials.append(trial)
+        return trials
+
+    def tell(self, trial: Trial, evaluation: Evaluation) -> None:
+        self._n_trials = max(self._n_trials, trial.id + 1)
+        value = self._value(evaluation)
+        score = math.inf if evaluation.value is None or math.isnan(value) else value
+        centres = [self._in_flight.pop(trial.id, None), self._tree.centre_of(trial.config)]
+        for centre in centres:
+            if centre is not None:
+                centre.value, centre.estimated = score, False
+
+    def _advance(self) -> bool:
+        """Go on with the sweep until a trial is queued; return whether one is."""
+        while not self._queue:
+            if self._depth > self._last_depth and not self._begin_sweep():
+                return False
+            leaves = self._leaves(self._depth)
+            if any(leaf.centre.value is None for leaf in leaves):
+                return False
+            best = min(leaves, key=_score_of, default=None)  # the first on ties
+            if best is not None and self._clears_bar(_score_of(best)):
+                if not self._visit(best):
+                    return bool(self._queue)
+            self._depth += 1
+        return True
+
+    def _begin_sweep(self) -> bool:
+        """Start at the root again; return False where no leaf can be split."""
+        depths = [depth for depth, leaves in enumerate(self._tree.leaves) if leaves]
+        if not depths or depths[0] > self._deepest_split:
+            return False
+        self._sweep += 1
+        self._bar = None
+        self._depth, self._last_depth = depths[0], depths[-1]
+        return True
+
+    def _leaves(self, depth: int) -> list[Cell]:
+        """Return the leaves that this sweep may expand at a depth."""
+        if depth > self._deepest_split or depth >= len(self._tree.leaves):
+            return []
+        leaves = self._tree.leaves[depth]
+        if self._official:
+            return [leaf for leaf in leaves if leaf.born < self._sweep]
+        return leaves
+
+    def _clears_bar(self, score: float) -> bool:
+        if self._bar is None:
+            return True
+        return score <= self._bar if self._official else score < self._bar
+
+    def _visit(self, leaf: Cell) -> bool:
+        """Expand a leaf; return False where it cannot be decided yet."""
+        self._bar = _score_of(leaf)
+        self._score(self._tree.split(leaf, self._sweep))
+        return True
+
+    def _score(self, cells: list[Cell]) -> None:
+        """Give new cells their score, or queue what must be evaluated for it."""
+        for cell in cells:
+            if cell.centre.value is None:
+                self._evaluate(cell.centre)
+
+    def _evaluate(self, centre: Centre) -> None:
+        """Queue a configuration, once; a forbidden one is scored without a trial."""
+        if centre.asked:
+            return
+        centre.asked, centre.value = True, None
+        if self._cube.allows(centre.config):
+            self._queue.append(centre)
+        else:
+            centre.value, centre.estimated = math.inf, False
+
+
+def _score_of(leaf: Cell) -> float:
+    assert leaf.centre.value is not None
+    return leaf.centre.value
