@@ -1,0 +1,42 @@
+"""What stands around another objective and changes its evaluations."""
+
+from typing import Any
+
+from objectives.objective import Objective
+from objectives.trial import Evaluation, Trial
+
+
+class Wrapper(Objective):
+    """Passes everything through to the inner objective; a subclass changes what it must."""
+
+    def __init__(self, inner: Objective) -> None:
+        if not isinstance(inner, Objective):
+            raise ValueError(f"inner: expected an objective, got {inner!r}")
+        self.inner = inner
+        self.space = inner.space
+        self.shares_host = inner.shares_host
+        self.version = inner.version
+        self.cheap = inner.cheap
+        self.noise_sd = inner.noise_sd
+        self.metric = inner.metric
+        self.optimum = inner.optimum
+        self.minimisers = inner.minimisers
+
+    def evaluate(self, trial: Trial) -> Evaluation:
+        return self.inner.evaluate(trial)
+
+    def test(self, trial: Trial) -> dict[str, float]:
+        return self.inner.test(trial)
+
+    def fingerprint(self) -> dict[str, Any]:
+        return self.inner.fingerprint()
+
+    def notice(self) -> str | None:
+        return self.inner.notice()
+
+
+def number(where: str, value: object, highest: float) -> float:
+    """Return `value`, or raise `ValueError` unless it is a number in [0, highest]."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= highest:
+        return float(value)
+    raise ValueError(f"{where}: expected a number in [0, {highest:g}], got {value!r}")
