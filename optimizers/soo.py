@@ -71,13 +71,13 @@ class SOO(Optimizer):
         self._bar: float | None = None  # nu_max; None: nothing was expanded in this sweep
         self._depth = 0  # where the sweep stands
         self._last_depth = -1  # where it ends
-        self._score([self._tree.plant()])
+        self._evaluate(self._tree.plant().centre)
 
     def ask(self, n: int = 1) -> list[Trial]:
         trials: list[Trial] = []
         while len(trials) < n and (self._queue or self._advance()):
             centre = self._queue.popleft()
-            if centre.value is not None and not centre.estimated:
+            if centre.value is not None:
                 continue  # told meanwhile, under an id that was not asked here
             trial = self._trial(centre.config)
             self._in_flight[trial.id] = centre
@@ -148,11 +148,11 @@ class SOO(Optimizer):
         """Queue a configuration, once; a forbidden one is scored without a trial."""
         if centre.asked:
             return
-        centre.asked, centre.value = True, None
+        centre.asked, centre.value, centre.estimated = True, None, False
         if self._cube.allows(centre.config):
             self._queue.append(centre)
         else:
-            centre.value, centre.estimated = math.inf, False
+            centre.value = math.inf
 
 
 def _score_of(leaf: Cell) -> float:

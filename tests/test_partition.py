@@ -67,12 +67,15 @@ def test_leaves_tile_the_box(k: int) -> None:
         tree.split(leaves[(step * step) % len(leaves)], sweep=1)
     leaves = [leaf for depth in tree.leaves for leaf in depth]
     boxes = [
-        [(Fraction(p, k**n), Fraction(p + 1, k**n)) for n, p in zip(c.levels, c.positions)]
+        [
+            (Fraction(p, k**n), Fraction(p + 1, k**n))
+            for n, p in zip(c.levels, c.positions, strict=True)
+        ]
         for c in leaves
     ]
     assert sum(math.prod(high - low for low, high in box) for box in boxes) == 1
     for one, other in itertools.combinations(boxes, 2):
-        pairs = zip(one, other)
+        pairs = zip(one, other, strict=True)
         assert any(a[1] <= b[0] or b[1] <= a[0] for a, b in pairs)
 
 
@@ -123,8 +126,8 @@ def test_the_axis_of_an_inactive_parameter_is_not_split() -> None:
 
 
 def test_a_float_that_has_few_numbers_ends_too() -> None:
-    # From 1 to 1 + 4·2^-52 there are five doubles.
-    tree, _ = _partition({"x": {"type": "float", "lower": 1.0, "upper": 1.0 + 2.0**-50}})
+    # Doubles from 2^40 on are 2^-12 apart: there are five from 2^40 to 2^40 + 2^-10.
+    tree, _ = _partition({"x": {"type": "float", "lower": 2.0**40, "upper": 2.0**40 + 2.0**-10}})
     _exhaust(tree)
     assert 3 <= len(tree.centres) <= 5
 
