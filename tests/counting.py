@@ -1,0 +1,32 @@
+"""An objective for the tests of kills: it writes down, in a file, what it is made to evaluate."""
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from objectives.synthetic import Branin
+from objectives.trial import Evaluation, Trial
+
+
+class CountingBranin(Branin):
+    """Branin that appends the id of each trial to a file before it evaluates it."""
+
+    def __init__(self, *, path: str, seconds: float = 0.0, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._path, self._seconds = Path(path), seconds
+
+    def evaluate(self, trial: Trial) -> Evaluation:
+        with self._path.open("a") as file:
+            file.write(f"{trial.id}\n")
+        time.sleep(self._seconds)
+        return super().evaluate(trial)
+
+
+class DyingBranin(CountingBranin):
+    """The same, but trial 3 ends the process that evaluates it, as lack of memory would."""
+
+    def evaluate(self, trial: Trial) -> Evaluation:
+        if trial.id == 3:
+            os._exit(9)
+        return super().evaluate(trial)

@@ -1,0 +1,88 @@
+"""Runs that are killed at random moments, with real processes and `kill -9`."""
+
+import random
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from forked import start
+from processes import ROOT, command, events, finish, timeless
+
+OPTIMIZERS = sorted(path.stem for path in (ROOT / "conf" / "optimizer").glob("*.yaml"))
+BUDGET = 40
+KILLS = 20
+SECONDS = 40.0  # what the kills of one optimizer may take: a slow starter is killed less often
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_run_killed_at_random_moments_equals_the_uninterrupted_one(
+    optimizer: str, tmp_path: Path
+) -> None:
+    counter = tmp_path / "evaluated"
+    settings = [
+        f"optimizer={optimizer}",
+        "objective=branin",
+        "objective._target_=counting.CountingBranin",
+        f"+objective.path={counter}",
+        f"budget={BUDGET}",
+    ]
+    started = time.monotonic()
+    _finish(settings, tmp_path / "whole")
+    kills = max(3, min(KILLS, int(SECONDS / (time.monotonic() - started))))
+    counter.unlink()
+
+    killed = tmp_path / "killed"
+    for moment in sorted(random.Random(optimizer).sample(range(1, 2 * BUDGET), kills)):
+        logged, n_evaluated = _logged(killed), len(_evaluated(counter))
+        _kill_at(moment, settings, killed)
+        assert logged.isdisjoint(_evaluated(counter)[n_evaluated:])
+    logged, n_evaluated = _logged(killed), len(_evaluated(counter))
+    _finish(settings, killed)
+    assert logged.isdisjoint(_evaluated(counter)[n_evaluated:])
+    assert timeless(killed) == timeless(tmp_path / "whole")
+
+
+def test_a_killed_command_is_resumed_by_the_same_command(tmp_path: Path) -> None:
+    settings = ["optimizer=soo", "objective=branin", "budget=400"]
+    process = subprocess.Popen(command(*settings, f"out={tmp_path / 'killed'}"), cwd=ROOT)
+    _wait_for_lines(tmp_path / "killed", 50, lambda: process.poll() is None)
+    process.kill()
+    process.wait()
+    assert finish(*settings, f"out={tmp_path / 'killed'}").returncode == 0
+    assert finish(*settings, f"out={tmp_path / 'whole'}").returncode == 0
+    assert timeless(tmp_path / "killed") == timeless(tmp_path / "whole")
+
+
+def _finish(settings: list[str], folder: Path) -> None:
+    output = folder.with_suffix(".txt")
+    process = start([*settings, f"out={folder}"], output)
+    process.join()
+    assert process.exitcode == 0, output.read_text()
+
+
+def _kill_at(n_lines: int, settings: list[str], folder: Path) -> None:
+    output = folder.with_suffix(".txt")
+    process = start([*settings, f"out={folder}"], output)
+    _wait_for_lines(folder, n_lines, process.is_alive)
+    process.kill()
+    process.join()
+    assert process.exitcode in (0, -9), output.read_text()
+
+
+def _wait_for_lines(folder: Path, n_lines: int, alive: Callable[[], bool]) -> None:
+    log = folder / "log.jsonl"
+    while alive() and not (log.exists() and log.read_bytes().count(b"\n") >= n_lines):
+        time.sleep(0.001)
+
+
+def _logged(folder: Path) -> set[int]:
+    if not (folder / "log.jsonl").exists():
+        return set()
+    return {event["id"] for event in events(folder) if event["event"] == "evaluation"}
+
+
+def _evaluated(counter: Path) -> list[int]:
+    return [int(line) for line in counter.read_text().split()] if counter.exists() else []
