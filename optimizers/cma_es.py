@@ -1,0 +1,221 @@
+"""CMA-ES with restarts: Hansen, arXiv 1604.00772, in the implementation of `cmaes`.
+
+A continuous space gets CMA-ES itself; one with discrete parameters CatCMA with margin (Hamano et
+al., arXiv 2504.07884): a Gaussian over floats, integers and ordinals, whose margin keeps every
+discrete step reachable, and a categorical distribution over the choices. Where a run stops making
+progress, it starts again with a larger population (IPOP: Auger & Hansen, CEC 2005).
+
+Notation: lambda is the population size, 4 + floor(3 ln d) for d parameters that are not constant;
+sigma0 the first step size, in unit-cube lengths.
+
+Departures:
+- The search is in the unit cube, from its middle; restarts begin at uniform random points.
+- An integer with more than 64 values is treated as continuous and rounded.
+- An ungraded failure counts as the worst value of its generation.
+- A forbidden combination is drawn again, at most 100 times; then a random allowed point takes
+  its place.
+"""
+
+import math
+import warnings
+from typing import Any
+
+import cmaes
+import numpy as np
+from ConfigSpace import ConfigurationSpace
+from numpy.typing import NDArray
+
+from objectives.space import UnitCube
+from objectives.trial import Config, Evaluation, Trial
+from optimizers.optimizer import Optimizer
+from optimizers.random_search import draw
+
+_TRIES = 100  # draws for a point that is not forbidden
+_MOST_LEVELS = 64  # values of an integer beyond which it counts as continuous
+
+
+class CmaEs(Optimizer):
+    """Serves a generation point by point, and the next when all of it has been told.
+
+    Args:
+        sigma0: first step size, in unit-cube lengths.
+        population_size: lambda of the first run; None: 4 + floor(3 ln d).
+        restart_factor: growth of lambda at a restart; 1 keeps it.
+    """
+
+    def __init__(
+        self,
+        space: ConfigurationSpace,
+        *,
+        seed: int,
+        sigma0: float,
+        population_size: int | None,
+        restart_factor: float,
+    ) -> None:
+        super().__init__(space, seed=seed)
+        _check_settings(sigma0, population_size, restart_factor)
+        self._cube = UnitCube(space)
+        self._rng = np.random.default_rng(seed)
+        self._sigma0 = sigma0
+        self._restart_factor = restart_factor
+        n_free = max(int(np.sum(self._cube.n_values > 1)), 1)
+        self._lambda = population_size or 4 + math.floor(3 * math.log(n_free))  # eq. 48
+        self._start(np.full(self._cube.dim, 0.5))
+
+    def ask(self, n: int = 1) -> list[Trial]:
+        trials = []
+        while len(trials) < n and len(self._generation) < self._lambda:
+            config, solution = self._sample()
+            trial = self._trial(config)
+            self._generation[trial.id] = (config, solution)
+            trials.append(trial)
+        return trials
+
+    def tell(self, trial: Trial, evaluation: Evaluation) -> None:
+        self._n_trials = max(self._n_trials, trial.id + 1)
+        self._value(evaluation)
+        if trial.id not in self._generation:
+            return
+        config, _ = self._generation[trial.id]
+        if trial.config != config:  # a replay that drifted
+            solution = self._search.solution(self._cube.point(trial.config))
+            self._generation[trial.id] = (trial.config, solution)
+        self._values[trial.id] = evaluation.value
+        if len(self._values) == self._lambda:
+            self._update()
+
+    def _sample(self) -> tuple[Config, Any]:
+        for _ in range(_TRIES):
+            u, solution = self._search.ask()
+            config = self._cube.config(u)
+            if self._cube.allows(config):
+                return config, solution
+        config = draw(self._cube, self._rng)
+        return config, self._search.solution(self._cube.point(config))
+
+    def _update(self) -> None:
+        """Learn from the whole generation and begin the next."""
+        known = [value for value in self._values.values() if value is not None]
+        worst = max(known, default=0.0)
+        self._search.tell(
+            [
+                (solution, worst if self._values[id] is None else self._values[id])
+                for id, (_, solution) in self._generation.items()
+            ]
+        )
+        if self._search.should_stop():
+            self._lambda = math.ceil(self._lambda * self._restart_factor)
+            self._start(self._rng.random(self._cube.dim))
+        self._generation, self._values = {}, {}
+
+    def _start(self, mean: NDArray[np.float64]) -> None:
+        seed = int(self._rng.integers(2**31))
+        self._search = _Search(self._cube, mean, self._sigma0, self._lambda, seed)
+        self._generation: dict[int, tuple[Config, Any]] = {}
+        self._values: dict[int, float | None] = {}
+
+
+class _Search:
+    """One run of CMA-ES or of CatCMA with margin, between points of the cube."""
+
+    def __init__(
+        self,
+        cube: UnitCube,
+        mean: NDArray[np.float64],
+        sigma0: float,
+        population_size: int,
+        seed: int,
+    ) -> None:
+        free = cube.n_values > 1
+        continuous = free & (cube.n_values > _MOST_LEVELS) & ~cube.categorical
+        # CatCMA with margin wants two-valued parameters among the categorical ones.
+        chosen = free & (cube.categorical | (cube.n_values == 2))
+        self._dim = cube.dim
+        self._continuous = np.flatnonzero(continuous)
+        self._ordered = np.flatnonzero(free & ~continuous & ~chosen)
+        self._chosen = np.flatnonzero(chosen)
+        self._counts = cube.n_values[self._chosen].astype(int)
+        self._levels = [_places(int(cube.n_values[axis])) for axis in self._ordered]
+        gaussian = np.concatenate([self._continuous, self._ordered])
+        self._n_gaussian = len(gaussian)
+        self._search: Any = None  # where there is nothing to choose
+        if len(self._continuous) == np.sum(free) > 0:
+            self._search = cmaes.CMA(
+                mean[gaussian],
+                sigma0,
+                bounds=np.tile([0.0, 1.0], (len(gaussian), 1)),
+                seed=seed,
+                population_size=population_size,
+            )
+        elif np.any(free):
+            self._search = cmaes.CatCMAwM(
+                x_space=[[0.0, 1.0]] * len(self._continuous) or None,
+                z_space=self._levels or None,
+                c_space=self._counts.tolist() or None,
+                population_size=population_size,
+                mean=mean[gaussian],
+                sigma=sigma0,
+                cov=np.eye(len(gaussian)),
+                seed=seed,
+            )
+
+    def ask(self) -> tuple[NDArray[np.float64], Any]:
+        """Return a unit point (dim,) and what to tell it by."""
+        u = np.full(self._dim, 0.5)
+        if self._search is None:
+            return u, None
+        solution = self._search.ask()
+        if isinstance(solution, np.ndarray):
+            u[self._continuous] = solution
+            return u, solution
+        if solution.x is not None:
+            u[self._continuous] = solution.x
+        if solution.z is not None:
+            u[self._ordered] = solution.z
+        if solution.c is not None:
+            u[self._chosen] = (np.argmax(solution.c, axis=1) + 0.5) / self._counts
+        return u, solution
+
+    def solution(self, u: NDArray[np.float64]) -> Any:
+        """Return what to tell a unit point (dim,) by that was not asked."""
+        if not isinstance(self._search, cmaes.CatCMAwM):
+            return u[self._continuous]
+        x, z = u[self._continuous], u[self._ordered]
+        one_hot = np.zeros((len(self._chosen), max(self._counts, default=1)), dtype=bool)
+        places = np.floor(u[self._chosen] * self._counts).astype(int)
+        one_hot[np.arange(len(places)), np.minimum(places, self._counts - 1)] = True
+        return self._search.Solution(x, z, one_hot, np.concatenate([x, z]))
+
+    def tell(self, solutions: list[tuple[Any, float]]) -> None:
+        if self._search is None:
+            return
+        with warnings.catch_warnings():
+            # The boundary penalty of CatCMA in a first generation whose values are all equal.
+            warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)
+            warnings.filterwarnings("ignore", "invalid value encountered", RuntimeWarning)
+            self._search.tell(solutions)
+
+    def should_stop(self) -> bool:
+        return self._n_gaussian > 0 and bool(self._search.should_stop())
+
+
+def _places(n_values: int) -> list[float]:
+    """Return the middles of the equal shares of [0, 1]."""
+    return [(k + 0.5) / n_values for k in range(n_values)]
+
+
+def _check_settings(sigma0: float, population_size: int | None, restart_factor: float) -> None:
+    """Raise `ValueError` where a setting is out of its range."""
+    if isinstance(sigma0, bool) or not isinstance(sigma0, (int, float)) or not 0 < sigma0 <= 1:
+        raise ValueError(f"cma_es.sigma0: expected a number in (0, 1], got {sigma0!r}")
+    is_size = isinstance(population_size, int) and not isinstance(population_size, bool)
+    if population_size is not None and not (is_size and population_size >= 3):
+        raise ValueError(
+            f"cma_es.population_size: expected null or an integer of at least 3, "
+            f"got {population_size!r}"
+        )
+    is_number = isinstance(restart_factor, (int, float)) and not isinstance(restart_factor, bool)
+    if not is_number or not 1 <= restart_factor < math.inf:
+        raise ValueError(
+            f"cma_es.restart_factor: expected a number of at least 1, got {restart_factor!r}"
+        )

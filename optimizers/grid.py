@@ -1,0 +1,88 @@
+"""Full factorial grid over the unit cube, with as many levels per axis as the budget pays for.
+
+Levels are the middles of equal shares of an axis; a discrete axis has at most its values.
+Starting from one level everywhere, the axis with the fewest levels gets one more (ties: the
+first declared) while the product stays within the budget. The grid depends on the budget, so
+the run cannot be extended. Configurations that coincide because parameters are inactive are
+served once; forbidden combinations are left out.
+"""
+
+import math
+from itertools import product
+from typing import ClassVar
+
+import numpy as np
+from ConfigSpace import ConfigurationSpace
+
+from objectives.space import UnitCube
+from objectives.trial import Config, Evaluation, Trial
+from optimizers.lhs import design_size
+from optimizers.optimizer import Optimizer
+
+_ORDERS = ("shuffled", "lexicographic")
+
+
+class Grid(Optimizer):
+    """Serves every point of one grid, in random or in lexicographic order."""
+
+    extendable: ClassVar[bool] = False
+
+    def __init__(
+        self, space: ConfigurationSpace, *, seed: int, budget: float, order: str
+    ) -> None:
+        super().__init__(space, seed=seed)
+        n_points = design_size("grid", budget)
+        if order not in _ORDERS:
+            raise ValueError(f"grid.order: expected one of {list(_ORDERS)}, got {order!r}")
+        self._design = _points(UnitCube(space), n_points)
+        if order == "shuffled":
+            places = np.random.default_rng(seed).permutation(len(self._design))
+            self._design = [self._design[place] for place in places]
+        self._n_served = 0
+
+    def ask(self, n: int = 1) -> list[Trial]:
+        served = self._design[self._n_served : self._n_served + n]
+        self._n_served += len(served)
+        return [self._trial(config) for config in served]
+
+    def tell(self, trial: Trial, evaluation: Evaluation) -> None:
+        self._n_trials = max(self._n_trials, trial.id + 1)
+
+
+def _points(cube: UnitCube, n_points: int) -> list[Config]:
+    """Return the different allowed configurations of the largest grid of at most `n_points`."""
+    shares = _n_shares(cube, n_points)
+    levels = [_levels(cube, axis, n) for axis, n in enumerate(shares)]
+    configs = {tuple(config.items()): config for config in map(cube.config, product(*levels))}
+    return [config for config in configs.values() if cube.allows(config)]
+
+
+def _n_shares(cube: UnitCube, n_points: int) -> list[int]:
+    """Return into how many shares each axis (dim,) is cut."""
+    shares = [1] * cube.dim
+    open_axes = set(range(cube.dim))
+    while open_axes:
+        axis = min(open_axes, key=lambda axis: (shares[axis], axis))
+        wider = shares.copy()
+        wider[axis] += 1
+        if wider[axis] <= cube.n_values[axis] and math.prod(wider) <= n_points:
+            shares = wider
+        else:
+            open_axes.remove(axis)
+    return shares
+
+
+def _levels(cube: UnitCube, axis: int, n_shares: int) -> list[float]:
+    """Return the middles of `n_shares` equal shares, each snapped to a value of its own.
+
+    On a logarithmic integer axis the values have unequal shares: two middles may fall on one
+    value, which is then one level.
+    """
+    u = np.full(cube.dim, 0.5)
+    levels = []
+    for share in range(n_shares):
+        u[axis] = (share + 0.5) / n_shares
+        config = cube.config(u)
+        place = u if cube.names[axis] not in config else cube.point(config)
+        levels.append(float(place[axis]))
+    return list(dict.fromkeys(levels))

@@ -1,0 +1,35 @@
+"""Uniform random search: Bergstra & Bengio, JMLR 13 (2012). The floor for every other optimizer.
+
+Departure: uniform in the unit cube, so log scales are uniform in the logarithm and every
+integer and every choice is equally likely; forbidden combinations are drawn again.
+"""
+
+import numpy as np
+from ConfigSpace import ConfigurationSpace
+
+from objectives.space import UnitCube
+from objectives.trial import Config, Evaluation, Trial
+from optimizers.optimizer import Optimizer
+
+
+def draw(cube: UnitCube, rng: np.random.Generator) -> Config:
+    """Draw a configuration that no clause forbids, uniformly from the unit cube."""
+    while True:
+        config = cube.config(rng.random(cube.dim))
+        if cube.allows(config):
+            return config
+
+
+class RandomSearch(Optimizer):
+    """Draws every configuration independently of all others."""
+
+    def __init__(self, space: ConfigurationSpace, *, seed: int) -> None:
+        super().__init__(space, seed=seed)
+        self._cube = UnitCube(space)
+        self._rng = np.random.default_rng(seed)
+
+    def ask(self, n: int = 1) -> list[Trial]:
+        return [self._trial(draw(self._cube, self._rng)) for _ in range(n)]
+
+    def tell(self, trial: Trial, evaluation: Evaluation) -> None:
+        self._n_trials = max(self._n_trials, trial.id + 1)

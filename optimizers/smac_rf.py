@@ -1,0 +1,159 @@
+"""SMAC with a random forest: Lindauer et al., JMLR 23 (2022), by SMAC3's ask and tell.
+
+`HyperparameterOptimizationFacade` on the typed space: a scrambled Sobol design, then expected
+improvement on the logarithm of the values, maximised by local and random search, with random
+configurations in between. Values are taken as noiseless: no configuration is repeated, and a
+finite space that is used up ends the run.
+
+Departures:
+- The local search takes its starting points sorted; SMAC takes them from a Python set, whose
+  order depends on the process's hash seed.
+- An ungraded failure is told as the worst value so far; before there is any value, it waits for
+  one.
+- The initial design has a fixed size, so that a run can be extended; SMAC's depends on the budget.
+"""
+
+import copy
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ConfigSpace import Configuration, ConfigurationSpace
+from smac import HyperparameterOptimizationFacade, Scenario
+from smac.acquisition.maximizer import LocalAndSortedRandomSearch
+from smac.runhistory import TrialInfo, TrialValue
+
+from objectives.space import UnitCube, plain
+from objectives.trial import Config, Evaluation, Trial
+from optimizers.optimizer import Optimizer
+
+_UNLIMITED = 10**9  # trials; the runner keeps the budget
+
+
+class SmacRandomForest(Optimizer):
+    """Asks SMAC3's hyperparameter optimization facade.
+
+    Args:
+        n_initial: configurations of the Sobol design.
+        n_trees: trees of the forest.
+        n_challengers: random candidates per ask.
+        n_local_searches: local searches per ask.
+        random_probability: share of asks answered by a random configuration.
+    """
+
+    def __init__(
+        self,
+        space: ConfigurationSpace,
+        *,
+        seed: int,
+        n_initial: int,
+        n_trees: int,
+        n_challengers: int,
+        n_local_searches: int,
+        random_probability: float,
+    ) -> None:
+        super().__init__(space, seed=seed)
+        settings = {
+            "n_initial": n_initial,
+            "n_trees": n_trees,
+            "n_challengers": n_challengers,
+            "n_local_searches": n_local_searches,
+        }
+        for name, value in settings.items():
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"smac_rf.{name}: expected a positive integer, got {value!r}")
+        if not isinstance(random_probability, (int, float)) or not 0 <= random_probability <= 1:
+            raise ValueError(
+                f"smac_rf.random_probability: expected a number in [0, 1], "
+                f"got {random_probability!r}"
+            )
+        self._names = UnitCube(space).names
+        smac_seed = int(np.random.default_rng(seed).integers(2**31))
+        self._space = copy.deepcopy(space)  # SMAC draws from the space's own generator
+        self._facade = _facade(self._space, smac_seed, settings, float(random_probability))
+        self._pending: dict[int, tuple[Any, Config]] = {}
+        self._unvalued: list[Any] = []  # failed before there was a value
+
+    def ask(self, n: int = 1) -> list[Trial]:
+        trials = []
+        for _ in range(n):
+            info = self._next()
+            if info is None:
+                break
+            values = plain(dict(info.config))
+            config = {name: values[name] for name in self._names if name in values}
+            trial = self._trial(config)
+            self._pending[trial.id] = (info, config)
+            trials.append(trial)
+        return trials
+
+    def _next(self) -> Any:
+        """Return SMAC's next trial, None where the space is used up."""
+        with warnings.catch_warnings():
+            # SMAC logs the mean time of a local search that looked at no neighbour.
+            warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)
+            warnings.filterwarnings("ignore", "invalid value encountered", RuntimeWarning)
+            try:
+                return self._facade.ask()
+            except StopIteration:
+                return None
+
+    def tell(self, trial: Trial, evaluation: Evaluation) -> None:
+        self._n_trials = max(self._n_trials, trial.id + 1)
+        info, config = self._pending.pop(trial.id, (None, {}))
+        value = self._value(evaluation)
+        told = info
+        if info is None or trial.config != config:  # a replay that drifted
+            foreign = Configuration(self._space, values=trial.config)
+            told = TrialInfo(foreign, seed=self._facade.scenario.seed)
+        self._unvalued.append(told)
+        if info is not None and told is not info:
+            self._unvalued.append(info)
+        if evaluation.value is None and self._worst is None:
+            return
+        for waiting in self._unvalued:
+            cost = value if waiting is told else self._worst
+            self._facade.tell(waiting, TrialValue(cost=cost, time=0.0), save=False)
+        self._unvalued = []
+
+
+def _facade(
+    space: ConfigurationSpace, seed: int, settings: dict[str, int], random_probability: float
+) -> Any:
+    """Build the facade, which leaves no file behind."""
+    facade = HyperparameterOptimizationFacade
+    with tempfile.TemporaryDirectory(prefix="tuneoff-smac-") as folder:
+        scenario = Scenario(
+            space,
+            output_directory=Path(folder),
+            deterministic=True,
+            n_trials=_UNLIMITED,
+            seed=seed,
+        )
+        maximizer = LocalAndSortedRandomSearch(
+            space,
+            challengers=settings["n_challengers"],
+            local_search_iterations=settings["n_local_searches"],
+            seed=seed,
+        )
+        _sort_starts(maximizer._local_search)
+        return facade(
+            scenario,
+            model=facade.get_model(scenario, n_trees=settings["n_trees"]),
+            acquisition_maximizer=maximizer,
+            initial_design=facade.get_initial_design(scenario, n_configs=settings["n_initial"]),
+            random_design=facade.get_random_design(scenario, probability=random_probability),
+            intensifier=facade.get_intensifier(scenario, max_config_calls=1),
+            logging_level=False,
+            overwrite=True,
+        )
+
+
+def _sort_starts(local_search: Any) -> None:
+    """Give a local search its starting points in an order that no hash seed changes."""
+    starts = local_search._get_init_points_from_previous_configs
+    local_search._get_init_points_from_previous_configs = lambda *args: sorted(
+        starts(*args), key=str
+    )
