@@ -1,0 +1,326 @@
+"""BaMSOO: the bound, who is evaluated and who approximated, and the guards."""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from ConfigSpace import ConfigurationSpace
+from numpy.typing import NDArray
+
+from objectives.space import UnitCube, build_space
+from objectives.trial import Evaluation, Trial
+from optimizers.bamsoo import BaMSOO
+from optimizers.gaussian_process import GaussianProcess
+from optimizers.partition import Cell, Centre
+from optimizers.soo import SOO
+
+Floats = NDArray[np.float64]
+
+
+def _cube(dim: int) -> ConfigurationSpace:
+    return build_space({f"x{i}": {"type": "float", "lower": 0.0, "upper": 1.0} for i in range(dim)})
+
+
+def _bowl(trial: Trial) -> float:
+    """Return a bowl with ripples; its minimum lies on no centre of the first levels."""
+    x = np.array([float(value) for value in trial.config.values()])
+    return float(np.sum((x - 0.37) ** 2) + 0.05 * np.sum(1 - np.cos(20 * (x - 0.37))))
+
+
+class Bound(NamedTuple):
+    """What the N-th bound was computed from, and what came of it."""
+
+    n: int
+    mean: float
+    sd: float
+    best: float
+    approximated: bool
+    score: float | None
+
+
+class Watched(BaMSOO):
+    """BaMSOO that keeps every bound and what it expands."""
+
+    def __init__(self, space: ConfigurationSpace, **settings: Any) -> None:
+        defaults: dict[str, Any] = {
+            "k": 3,
+            "eta": 0.05,
+            "refit_every": 5,
+            "resolve": "never",
+            "max_approximations": 500,
+        }
+        super().__init__(space, seed=0, **{**defaults, **settings})
+        self.bounds: list[Bound] = []
+        self.expanded_approximated: list[bool] = []
+        self.longest_row = 0
+        self.asked_trials: list[Trial] = []
+        self.told_values: list[float] = []
+
+    def use(self, model: GaussianProcess) -> None:
+        self._model = model
+
+    def ask(self, n: int = 1) -> list[Trial]:
+        trials = super().ask(n)
+        self.asked_trials += trials
+        return trials
+
+    def tell(self, trial: Trial, evaluation: Evaluation) -> None:
+        super().tell(trial, evaluation)
+        if evaluation.value is not None:
+            self.told_values.append(evaluation.value)
+
+    def approximated(self) -> list[dict[str, Any]]:
+        return [dict(c.config) for c in self._tree.centres.values() if c.estimated]
+
+    def n_data(self) -> int:
+        return len(self._data)
+
+    def score(self, config: dict[str, Any]) -> float | None:
+        return self._tree.centre_of(config).value
+
+    def _bound(self, centres: list[Centre], best: float) -> None:
+        first = self._n_bounds + 1
+        assert best == min(self.told_values)
+        super()._bound(centres, best)
+        mean, sd = self._model.posterior(
+            np.array([self._cube.point(centre.config) for centre in centres])
+        )
+        for i, centre in enumerate(centres):
+            self.bounds.append(
+                Bound(first + i, mean[i], sd[i], best, centre.estimated, centre.value)
+            )
+        self.longest_row = max(self.longest_row, self._n_approximated)
+
+    def _visit(self, leaf: Cell) -> bool:
+        approximated = leaf.centre.estimated
+        decided = super()._visit(leaf)
+        if decided:
+            self.expanded_approximated.append(approximated)
+        return decided
+
+
+class Scripted(GaussianProcess):
+    """A model of one mean and one standard deviation everywhere; counts its calls."""
+
+    def __init__(self, space: ConfigurationSpace, mean: float, sd: float) -> None:
+        super().__init__(UnitCube(space))
+        self.answer = (mean, sd)
+        self.sizes: list[int] = []
+        self.fits: list[tuple[int, bool]] = []
+        self.values: list[float] = []
+
+    def fit(self, u: Floats, y: Floats, *, refit: bool) -> None:
+        self.fits.append((len(u), refit))
+        self.values = y.tolist()
+
+    def posterior(self, u: Floats) -> tuple[Floats, Floats]:
+        self.sizes.append(len(u))
+        mean, sd = self.answer
+        return np.full(len(u), mean), np.full(len(u), sd)
+
+
+def _scripted(mean: float, sd: float, dim: int = 1, **settings: Any) -> tuple[Watched, Scripted]:
+    space = _cube(dim)
+    optimizer = Watched(space, **settings)
+    model = Scripted(space, mean, sd)
+    optimizer.use(model)
+    return optimizer, model
+
+
+def _begin(optimizer: BaMSOO, value: float) -> None:
+    """Evaluate the root at `value` and its two new children above it."""
+    for n, rise in [(1, 0.0), (2, 0.5)]:
+        for trial in optimizer.ask(n):
+            optimizer.tell(trial, Evaluation(value + rise, 0.0))
+
+
+def _run(optimizer: SOO, n: int) -> list[Trial]:
+    trials = []
+    for _ in range(n):
+        (trial,) = optimizer.ask(1)
+        optimizer.tell(trial, Evaluation(_bowl(trial), 0.0))
+        trials.append(trial)
+    return trials
+
+
+@pytest.mark.parametrize(
+    # sqrt(2 ln(pi^2 N^2 / .3)): ln 32.8987 = 3.49343, ln 3289.87 = 8.09860, + 2 ln 5 = 11.31748.
+    ("n", "width"),
+    [(1, 2.6433), (10, 4.0246), (50, 4.7576)],
+)
+def test_a_bound_is_as_wide_as_the_paper_says(n: int, width: float) -> None:
+    # Mean 0, sd 1, f+ far below: every child is approximated, its score the LCB, 0 + B_N.
+    optimizer, _ = _scripted(0.0, 1.0, max_approximations=60)
+    _begin(optimizer, -100.0)
+    optimizer.ask(1)
+    assert optimizer.bounds[n - 1].score == pytest.approx(width, abs=5e-5)
+
+
+def test_with_infinite_bounds_it_is_soo() -> None:
+    class Doubtful(Watched):
+        def _factor(self, n: int) -> float:
+            return math.inf
+
+    soo = SOO(_cube(3), seed=0, k=3, variant="v2", budget=50)
+    assert _run(Doubtful(_cube(3)), 50) == _run(soo, 50)
+
+
+def test_exactly_those_are_approximated_whose_ucb_does_not_reach_the_incumbent() -> None:
+    optimizer = Watched(_cube(2))
+    _run(optimizer, 50)
+    kinds = set()
+    for place, (n, mean, sd, best, approximated, _) in enumerate(optimizer.bounds):
+        assert n == place + 1  # N counts the bounds computed
+        width = math.sqrt(2 * math.log(math.pi**2 * n**2 / (6 * 0.05)))
+        assert approximated == (mean - width * sd > best)
+        kinds.add(approximated)
+    assert kinds == {True, False}
+
+
+def test_what_is_approximated_is_not_in_the_data() -> None:
+    optimizer = Watched(_cube(2))
+    trials = _run(optimizer, 50)
+    approximated = optimizer.approximated()
+    assert approximated and optimizer.n_data() == 50
+    assert not [trial for trial in trials if trial.config in approximated]
+
+
+def test_no_configuration_is_evaluated_twice() -> None:
+    # So the middle child of an evaluated cell inherits.
+    trials = _run(Watched(_cube(2)), 60)
+    assert len({tuple(trial.config.items()) for trial in trials}) == 60
+
+
+def test_a_middle_child_of_an_approximated_cell_is_scored_anew_with_its_siblings() -> None:
+    # mean 1, sd 0 and an incumbent of 0: every child is approximated, at score 1.
+    optimizer, model = _scripted(1.0, 0.0, max_approximations=30)
+    _begin(optimizer, 0.0)
+    optimizer.ask(1)
+    # Two new children where the parent was evaluated (the middle one inherits), else three.
+    assert set(model.sizes) == {2, 3}
+
+
+def test_the_children_of_a_cell_are_scored_by_one_posterior_call() -> None:
+    optimizer, model = _scripted(1.0, 0.0, max_approximations=30)
+    _begin(optimizer, 0.0)
+    optimizer.ask(1)
+    # The root was expanded before the model had data.
+    calls = len(model.sizes) // 2  # the watcher asks the model again each time
+    assert calls == len(optimizer.expanded_approximated) - 1 > 5
+
+
+def test_hyperparameters_are_learned_every_few_evaluations_only() -> None:
+    # sd 100: everything is evaluated, two a cell. The model is first asked with 3 values.
+    optimizer, model = _scripted(0.0, 100.0, refit_every=5)
+    _run(optimizer, 30)
+    assert [n for n, _ in model.fits] == list(range(3, 30, 2))
+    assert [n for n, refit in model.fits if refit] == [3, 9, 15, 21, 27]
+
+
+def test_a_stalled_search_evaluates_the_best_approximated_cell() -> None:
+    optimizer, _ = _scripted(1.0, 0.0, dim=2, max_approximations=20)
+    _begin(optimizer, 0.0)
+    for _ in range(10):
+        (trial,) = optimizer.ask(1)
+        optimizer.tell(trial, Evaluation(2.0, 0.0))
+    # The rule is tested after each cell, which adds at most three.
+    assert optimizer.longest_row <= 22
+
+
+@pytest.mark.parametrize("sd", [math.inf, math.nan])
+def test_a_bound_that_is_not_finite_means_an_evaluation(sd: float) -> None:
+    optimizer, _ = _scripted(1.0, sd)
+    _run(optimizer, 20)
+    assert optimizer.approximated() == []
+
+
+@pytest.mark.parametrize(
+    ("resolve", "expands_approximated"), [("never", True), ("on_expand", False)]
+)
+def test_an_approximated_leaf_is_resolved_before_expansion_on_request(
+    resolve: str, expands_approximated: bool
+) -> None:
+    optimizer = Watched(_cube(2), resolve=resolve)
+    _run(optimizer, 50)
+    assert any(optimizer.expanded_approximated) == expands_approximated
+
+
+def test_a_failure_enters_the_model_as_the_worst_value() -> None:
+    optimizer, model = _scripted(0.0, 100.0)
+    for value in (1.0, None, 7.0):
+        (trial,) = optimizer.ask(1)
+        optimizer.tell(trial, Evaluation(value, 0.0, error=None if value else "died"))
+    optimizer.ask(1)
+    assert model.values == [1.0, 7.0, 7.0]
+
+
+@pytest.mark.parametrize("every", [1, 3])
+def test_it_survives_failures(every: int) -> None:
+    optimizer = Watched(_cube(2))
+    for n in range(40):
+        (trial,) = optimizer.ask(1)
+        failed = n % every == 0
+        value, error = (None, "died") if failed else (_bowl(trial), None)
+        optimizer.tell(trial, Evaluation(value, 0.0, error=error))
+    assert len(optimizer.asked_trials) == 40
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_trials_depend_neither_on_the_width_nor_on_the_order_of_tells(seed: int) -> None:
+    wanted = _run(Watched(_cube(2)), 40)
+    rng = np.random.default_rng(seed)
+    optimizer = Watched(_cube(2))
+    pending: list[Trial] = []
+    while len(optimizer.asked_trials) < 40:
+        trials = optimizer.ask(int(rng.integers(1, 5)))
+        pending += trials
+        if pending and (not trials or rng.random() < 0.5):
+            trial = pending.pop(int(rng.integers(len(pending))))
+            optimizer.tell(trial, Evaluation(_bowl(trial), 0.0))
+    assert optimizer.asked_trials[:40] == wanted
+
+
+def test_a_finite_space_is_evaluated_whole_and_then_it_has_finished() -> None:
+    space = build_space(
+        {
+            "n": {"type": "int", "lower": 1, "upper": 9},
+            "kind": {"type": "categorical", "choices": ["a", "b", "c"]},
+        },
+        forbidden=[{"n": 5, "kind": "b"}],
+    )
+    optimizer = Watched(space)
+    found = []
+    while trials := optimizer.ask(2):
+        for trial in trials:
+            n, kind = trial.config["n"], trial.config["kind"]
+            assert isinstance(n, int)
+            found.append((n, kind))
+            optimizer.tell(trial, Evaluation((n - 7) ** 2 + (kind != "c"), 0.0))
+    assert len(found) == len(set(found)) == 9 * 3 - 1
+
+
+def test_a_drifted_trial_enters_the_data_where_it_was_evaluated() -> None:
+    optimizer = Watched(_cube(1))
+    (root,) = optimizer.ask(1)
+    optimizer.tell(Trial(root.id, {"x0": 1 / 6}), Evaluation(1.0, 0.0))
+    optimizer.tell(Trial(9, {"x0": 0.3}), Evaluation(2.0, 0.0))
+    (trial,) = optimizer.ask(1)
+    assert trial.id == 10 and optimizer.n_data() == 2
+    assert optimizer.score({"x0": 1 / 6}) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"k": 2}, "k: expected an odd integer"),
+        ({"eta": 0.0}, "eta: expected a number between 0 and 1"),
+        ({"eta": 1}, "eta: expected a number between 0 and 1"),
+        ({"refit_every": 0}, "refit_every: expected a positive integer"),
+        ({"resolve": "always"}, "resolve: expected one of"),
+        ({"max_approximations": 2.5}, "max_approximations: expected a positive integer"),
+    ],
+)
+def test_settings_are_checked(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Watched(_cube(1), **settings)
