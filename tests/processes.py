@@ -13,7 +13,9 @@ TIMES = {"time", "ask_s", "tell_s", "cost"}
 
 def command(*arguments: str) -> list[str]:
     """Return the command line of a run that draws no picture."""
-    return [sys.executable, str(ROOT / "run.py"), "plot=false", *arguments]
+    flags = [argument for argument in arguments if argument.startswith("-")]
+    overrides = [argument for argument in arguments if argument not in flags]
+    return [sys.executable, str(ROOT / "run.py"), *flags, "plot=false", *overrides]
 
 
 def environment() -> dict[str, str]:
