@@ -1,14 +1,14 @@
 """Bayesian multi-scale optimistic optimization (BaMSOO).
 
 Z. Wang, B. Shakibi, L. Jin, N. de Freitas, *Bayesian Multi-Scale Optimistic Optimization*,
-AISTATS 2014, Algorithm 2: SOO (`optimizers/soo.py`, variant v2) on a score g that a Gaussian
+AISTATS 2014: SOO (`optimizers/soo.py`, variant v2) on a score g that a Gaussian
 process may stand in for. The paper maximises; here g is minimised, so its upper bound UCB is
 mean - B_N sd, its LCB is mean + B_N sd, and f+ `best` is the lowest value told.
 
 For each new child: N <- N + 1; where UCB reaches f+ it is evaluated and added to the data,
-else its score is its LCB and it is never added. B_N = sqrt(2 ln(pi^2 N^2 / (6 eta))) (eq. 4),
+else its score is its LCB and it is never added. B_N = sqrt(2 ln(pi^2 N^2 / (6 eta))),
 where N `_n_bounds` counts the bounds computed: a union bound over them holds with probability
-1 - eta. (The paper's code counts evaluations.)
+1 - eta. (Others count evaluations, or all nodes.)
 
 Departures:
 - Children of one cell are scored by one posterior call, and the hyperparameters are learned
@@ -130,7 +130,7 @@ class BaMSOO(SOO):
             self._evaluate_best_approximated()
 
     def _factor(self, n: int) -> float:
-        """Return B_N, eq. 4."""
+        """Return B_N of the n-th bound."""
         return math.sqrt(2 * math.log(math.pi**2 * n**2 / (6 * self._eta)))
 
     def _condition(self) -> None:

@@ -1,7 +1,7 @@
 """Simultaneous optimistic optimization (SOO).
 
 R. Munos, *Optimistic optimization of a deterministic function without the knowledge of its
-smoothness*, NeurIPS 2011, Algorithm 2. The paper maximises; here scores are minimised.
+smoothness*, NeurIPS 2011, its SOO. The paper maximises; here scores are minimised.
 
 Notation: K `k`, children per split; h a depth, 0 at the root; a sweep visits the depths from
 the root down and expands at most one leaf of each; nu_max `_bar`, the best score expanded so
