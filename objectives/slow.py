@@ -18,6 +18,8 @@ class Slow(Wrapper):
     (seed, trial id). The sleep is part of the cost.
     """
 
+    cheap = False
+
     def __init__(self, *, inner: Objective, seconds: float, jitter: float, seed: int) -> None:
         """Wrap `inner`.
 

@@ -1,0 +1,216 @@
+"""Spaces from short descriptions, and the map between configurations and the unit cube."""
+
+import json
+import math
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+
+from objectives.space import UnitCube, build_space, check, plain
+
+FLOAT = {"type": "float", "lower": -2.0, "upper": 6.0}
+RATE = {"type": "float", "lower": 1e-4, "upper": 1.0, "log": True}
+COUNT = {"type": "int", "lower": 3, "upper": 7}
+WIDTH = {"type": "int", "lower": 1, "upper": 8, "log": True}
+KERNEL = {"type": "categorical", "choices": ["linear", "rbf", "poly"]}
+LEVEL = {"type": "ordinal", "choices": ["low", "middle", "high", "top"]}
+ALL: dict[str, dict[str, Any]] = {
+    "x": FLOAT,
+    "rate": RATE,
+    "count": COUNT,
+    "width": WIDTH,
+    "kernel": KERNEL,
+    "level": LEVEL,
+    "three": {"type": "constant", "value": 3},
+    "degree": {"type": "int", "lower": 2, "upper": 5, "when": {"kernel": ["poly", "rbf"]}},
+    "mix": {"type": "float", "lower": 0.0, "upper": 1.0, "when": {"degree": 3}},
+}
+
+
+def cube(**parameters: dict[str, Any]) -> UnitCube:
+    return UnitCube(build_space(parameters))
+
+
+@pytest.mark.parametrize("parameter", [COUNT, KERNEL, LEVEL], ids=lambda p: str(p["type"]))
+def test_every_integer_and_every_choice_owns_an_equal_share(parameter: dict[str, Any]) -> None:
+    axis = cube(a=parameter)
+    # 6000 places in the middle of equal cells: 3, 4 and 5 values divide 6000 evenly.
+    places = (np.arange(6000) + 0.5) / 6000
+    shares = Counter(axis.config([u])["a"] for u in places)
+    assert set(shares.values()) == {6000 // int(axis.n_values[0])}
+
+
+def test_shares_lie_in_the_order_of_the_values() -> None:
+    axis = cube(a=COUNT)
+    assert [axis.config([u])["a"] for u in (0.0, 0.19, 0.21, 0.5, 0.79, 0.81, 1.0)] == [
+        *(3, 3, 4, 5, 6, 7, 7)
+    ]
+
+
+def test_an_integer_on_a_log_scale_owns_half_a_step_to_each_side_in_the_logarithm() -> None:
+    axis = cube(a=WIDTH)
+    # The axis spans log 0.5 to log 8.5; 2 owns log 1.5 to log 2.5.
+    span = math.log(8.5) - math.log(0.5)
+    start, end = (math.log(1.5 / 0.5) / span, math.log(2.5 / 0.5) / span)
+    places = (start - 1e-9, start + 1e-9, end - 1e-9, end + 1e-9)
+    assert [axis.config([u])["a"] for u in places] == [1, 2, 2, 3]
+
+
+def test_a_value_maps_back_to_the_middle_of_its_share() -> None:
+    assert cube(a=COUNT).point({"a": 4})[0] == pytest.approx(0.3)  # the second of five: 1.5 / 5
+    assert cube(a=LEVEL).point({"a": "high"})[0] == pytest.approx(0.625)  # 2.5 / 4
+
+
+def test_floats_are_linear_or_linear_in_the_logarithm() -> None:
+    both = cube(x=FLOAT, rate=RATE)
+    # A quarter of [-2, 6] is 0; half of 1e-4..1 in the logarithm is 1e-2.
+    assert both.config([0.25, 0.5]) == pytest.approx({"x": 0.0, "rate": 1e-2})
+
+
+def test_the_ends_of_the_cube_are_the_bounds() -> None:
+    both = cube(x=FLOAT, rate=RATE)
+    assert both.config([0.0, 0.0]) == pytest.approx({"x": -2.0, "rate": 1e-4}, rel=1e-15)
+    assert both.config([1.0, 1.0]) == pytest.approx({"x": 6.0, "rate": 1.0}, rel=1e-15)
+
+
+def test_a_configuration_survives_the_way_to_the_cube_and_back() -> None:
+    everything = cube(**ALL)
+    for u in np.random.default_rng(0).random((500, everything.dim)):
+        config = everything.config(u)
+        again = everything.config(everything.point(config))
+        floats = {name: value for name, value in config.items() if isinstance(value, float)}
+        assert again == {**config, **{name: pytest.approx(floats[name]) for name in floats}}
+
+
+def test_every_point_of_the_cube_is_a_configuration_of_the_space() -> None:
+    everything = cube(**ALL)
+    for u in np.random.default_rng(1).random((300, everything.dim)):
+        check(everything.space, everything.config(u))
+
+
+def test_snapping_twice_is_snapping_once() -> None:
+    everything = cube(**ALL)
+    for u in np.random.default_rng(2).random((200, everything.dim)):
+        snapped = everything.snap(u)
+        assert everything.snap(snapped) == pytest.approx(snapped, abs=1e-12)
+
+
+def test_configurations_hold_plain_values_in_the_order_of_the_axes() -> None:
+    everything = cube(**ALL)
+    config = everything.config(np.full(everything.dim, 0.5))
+    assert json.loads(json.dumps(config)) == config
+    assert list(config) == [name for name in everything.names if name in config]
+    assert {type(value) for value in config.values()} <= {bool, int, float, str}
+
+
+def test_numbers_of_values_and_unordered_axes_are_known() -> None:
+    everything = cube(**ALL)
+    assert everything.n_values.tolist() == [math.inf, math.inf, 5, 8, 3, 4, 1, 4, math.inf]
+    unordered = np.flatnonzero(everything.categorical).tolist()
+    assert [everything.names[axis] for axis in unordered] == ["kernel"]
+
+
+def test_an_inactive_parameter_is_absent_and_at_one_half() -> None:
+    pair = cube(kernel=KERNEL, degree={**COUNT, "when": {"kernel": "poly"}})
+    config = pair.config([0.1, 0.9])  # the first third is linear
+    assert config == {"kernel": "linear"}
+    assert pair.point(config)[1] == 0.5
+
+
+def test_a_condition_on_an_inactive_parameter_does_not_hold() -> None:
+    chain = cube(
+        kernel=KERNEL,
+        degree={**COUNT, "when": {"kernel": "poly"}},
+        mix={**FLOAT, "when": {"degree": 5}},
+    )
+    # 0.5 on the axis of degree is 5, the wanted value, but degree itself is inactive.
+    assert chain.config([0.1, 0.5, 0.5]) == {"kernel": "linear"}
+    assert set(chain.config([0.9, 0.5, 0.5])) == {"kernel", "degree", "mix"}
+
+
+def test_a_child_may_be_declared_before_its_parent() -> None:
+    pair = cube(degree={**COUNT, "when": {"kernel": "poly"}}, kernel=KERNEL)
+    assert pair.names == ["degree", "kernel"]
+    assert pair.config([0.5, 0.9]) == {"degree": 5, "kernel": "poly"}
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [{"type": "constant", "value": 3}, {"type": "int", "lower": 3, "upper": 3}],
+    ids=["constant", "equal bounds"],
+)
+def test_a_constant_has_one_value_and_stands_at_one_half(parameter: dict[str, Any]) -> None:
+    axis = cube(a=parameter)
+    assert [axis.config([u]) for u in (0.0, 0.4, 1.0)] == [{"a": 3}] * 3
+    assert axis.point({"a": 3})[0] == 0.5
+    assert axis.n_values[0] == 1
+
+
+def test_a_forbidden_combination_is_not_allowed() -> None:
+    space = build_space({"kernel": KERNEL, "level": LEVEL}, [{"kernel": "rbf", "level": "low"}])
+    assert not UnitCube(space).allows({"kernel": "rbf", "level": "low"})
+    assert UnitCube(space).allows({"kernel": "rbf", "level": "high"})
+
+
+@pytest.mark.parametrize("u", [[0.5], [0.5, 0.5, 0.5], [0.5, 1.01], [-0.01, 0.5], [0.5, math.nan]])
+def test_what_is_no_point_of_the_cube_is_refused(u: list[float]) -> None:
+    with pytest.raises(ValueError, match=r"unit point: expected \(2,\) values in \[0, 1\], got"):
+        cube(x=FLOAT, rate=RATE).config(u)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({}, "space: expected at least one parameter"),
+        ({"x": {"lower": 0, "upper": 1}}, r"space\.x\.type: expected one of .*got None"),
+        ({"x": {**FLOAT, "type": "real"}}, r"space\.x\.type: expected one of .*got real"),
+        ({"x": {**FLOAT, "uper": 1}}, r"space\.x: expected the keys .*got uper"),
+        ({"x": {**FLOAT, "choices": [1]}}, r"space\.x: expected the keys .*got choices"),
+        ({"x": {"type": "float", "lower": 0}}, r"space\.x\.upper: expected a finite float"),
+        ({"x": {**FLOAT, "upper": math.inf}}, r"space\.x\.upper: .* got inf"),
+        ({"x": {**FLOAT, "lower": "1e-3"}}, r"space\.x\.lower: .* got '1e-3'"),
+        ({"x": {**COUNT, "upper": 6.5}}, r"space\.x\.upper: expected a finite int, got 6\.5"),
+        ({"x": {**COUNT, "upper": True}}, r"space\.x\.upper: expected a finite int, got True"),
+        ({"x": {**FLOAT, "upper": -3}}, r"space\.x: expected lower <= upper, got -2\.0 > -3"),
+        ({"x": {**FLOAT, "log": True}}, r"space\.x\.lower: expected a positive bound"),
+        ({"x": {**RATE, "log": "yes"}}, r"space\.x\.log: expected true or false, got 'yes'"),
+        ({"x": {"type": "categorical"}}, r"space\.x\.choices: expected a list of values"),
+        ({"x": {"type": "ordinal", "choices": []}}, r"space\.x\.choices: expected a list"),
+        ({"x": {**FLOAT, "when": {"y": 1}}}, r"space\.x\.when: expected one of \['x'\], got y"),
+    ],
+)
+def test_a_wrong_description_is_refused_with_its_place_and_value(
+    parameters: dict[str, dict[str, Any]], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        build_space(parameters)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {},
+        {"x": 0.0},
+        {"x": 0.0, "kernel": "cubic"},
+        {"x": 6.0000001, "kernel": "linear"},
+        {"x": math.nan, "kernel": "linear"},
+        {"x": "0", "kernel": "linear"},
+        {"x": 0.0, "kernel": "linear", "y": 1},
+        {"x": 0.0, "kernel": "poly"},
+        {"x": 0.0, "kernel": "linear", "degree": 4},
+    ],
+)
+def test_a_configuration_outside_the_space_is_refused(config: dict[str, Any]) -> None:
+    space = build_space(
+        {"x": FLOAT, "kernel": KERNEL, "degree": {**COUNT, "when": {"kernel": "poly"}}}
+    )
+    with pytest.raises(ValueError, match="config: expected a point of the space, got"):
+        check(space, config)
+
+
+def test_numpy_scalars_become_plain_values() -> None:
+    config = plain({"a": np.int64(3), "b": np.float64(0.5), "c": np.str_("s"), "d": np.bool_(True)})
+    assert config == {"a": 3, "b": 0.5, "c": "s", "d": True}
+    assert [type(value) for value in config.values()] == [int, float, str, bool]
