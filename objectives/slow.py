@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from time import perf_counter
 
 import numpy as np
 
@@ -39,9 +40,9 @@ class Slow(Wrapper):
         self.cheap = inner.cheap and self.seconds <= 0.01
 
     def evaluate(self, trial: Trial) -> Evaluation:
-        start = time.perf_counter()
+        start = perf_counter()
         r = float(np.random.default_rng([self.seed, trial.id]).uniform(-1, 1))
         time.sleep(trial.fidelity * self.seconds * (1 + self.jitter * r))
-        slept = time.perf_counter() - start
+        slept = perf_counter() - start
         evaluation = self.inner.evaluate(trial)
         return replace(evaluation, cost=evaluation.cost + slept)
