@@ -14,7 +14,8 @@ same preprocessing, and equal questions are equal whether the text on disk is ra
 Queries and choices are those of lm-evaluation-harness 0.4.13: `preprocess` and `_hellaswag` are
 `lm_eval/tasks/hellaswag/utils.py`, `_mmlu` is `lm_eval/tasks/mmlu/default` at 0 shots with the
 subject's description in front. The harness scores the log-likelihood of `" " + choice` after
-`query`: **the scorer adds that space** (the harness's `target_delimiter`); choices hold none.
+`query`: **the scorer adds that space** (the harness's `target_delimiter`); choices hold none,
+but for raw endings that begin with a marker, where the harness leaves one and so does this.
 """
 
 import gzip
@@ -31,6 +32,7 @@ from typing import TypeVar
 import numpy as np
 
 from objectives.lora_ft import hub_data
+from objectives.lora_ft.checkpoint import cache_folder
 
 SHIPPED = Path(__file__).parent / "shipped"
 SOURCES = ("auto", "folder", "hub", "shipped")
@@ -98,7 +100,7 @@ def load(source: str) -> Data:
         return read_folder(Path(named).expanduser(), "folder")
     if source in ("auto", "hub"):
         try:
-            return read_folder(hub_data.folder(), "hub")
+            return read_folder(hub_data.folder(cache_folder()), "hub")
         except hub_data.Unavailable as reason:
             if source == "hub":
                 raise ValueError(

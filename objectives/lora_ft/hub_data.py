@@ -1,8 +1,8 @@
 """Alpaca, HellaSwag and MMLU from the Hugging Face hub, kept as a data folder in the user's cache.
 
-The hub is asked once. What it gives is stored under `$XDG_CACHE_HOME/tuneoff/hub_data-1`
-(`~/.cache/tuneoff/hub_data-1`) in the form that `data.py` reads, so later runs need neither the
-network nor `datasets`. The folder appears whole or not at all: two processes may start at once.
+The hub is asked once. What it gives is stored as `hub_data-1` in the cache folder that `data.py`
+names, in the form that it reads, so later runs need neither the network nor `datasets`. The folder
+appears whole or not at all: two processes may start at once.
 
 `datasets` runs in a process of its own: offline mode can only be set before it is imported, it
 retries an unreachable host for a minute and says so on the terminal, and it would add a second to
@@ -33,13 +33,13 @@ class Unavailable(Exception):
     """Neither the hub nor its cache gives the data; the text says why."""
 
 
-def folder() -> Path:
-    """Return the data folder with the hub's data, fetching it first where it is not there yet.
+def folder(cache: Path) -> Path:
+    """Return the data folder in `cache` with the hub's data, fetching it where it is not there.
 
     Raises:
         Unavailable: Not fetched before and not to be had now; found out in a few seconds.
     """
-    stored = _cache("XDG_CACHE_HOME", "~/.cache") / "tuneoff" / "hub_data-1"
+    stored = cache / "hub_data-1"
     if stored.is_dir():
         return stored
     online = _reachable()
@@ -101,9 +101,9 @@ def _reachable() -> bool:
 
 
 def _cached() -> bool:
-    home = Path(os.environ.get("HF_HOME") or _cache("XDG_CACHE_HOME", "~/.cache") / "huggingface")
-    hub = _cache("HF_HUB_CACHE", str(home / "hub"))
-    prepared = _cache("HF_DATASETS_CACHE", str(home / "datasets"))
+    home = Path(os.environ.get("HF_HOME") or _place("XDG_CACHE_HOME", "~/.cache") / "huggingface")
+    hub = _place("HF_HUB_CACHE", str(home / "hub"))
+    prepared = _place("HF_DATASETS_CACHE", str(home / "datasets"))
     return all(
         (hub / f"datasets--{repository.replace('/', '--')}").is_dir()
         or (prepared / repository.replace("/", "___")).is_dir()
@@ -111,7 +111,7 @@ def _cached() -> bool:
     )
 
 
-def _cache(variable: str, default: str) -> Path:
+def _place(variable: str, default: str) -> Path:
     return Path(os.environ.get(variable) or default).expanduser()
 
 

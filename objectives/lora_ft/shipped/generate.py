@@ -1,0 +1,306 @@
+"""Write the shipped data set from `world.txt`: `python objectives/lora_ft/shipped/generate.py`.
+
+The world is 40 everyday procedures of seven steps in eight domains, written by hand; a step may
+hold a detail in braces, the right text first and three wrong ones after it. From it come
+
+- `hellaswag_form.jsonl`: the context is a procedure up to some step, the right ending the step
+  that follows. Field `kind` says what the wrong endings are. `order`: two steps of the procedure
+  out of their turn and one of its domain, and the context tells the last two steps only. `topic`:
+  the steps at the same place of three others. `detail`: the same step with its wrong details.
+  About half are told of a person (as ActivityNet), half are instructions (as WikiHow).
+- `alpaca_form.jsonl`: instructions with answers about the same procedures, in other words and with
+  other people, and some about the subjects below with other numbers.
+- `mmlu_test_form.jsonl`: six subjects, two about the procedures and four of small computations.
+
+The random numbers are Python's own generator with one seed, so the files can be made again byte by
+byte, which a test does.
+"""
+
+import json
+import random
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+SEED = 20251
+HERE = Path(__file__).parent
+TEST_PEOPLE = (("A woman", "she"), ("A man", "he"), ("A girl", "she"), ("An old man", "he"))
+TRAIN_PEOPLE = (("My aunt", "she"), ("Our neighbour", "he"), ("Clara", "she"), ("Tom", "he"))
+OPENERS = ("", "", " with a friend", " on a quiet morning", " after work", " for the first time")
+# Verbs after "and"; those that begin a step are known from the world.
+MORE_VERBS = {"bring", "centre", "drop", "give", "keep", "lean", "light", "serve", "tip", "try"}
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+UNITS = (
+    ("metres", "centimetres", 100),
+    ("kilograms", "grams", 1000),
+    ("hours", "minutes", 60),
+    ("litres", "millilitres", 1000),
+    ("days", "hours", 24),
+    ("dozen", "pieces", 12),
+    ("weeks", "days", 7),
+)
+GROUPS = {
+    "tools": ("hammer", "saw", "drill", "wrench", "chisel", "pliers"),
+    "fruits": ("apple", "pear", "plum", "cherry", "mango", "peach"),
+    "animals": ("horse", "goat", "otter", "badger", "rabbit", "donkey"),
+    "clothes": ("shirt", "scarf", "glove", "jacket", "sock", "hat"),
+    "vehicles": ("tram", "lorry", "ferry", "bicycle", "tractor", "bus"),
+    "instruments": ("flute", "violin", "trumpet", "drum", "harp", "cello"),
+}
+
+Row = dict[str, object]
+
+
+@dataclass(frozen=True)
+class Step:
+    """`variants[0]` is the step as it is done; the others, if any, have a wrong detail."""
+
+    variants: tuple[str, ...]
+    blank: str  # the step with "..." for its detail
+
+    @property
+    def right(self) -> str:
+        return self.variants[0]
+
+
+@dataclass(frozen=True)
+class Procedure:
+    domain: str
+    label: str  # "Making flatbread"
+    goal: str  # "make flatbread"
+    place: str  # "in the kitchen"
+    steps: tuple[Step, ...]
+
+
+def read_world() -> list[Procedure]:
+    """Parse `world.txt`; its head describes the form."""
+    procedures: list[Procedure] = []
+    domain = ""
+    for line in (HERE / "world.txt").read_text(encoding="utf-8").splitlines():
+        if line.startswith("["):
+            domain = line.strip("[]")
+        elif line.startswith("="):
+            label, goal, place = line.removeprefix("= ").split(" : ")
+            procedures.append(Procedure(domain, label, goal, place, ()))
+        elif line and not line.startswith("#"):
+            last = procedures[-1]
+            steps = (*last.steps, _step(line))
+            procedures[-1] = Procedure(last.domain, last.label, last.goal, last.place, steps)
+    return procedures
+
+
+def _step(line: str) -> Step:
+    before, brace, rest = line.partition("{")
+    if not brace:
+        return Step((line,), line)
+    details, _, after = rest.partition("}")
+    return Step(tuple(before + d + after for d in details.split("|")), f"{before}...{after}")
+
+
+class Writer:
+    """Turns the world into rows; one random stream, used in a fixed order."""
+
+    def __init__(self, world: list[Procedure], seed: int) -> None:
+        self.world = world
+        self.random = random.Random(seed)
+        self.verbs = MORE_VERBS | {s.right.split()[0] for p in world for s in p.steps}
+
+    def third_person(self, step: str) -> str:
+        """Conjugate a step: its first word, and each verb after "and"."""
+        words = step.split(" ")
+        for i, word in enumerate(words):
+            if i == 0 or (words[i - 1] == "and" and word in self.verbs):
+                words[i] = _with_s(word)
+        return " ".join(words)
+
+    def others(self, procedure: Procedure) -> list[Procedure]:
+        return [p for p in self.world if p.domain == procedure.domain and p != procedure]
+
+    def hellaswag(self) -> Iterator[Row]:
+        for procedure in self.world:
+            for at in range(1, 6):
+                # Not the two steps told: a language model likes nothing better than repetition.
+                early = list(procedure.steps[: max(0, at - 2)])
+                late = list(procedure.steps[at + 1 :])
+                misplaced = self.random.sample(early + late, 2)
+                other = self.random.choice(self.random.choice(self.others(procedure)).steps)
+                wrong = [step.right for step in (*misplaced, other)]
+                yield self.question(procedure, at, wrong, "order")
+            for at in self.random.sample(range(1, 7), 4):
+                others = self.random.sample(self.others(procedure), 3)
+                yield self.question(procedure, at, [p.steps[at].right for p in others], "topic")
+            detailed = [i for i in range(1, 7) if len(procedure.steps[i].variants) > 1]
+            for at in detailed:
+                wrong = list(procedure.steps[at].variants[1:])
+                yield self.question(procedure, at, wrong, "detail")
+
+    def question(self, procedure: Procedure, at: int, wrong: list[str], kind: str) -> Row:
+        endings = [procedure.steps[at].right, *wrong]
+        right = endings[0]
+        self.random.shuffle(endings)
+        first = max(0, at - 2) if kind == "order" else 0
+        told = [step.right for step in procedure.steps[first:at]]
+        if self.random.random() < 0.5:
+            person, pronoun = self.random.choice(TEST_PEOPLE)
+            context = self.tale(procedure, told, person, pronoun)
+            row: Row = {
+                "activity_label": procedure.label,
+                "ctx_a": context,
+                "ctx_b": pronoun,
+                "endings": [self.third_person(ending) + "." for ending in endings],
+            }
+        else:
+            row = {
+                "activity_label": procedure.domain.capitalize(),
+                "ctx_a": " ".join([f"How to {procedure.goal}.", *map(_sentence, told)]),
+                "ctx_b": "",
+                "endings": [_sentence(ending) for ending in endings],
+            }
+        return row | {
+            "source_id": f"{procedure.domain}~{procedure.goal.replace(' ', '_')}",
+            "kind": kind,
+            "label": endings.index(right),
+        }
+
+    def tale(self, procedure: Procedure, told: list[str], person: str, pronoun: str) -> str:
+        label = procedure.label[0].lower() + procedure.label[1:]
+        first = f"{person} is {label} {procedure.place}{self.random.choice(OPENERS)}."
+        return " ".join(
+            [first] + [_sentence(f"{pronoun} {self.third_person(step)}") for step in told]
+        )
+
+    def alpaca(self) -> Iterator[Row]:
+        for p in self.world:
+            steps = [step.right for step in p.steps]
+            yield _answer(f"List the steps to {p.goal}.", "", _numbered(steps))
+            for at in range(6):
+                ask = self.random.choice(
+                    (
+                        "I want to {goal}. I have done this: {done}. What do I do next?",
+                        "What comes right after this step when you {goal}? Step: {done}.",
+                        "You {goal} and have just done this: {done}. Name the next step.",
+                    )
+                )
+                asked = ask.format(goal=p.goal, done=steps[at])
+                yield _answer(asked, "", _sentence(steps[at + 1]))
+            for at in self.random.sample(range(1, 7), 3):
+                person, pronoun = self.random.choice(TRAIN_PEOPLE)
+                tale = self.tale(p, steps[max(0, at - 2) : at], person, pronoun)
+                ending = _sentence(f"{pronoun} {self.third_person(steps[at])}")
+                yield _answer("Continue the text with what happens next.", tale, ending)
+            for step in self.random.sample([s for s in p.steps if len(s.variants) > 1], 3):
+                asked = f"Fill the gap in this step, if you want to {p.goal}."
+                yield _answer(asked, _sentence(step.blank), _sentence(step.right))
+        for subject, make in self.subjects().items():
+            for _ in range(20):
+                question, choices = make()
+                asked = f"Answer this question about {subject.replace('_', ' ')}."
+                yield _answer(asked, question, f"{choices[0]}")
+
+    def mmlu(self) -> Iterator[Row]:
+        for subject, make in self.subjects().items():
+            seen: set[str] = set()
+            while len(seen) < 60:
+                question, choices = make()
+                if question in seen:
+                    continue
+                seen.add(question)
+                right = choices[0]
+                self.random.shuffle(choices)
+                answer = choices.index(right)
+                yield dict(question=question, subject=subject, choices=choices, answer=answer)
+
+    def subjects(self) -> dict[str, Callable[[], tuple[str, list[str]]]]:
+        """Name the makers of a question and its four choices, the right one first."""
+        return {
+            "calendar": self.calendar,
+            "details_of_procedures": self.details,
+            "order_of_steps": self.order,
+            "shopping_arithmetic": self.shopping,
+            "unit_conversion": self.conversion,
+            "word_groups": self.word_groups,
+        }
+
+    def calendar(self) -> tuple[str, list[str]]:
+        today, ahead = self.random.randrange(7), self.random.randrange(2, 20)
+        right = (today + ahead) % 7
+        wrong = self.random.sample([i for i in range(7) if i != right], 3)
+        question = f"Today is {DAYS[today]}. Which day is it in {ahead} days?"
+        return question, [DAYS[i] for i in (right, *wrong)]
+
+    def details(self) -> tuple[str, list[str]]:
+        procedure = self.random.choice(self.world)
+        step = self.random.choice([s for s in procedure.steps if len(s.variants) > 1])
+        before, after = step.blank.split("...")
+        choices = [v.removeprefix(before).removesuffix(after) for v in step.variants]
+        return f"To {procedure.goal}, what fills the gap? {_sentence(step.blank)}", choices
+
+    def order(self) -> tuple[str, list[str]]:
+        procedure = self.random.choice(self.world)
+        at = self.random.randrange(6)
+        steps = [step.right for step in procedure.steps]
+        wrong = self.random.sample(steps[:at] + steps[at + 2 :], 3)
+        question = f"You {procedure.goal}. Which step follows this one? {_sentence(steps[at])}"
+        return question, [_sentence(step) for step in (steps[at + 1], *wrong)]
+
+    def shopping(self) -> tuple[str, list[str]]:
+        count, price = self.random.randrange(2, 10), self.random.randrange(2, 13)
+        thing = self.random.choice(GROUPS["tools"] + GROUPS["fruits"] + GROUPS["clothes"])
+        question = f"One {thing} costs {price} coins. How many coins do {count} of them cost?"
+        return question, self.near(count * price)
+
+    def conversion(self) -> tuple[str, list[str]]:
+        large, small, factor = self.random.choice(UNITS)
+        count = self.random.randrange(2, 16)
+        right = count * factor
+        wrong = [right + factor, right - factor, right * 10]
+        return f"How many {small} are {count} {large}?", [str(n) for n in (right, *wrong)]
+
+    def word_groups(self) -> tuple[str, list[str]]:
+        name, other = self.random.sample(sorted(GROUPS), 2)
+        odd = self.random.choice(GROUPS[other])
+        rest = self.random.sample(GROUPS[name], 3)
+        shown = sorted([odd, *rest])
+        return f"Which word does not belong to the others: {', '.join(shown)}?", [odd, *rest]
+
+    def near(self, right: int) -> list[str]:
+        apart = self.random.sample([-4, -3, -2, -1, 1, 2, 3, 4, 10], 3)
+        return [str(right), *(str(max(right + d, 0)) for d in apart)]
+
+
+def _with_s(verb: str) -> str:
+    if re.search(r"(s|sh|ch|x|z|o)$", verb):
+        return verb + "es"
+    return re.sub(r"([^aeiou])y$", r"\1ie", verb) + "s"
+
+
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:] + "."
+
+
+def _numbered(steps: list[str]) -> str:
+    return "\n".join(f"{n}. {_sentence(step)}" for n, step in enumerate(steps, start=1))
+
+
+def _answer(instruction: str, given: str, output: str) -> Row:
+    return {"instruction": instruction, "input": given, "output": output}
+
+
+def files() -> dict[str, str]:
+    """Return the contents of the three files by name."""
+    writer = Writer(read_world(), SEED)
+    rows = {
+        "hellaswag_form.jsonl": writer.hellaswag(),
+        "alpaca_form.jsonl": writer.alpaca(),
+        "mmlu_test_form.jsonl": writer.mmlu(),
+    }
+    return {
+        name: "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in made)
+        for name, made in rows.items()
+    }
+
+
+if __name__ == "__main__":
+    for name, text in files().items():
+        (HERE / name).write_text(text, encoding="utf-8")
