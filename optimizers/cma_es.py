@@ -60,10 +60,12 @@ class CmaEs(Optimizer):
         self._restart_factor = restart_factor
         n_free = max(int(np.sum(self._cube.n_values > 1)), 1)
         self._lambda = population_size or 4 + math.floor(3 * math.log(n_free))  # eq. 48
-        self._start(np.full(self._cube.dim, 0.5))
+        self._search = self._start(np.full(self._cube.dim, 0.5))
+        self._generation: dict[int, tuple[Config, Any]] = {}
+        self._values: dict[int, float | None] = {}
 
     def ask(self, n: int = 1) -> list[Trial]:
-        trials = []
+        trials: list[Trial] = []
         while len(trials) < n and len(self._generation) < self._lambda:
             config, solution = self._sample()
             trial = self._trial(config)
@@ -97,22 +99,19 @@ class CmaEs(Optimizer):
         """Learn from the whole generation and begin the next."""
         known = [value for value in self._values.values() if value is not None]
         worst = max(known, default=0.0)
-        self._search.tell(
-            [
-                (solution, worst if self._values[id] is None else self._values[id])
-                for id, (_, solution) in self._generation.items()
-            ]
-        )
+        solutions = []
+        for id, (_, solution) in self._generation.items():
+            value = self._values[id]
+            solutions.append((solution, worst if value is None else value))
+        self._search.tell(solutions)
         if self._search.should_stop():
             self._lambda = math.ceil(self._lambda * self._restart_factor)
-            self._start(self._rng.random(self._cube.dim))
+            self._search = self._start(self._rng.random(self._cube.dim))
         self._generation, self._values = {}, {}
 
-    def _start(self, mean: NDArray[np.float64]) -> None:
+    def _start(self, mean: NDArray[np.float64]) -> "_Search":
         seed = int(self._rng.integers(2**31))
-        self._search = _Search(self._cube, mean, self._sigma0, self._lambda, seed)
-        self._generation: dict[int, tuple[Config, Any]] = {}
-        self._values: dict[int, float | None] = {}
+        return _Search(self._cube, mean, self._sigma0, self._lambda, seed)
 
 
 class _Search:

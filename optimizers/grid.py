@@ -9,7 +9,6 @@ served once; forbidden combinations are left out.
 
 import math
 from itertools import product
-from typing import ClassVar
 
 import numpy as np
 from ConfigSpace import ConfigurationSpace
@@ -25,11 +24,9 @@ _ORDERS = ("shuffled", "lexicographic")
 class Grid(Optimizer):
     """Serves every point of one grid, in random or in lexicographic order."""
 
-    extendable: ClassVar[bool] = False
+    extendable = False
 
-    def __init__(
-        self, space: ConfigurationSpace, *, seed: int, budget: float, order: str
-    ) -> None:
+    def __init__(self, space: ConfigurationSpace, *, seed: int, budget: float, order: str) -> None:
         super().__init__(space, seed=seed)
         n_points = design_size("grid", budget)
         if order not in _ORDERS:

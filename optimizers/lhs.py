@@ -8,15 +8,13 @@ Departure: a point that is a forbidden combination swaps coordinates with other 
 design, which keeps one point per stratum; where no swap helps, it is drawn anew.
 """
 
-from typing import ClassVar
-
 import numpy as np
 from ConfigSpace import ConfigurationSpace
 from numpy.typing import NDArray
-from scipy.stats import qmc
 
 from objectives.space import UnitCube
 from objectives.trial import Config, Evaluation, Trial
+from optimizers.light_qmc import qmc
 from optimizers.optimizer import Optimizer
 from optimizers.random_search import draw
 
@@ -27,7 +25,7 @@ _OPTIMIZATIONS = (None, "random-cd", "lloyd")
 class LatinHypercube(Optimizer):
     """Serves one Latin hypercube design of as many points as the budget has evaluations."""
 
-    extendable: ClassVar[bool] = False
+    extendable = False
 
     def __init__(
         self,

@@ -17,7 +17,7 @@ Departures:
 
 import inspect
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -75,7 +75,7 @@ class OptunaBridge(Optimizer):
         self._pending: dict[int, tuple[Any, Config]] = {}
 
     def ask(self, n: int = 1) -> list[Trial]:
-        trials = []
+        trials: list[Trial] = []
         while len(trials) < n and not self._stopped:
             asked, config = self._next()
             trial = self._trial(config)
@@ -126,7 +126,7 @@ class OptunaBridge(Optimizer):
         """Return the configuration that the sampler suggests, parameter by parameter."""
         config: dict[str, Any] = {}
         for name in self.space:  # parents before children
-            conditions = self.space.parent_conditions_of[name]
+            conditions: Sequence[Any] = self.space.parent_conditions_of[name]
             if all(
                 condition.parent.name in config and condition.satisfied_by_value(config)
                 for condition in conditions
@@ -143,10 +143,10 @@ class OptunaBridge(Optimizer):
         if isinstance(parameter, OrdinalHyperparameter):
             places = self._distributions[name]
             return parameter.sequence[asked.suggest_int(name, places.low, places.high)]
-        lower, upper, log = parameter.lower, parameter.upper, parameter.log
+        bounds = self._distributions[name]
         if isinstance(parameter, UniformIntegerHyperparameter):
-            return asked.suggest_int(name, lower, upper, log=log)
-        return asked.suggest_float(name, lower, upper, log=log)
+            return asked.suggest_int(name, bounds.low, bounds.high, log=bounds.log)
+        return asked.suggest_float(name, bounds.low, bounds.high, log=bounds.log)
 
     def _optuna_value(self, name: str, value: Any) -> Any:
         """Return a value as Optuna holds it: the place of an ordinal, else the value."""

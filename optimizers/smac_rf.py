@@ -2,18 +2,22 @@
 
 `HyperparameterOptimizationFacade` on the typed space: a scrambled Sobol design, then expected
 improvement on the logarithm of the values, maximised by local and random search, with random
-configurations in between. Values are taken as noiseless: no configuration is repeated, and a
-finite space that is used up ends the run.
+configurations in between. Values are taken as noiseless: no configuration is repeated while SMAC
+finds a new one.
 
 Departures:
 - The local search takes its starting points sorted; SMAC takes them from a Python set, whose
   order depends on the process's hash seed.
 - An ungraded failure is told as the worst value so far; before there is any value, it waits for
   one.
+- Beyond the initial design and before there is any value, configurations are drawn at random;
+  SMAC does so too, but for ever in a small finite space.
+- A finite space that SMAC holds to be used up is drawn from at random.
 - The initial design has a fixed size, so that a run can be extended; SMAC's depends on the budget.
 """
 
 import copy
+import logging
 import tempfile
 import warnings
 from pathlib import Path
@@ -23,12 +27,15 @@ import numpy as np
 from ConfigSpace import Configuration, ConfigurationSpace
 from smac import HyperparameterOptimizationFacade, Scenario
 from smac.acquisition.maximizer import LocalAndSortedRandomSearch
+from smac.main.config_selector import ConfigurationSpaceExhaustedException
 from smac.runhistory import TrialInfo, TrialValue
 
 from objectives.space import UnitCube, plain
 from objectives.trial import Config, Evaluation, Trial
 from optimizers.optimizer import Optimizer
+from optimizers.random_search import draw
 
+_SEED = 0  # of every evaluation in a deterministic scenario
 _UNLIMITED = 10**9  # trials; the runner keeps the budget
 
 
@@ -69,36 +76,24 @@ class SmacRandomForest(Optimizer):
                 f"smac_rf.random_probability: expected a number in [0, 1], "
                 f"got {random_probability!r}"
             )
-        self._names = UnitCube(space).names
-        smac_seed = int(np.random.default_rng(seed).integers(2**31))
+        self._cube = UnitCube(space)
+        self._rng = np.random.default_rng(seed)
+        smac_seed = int(self._rng.integers(2**31))
         self._space = copy.deepcopy(space)  # SMAC draws from the space's own generator
         self._facade = _facade(self._space, smac_seed, settings, float(random_probability))
+        self._n_initial = len(self._facade.intensifier.config_selector._initial_design_configs)
+        self._n_asked = 0  # of SMAC
         self._pending: dict[int, tuple[Any, Config]] = {}
         self._unvalued: list[Any] = []  # failed before there was a value
 
     def ask(self, n: int = 1) -> list[Trial]:
         trials = []
         for _ in range(n):
-            info = self._next()
-            if info is None:
-                break
-            values = plain(dict(info.config))
-            config = {name: values[name] for name in self._names if name in values}
+            info, config = self._next()
             trial = self._trial(config)
             self._pending[trial.id] = (info, config)
             trials.append(trial)
         return trials
-
-    def _next(self) -> Any:
-        """Return SMAC's next trial, None where the space is used up."""
-        with warnings.catch_warnings():
-            # SMAC logs the mean time of a local search that looked at no neighbour.
-            warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)
-            warnings.filterwarnings("ignore", "invalid value encountered", RuntimeWarning)
-            try:
-                return self._facade.ask()
-            except StopIteration:
-                return None
 
     def tell(self, trial: Trial, evaluation: Evaluation) -> None:
         self._n_trials = max(self._n_trials, trial.id + 1)
@@ -107,7 +102,7 @@ class SmacRandomForest(Optimizer):
         told = info
         if info is None or trial.config != config:  # a replay that drifted
             foreign = Configuration(self._space, values=trial.config)
-            told = TrialInfo(foreign, seed=self._facade.scenario.seed)
+            told = TrialInfo(foreign, seed=_SEED)
         self._unvalued.append(told)
         if info is not None and told is not info:
             self._unvalued.append(info)
@@ -118,11 +113,28 @@ class SmacRandomForest(Optimizer):
             self._facade.tell(waiting, TrialValue(cost=cost, time=0.0), save=False)
         self._unvalued = []
 
+    def _next(self) -> tuple[Any, Config]:
+        """Return SMAC's trial and its configuration; None where it is not SMAC's."""
+        if self._n_asked == self._n_initial and self._worst is None:
+            return None, draw(self._cube, self._rng)
+        with warnings.catch_warnings():
+            # SMAC logs the mean time of a local search that looked at no neighbour.
+            warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)
+            warnings.filterwarnings("ignore", "invalid value encountered", RuntimeWarning)
+            try:
+                info = self._facade.ask()
+            except (StopIteration, ConfigurationSpaceExhaustedException):
+                return None, draw(self._cube, self._rng)
+        self._n_asked += 1
+        config = plain(dict(info.config))
+        return info, {name: config[name] for name in self._cube.names if name in config}
+
 
 def _facade(
     space: ConfigurationSpace, seed: int, settings: dict[str, int], random_probability: float
 ) -> Any:
     """Build the facade, which leaves no file behind."""
+    logging.getLogger("smac").setLevel(logging.CRITICAL)
     facade = HyperparameterOptimizationFacade
     with tempfile.TemporaryDirectory(prefix="tuneoff-smac-") as folder:
         scenario = Scenario(

@@ -8,10 +8,10 @@ Departure: points that are forbidden combinations are skipped.
 
 import numpy as np
 from ConfigSpace import ConfigurationSpace
-from scipy.stats import qmc
 
 from objectives.space import UnitCube
 from objectives.trial import Config, Evaluation, Trial
+from optimizers.light_qmc import qmc
 from optimizers.optimizer import Optimizer
 
 
