@@ -8,6 +8,7 @@ them the Monte Carlo form of the joint of candidate and pending points (Wilson e
 BoTorch maximises: the model below is the negative of the standardised objective.
 """
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,7 @@ from botorch.acquisition import (
     qProbabilityOfImprovement,
     qUpperConfidenceBound,
 )
+from botorch.exceptions.warnings import NumericsWarning
 from botorch.posteriors import GPyTorchPosterior
 from botorch.sampling import SobolQMCNormalSampler
 from gpytorch.distributions import MultivariateNormal
@@ -79,11 +81,13 @@ def acquisition(
         seed: of the Monte Carlo samples.
     """
     model = NegatedModel(gp)
-    function = (
-        _closed_form(name, model, best, beta)
-        if len(pending) == 0
-        else _monte_carlo(name, model, best, beta, pending, seed)
-    )
+    with warnings.catch_warnings():  # BoTorch advises LogEI to whoever asks for EI
+        warnings.simplefilter("ignore", NumericsWarning)
+        function = (
+            _closed_form(name, model, best, beta)
+            if len(pending) == 0
+            else _monte_carlo(name, model, best, beta, pending, seed)
+        )
 
     def evaluate(x: Tensor) -> Tensor:
         worth: Tensor = function(x[:, None, :])
