@@ -35,7 +35,6 @@ from objectives.trial import Config, Evaluation, Trial
 from optimizers.optimizer import Optimizer
 from optimizers.random_search import draw
 
-_SEED = 0  # of every evaluation in a deterministic scenario
 _UNLIMITED = 10**9  # trials; the runner keeps the budget
 
 
@@ -81,6 +80,7 @@ class SmacRandomForest(Optimizer):
         smac_seed = int(self._rng.integers(2**31))
         self._space = copy.deepcopy(space)  # SMAC draws from the space's own generator
         self._facade = _facade(self._space, smac_seed, settings, float(random_probability))
+        self._evaluation_seed = 0  # SMAC's, the same for all of a deterministic scenario
         self._n_initial = len(self._facade.intensifier.config_selector._initial_design_configs)
         self._n_asked = 0  # of SMAC
         self._pending: dict[int, tuple[Any, Config]] = {}
@@ -102,7 +102,7 @@ class SmacRandomForest(Optimizer):
         told = info
         if info is None or trial.config != config:  # a replay that drifted
             foreign = Configuration(self._space, values=trial.config)
-            told = TrialInfo(foreign, seed=_SEED)
+            told = TrialInfo(foreign, seed=self._evaluation_seed)
         self._unvalued.append(told)
         if info is not None and told is not info:
             self._unvalued.append(info)
@@ -126,6 +126,7 @@ class SmacRandomForest(Optimizer):
             except (StopIteration, ConfigurationSpaceExhaustedException):
                 return None, draw(self._cube, self._rng)
         self._n_asked += 1
+        self._evaluation_seed = info.seed
         config = plain(dict(info.config))
         return info, {name: config[name] for name in self._cube.names if name in config}
 
