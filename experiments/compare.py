@@ -11,6 +11,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from experiments.run_log import History, read
 
@@ -90,6 +91,7 @@ def draw(runs: Sequence[History], path: Path) -> None:
     left.set_title(f"incumbent on {header['names']['objective']}, {of_seed}")
     left.set_xlabel("budget spent (full evaluations)")
     left.set_ylabel(metric)
+    left.xaxis.set_major_locator(MaxNLocator(integer=True))
     left.legend(fontsize=8)
     right.set_title("every evaluation, x: failed")
     right.set_xticks(range(len(runs)), [_name(run) for run in runs], rotation=35, ha="right")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from experiments.run_log import History
 
@@ -52,6 +53,7 @@ def draw(history: History, path: Path) -> None:
     axes.set_title(f"{names['optimizer']} on {names['objective']}, seed {header['seed']}")
     axes.set_xlabel("budget spent (full evaluations)")
     axes.set_ylabel(metric or "value (minimised)")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend()
     if header.get("notice"):
         figure.supxlabel(header["notice"], fontsize=7, color="0.3", wrap=True)
