@@ -53,11 +53,8 @@ def run_one(settings: DictConfig) -> None:
     optimizer: Optimizer = instantiate(
         settings.optimizer, space=objective.space, seed=settings.seed, _convert_="all"
     )
-    if earlier.header is not None and budget != earlier.budget and not optimizer.extendable:
-        raise ValueError(
-            f"budget: expected {earlier.budget:g}, as the design of {names['optimizer']} was made "
-            f"for it and cannot be extended, got {budget:g}; give another out="
-        )
+    if earlier.header is not None and not optimizer.extendable:
+        _check_design(earlier.header, budget)
     with RunLog(folder) as log:
         _open(log, header, budget)
         shown = None if settings.progress == "auto" else settings.progress
@@ -68,6 +65,16 @@ def run_one(settings: DictConfig) -> None:
 
             draw(log.history, folder / "convergence.png")
             print(f"  picture    {folder / 'convergence.png'}")
+
+
+def _check_design(logged: Event, budget: float) -> None:
+    """Raise unless the budget is the one that the design was made for."""
+    if budget != logged["budget"]:
+        raise ValueError(
+            f"budget: expected {logged['budget']:g}, as the design of "
+            f"{logged['names']['optimizer']} was made for it and cannot be extended, got "
+            f"{budget:g}; give another out="
+        )
 
 
 def _open(log: RunLog, header: Event, budget: float) -> None:

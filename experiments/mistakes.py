@@ -1,5 +1,6 @@
 """One readable line for a user's mistake: what was expected, what came, what to do."""
 
+import errno
 import re
 from difflib import get_close_matches
 
@@ -44,8 +45,10 @@ def _missing(module: str) -> str | None:
 
 def _one_line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
-        what = error.filename or "run"
-        return f"{what}: expected a place to read or write, got: {error.strerror}"
+        what = error.filename or "the folder of the run"
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        then = "; make room and type the same command again, it resumes" if full else ""
+        return f"{what}: expected a place to read or write, got: {error.strerror}{then}"
     return " ".join(str(error).split())
 
 

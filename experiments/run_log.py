@@ -34,7 +34,7 @@ class History:
         evaluations: every evaluation, by trial id, in the order of arrival.
         spent: the budget that the asked trials spend, in full-evaluation equivalents.
         done: the part of `spent` that is evaluated.
-        budget: the largest budget the run was given.
+        budget: what the run was given last: in its header, an extension, or at its end.
         ended: whether the run reached `budget` or its optimizer had no more to ask.
     """
 
@@ -93,7 +93,7 @@ class History:
                 event.get("items", {}),
             )
             self.done += self.trials[id].fidelity
-        elif kind == "extend":
+        elif kind in ("extend", "end"):
             self.budget = float(event["budget"])
         self.ended = kind == "end" or (self.ended and kind not in ("extend", "ask"))
 
@@ -162,9 +162,9 @@ class RunLog:
                 os.write(self._file, b"\n")
             os.ftruncate(self._file, self._size)
             self._reserve = folder / ".reserve"
-            self._reserve.write_bytes(bytes(RESERVE_BYTES))
+            self._hold_reserve()
         except BaseException:
-            os.close(self._file)
+            os.close(self._file)  # the lock goes with it
             raise
 
     def _lock(self) -> None:
@@ -175,6 +175,13 @@ class RunLog:
                 f"{self.path}: expected a log that no other process writes, got a locked one; "
                 f"wait for that run, or give another out="
             ) from None
+
+    def _hold_reserve(self) -> None:
+        try:
+            self._reserve.write_bytes(bytes(RESERVE_BYTES))
+        except OSError as error:
+            self._reserve.unlink(missing_ok=True)
+            raise OSError(error.errno, error.strerror, str(self._reserve.parent)) from None
 
     def append(self, event: Mapping[str, Any]) -> None:
         """Write one event and return when it is on the disk.

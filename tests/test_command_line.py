@@ -62,6 +62,14 @@ def test_an_extended_run_asks_what_a_longer_one_asks(tmp_path: Path) -> None:
     assert extended == long
 
 
+def test_a_run_that_was_cut_short_by_a_smaller_budget_can_be_extended(tmp_path: Path) -> None:
+    finish(*SOO, f"out={tmp_path}")
+    log = tmp_path / "log.jsonl"
+    log.write_text("\n".join(log.read_text().splitlines()[:15]) + "\n")  # interrupted after 7
+    assert "budget spent 9 of 9" in finish(*SOO, "budget=9", f"out={tmp_path}").stdout
+    assert "budget spent 12 of 12" in finish(*SOO, "budget=12", f"out={tmp_path}").stdout
+
+
 def test_a_design_made_for_its_budget_cannot_be_extended(tmp_path: Path) -> None:
     finish("optimizer=lhs", "objective=branin", "budget=10", f"out={tmp_path}")
     done = finish("optimizer=lhs", "objective=branin", "budget=12", f"out={tmp_path}")
