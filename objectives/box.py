@@ -29,6 +29,8 @@ Vector = NDArray[np.float64]
 class BoxFunction(Objective):
     """A formula with its bounds, its optimum on R^d and the minimisers within the bounds."""
 
+    cheap = True
+
     def __init__(
         self,
         *,

@@ -45,6 +45,8 @@ _MINIMISER: Config = {
 class Mixed(Objective):
     """Floats, integers, an ordinal, a categorical and conditions; optimum 0."""
 
+    cheap = True
+
     def __init__(self, *, space: Descriptions) -> None:
         """Build the space.
 

@@ -30,7 +30,7 @@ class Noisy(Wrapper):
             ValueError: `sd` is negative or no finite number, or `seed` no integer >= 0.
         """
         super().__init__(inner)
-        self.sd = number("sd", sd, 1e300)
+        self.sd = number("sd", sd)
         self.seed = whole("seed", seed, 0)
         self.noise_sd = float(np.hypot(inner.noise_sd, self.sd))
 

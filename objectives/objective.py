@@ -32,7 +32,7 @@ class Objective(ABC):
 
     shares_host: bool = True
     version: int = 1
-    cheap: bool = True
+    cheap: bool = False
     noise_sd: float = 0.0
     space: ConfigurationSpace
     metric: str | None = None

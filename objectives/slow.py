@@ -8,6 +8,7 @@ import numpy as np
 
 from objectives.box import whole
 from objectives.objective import Objective
+from objectives.space import check
 from objectives.trial import Evaluation, Trial
 from objectives.wrapper import Wrapper, number
 
@@ -34,12 +35,13 @@ class Slow(Wrapper):
             ValueError: a setting is out of range.
         """
         super().__init__(inner)
-        self.seconds = number("seconds", seconds, 86400.0)
+        self.seconds = number("seconds", seconds)
         self.jitter = number("jitter", jitter, 1.0)
         self.seed = whole("seed", seed, 0)
         self.cheap = inner.cheap and self.seconds <= 0.01
 
     def evaluate(self, trial: Trial) -> Evaluation:
+        check(self.space, trial.config)
         start = perf_counter()
         r = float(np.random.default_rng([self.seed, trial.id]).uniform(-1, 1))
         time.sleep(trial.fidelity * self.seconds * (1 + self.jitter * r))

@@ -1,5 +1,6 @@
 """What stands around another objective and changes its evaluations."""
 
+import math
 from typing import Any
 
 from objectives.objective import Objective
@@ -8,6 +9,8 @@ from objectives.trial import Evaluation, Trial
 
 class Wrapper(Objective):
     """Passes everything through to the inner objective; a subclass changes what it must."""
+
+    cheap = True  # as far as the wrapper goes
 
     def __init__(self, inner: Objective) -> None:
         if not isinstance(inner, Objective):
@@ -35,8 +38,10 @@ class Wrapper(Objective):
         return self.inner.notice()
 
 
-def number(where: str, value: object, highest: float) -> float:
-    """Return `value`, or raise `ValueError` unless it is a number in [0, highest]."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= highest:
-        return float(value)
-    raise ValueError(f"{where}: expected a number in [0, {highest:g}], got {value!r}")
+def number(where: str, value: object, highest: float = math.inf) -> float:
+    """Return `value`, or raise `ValueError` unless it is a finite number in [0, highest]."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        if 0 <= value <= highest and math.isfinite(value):
+            return float(value)
+    rule = "a finite number >= 0" if highest == math.inf else f"a number in [0, {highest:g}]"
+    raise ValueError(f"{where}: expected {rule}, got {value!r}")

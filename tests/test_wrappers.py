@@ -272,11 +272,11 @@ def test_a_wrong_setting_of_failing_is_refused(settings: dict[str, Any], message
 
 @pytest.mark.parametrize("sd", [-1, float("nan"), float("inf"), "1", True, None])
 def test_a_wrong_deviation_is_refused(sd: Any) -> None:
-    with pytest.raises(ValueError, match="sd: expected a number in"):
+    with pytest.raises(ValueError, match="sd: expected a finite number >= 0, got"):
         noisy(branin(), sd=sd)
 
 
-@pytest.mark.parametrize(("seconds", "jitter"), [(-1, 0), (1, 2), ("1", 0), (1e9, 0)])
+@pytest.mark.parametrize(("seconds", "jitter"), [(-1, 0), (1, 2), ("1", 0), (float("inf"), 0)])
 def test_a_wrong_delay_is_refused(seconds: Any, jitter: Any) -> None:
-    with pytest.raises(ValueError, match="expected a number in"):
+    with pytest.raises(ValueError, match="(seconds|jitter): expected a .*number"):
         slow(branin(), seconds=seconds, jitter=jitter)
