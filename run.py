@@ -9,11 +9,14 @@ import sys
 from types import FrameType
 from typing import NoReturn
 
-import hydra
-from omegaconf import DictConfig
+from experiments.quick_start import quick_start
 
-from experiments.command_line import interrupted, prepare, run_one
-from experiments.mistakes import explain
+with quick_start():
+    import hydra
+    from omegaconf import DictConfig
+
+    from experiments.command_line import interrupted, prepare, run_one
+    from experiments.mistakes import explain
 
 _mistakes: list[str] = []  # of the runs of a sweep: one bad run does not stop the others
 

@@ -2,8 +2,7 @@
 
 import sys
 from pathlib import Path
-
-from tqdm import tqdm
+from typing import Any
 
 from experiments.run_log import History, RunLog
 
@@ -15,28 +14,36 @@ class ProgressBar:
     """
 
     def __init__(self, history: History, budget: float, shown: bool | None) -> None:
-        disable = None if shown is None else not shown  # None: tqdm asks whether it is a terminal
-        self._bar = tqdm(
-            total=budget,
-            initial=history.done,
-            disable=disable,
-            file=sys.stderr,
-            ascii=True,
-            dynamic_ncols=True,
-            bar_format="{n:.4g}/{total:.4g} [{bar:12}] {elapsed}<{remaining} {postfix}",
-        )
+        if shown is None:
+            shown = sys.stderr.isatty()
+        self._bar = _bar(history, budget) if shown else None
         self._show(history)
 
     def __call__(self, log: RunLog) -> None:
-        self._bar.update(log.history.done - self._bar.n)
-        self._show(log.history)
+        if self._bar is not None:
+            self._bar.n = log.history.done
+            self._show(log.history)
 
     def _show(self, history: History) -> None:
-        if not self._bar.disable:
-            self._bar.set_postfix_str(f"| {incumbent_line(history)}")
+        if self._bar is not None:
+            self._bar.set_postfix_str(incumbent_line(history))
 
     def close(self) -> None:
-        self._bar.close()
+        if self._bar is not None:
+            self._bar.close()
+
+
+def _bar(history: History, budget: float) -> Any:
+    from tqdm import tqdm  # not where nothing is shown
+
+    return tqdm(
+        total=budget,
+        initial=history.done,
+        file=sys.stderr,
+        ascii=" #",
+        dynamic_ncols=True,
+        bar_format="{n:.4g}/{total:.4g} [{bar:12}] {elapsed} + {remaining} left{postfix}",
+    )
 
 
 def incumbent_line(history: History) -> str:

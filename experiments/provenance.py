@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import subprocess
 import tomllib
 from functools import cache
@@ -37,9 +38,13 @@ def versions() -> dict[str, str]:
     found = {"python": platform.python_version()}
     for name in sorted({name.split(">=")[0].split("[")[0] for name in named} - {"tuneoff"}):
         try:
-            found[name] = metadata.version(name)
+            text = metadata.distribution(name).read_text("METADATA") or ""
         except metadata.PackageNotFoundError:
             continue
+        # `metadata.version` would parse the whole README that follows the line: 1 ms a package.
+        stated = re.search(r"^Version: *(\S+)", text, flags=re.MULTILINE)
+        if stated:
+            found[name] = stated[1]
     return found
 
 

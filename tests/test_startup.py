@@ -1,0 +1,77 @@
+"""What a start imports, and that leaving `scipy.stats` for later changes nothing but the time."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+QUICK = "from experiments.quick_start import quick_start\nwith quick_start():\n    pass\n"
+
+
+def python(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def said(program: str) -> list[str]:
+    """Return the lines that a program prints, in a process where a warning is an error."""
+    return python("-W", "error", "-c", program).stdout.splitlines()
+
+
+def test_a_start_with_lhs_imports_neither_torch_nor_matplotlib_nor_the_whole_of_scipy_stats(
+    tmp_path: Path,
+) -> None:
+    run = ["run.py", "optimizer=lhs", "objective=branin", "budget=2", "plot=false"]
+    report = python("-X", "importtime", *run, f"out={tmp_path}/run").stderr
+    imported = {line.rpartition("|")[2].strip() for line in report.splitlines()}
+    assert "scipy.stats._qmc" in imported
+    assert imported.isdisjoint(["torch", "matplotlib", "scipy.stats._stats_py"])
+
+
+def test_parameters_that_need_scipy_stats_sample_as_after_an_ordinary_import() -> None:
+    sample = """
+import pickle
+from ConfigSpace import *
+space = ConfigurationSpace(seed=1)
+space.add(
+    BetaFloatHyperparameter("a", alpha=2, beta=3, lower=0, upper=1),
+    BetaIntegerHyperparameter("b", alpha=2, beta=3, lower=0, upper=9),
+    NormalFloatHyperparameter("c", mu=0, sigma=1, lower=-2, upper=2),
+    NormalIntegerHyperparameter("d", mu=0, sigma=5, lower=-9, upper=9),
+    UniformIntegerHyperparameter("e", 1, 1000, log=True),
+)
+space = pickle.loads(pickle.dumps(space))
+for config in space.sample_configuration(20):
+    print(dict(config))
+"""
+    assert said(QUICK + sample) == said(sample)
+
+
+def test_config_space_is_imported_as_ever_where_it_needs_more_than_there_are_stand_ins() -> None:
+    fewer = "from experiments import quick_start as q\nq._DEFERRED['scipy.stats'] = ('beta',)\n"
+    whole = "import ConfigSpace, scipy.stats\nprint(scipy.stats.norm.cdf(0.0))"
+    assert said(fewer + QUICK + whole) == ["0.5"]
+
+
+def test_scipy_stats_is_whole_after_qmc_was_imported_alone() -> None:
+    program = """
+from optimizers.light_qmc import qmc
+import scipy.stats, pickle
+print(scipy.stats.qmc is qmc, scipy.stats._stats_py is not None)
+print(scipy.stats.norm.cdf(0.0), scipy.stats.beta(1, 1).mean())
+print(type(pickle.loads(pickle.dumps(qmc.Sobol(2, rng=0)))) is scipy.stats.qmc.Sobol)
+"""
+    assert said(program) == ["True True", "0.5 0.5", "True"]
+
+
+def test_qmc_alone_finds_the_distributions_that_it_needs_later() -> None:
+    draw = "print(qmc.MultivariateNormalQMC([0.0, 1.0], rng=0).random(4).tolist())"
+    alone = said(f"from optimizers.light_qmc import qmc\n{draw}")
+    assert alone == said(f"import scipy.stats\nfrom scipy.stats import qmc\n{draw}")
