@@ -11,11 +11,13 @@ A space is described by one mapping per parameter:
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from ConfigSpace import (
+    AndConjunction,
     CategoricalHyperparameter,
     Configuration,
     ConfigurationSpace,
@@ -41,6 +43,8 @@ _KEYS = {
     "constant": {"value"},
 }
 
+_LARGEST = 1e15  # of a bound's size: integers beyond are not exact as floats
+
 
 def build_space(
     parameters: Mapping[str, Mapping[str, Any]],
@@ -59,46 +63,82 @@ def build_space(
         raise ValueError("space: expected at least one parameter, got none")
     space = ConfigurationSpace(meta={"axes": list(parameters)})
     for name, description in parameters.items():
-        space.add(_hyperparameter(name, description))
+        _expect_mapping(f"space.{name}", description)
+        with _named(f"space.{name}"):
+            space.add(_hyperparameter(name, description))
     for name, description in parameters.items():
-        for parent, values in (description.get("when") or {}).items():
-            if parent not in space:
-                raise ValueError(
-                    f"space.{name}.when: expected one of {list(parameters)}, got {parent}"
-                )
-            many = values if isinstance(values, (list, tuple)) else [values]
-            condition = EqualsCondition if len(many) == 1 else InCondition
-            wanted = many[0] if len(many) == 1 else list(many)
-            space.add(condition(space[name], space[parent], wanted))
+        when = description.get("when") or {}
+        _expect_mapping(f"space.{name}.when", when)
+        conditions = [_condition(space, name, parent, when[parent]) for parent in when]
+        with _named(f"space.{name}.when"):
+            if len(conditions) > 1:
+                space.add(AndConjunction(*conditions))
+            elif conditions:
+                space.add(conditions[0])
     for clause in forbidden:
-        parts = [ForbiddenEqualsClause(space[key], value) for key, value in clause.items()]
-        space.add(ForbiddenAndConjunction(*parts) if len(parts) > 1 else parts[0])
+        _expect_mapping("forbidden", clause)
+        with _named(f"forbidden {dict(clause)}"):
+            parts = [ForbiddenEqualsClause(space[key], value) for key, value in clause.items()]
+            space.add(ForbiddenAndConjunction(*parts) if len(parts) > 1 else parts[0])
     return space
+
+
+@contextmanager
+def _named(where: str) -> Iterator[None]:
+    """Turn whatever ConfigSpace raises, of many types, into a `ValueError` that says where."""
+    try:
+        yield
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        prefix = "" if reason.startswith("space.") else f"{where}: expected a legal space, got: "
+        raise ValueError(prefix + reason) from None
+
+
+def _expect_mapping(where: str, value: object) -> None:
+    if not isinstance(value, Mapping) or (where == "forbidden" and not value):
+        raise ValueError(f"{where}: expected keys with values, got {value!r}")
+
+
+def _condition(
+    space: ConfigurationSpace, name: str, parent: str, values: Any
+) -> EqualsCondition | InCondition:
+    """Return the condition that a parent has one of some values."""
+    many = list(values) if isinstance(values, (list, tuple)) else [values]
+    where = f"space.{name}.when"
+    if parent not in space or parent == name:
+        raise ValueError(f"{where}: expected another one of {list(space)}, got {parent}")
+    if not many:
+        raise ValueError(f"{where}.{parent}: expected at least one value, got none")
+    with _named(f"{where}.{parent}"):
+        if len(many) == 1:
+            return EqualsCondition(space[name], space[parent], many[0])
+        return InCondition(space[name], space[parent], many)
 
 
 def _hyperparameter(name: str, description: Mapping[str, Any]) -> "Hyperparameter[Any, Any]":
     where = f"space.{name}"
     kind = description.get("type")
-    if kind not in _KEYS:
+    if not isinstance(kind, str) or kind not in _KEYS:
         raise ValueError(f"{where}.type: expected one of {list(_KEYS)}, got {kind}")
     allowed = _KEYS[kind] | {"type", "when"}
     unknown = [key for key in description if key not in allowed]
     if unknown:
         raise ValueError(f"{where}: expected the keys {sorted(allowed)}, got {unknown[0]}")
     if kind == "constant":
-        return Constant(name, description.get("value"))
+        return Constant(name, _plain_values(f"{where}.value", [description.get("value")])[0])
     if kind in ("categorical", "ordinal"):
         choices = description.get("choices")
         if not isinstance(choices, (list, tuple)) or not choices:
             raise ValueError(f"{where}.choices: expected a list of values, got {choices}")
+        values = _plain_values(f"{where}.choices", list(choices))
         if kind == "categorical":
-            return CategoricalHyperparameter(name, list(choices))
-        return OrdinalHyperparameter(name, list(choices))
+            return CategoricalHyperparameter(name, values)
+        return OrdinalHyperparameter(name, values)
     lower, upper = description.get("lower"), description.get("upper")
     log = description.get("log", False)
     numeric = (int,) if kind == "int" else (int, float)
     for key, bound in (("lower", lower), ("upper", upper)):
-        if isinstance(bound, bool) or not isinstance(bound, numeric) or not math.isfinite(bound):
+        if isinstance(bound, bool) or not isinstance(bound, numeric) or not abs(bound) <= _LARGEST:
             raise ValueError(f"{where}.{key}: expected a finite {kind}, got {bound!r}")
     if not isinstance(log, bool):
         raise ValueError(f"{where}.log: expected true or false, got {log!r}")
@@ -112,6 +152,14 @@ def _hyperparameter(name: str, description: Mapping[str, Any]) -> "Hyperparamete
     if kind == "int":
         return UniformIntegerHyperparameter(name, int(lower), int(upper), log=log)
     return UniformFloatHyperparameter(name, float(lower), float(upper), log=log)
+
+
+def _plain_values(where: str, values: list[Any]) -> list[Value]:
+    """Return the values, or raise where JSON would not give one back as it is."""
+    for value in values:
+        if not isinstance(value, (bool, int, float, str)):
+            raise ValueError(f"{where}: expected true, false, numbers or text, got {value!r}")
+    return values
 
 
 def check(space: ConfigurationSpace, config: Config) -> None:
@@ -203,6 +251,8 @@ class UnitCube:
 
 def _holds(condition: Any, active: Config) -> bool:
     """Return whether a condition holds; one on an inactive parent does not."""
+    if isinstance(condition, AndConjunction):
+        return all(_holds(part, active) for part in condition.components)
     return condition.parent.name in active and bool(condition.satisfied_by_value(active))
 
 
