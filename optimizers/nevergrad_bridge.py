@@ -75,10 +75,10 @@ class NevergradBridge(Optimizer):
         self._cube = UnitCube(space)
         free = np.flatnonzero(self._cube.n_values > 1)
         self._free = free if free.size else np.arange(1)
-        axes = nevergrad.p.Array(shape=(len(self._free),), lower=0.0, upper=1.0)
-        axes.random_state = _seeded(self._rng)
         n_evaluations = design_size("nevergrad", budget)
         with self._own_generators():
+            axes = nevergrad.p.Array(shape=(len(self._free),), lower=0.0, upper=1.0)
+            axes.random_state = _seeded(self._rng)
             self._search = registry[name](axes, budget=n_evaluations, num_workers=num_workers)
             chosen = getattr(self._search, "optim", self._search)  # by a method that chooses
         self._serial = any(

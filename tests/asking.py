@@ -95,9 +95,7 @@ def answers(space: ConfigurationSpace) -> Answer:
     return lambda trial: Evaluation(value(space, trial), cost=1.0)
 
 
-def converse(
-    optimizer: Optimizer, answer: Answer, length: int = LENGTH, n: int = 1
-) -> list[Trial]:
+def converse(optimizer: Optimizer, answer: Answer, length: int = LENGTH, n: int = 1) -> list[Trial]:
     """Ask up to `n` at a time and tell, until `length` trials are told or none is left."""
     told: list[Trial] = []
     while len(told) < length:
