@@ -68,11 +68,11 @@ class LoraFineTuning(Objective):
     ) -> None:
         self.space = build_space(space)
         _expect_parameters(list(self.space))
-        for name, value in (("target", target), ("device", device), ("precision", precision)):
-            _one_of(name, value, _CHOICES[name])
+        for name, word in (("target", target), ("device", device), ("precision", precision)):
+            _one_of(name, word, _CHOICES[name])
         counts = {"steps": steps, "batch": batch, "max_length": max_length, "threads": threads}
-        for name, value in {**counts, "heldout_items": heldout_items}.items():
-            _whole(name, value, 1)
+        for name, count in {**counts, "heldout_items": heldout_items}.items():
+            _whole(name, count, 1)
         for name, number in {"hellaswag_items": hellaswag_items, "mmlu_items": mmlu_items}.items():
             if number is not None:
                 _whole(name, number, 1)

@@ -46,7 +46,8 @@ def branch_sums(team: Team, model: GPT, sequences: Sequence[Branching]) -> Float
             tokens = log_likelihoods(model, packed).double()
             n_branches = int(packed.owners[-1]) + 1
             sums = torch.zeros(n_branches, dtype=torch.float64, device=device)
-            return sums.index_add_(0, packed.owners, tokens).cpu().numpy()
+            answer: Floats = sums.index_add_(0, packed.owners, tokens).cpu().numpy()
+        return answer
 
     layout = rows(sequences, ROW_LENGTH)
     sums = np.concatenate(team.map(work, sequences, layout))
@@ -77,7 +78,9 @@ def outcomes(questions: Sequence[Question], sums: Floats) -> Outcomes:
 
 def losses(sequences: Sequence[Branching], sums: Floats) -> Floats:
     """Return the mean loss of each single-branch sequence, in nats per token."""
-    return -sums / np.array([len(sequence.branches[0]) for sequence in sequences])
+    n_tokens = np.array([len(sequence.branches[0]) for sequence in sequences], dtype=float)
+    per_token: Floats = -sums / n_tokens
+    return per_token
 
 
 def pack_bits(right: NDArray[np.bool_]) -> str:

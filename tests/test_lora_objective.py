@@ -1,0 +1,196 @@
+"""LoRA fine-tuning of the real SmolLM2 on the shipped data, with few items and steps."""
+
+import pickle
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from objectives.lora_ft import scoring
+from objectives.lora_ft.data import SHIPPED, read_folder
+from objectives.lora_ft.objective import LoraFineTuning
+from objectives.lora_ft.team import team
+from objectives.lora_ft.workbench import split
+from objectives.trial import Config, Evaluation, Trial
+
+YAML = Path(__file__).parents[1] / "conf/objective/lora_ft.yaml"
+SMALL = {
+    "data": "shipped",
+    "steps": 3,
+    "warmup_steps": 1,
+    "batch": 2,
+    "hellaswag_items": 8,
+    "heldout_items": 4,
+    "mmlu_items": 4,
+}
+CONFIG: Config = {
+    "lora_rank": 8,
+    "lora_alpha": 16,
+    "lora_dropout": 0.1,
+    "learning_rate": 1e-3,
+    "weight_decay": 0.01,
+}
+WIDE_RATE = {"type": "float", "lower": 0.0, "upper": 1e30, "log": False}
+
+
+def _objective(**changes: Any) -> LoraFineTuning:
+    settings = OmegaConf.to_container(OmegaConf.load(YAML))
+    assert isinstance(settings, dict)
+    named = {str(name): value for name, value in settings.items() if name != "_target_"}
+    return LoraFineTuning(**{**named, **SMALL, **changes})
+
+
+@cache
+def _loaded(precision: str) -> LoraFineTuning:
+    """One objective with every learning rate allowed, its model loaded once for all tests."""
+    parameters = OmegaConf.to_container(OmegaConf.load(YAML).space)
+    assert isinstance(parameters, dict)
+    space = {**parameters, "learning_rate": WIDE_RATE}
+    return _objective(space=space, precision=precision)
+
+
+def _evaluate(precision: str = "auto", **changes: Any) -> Evaluation:
+    return _loaded(precision).evaluate(Trial(0, {**CONFIG, **changes}))
+
+
+@cache
+def _base(precision: str) -> dict[str, str]:
+    """The items' outcomes where nothing can have been learned: the rate is zero."""
+    return _evaluate(precision=precision, learning_rate=0.0).items
+
+
+CORNERS = [(2, 64, 0.5), (64, 1, 0.0), (33, 32, 0.25)]
+
+
+@pytest.mark.parametrize(("rank", "alpha", "dropout"), CORNERS)
+def test_without_learning_every_configuration_is_the_base_model(
+    rank: int, alpha: int, dropout: float
+) -> None:
+    adapters: dict[str, Any] = {"lora_rank": rank, "lora_alpha": alpha, "lora_dropout": dropout}
+    assert _evaluate(learning_rate=0.0, **adapters).items == _base("auto")
+
+
+@pytest.mark.parametrize(("rank", "alpha", "dropout"), CORNERS)
+def test_at_the_lowest_rate_every_item_is_judged_as_by_the_base_model(
+    rank: int, alpha: int, dropout: float
+) -> None:
+    adapters: dict[str, Any] = {"lora_rank": rank, "lora_alpha": alpha, "lora_dropout": dropout}
+    items = _evaluate(precision="fp32", learning_rate=1e-10, **adapters).items
+    base = _base("fp32")
+    for name in ("hellaswag_acc", "hellaswag_acc_norm"):
+        assert items[name] == base[name]
+    for name in ("hellaswag_p_right", "heldout_loss"):
+        ours, theirs = scoring.unpack_floats(items[name]), scoring.unpack_floats(base[name])
+        np.testing.assert_allclose(ours, theirs, rtol=2**-10)  # one step of float16
+
+
+def test_a_good_rate_learns() -> None:
+    base = scoring.unpack_floats(_base("auto")["heldout_loss"])
+    assert _evaluate(learning_rate=2e-3).metrics["heldout_loss"] < base.mean() - 0.05
+
+
+def test_the_same_configuration_gives_the_same_score_bit_for_bit() -> None:
+    first, again = _evaluate(), _evaluate()
+    assert (first.value, first.items) == (again.value, again.items)
+
+
+def test_the_number_of_threads_changes_no_score() -> None:
+    alone = _objective(threads=1).evaluate(Trial(0, CONFIG))
+    assert (alone.value, alone.items) == (_evaluate().value, _evaluate().items)
+
+
+def test_a_far_too_large_rate_gives_chance_as_a_value() -> None:
+    ruined = _evaluate(learning_rate=0.1, lora_alpha=64, lora_rank=2)
+    assert ruined.error is None and ruined.value is not None
+    base = scoring.unpack_floats(_base("auto")["heldout_loss"]).mean()
+    assert ruined.metrics["heldout_loss"] > base + 1
+    # Of 8 questions with four choices 2 are right by chance, standard deviation 1.2.
+    assert ruined.metrics["hellaswag_acc_norm"] <= 6 / 8
+
+
+def test_a_loss_that_is_no_number_is_a_failed_evaluation_with_its_reason() -> None:
+    failed = _evaluate(learning_rate=1e30)
+    assert failed.value is None and failed.cost > 0
+    assert failed.error is not None and "loss is nan at step 2 of 3" in failed.error
+
+
+def test_a_lower_fidelity_trains_the_first_steps_of_the_same_schedule() -> None:
+    objective = _loaded("auto")
+    with team(2, torch.device("cpu")) as workers:
+        whole, third = (
+            objective._train(workers, objective.untrained(CONFIG), Trial(0, CONFIG, fidelity))
+            for fidelity in (1.0, 1 / 3)
+        )
+    assert len(whole) == 3 and third == whole[:1]
+
+
+def test_global_random_state_and_threads_stay_as_they_were() -> None:
+    torch.manual_seed(1)
+    before, n_threads = torch.get_rng_state(), torch.get_num_threads()
+    _evaluate()
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.get_num_threads() == n_threads
+
+
+def test_items_hold_the_outcome_behind_every_metric() -> None:
+    evaluation = _evaluate()
+    metrics, items = evaluation.metrics, evaluation.items
+    for name in ("hellaswag_acc", "hellaswag_acc_norm"):
+        assert scoring.unpack_bits(items[name], 8).mean() == metrics[name]
+    for name in ("hellaswag_p_right", "heldout_loss"):
+        mean = scoring.unpack_floats(items[name]).mean()
+        assert mean == pytest.approx(metrics[name], rel=1e-3)
+
+
+def test_the_incumbent_is_tested_on_mmlu_and_no_value_depends_on_it() -> None:
+    assert set(_loaded("auto").test(Trial(0, CONFIG))) == {"mmlu_acc"}
+    tested = _objective(test_every=2)
+    assert "mmlu_acc" in tested.evaluate(Trial(2, CONFIG)).metrics
+    odd = tested.evaluate(Trial(3, CONFIG))
+    assert "mmlu_acc" not in odd.metrics and odd.value == _evaluate().value
+
+
+def test_a_pickled_objective_leaves_its_model_behind() -> None:
+    assert len(pickle.dumps(_loaded("auto"))) < 5_000_000
+    copied = pickle.loads(pickle.dumps(_objective()))
+    assert copied.fingerprint() == _objective().fingerprint()
+
+
+def test_no_instruction_is_both_trained_on_and_held_out() -> None:
+    training, heldout = split(read_folder(SHIPPED, "shipped").instructions, seed=0)
+    asked = {(item.instruction, item.input) for item in training}
+    assert heldout and not asked & {(item.instruction, item.input) for item in heldout}
+
+
+def test_the_notice_names_the_data_and_the_quantised_model() -> None:
+    notice = _objective().notice()
+    assert "data: shipped" in notice and "4-bit" in notice and "\n" not in notice
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "words"),
+    [
+        ("target", "hellaswag", "objective.target: expected one of"),
+        ("precision", "int4", "objective.precision: expected one of"),
+        ("matrices", [], "objective.matrices: expected one of"),
+        ("matrices", ["values"], "objective.matrices: expected one of"),
+        ("steps", 0, "objective.steps: expected a whole number >= 1, got 0"),
+        ("steps", 1.5, "objective.steps: expected a whole number >= 1, got 1.5"),
+        ("hellaswag_items", 0, "objective.hellaswag_items: expected a whole number >= 1"),
+        ("warmup_steps", 3, "objective.warmup_steps: expected fewer than steps=3, got 3"),
+        ("model", "no/such/folder", "objective.model: expected SmolLM2"),
+        ("space", {"lora_rank": {"type": "int", "lower": 2, "upper": 4}}, "objective.space"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_its_rule(setting: str, value: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=words.replace(".", r"\.")):
+        _objective(**{setting: value})
+
+
+def test_a_configuration_outside_the_space_is_refused() -> None:
+    with pytest.raises(ValueError, match="config: expected a point of the space"):
+        _objective().evaluate(Trial(0, {**CONFIG, "lora_rank": 65}))
