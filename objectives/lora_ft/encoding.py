@@ -62,11 +62,16 @@ class Encoder:
 
         The query and each query + " " + choice are encoded as wholes; a choice's tokens are those
         beyond the query's number. The query is cut from the left where the two are too long.
+
+        Raises:
+            ValueError: a choice leaves no token of its own.
         """
         context: list[int] = self._tokenizer.encode(question.query).ids
         wholes = [
             self._tokenizer.encode(f"{question.query} {text}").ids for text in question.choices
         ]
         branches = [whole[len(context) :] for whole in wholes]
+        if not all(branches):
+            raise ValueError(f"question: expected choices of a token or more, got {question}")
         room = self._max_length + 1 - max(len(branch) for branch in branches)
         return Branching(context[-max(room, 1) :], branches)
