@@ -13,6 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from experiments.convergence import mark_outside, view
 from experiments.run_log import History, read
 
 _STYLES = ["-", "--", "-.", ":"]  # beside colour, so that the lines differ without it
@@ -81,9 +82,12 @@ def draw(runs: Sequence[History], path: Path) -> None:
     figure = Figure(figsize=(10.5, 4.6), layout="constrained")
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2, width_ratios=[3, 2])
+    limits = _limits(runs)
     for number, run in enumerate(runs):
         _draw_incumbent(left, run, number)
-        _draw_evaluations(right, run, number)
+        _draw_evaluations(right, run, number, limits)
+    left.set_ylim(limits)
+    right.set_ylim(limits)
     header = runs[0].header or {}
     metric = header["metric"] or "value (minimised)"
     seeds = sorted({(run.header or {})["seed"] for run in runs})
@@ -92,8 +96,9 @@ def draw(runs: Sequence[History], path: Path) -> None:
     left.set_xlabel("budget spent (full evaluations)")
     left.set_ylabel(metric)
     left.xaxis.set_major_locator(MaxNLocator(integer=True))
-    left.legend(fontsize=8)
-    right.set_title("every evaluation, x: failed")
+    if left.lines:
+        left.legend(fontsize=8)
+    right.set_title("every evaluation\n(x: failed, hollow: off the scale)", fontsize=10)
     right.set_xticks(range(len(runs)), [_name(run) for run in runs], rotation=35, ha="right")
     if header.get("notice"):
         figure.supxlabel(header["notice"], fontsize=7, color="0.3")
@@ -114,15 +119,35 @@ def _draw_incumbent(axes: Axes, run: History, number: int) -> None:
         )
 
 
-def _draw_evaluations(axes: Axes, run: History, number: int) -> None:
-    assert run.header is not None
-    metric = run.header["metric"]
-    good = [e for e in run.evaluations.values() if e.error is None and e.value is not None]
-    values = [e.metrics[metric] if metric else float(e.value or 0.0) for e in good]
+def shown(run: History) -> list[float]:
+    """Return the metric of every successful evaluation, in order of arrival."""
+    metric = (run.header or {})["metric"]
+    return [
+        e.metrics[metric] if metric else e.value
+        for e in run.evaluations.values()
+        if e.error is None and e.value is not None
+    ]
+
+
+def _limits(runs: Sequence[History]) -> tuple[float, float]:
+    """Return the vertical limits that all runs share."""
+    ends = [
+        (run.evaluations[id].value, incumbents(run)[-1][1])
+        for run in runs
+        if (id := run.incumbent()) is not None
+    ]
+    if not ends:
+        return 0.0, 1.0
+    return view([y for run in runs for y in shown(run)], min(ends)[1])
+
+
+def _draw_evaluations(axes: Axes, run: History, number: int, limits: tuple[float, float]) -> None:
+    values = shown(run)
     marker = _MARKERS[number % len(_MARKERS)]
     places = [number + 0.25 * (i % 5 - 2) / 2 for i in range(len(values))]
     axes.plot(places, values, marker, color=f"C{number}", markersize=4, alpha=0.7)
-    n_failed = len(run.evaluations) - len(good)
+    mark_outside(axes, places, values, limits)
+    n_failed = len(run.evaluations) - len(values)
     axes.plot([number] * n_failed, [0.02] * n_failed, "x", transform=axes.get_xaxis_transform())
 
 

@@ -1,7 +1,10 @@
 """The picture of one run: the incumbent and every evaluation, failures marked."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -38,6 +41,9 @@ def draw(history: History, path: Path) -> None:
             steps.append((spent, y))
     axes.plot(xs, shown, "o", color="0.45", markersize=4, label="evaluation")
     if steps:
+        limits = view(shown, steps[-1][1])
+        axes.set_ylim(limits)
+        mark_outside(axes, xs, shown, limits)
         ends = [*steps, (spent, steps[-1][1])]
         axes.step(
             *zip(*ends, strict=True), where="post", color="C0", linewidth=2, label="incumbent"
@@ -47,8 +53,6 @@ def draw(history: History, path: Path) -> None:
         axes.plot(
             failures, [0.02] * len(failures), "x", color="C3", transform=bottom, label="failed"
         )
-    if len(shown) > 4 and min(shown) > 0 and max(shown) > 1e3 * min(shown):
-        axes.set_yscale("log")
     names = header["names"]
     axes.set_title(f"{names['optimizer']} on {names['objective']}, seed {header['seed']}")
     axes.set_xlabel("budget spent (full evaluations)")
@@ -58,3 +62,31 @@ def draw(history: History, path: Path) -> None:
     if header.get("notice"):
         figure.supxlabel(header["notice"], fontsize=7, color="0.3", wrap=True)
     figure.savefig(path, dpi=150)
+
+
+def view(values: Sequence[float], best: float) -> tuple[float, float]:
+    """Return limits that show what matters of `values`: from `best` to well beyond the median.
+
+    A few configurations that collapse would otherwise press all others into one line.
+    """
+    reach = 3 * (float(np.median(values)) - best)  # its sign is that of what is worse
+    far = best + reach
+    inside = [y for y in values if (y <= far if reach >= 0 else y >= far)]
+    margin = 0.06 * (max(inside) - min(inside)) or 0.05 * abs(best) or 1.0
+    return min(inside) - margin, max(inside) + margin
+
+
+def mark_outside(
+    axes: Axes, xs: Sequence[float], ys: Sequence[float], limits: tuple[float, float]
+) -> None:
+    """Mark at the edge the points that the limits leave out."""
+    edge = axes.get_xaxis_transform()
+    above = [x for x, y in zip(xs, ys, strict=True) if y > limits[1]]
+    below = [x for x, y in zip(xs, ys, strict=True) if y < limits[0]]
+    for places, height, marker in ((above, 0.97, "^"), (below, 0.03, "v")):
+        if places:
+            label = "off the scale"
+            heights = [height] * len(places)
+            axes.plot(
+                places, heights, marker, color="0.45", mfc="none", transform=edge, label=label
+            )

@@ -1,0 +1,84 @@
+"""The pictures: what they show, and that they can be drawn from any run."""
+
+from pathlib import Path
+
+import pytest
+
+from experiments import compare
+from experiments.convergence import draw, view
+from experiments.run_log import Event, RunLog
+
+HEADER: Event = {
+    "event": "header",
+    "format": 1,
+    "names": {"optimizer": "soo", "objective": "it"},
+    "objective": {},
+    "fingerprint": {"version": 1},
+    "metric": "accuracy",
+    "notice": "data: small",
+    "seed": 0,
+    "budget": 4.0,
+}
+
+
+def _log(folder: Path, accuracies: list[float | None]) -> Path:
+    with RunLog(folder) as log:
+        log.append(HEADER)
+        for id, accuracy in enumerate(accuracies):
+            trials = [{"id": id, "config": {"x": id}, "fidelity": 1.0}]
+            log.append({"event": "ask", "n": 1, "trials": trials})
+            failed = accuracy is None
+            log.append(
+                {
+                    "event": "evaluation",
+                    "id": id,
+                    "value": None if accuracy is None else 1 - accuracy,
+                    "cost": 1.0,
+                    "metrics": {} if accuracy is None else {"accuracy": accuracy},
+                    "error": "it broke" if failed else None,
+                }
+            )
+    return folder
+
+
+def test_the_best_is_always_in_view_and_a_collapse_is_not() -> None:
+    low, high = view([2.01, 2.02, 22.0, 1.9, 2.0], best=1.9)
+    assert low < 1.9
+    assert 2.02 < high < 3
+
+
+def test_the_best_is_in_view_where_more_is_better() -> None:
+    low, high = view([0.5, 0.49, 0.0, 0.6, 0.5], best=0.6)
+    assert high > 0.6
+    assert 0.1 < low < 0.49
+
+
+@pytest.mark.parametrize(
+    "accuracies", [[], [0.5], [None, None], [0.5, 0.5, 0.5], [0.2, None, 0.7, 0.1]]
+)
+def test_any_run_can_be_drawn(accuracies: list[float | None], tmp_path: Path) -> None:
+    run = compare.load(_log(tmp_path, accuracies))
+    draw(run, tmp_path / "one.png")
+    compare.draw([run, run], tmp_path / "two.png")
+    assert (tmp_path / "one.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "two.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_incumbents_are_shown_in_the_metrics_own_units(tmp_path: Path) -> None:
+    run = compare.load(_log(tmp_path, [0.2, None, 0.7, 0.1]))
+    assert compare.incumbents(run) == [(1.0, 0.2), (3.0, 0.7), (4.0, 0.7)]
+
+
+def test_runs_on_different_data_are_not_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, other = _log(tmp_path / "one", [0.2]), _log(tmp_path / "other", [0.2])
+    log = other / "log.jsonl"
+    log.write_text(log.read_text().replace('"version": 1', '"version": 2'))
+    assert compare.main([str(one), str(other), "--out", str(tmp_path / "it.png")]) == 2
+    assert "expected runs of one objective on the same data" in capsys.readouterr().err
+
+
+def test_the_table_counts_failures(tmp_path: Path) -> None:
+    table = compare.table([compare.load(_log(tmp_path, [0.2, None, 0.7]))])
+    assert table.splitlines()[2] == "| soo | 0 | 3 | 1 | 3 | 0.3000 | 0.7000 |"
