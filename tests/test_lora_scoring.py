@@ -21,7 +21,7 @@ from objectives.lora_ft.model import MATRICES, Adapters, BaseModel
 from objectives.lora_ft.team import team
 
 CPU = torch.device("cpu")
-N_ITEMS = 16
+N_ITEMS = 8
 
 
 def harness(model: GPT, folder: Path) -> TemplateLM:
@@ -102,7 +102,7 @@ def samples(
     data.mkdir(parents=True)
     for split in ("train", "validation"):
         (data / f"{split}.jsonl").write_text("\n".join(chosen) + "\n")
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, team(1, CPU):  # one thread of torch's own
         patch.chdir(place)
         answer = lm_eval.simple_evaluate(
             harness(model, folder), tasks=["hellaswag"], bootstrap_iters=0, log_samples=True
