@@ -2,9 +2,9 @@
 
 Levels are the middles of equal shares of an axis; a discrete axis has at most its values.
 Starting from one level everywhere, the axis with the fewest levels gets one more (ties: the
-first declared) while the product stays within the budget. The grid depends on the budget, so
-the run cannot be extended. Configurations that coincide because parameters are inactive are
-served once; forbidden combinations are left out.
+first declared) while the number of points stays within the budget. The grid depends on the
+budget, so the run cannot be extended. Configurations that coincide because parameters are
+inactive are served once; forbidden combinations are left out; neither counts.
 """
 
 import math
@@ -18,6 +18,7 @@ from objectives.trial import Config, Evaluation, Trial
 from optimizers.lhs import design_size
 from optimizers.optimizer import Optimizer
 
+_EXCESS = 8  # points counted before those that coincide or are forbidden, per point wanted
 _ORDERS = ("shuffled", "lexicographic")
 
 
@@ -31,7 +32,7 @@ class Grid(Optimizer):
         n_points = design_size("grid", budget)
         if order not in _ORDERS:
             raise ValueError(f"grid.order: expected one of {list(_ORDERS)}, got {order!r}")
-        self._design = _points(UnitCube(space), n_points)
+        self._design = _largest(UnitCube(space), n_points)
         if order == "shuffled":
             places = np.random.default_rng(seed).permutation(len(self._design))
             self._design = [self._design[place] for place in places]
@@ -46,27 +47,29 @@ class Grid(Optimizer):
         self._n_trials = max(self._n_trials, trial.id + 1)
 
 
-def _points(cube: UnitCube, n_points: int) -> list[Config]:
-    """Return the different allowed configurations of the largest grid of at most `n_points`."""
-    shares = _n_shares(cube, n_points)
-    levels = [_levels(cube, axis, n) for axis, n in enumerate(shares)]
-    configs = {tuple(config.items()): config for config in map(cube.config, product(*levels))}
-    return [config for config in configs.values() if cube.allows(config)]
-
-
-def _n_shares(cube: UnitCube, n_points: int) -> list[int]:
-    """Return into how many shares each axis (dim,) is cut."""
+def _largest(cube: UnitCube, n_points: int) -> list[Config]:
+    """Return the largest grid of at most `n_points`, with levels as equal as possible."""
     shares = [1] * cube.dim
+    grid = _points(cube, shares)
     open_axes = set(range(cube.dim))
     while open_axes:
         axis = min(open_axes, key=lambda axis: (shares[axis], axis))
         wider = shares.copy()
         wider[axis] += 1
-        if wider[axis] <= cube.n_values[axis] and math.prod(wider) <= n_points:
-            shares = wider
+        fits = wider[axis] <= cube.n_values[axis] and math.prod(wider) <= _EXCESS * n_points
+        larger = _points(cube, wider) if fits else []
+        if fits and len(larger) <= n_points:
+            shares, grid = wider, larger
         else:
             open_axes.remove(axis)
-    return shares
+    return grid
+
+
+def _points(cube: UnitCube, shares: list[int]) -> list[Config]:
+    """Return the different allowed configurations of axes cut into `shares` (dim,)."""
+    levels = [_levels(cube, axis, n) for axis, n in enumerate(shares)]
+    configs = {tuple(config.items()): config for config in map(cube.config, product(*levels))}
+    return [config for config in configs.values() if cube.allows(config)]
 
 
 def _levels(cube: UnitCube, axis: int, n_shares: int) -> list[float]:

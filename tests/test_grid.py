@@ -60,12 +60,20 @@ def test_a_level_that_an_inactive_parameter_repeats_is_served_once() -> None:
             "n": {"type": "int", "lower": 1, "upper": 3, "when": {"kind": "a"}},
         }
     )
-    assert _grid(space, 6) == [
+    assert _grid(space, 4) == [
         {"kind": "a", "n": 1},
         {"kind": "a", "n": 2},
         {"kind": "a", "n": 3},
         {"kind": "b"},
     ]
+
+
+def test_forbidden_points_are_left_out_and_do_not_count() -> None:
+    levels = {"type": "int", "lower": 1, "upper": 3}
+    space = build_space({"a": levels, "b": levels}, forbidden=[{"a": 1, "b": 1}])
+    grid = _grid(space, 8)
+    assert len(grid) == 8
+    assert {"a": 1, "b": 1} not in grid
 
 
 def test_a_shuffled_grid_holds_the_same_points_in_the_order_of_its_seed() -> None:
