@@ -1,13 +1,14 @@
-"""A start that takes half the time: no garbage to collect, and ConfigSpace without `scipy.stats`.
+"""A start that takes half the time: what a run may never use is imported when it is used.
 
-Imports make many objects and no garbage, yet the collector would look through all of them
-again and again: 0.13 s of processor time.
-
-ConfigSpace imports three distributions and a class of `scipy.stats`, which takes 0.6 s, for
-parameters that are normal, beta, or integers on a log scale. It is imported here with stand-ins
-for the four, which load the real one when they are called, read, or an instance is checked
-against them. `scipy.stats` itself is left as it was found, so its next import is the ordinary
-one. Where ConfigSpace needs more than the four, its own next import is the ordinary one too.
+- Imports make many objects and no garbage, yet the collector would look through all of them
+  again and again: 0.13 s of processor time.
+- ConfigSpace imports three distributions and a class of `scipy.stats`, which takes 0.6 s, for
+  parameters that are normal, beta, or integers on a log scale. It is imported here with
+  stand-ins for the four, which load the real one when they are called, read, or an instance is
+  checked against them. `scipy.stats` itself is left as it was found, so its next import is the
+  ordinary one. Where ConfigSpace needs more than the four, its own next import is that too.
+- SciPy copies all names of NumPy, and with them imports its translator from Fortran and its
+  tools for tests, 0.06 s. Python's own `LazyLoader` leaves both until one of their names is used.
 """
 
 import gc
@@ -15,6 +16,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from importlib.util import LazyLoader, find_spec, module_from_spec
 from types import ModuleType
 from typing import Any
 
@@ -30,6 +32,8 @@ def quick_start() -> Iterator[None]:
     gc.disable()
     try:
         _import_config_space()
+        for name in ("f2py", "testing"):
+            _import_later("numpy", name)
         yield
     finally:
         gc.freeze()
@@ -50,6 +54,17 @@ def _import_config_space() -> None:
     finally:
         for module in _DEFERRED:
             del sys.modules[module]
+
+
+def _import_later(package: str, name: str) -> None:
+    full_name = f"{package}.{name}"
+    spec = None if full_name in sys.modules else find_spec(full_name)
+    if spec is None or spec.loader is None:
+        return
+    spec.loader = LazyLoader(spec.loader)
+    module = sys.modules[full_name] = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    setattr(sys.modules[package], name, module)
 
 
 class _StandIn:

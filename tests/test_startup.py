@@ -60,6 +60,16 @@ def test_config_space_is_imported_as_ever_where_it_needs_more_than_there_are_sta
     assert said(fewer + QUICK + whole) == ["0.5"]
 
 
+def test_what_is_left_for_later_is_there_when_it_is_used() -> None:
+    program = """
+import numpy, numpy.testing, numpy.f2py
+numpy.testing.assert_allclose([1.0], [1.0])
+from numpy.testing import assert_equal
+print(numpy.f2py.get_include()[-3:])
+"""
+    assert said(QUICK + program) == ["src"]
+
+
 def test_scipy_stats_is_whole_after_qmc_was_imported_alone() -> None:
     program = """
 from optimizers.light_qmc import qmc
