@@ -258,7 +258,7 @@ def _wins(name: str, seed: int) -> bool:
     """
     optimum = float(np.random.default_rng(seed).uniform(0.15, 0.85))
     bests = [_on_sphere("random", 1000 + 15 * seed + k, optimum)[1] for k in range(15)]
-    return _on_sphere(name, seed, optimum)[1] < np.median(bests)
+    return _on_sphere(name, seed, optimum)[1] < float(np.median(bests))
 
 
 def _on_sphere(
