@@ -168,7 +168,7 @@ def _serve(work: Work, connection: "Connection[Any, Any]", lock: int) -> None:
         while True:
             task = connection.recv()
             try:
-                answer = work(task, connection.send), None
+                answer: tuple[str | None, str | None] = work(task, connection.send), None
             except Exception as error:
                 reason = " ".join(f"{type(error).__name__}: {error}".split())
                 answer = reason, traceback.format_exc()
