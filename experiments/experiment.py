@@ -87,7 +87,9 @@ class Experiment:
                 made[key] = _make(objective, settings["objective"])
             names = {"optimizer": _name(optimizer), "objective": _name(objective)}
             header = describe(settings, optimizers[optimizer], names, made[key])
-            planned = PlannedRun(optimizer, objective, header, made[key].shares_host)
+            planned = PlannedRun(
+                _shown(optimizer), _shown(objective), header, made[key].shares_host
+            )
             same = runs.setdefault(header["identity"], planned)
             if same is not planned:
                 raise ValueError(f"{self.name}: expected different runs, got twice {planned}")
@@ -160,6 +162,11 @@ def _values(where: str, override: str) -> list[str]:
     except (ValueError, TypeError, HydraException):
         values = []
     return [f"{parsed.get_key_element()}={value}" for value in values]
+
+
+def _shown(entry: str) -> str:
+    """Return an entry without the quotes that a shell would need."""
+    return " ".join(shlex.split(entry))
 
 
 def _name(entry: str) -> str:

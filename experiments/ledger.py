@@ -108,10 +108,6 @@ class Ledger:
         with (self.folder / "ledger.jsonl").open("ab") as file:
             file.write(line)
 
-    def forgive(self) -> None:
-        """Let failed runs be tried again."""
-        self.append(event="retry")
-
 
 def read_plan(folder: Path) -> dict[str, Any]:
     """Return the plan of the experiment in a folder.

@@ -9,6 +9,7 @@ one that failed is tried once more, and listed. `retry=true` gives failed runs t
 Runs whose objective does not share its host are made last, with nothing beside them.
 """
 
+import os
 import shlex
 import signal
 import sys
@@ -46,7 +47,7 @@ with quick_start():
 
 _DEFAULTS = {"workers": 1, "out": None, "progress": "auto", "retry": False}
 _REPORT_S = 0.5  # between two reports of a run's progress
-_ELSEWHERE = "another process makes this run"
+ELSEWHERE = "another process makes this run"
 
 Task = tuple[Event, Path]
 """The header and the folder of a run."""
@@ -67,7 +68,7 @@ def make_run(task: Task, report: Report) -> str | None:
             carry_out(header, optimizer, objective, log, watch)
             watch.tell(log)
     except LockedError:
-        return _ELSEWHERE
+        return ELSEWHERE
     except Exception as error:
         line = explain(error, [])
         if line is None:
@@ -108,7 +109,11 @@ class Sweep:
         self._lock = Lock(folder, patience_s=2 * GRACE_S)
         self._folder, self._runs = folder, {run.header["identity"]: run for run in runs}
         self._ledger = Ledger(folder)
-        self._ledger.plan(experiment, runs)
+        try:
+            self._ledger.plan(experiment, runs)
+        except BaseException:
+            self.close()
+            raise
 
     def states(self) -> dict[str, RunState]:
         """Return the state of every run."""
@@ -161,13 +166,17 @@ class Sweep:
         if done.error is None:
             self._ledger.append(event="done", identity=identity, wall_s=seconds, evaluations=made)
             return False
-        if done.error == _ELSEWHERE:
+        if done.error == ELSEWHERE:
             return False
         self._failed[identity] = self._failed.get(identity, 0) + 1
         self._ledger.append(
             event="failed", identity=identity, error=done.error, traceback=done.traceback
         )
         return self._failed[identity] < ATTEMPTS
+
+    def close(self) -> None:
+        """Give the folder free."""
+        os.close(self._lock.file)
 
     def report(self) -> bool:
         """Print what is done and what failed; return whether all is done."""
@@ -237,7 +246,6 @@ def default_folder(experiment: str) -> Path:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; return its exit status."""
-    signal.signal(signal.SIGTERM, _terminate)
     sweep: Sweep | None = None
     try:
         given = options(arguments)
@@ -260,6 +268,9 @@ def main(arguments: Sequence[str]) -> int:
             raise
         print(line, file=sys.stderr)
         return 2
+    finally:
+        if sweep is not None:
+            sweep.close()
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:
@@ -267,4 +278,5 @@ def _terminate(number: int, frame: FrameType | None) -> NoReturn:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _terminate)
     sys.exit(main(sys.argv[1:]))
