@@ -296,7 +296,9 @@ def test_optimizers_that_begin_with_a_latin_hypercube_of_one_size_share_it(tmp_p
     assert asked[0] == asked[1] == asked[2]
 
 
-@pytest.mark.parametrize("path", sorted(experiment.FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted(experiment.FOLDER.glob("*.yaml")), ids=lambda path: path.stem
+)
 def test_an_experiment_of_the_suite_can_be_read(path: Path) -> None:
     found = experiment.load(path.stem, {})
     assert found.optimizers
