@@ -123,6 +123,9 @@ def load(name: str, changes: dict[str, Any]) -> Experiment:
         checked = {"seed": seed, "budget": found["budget"], "workers": 1}
         check_settings(OmegaConf.create({**checked, "plot": False, "progress": "auto"}))
     entries = {family: list(_entries(family, found[family])) for family in KEYS[:2]}
+    for family, written in entries.items():
+        if len(set(written)) < len(written):
+            raise ValueError(f"{family}: expected different entries, got {', '.join(written)}")
     return Experiment(path.stem, **entries, seeds=seeds, budget=found["budget"])
 
 

@@ -12,6 +12,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.reduction import DupFd
 from types import FrameType
@@ -64,6 +65,7 @@ class Pool:
         for name in _THREADS:  # workers are the parallelism; a run is the same for any number
             os.environ.setdefault(name, "1")
         self._start: Callable[[], _Worker] = lambda: _Worker(work, lock)
+        resource_tracker.ensure_running()  # it would take the block off in a worker's start
         self._n = n
         self._workers: list[_Worker] = []
 
@@ -162,9 +164,9 @@ def _serve(work: Work, connection: "Connection[Any, Any]", lock: int) -> None:
     """Make runs until the other end closes; `lock` stays open as long as this process lives."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
     signal.signal(signal.SIGTERM, _interrupt)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)  # blocked since its start
         while True:
             task = connection.recv()
             try:
