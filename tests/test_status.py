@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from experiments import status, sweep
-from experiments.ledger import read_ledger, read_plan, states
+from experiments.ledger import RunState, read_ledger, read_plan, states
 from experiments.run_log import RunLog
 
 SETTINGS = ["experiment=smoke", "optimizers=[random,soo]", "objectives=[branin]", "budget=5"]
@@ -59,9 +59,9 @@ def test_time_left_is_what_the_evaluations_took_times_those_to_make() -> None:
     runs = [{"identity": i, "optimizer": i[0]} for i in ("a0", "a1", "b0")]
     plan = {"budget": 5.0, "runs": runs}
     found = {
-        "a0": status.RunState("done"),
-        "a1": status.RunState("partial", 1),
-        "b0": status.RunState("waiting"),
+        "a0": RunState("done"),
+        "a1": RunState("partial", 1),
+        "b0": RunState("waiting"),
     }
     ledger = [
         {"event": "start", "workers": 2},

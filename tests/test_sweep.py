@@ -13,6 +13,7 @@ import pytest
 
 from experiments import experiment, sweep
 from experiments.ledger import Lock, failures, read_ledger, read_plan, states
+from experiments.run_log import RunLog
 from processes import ROOT, environment, events, finish, timeless
 
 CHEAP = ["experiment=smoke", "optimizers=[random,soo]", "objectives=[branin]", "seeds=range(0,2)"]
@@ -215,7 +216,7 @@ def test_a_second_sweep_in_a_folder_is_refused(tmp_path: Path) -> None:
 def test_a_run_that_another_process_makes_is_left_to_it(tmp_path: Path) -> None:
     plan = experiment.load("smoke", {"optimizers": ["soo"], "seeds": 0}).plan()
     task = plan[0].header, tmp_path / plan[0].folder
-    with sweep.RunLog(task[1]):
+    with RunLog(task[1]):
         assert sweep.make_run(task, lambda evaluations: None) == sweep.ELSEWHERE
 
 
