@@ -83,6 +83,7 @@ class LoraPublished(Objective):
         if sorted(self.space) != sorted(_PARAMETERS):
             raise ValueError(f"space: expected {list(_PARAMETERS)}, got {list(self.space)}")
         self._bounds = {name: _bounds(name, space[name]) for name in _SURFACE_PARAMETERS}
+        self._axes = {name: _axis(space[name]) for name in space}
         if noise not in NOISES:
             raise ValueError(f"noise: expected one of {list(NOISES)}, got {noise!r}")
         self._noise = noise
@@ -96,9 +97,22 @@ class LoraPublished(Objective):
 
     def evaluate(self, trial: Trial) -> Evaluation:
         start = perf_counter()
-        check(self.space, trial.config)
+        if not self._plainly_inside(trial.config):
+            check(self.space, trial.config)
         metrics = self._metrics(trial)
         return Evaluation(1 - metrics["hellaswag_acc"], perf_counter() - start, metrics)
+
+    def _plainly_inside(self, config: Config) -> bool:
+        """Return whether a configuration is surely in the space; `check` takes far longer."""
+        if config.keys() != self._axes.keys():
+            return False
+        for name, (kind, low, high) in self._axes.items():
+            value = config[name]
+            if type(value) is not kind or not isinstance(value, (int, float)):
+                return False
+            if not low <= value <= high:
+                return False
+        return True
 
     def test(self, trial: Trial) -> dict[str, float]:
         """Return MMLU at the configuration, which the study never optimised."""
@@ -115,8 +129,7 @@ class LoraPublished(Objective):
         scale, log10_rate = _operative(trial.config)
         surfaces = {"hellaswag_acc": HELLASWAG, "mmlu_acc": MMLU}
         metrics = {
-            name: float(surface.accuracy(scale, log10_rate)[0])
-            for name, surface in surfaces.items()
+            name: float(surface.accuracy(scale, log10_rate)) for name, surface in surfaces.items()
         }
         if self._noise == "none":
             return metrics
@@ -140,20 +153,20 @@ class LoraPublished(Objective):
         low, high = np.log10(self._bounds["learning_rate"])
         grid = np.linspace(low, high, 2001)
         for _ in range(3):
-            best = int(np.argmax(HELLASWAG.accuracy(np.array([scale]), grid)))
+            best = int(np.argmax(HELLASWAG.accuracy(np.array(scale), grid)))
             low, high = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
             grid = np.linspace(low, high, 2001)
-        best = int(np.argmax(HELLASWAG.accuracy(np.array([scale]), grid)))
+        best = int(np.argmax(HELLASWAG.accuracy(np.array(scale), grid)))
         lowest, highest = self._bounds["learning_rate"]
         minimiser: Config = {
-            name: _middle(space[name]) for name in ("lora_dropout", "weight_decay")
+            name: _any_value(space[name]) for name in ("lora_dropout", "weight_decay")
         }
         minimiser["lora_rank"] = space["lora_rank"].get("upper", space["lora_rank"].get("value"))
         minimiser["lora_alpha"] = space["lora_alpha"].get("lower", space["lora_alpha"].get("value"))
         minimiser["learning_rate"] = float(min(max(10 ** grid[best], lowest), highest))
-        minimiser = {name: minimiser[name] for name in self.space}
+        minimiser = {name: minimiser[name] for name in space}
         accuracy = HELLASWAG.accuracy(*_operative(minimiser))
-        return 1 - float(accuracy[0]), minimiser
+        return 1 - float(accuracy), minimiser
 
 
 _SURFACE_PARAMETERS = ("lora_rank", "lora_alpha", "learning_rate")
@@ -161,15 +174,15 @@ _SURFACE_PARAMETERS = ("lora_rank", "lora_alpha", "learning_rate")
 
 def diverging(scale: Array, log10_rate: Array) -> float:
     """Return the probability that a run diverges where the others may not."""
-    if not _BAND[0] <= log10_rate[0] <= _BAND[1]:
+    if not _BAND[0] <= log10_rate <= _BAND[1]:
         return 0.0
-    return float(logistic((log10_rate + 0.35 * np.log10(scale) - HELLASWAG.l2) / 0.1)[0])
+    return float(logistic((log10_rate + 0.35 * np.log10(scale) - HELLASWAG.l2) / 0.1))
 
 
-def _operative(config: Config) -> tuple[Array, Array]:
-    """Return alpha / rank (1,) and log10 of the learning rate (1,) of a configuration."""
+def _operative(config: Config) -> tuple[Any, Any]:
+    """Return alpha / rank () and log10 of the learning rate () of a configuration."""
     rank, alpha, rate = (float(config[name]) for name in _SURFACE_PARAMETERS)
-    return np.array([alpha / rank]), np.log10([rate])
+    return np.float64(alpha / rank), np.log10(rate)
 
 
 def _bounds(name: str, description: Mapping[str, Any]) -> tuple[float, float]:
@@ -181,7 +194,20 @@ def _bounds(name: str, description: Mapping[str, Any]) -> tuple[float, float]:
     return float(ends[0]), float(ends[1])
 
 
-def _middle(description: Mapping[str, Any]) -> Any:
+def _axis(description: Mapping[str, Any]) -> tuple[type, float, float]:
+    """Return the type and the bounds of a number's values; no type where it has choices."""
+    kinds = {"float": float, "int": int}
+    lower, upper = description.get("lower"), description.get("upper")
+    plain = lower != upper and "when" not in description
+    kind = kinds.get(description["type"]) if plain else None
+    return (
+        (kind, lower, upper)
+        if kind and lower is not None and upper is not None
+        else (type(None), 0.0, 0.0)
+    )
+
+
+def _any_value(description: Mapping[str, Any]) -> Any:
     """Return some value of a parameter that the surface does not depend on."""
     for key in ("value", "lower"):
         if key in description:

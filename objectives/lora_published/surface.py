@@ -39,7 +39,10 @@ class Surface:
     lg: float
 
     def accuracy(self, scale: Array, log10_rate: Array) -> Array:
-        """Return the accuracy (n,) at alpha / rank (n,) and log10 of the learning rate (n,)."""
+        """Return the accuracy (n,) at alpha / rank (n,) and log10 of the learning rate (n,).
+
+        Or (), which takes a tenth of the time of (1,).
+        """
         shrunk = scale * 10 ** (-self.rho * logistic((log10_rate - self.l1) / self.w1))
         gain = self.g * logistic((log10_rate - self.lg) / 0.15)
         collapse = np.exp(-((shrunk / 10**self.log10_s0) ** self.k) - self.c * shrunk)
