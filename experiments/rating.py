@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from experiments.recording import Step, short
 from objectives.space import UnitCube
-from objectives.trial import Config, Evaluation, Trial
+from objectives.trial import Evaluation, Trial
 from optimizers.optimizer import Optimizer
 
 _FEW = 2  # evaluations below which a model knows nothing
@@ -17,10 +17,10 @@ _FEW = 2  # evaluations below which a model knows nothing
 
 @runtime_checkable
 class Rating(Protocol):
-    """An optimizer that can say what a configuration is worth to it."""
+    """An optimizer that can say what a point is worth to it."""
 
-    def worth(self, configs: Sequence[Config], /) -> NDArray[np.float64]:
-        """Return the acquisition (n,); larger is better."""
+    def worth(self, points: NDArray[np.float64], /) -> NDArray[np.float64]:
+        """Return the acquisition (n,) of snapped unit points (n, dim); larger is better."""
         ...
 
 
@@ -34,11 +34,12 @@ def percentiles(
     """
     assert isinstance(optimizer, Optimizer)
     cube = UnitCube(space)
+    drawn = np.random.default_rng(seed).random((n, cube.dim))
+    points = np.array([cube.snap(u) for u in drawn])
     found = []
     for number, step in enumerate(steps):
         if number >= _FEW and step.phase != "sampling" and step.value is not None:
-            points = np.random.default_rng([seed, number]).random((n, cube.dim))
-            worth = optimizer.worth([step.config, *(cube.config(u) for u in points)])
+            worth = optimizer.worth(np.vstack([cube.point(step.config), points]))
             below = np.mean(worth[1:] < worth[0]) + np.mean(worth[1:] == worth[0]) / 2
             found.append((number + 1, 100 * float(below)))
         optimizer.tell(Trial(number, step.config), Evaluation(step.value, 0.0))

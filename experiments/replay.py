@@ -6,8 +6,8 @@ python -m experiments.replay data=CSV algorithm=SOO optimizer=soo optimizer.vari
 
 - Any: every configuration asked is held against the recorded one, and the recorded value is told.
   The replay stops at the first that differs; `matched K of N` counts those before it.
-- One that bounds values (`experiments.matching.Bounding`) is fed the recorded bounds where a row was not evaluated,
-  so that its decisions are replayed; `gp=own` prints its own decisions and bounds beside them.
+- One that bounds values (`experiments.matching.Bounding`) is fed the recorded bounds where a row
+  was not evaluated, so that its decisions are replayed; `gp=own` prints its own beside them.
 - One that rates configurations (`experiments.rating.Rating`), whose recording was not seeded:
   where does each recorded proposal stand in its acquisition, given the data before it?
 """

@@ -17,7 +17,6 @@ Departures:
 """
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -127,23 +126,22 @@ class GaussianProcessOptimizer(Optimizer):
             seed=int(rng.integers(2**31)),
         )
 
-    def worth(self, configs: Sequence[Config]) -> NDArray[np.float64]:
-        """Return the acquisition (n,) of n configurations, given what was told; it asks nothing.
+    def worth(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the acquisition (n,) of unit points (n, dim) given what was told; asks nothing.
+
+        Args:
+            points: as `UnitCube.snap` returns them.
 
         Raises:
             RuntimeError: nothing was told yet.
         """
         if not self._told:
             raise RuntimeError("gp_bo.worth: expected some evaluations told, got none")
-        points = np.array([self._cube.point(config) for config in configs])
         with one_thread():
             worth = self._worth(self._values(), np.random.default_rng([self.seed, 0]))
+            features = self._gp.features_of_snapped(points)
             with torch.no_grad():
-                parts = [
-                    worth(self._gp.features(points[start : start + _CHUNK])).numpy()
-                    for start in range(0, len(points), _CHUNK)
-                ]
-        return np.concatenate(parts)
+                return np.concatenate([worth(part).numpy() for part in features.split(_CHUNK)])
 
     def _pending_points(self) -> NDArray[np.float64]:
         points = [self._cube.point(config) for config in self._pending.values()]
