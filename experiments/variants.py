@@ -20,6 +20,7 @@ from omegaconf import DictConfig
 
 from experiments import provenance
 from experiments.command_line import prepare
+from experiments.evaluator import InlineEvaluator
 from experiments.mistakes import explain
 from objectives.objective import Objective
 from objectives.trial import Evaluation
@@ -49,6 +50,7 @@ def best_of(settings: DictConfig) -> Best:
     optimizer: Optimizer = instantiate(
         settings.optimizer, space=objective.space, seed=settings.seed, _convert_="all"
     )
+    evaluator = InlineEvaluator(objective)
     best: Best | None = None
     within: int | None = None
     spent, number = 0.0, 0
@@ -56,7 +58,8 @@ def best_of(settings: DictConfig) -> Best:
         trials = optimizer.ask(1)
         if not trials:
             break
-        evaluation = objective.evaluate(trials[0])
+        evaluator.submit(trials[0])
+        _, evaluation, _ = evaluator.next()
         optimizer.tell(trials[0], evaluation)
         spent, number = spent + trials[0].fidelity, number + 1
         value = evaluation.value
@@ -81,7 +84,7 @@ def report(name: str, bests: dict[str, Best], metric: str | None) -> str:
             f"{name}={value}: best value {best.evaluation.value:.6f}{shown}  found at "
             f"{best.found_at}, within {_PLATEAU:g} of the optimum {near}"
         )
-    first, last = (list(bests)[0], list(bests)[-1])
+    first, *_, last = bests
     difference = (bests[last].evaluation.value or 0.0) - (bests[first].evaluation.value or 0.0)
     lines.append(f"{name}: {last} is {difference:+.6f} from {first} in value (lower is better)")
     return "\n".join(lines)

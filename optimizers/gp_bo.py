@@ -141,7 +141,9 @@ class GaussianProcessOptimizer(Optimizer):
             worth = self._worth(self._values(), np.random.default_rng([self.seed, 0]))
             features = self._gp.features_of_snapped(points)
             with torch.no_grad():
-                return np.concatenate([worth(part).numpy() for part in features.split(_CHUNK)])
+                starts = range(0, len(features), _CHUNK)
+                parts = [worth(features[start : start + _CHUNK]).numpy() for start in starts]
+        return np.concatenate(parts)
 
     def _pending_points(self) -> NDArray[np.float64]:
         points = [self._cube.point(config) for config in self._pending.values()]
