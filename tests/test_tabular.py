@@ -8,7 +8,7 @@ import pytest
 
 from objectives.synthetic import Branin
 from objectives.tabular import Tabular
-from objectives.trial import Trial
+from objectives.trial import Config, Trial
 
 TEXT = (
     "rank,log10_rate,kind,acc,mmlu,s\n2,-3,a,0.5,0.25,10\n4,-3,b,0.7,0.35,20\n8,-1,a,0.6,0.3,30\n"
@@ -75,7 +75,8 @@ def test_the_nearest_row_counts_within_the_tolerance_only(tmp_path: Path) -> Non
     objective = table(tmp_path, space=BOX, lookup="nearest", tolerance=0.05)
     near = objective.evaluate(Trial(0, {"rank": 2, "rate": 10**-2.91, "kind": "a"}))
     assert near.metrics["hellaswag_acc"] == 0.5
-    for far in ({"rate": 10**-2.7, "kind": "a"}, {"rate": 1e-3, "kind": "b"}):
+    far_ones: list[Config] = [{"rate": 10**-2.7, "kind": "a"}, {"rate": 1e-3, "kind": "b"}]
+    for far in far_ones:
         with pytest.raises(RuntimeError, match="within 0.05 of it"):
             objective.evaluate(Trial(0, {"rank": 2, **far}))
 
@@ -97,7 +98,7 @@ REPEATED = TEXT + "2,-3,a,0.4,0.2,50\n"
 
 def test_replicates_are_drawn_by_seed_and_trial(tmp_path: Path) -> None:
     objective = table(tmp_path, REPEATED, replicates="draw")
-    config = {"rank": 2, "rate": 1e-3, "kind": "a"}
+    config: Config = {"rank": 2, "rate": 1e-3, "kind": "a"}
     found = [objective.evaluate(Trial(id, config)).value for id in range(200)]
     assert found == [objective.evaluate(Trial(id, config)).value for id in range(200)]
     # Two equally likely values: 100 +- 5 standard deviations of 7.07.
@@ -160,5 +161,5 @@ def test_the_shipped_grid_is_branin() -> None:
     branin = Branin(shift="none", space={})
     assert len(rows) == 1 + 16 * 16
     for x1, x2, value in (row.split(",") for row in rows[1::25]):
-        config = {"x1": float(x1), "x2": float(x2)}
+        config: Config = {"x1": float(x1), "x2": float(x2)}
         assert branin.evaluate(Trial(0, config)).value == pytest.approx(float(value))
