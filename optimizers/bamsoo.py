@@ -29,6 +29,7 @@ Departures:
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from ConfigSpace import ConfigurationSpace
@@ -36,10 +37,31 @@ from numpy.typing import NDArray
 
 from objectives.trial import Evaluation, Trial
 from optimizers.gaussian_process import GaussianProcess
+from optimizers.optimizer import Optimizer
 from optimizers.partition import Cell, Centre
 from optimizers.soo import SOO
 
 _RESOLVE = ("never", "on_expand")
+_VARIANTS = ("v2", "published")
+
+
+def build(
+    space: ConfigurationSpace, *, seed: int, k: int, variant: str, **settings: Any
+) -> Optimizer:
+    """Return `BaMSOO`, or for `published` the study's `PublishedBaMSOO`.
+
+    The settings are those of `BaMSOO`; `published` has no other than `k`.
+
+    Raises:
+        ValueError: a setting is out of its range.
+    """
+    if variant == "published":
+        from optimizers.published_bamsoo import PublishedBaMSOO  # BoTorch takes seconds
+
+        return PublishedBaMSOO(space, seed=seed, k=k)
+    if variant not in _VARIANTS:
+        raise ValueError(f"variant: expected one of {list(_VARIANTS)}, got {variant!r}")
+    return BaMSOO(space, seed=seed, k=k, **settings)
 
 
 class BaMSOO(SOO):

@@ -19,6 +19,7 @@ Departures:
 import math
 
 import numpy as np
+import torch
 from ConfigSpace import ConfigurationSpace
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
@@ -26,11 +27,12 @@ from scipy.stats import qmc
 
 from objectives.space import UnitCube
 from objectives.trial import Config, Evaluation, Trial
-from optimizers.acquisition import NAMES, acquisition, best_value
+from optimizers.acquisition import NAMES, Acquisition, acquisition, best_value
 from optimizers.acquisition_search import AcquisitionSearch, Key, key
 from optimizers.gaussian_process import GaussianProcess, one_thread
 from optimizers.optimizer import Optimizer
 
+_CHUNK = 2048  # rows whose acquisition is computed at once
 _N_CENTRES = 3  # best points told around which candidates are drawn
 
 
@@ -106,10 +108,16 @@ class GaussianProcessOptimizer(Optimizer):
         if not self._told:
             return self._farthest(excluded, rng)
         values = self._values()
+        worth = self._worth(values, rng)
+        centres = np.array(self._points)[np.argsort(values, kind="stable")[:_N_CENTRES]]
+        return self._search.maximise(worth, centres, excluded, rng)
+
+    def _worth(self, values: NDArray[np.float64], rng: np.random.Generator) -> Acquisition:
+        """Return the acquisition function, of a model that knows all values (n,) told."""
         if self._n_fitted < len(values):
             self._gp.fit(np.array(self._points), values, refit=True)
             self._n_fitted = len(values)
-        worth = acquisition(
+        return acquisition(
             self._acquisition,
             self._gp,
             best=best_value(self._gp, self._noiseless),
@@ -117,8 +125,25 @@ class GaussianProcessOptimizer(Optimizer):
             pending=self._gp.features(self._pending_points()),
             seed=int(rng.integers(2**31)),
         )
-        centres = np.array(self._points)[np.argsort(values, kind="stable")[:_N_CENTRES]]
-        return self._search.maximise(worth, centres, excluded, rng)
+
+    def worth(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the acquisition (n,) of unit points (n, dim) given what was told; asks nothing.
+
+        Args:
+            points: as `UnitCube.snap` returns them.
+
+        Raises:
+            RuntimeError: nothing was told yet.
+        """
+        if not self._told:
+            raise RuntimeError("gp_bo.worth: expected some evaluations told, got none")
+        with one_thread():
+            worth = self._worth(self._values(), np.random.default_rng([self.seed, 0]))
+            features = self._gp.features_of_snapped(points)
+            with torch.no_grad():
+                starts = range(0, len(features), _CHUNK)
+                parts = [worth(features[start : start + _CHUNK]).numpy() for start in starts]
+        return np.concatenate(parts)
 
     def _pending_points(self) -> NDArray[np.float64]:
         points = [self._cube.point(config) for config in self._pending.values()]

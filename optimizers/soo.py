@@ -16,6 +16,8 @@ The paper leaves open whether a leaf made in a sweep may be expanded in the same
   score at least as good as nu_max; h_max = ceil(sqrt(budget)) with the root at depth 1. A leaf
   at h_max is neither expanded nor enters nu_max, so a very small budget may not be spent.
 
+A third, `published`, has its own module (`optimizers/published_soo.py`); `build` chooses.
+
 Departures: the budget may end within a sweep. Centres that mean one configuration (integers,
 choices) share its evaluation. A failure without a graded penalty, and a forbidden combination,
 which is not evaluated at all, score infinity.
@@ -28,6 +30,7 @@ at a sweep's end those of the first leaves of the next.
 
 import math
 from collections import deque
+from typing import Any
 
 from ConfigSpace import ConfigurationSpace
 
@@ -35,8 +38,27 @@ from objectives.space import UnitCube
 from objectives.trial import Evaluation, Trial
 from optimizers.optimizer import Optimizer
 from optimizers.partition import Cell, Centre, Partition
+from optimizers.published_soo import PublishedSOO
 
 _VARIANTS = ("v2", "official")
+
+
+def build(
+    space: ConfigurationSpace, *, seed: int, k: int, variant: str, **settings: Any
+) -> Optimizer:
+    """Return `SOO`, or for `published` the study's `optimizers.published_soo.PublishedSOO`.
+
+    The settings are those of `SOO`; `published` has no other than `k`.
+
+    Raises:
+        ValueError: a setting is out of its range.
+    """
+    if variant == "published":
+        return PublishedSOO(space, seed=seed, k=k)
+    if variant not in _VARIANTS:
+        known = [*_VARIANTS, "published"]
+        raise ValueError(f"variant: expected one of {known}, got {variant!r}")
+    return SOO(space, seed=seed, k=k, variant=variant, **settings)
 
 
 class SOO(Optimizer):

@@ -20,6 +20,7 @@ from optimizers.optimizer import Optimizer
 
 CONF = Path(__file__).parents[1] / "conf"
 NAMES = sorted(path.stem for path in (CONF / "optimizer").glob("*.yaml"))
+VARIANTS = ["soo variant=published", "bamsoo variant=published"]  # classes of their own
 LENGTH = 13  # evaluations: three more than the largest initial design, which is 10
 
 Answer = Callable[[Trial], Evaluation]
@@ -73,8 +74,9 @@ MIXED = SPACES["mixed with forbidden combinations"]
 @cache
 def _configured(name: str, budget: int) -> Any:
     with initialize_config_dir(str(CONF), version_base=None):
-        overrides = [f"+optimizer={name}", f"+budget={budget}", "+seed=0"]
-        return compose(overrides=overrides)
+        plug_in, *settings = name.split()
+        overrides = [f"+optimizer={plug_in}", f"+budget={budget}", "+seed=0"]
+        return compose(overrides=[*overrides, *(f"optimizer.{key}" for key in settings)])
 
 
 def make(name: str, space: ConfigurationSpace, seed: int, budget: int = LENGTH) -> Optimizer:

@@ -1,4 +1,7 @@
-"""Every optimizer YAML keeps the contract of `optimizers/optimizer.py`."""
+"""Every optimizer YAML keeps the contract of `optimizers/optimizer.py`.
+
+So do the variants that are classes of their own.
+"""
 
 import json
 import os
@@ -17,6 +20,7 @@ from asking import (
     MIXED,
     NAMES,
     SPACES,
+    VARIANTS,
     answers,
     converse,
     every_third_fails,
@@ -28,7 +32,7 @@ from objectives.space import UnitCube, check
 from objectives.trial import Evaluation, Trial
 from optimizers.random_search import draw
 
-each_optimizer = pytest.mark.parametrize("name", NAMES)
+each_optimizer = pytest.mark.parametrize("name", [*NAMES, *VARIANTS])
 each_space = pytest.mark.parametrize("space_name", SPACES)
 
 
@@ -73,7 +77,7 @@ def asked_elsewhere() -> Any:
     root = program.parents[1]
     environment = {**os.environ, "PYTHONHASHSEED": "4711", "PYTHONPATH": str(root)}
     finished = subprocess.run(
-        [sys.executable, str(program), *NAMES],
+        [sys.executable, str(program), *NAMES, *VARIANTS],
         env=environment,
         stdout=subprocess.PIPE,
         timeout=900,

@@ -1,0 +1,306 @@
+"""A CSV of evaluations as an objective: every configuration that was measured, and no other.
+
+One row is one evaluation. A parameter is inactive where its cell is empty. The space is given, or
+derived from the table: the distinct values of a column of numbers are an ordinal, in their order,
+of other text a categorical, so that the space holds what was measured and the combinations of it.
+
+The look-up is exact, or nearest: the row at the least Euclidean distance in the unit cube (where
+another choice, or an inactive parameter on one side only, is at distance 1), if that is within
+the tolerance. Else the evaluation fails and names the configuration that the table lacks.
+
+A table without equal configurations is deterministic. With `replicates` it is replicated: a trial
+gets one of the rows of its configuration, drawn by (seed, trial id), or their mean.
+"""
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ConfigSpace import (
+    ConfigurationSpace,
+    UniformFloatHyperparameter,
+    UniformIntegerHyperparameter,
+)
+
+from objectives.box import whole
+from objectives.objective import Objective
+from objectives.space import UnitCube, build_space, check
+from objectives.table import Column, Row, Table, column
+from objectives.trial import Config, Evaluation, Trial, Value
+
+_ROOT = Path(__file__).parents[1]
+_LOOKUPS = ("exact", "nearest")
+_REPLICATES = ("refuse", "draw", "mean")
+
+
+class Tabular(Objective):
+    """Looks up what was measured; the settings are described in `conf/objective/tabular.yaml`.
+
+    Raises:
+        ValueError: a setting is not as described, or the table is: column and row are named.
+        OSError: the table cannot be read.
+    """
+
+    cheap = True
+
+    def __init__(
+        self,
+        *,
+        data: str,
+        where: Mapping[str, Any],
+        parameters: Sequence[str] | Mapping[str, Any],
+        value: Mapping[str, Any] | str,
+        metrics: Sequence[str] | Mapping[str, Any],
+        cost: str | None,
+        space: Mapping[str, Mapping[str, Any]],
+        lookup: str,
+        tolerance: float,
+        replicates: str,
+        seed: int,
+    ) -> None:
+        for name, word, known in (
+            ("lookup", lookup, _LOOKUPS),
+            ("replicates", replicates, _REPLICATES),
+        ):
+            if word not in known:
+                raise ValueError(f"{name}: expected one of {list(known)}, got {word!r}")
+        if isinstance(tolerance, bool) or not isinstance(tolerance, (int, float)) or tolerance < 0:
+            raise ValueError(f"tolerance: expected a number >= 0, got {tolerance!r}")
+        self._tolerance = float(tolerance) if lookup == "nearest" else None
+        self._replicates, self._seed = replicates, whole("seed", seed, 0)
+        self._path = _found(data)
+        self._digest = hashlib.sha256(self._path.read_bytes()).hexdigest()
+        self._parameters = _columns("parameters", parameters)
+        self._metrics = _columns("metrics", metrics)
+        self._value, self._maximise = _value_column(value)
+        self._cost = None if cost is None else column("cost", cost)
+        self.metric = _shown(self._metrics, self._value)
+        table = Table(self._path, where, self._needed())
+        self.space = _space(table, self._parameters, space)
+        self._cube = UnitCube(self.space)
+        self._rows: dict[tuple[Any, ...], list[tuple[Row, Evaluation]]] = {}
+        self._configs: list[Config] = []
+        self._take(table)
+        self._points = np.array([self._cube.point(config) for config in self._configs])
+        self._declare()
+
+    def evaluate(self, trial: Trial) -> Evaluation:
+        """Look up a configuration.
+
+        Raises:
+            ValueError: the configuration is not in the space.
+            RuntimeError: the table does not hold it, nor a row within the tolerance.
+        """
+        check(self.space, trial.config)
+        found = self._rows.get(_key(trial.config))
+        if found is None and self._tolerance is not None:
+            distances = self._distances(trial.config)
+            nearest = int(distances.argmin())
+            if distances[nearest] <= self._tolerance:
+                found = self._rows[_key(self._configs[nearest])]
+        if found is None:
+            within = "" if self._tolerance is None else f" within {self._tolerance:g} of it"
+            raise RuntimeError(
+                f"{self._path}: expected a row of the configuration{within}, got none of "
+                f"{trial.config}"
+            )
+        evaluations = [evaluation for _, evaluation in found]
+        if self._replicates == "draw" and len(evaluations) > 1:
+            rng = np.random.default_rng([self._seed, trial.id])
+            return evaluations[int(rng.integers(len(evaluations)))]
+        return _mean(evaluations)
+
+    def fingerprint(self) -> dict[str, Any]:
+        return {"data_digest": self._digest}
+
+    def notice(self) -> str:
+        n_rows = sum(len(rows) for rows in self._rows.values())
+        kind = "replicated" if n_rows > len(self._configs) else "deterministic"
+        return f"data: {self._path.name} ({len(self._configs)} configurations, {kind})"
+
+    def _needed(self) -> list[Column]:
+        cost = [] if self._cost is None else [self._cost]
+        return [*self._parameters.values(), *self._metrics.values(), self._value, *cost]
+
+    def _take(self, table: Table) -> None:
+        """Hold every row, in its order, refusing what lies outside the space."""
+        for row in table.rows:
+            config = self._config(row)
+            group = self._rows.setdefault(_key(config), [])
+            evaluation = self._evaluation(row)
+            if group and self._replicates == "refuse":
+                first, known = group[0]
+                same = known.value == evaluation.value
+                raise ValueError(
+                    f"{row.where}, column {self._value.name}: expected a configuration once, got "
+                    f"row {first.number} again with {'the same' if same else 'another'} value "
+                    f"{row.text(self._value)}; set replicates to draw or mean"
+                )
+            if not group:
+                self._configs.append(config)
+            group.append((row, evaluation))
+
+    def _config(self, row: Row) -> Config:
+        """Return the configuration of a row."""
+        config: Config = {}
+        for name, source in self._parameters.items():
+            if row.text(source) == "" and source.name:
+                continue  # inactive
+            config[name] = _fit(row, source, self.space, name)
+        try:
+            check(self.space, config)
+        except ValueError as error:
+            reason = str(error).split(": ", 2)[-1]
+            raise ValueError(
+                f"{row.where}: expected a point of the space, got {config}: {reason}"
+            ) from None
+        return config
+
+    def _evaluation(self, row: Row) -> Evaluation:
+        number = row.number_in(self._value)
+        value = 1 - number if self._maximise == "one minus" else number
+        value = -number if self._maximise is True else value
+        metrics = {name: row.number_in(source) for name, source in self._metrics.items()}
+        if self.metric is not None and self.metric not in metrics:
+            metrics[self.metric] = number
+        cost = 0.0 if self._cost is None else row.number_in(self._cost)
+        return Evaluation(value, cost, metrics)
+
+    def _distances(self, config: Config) -> Any:
+        """Return the distance (n,) in the unit cube of a configuration to every row's."""
+        differences = np.abs(self._points - self._cube.point(config))
+        for axis, name in enumerate(self._cube.names):
+            if self._cube.categorical[axis]:
+                differences[:, axis] = [c.get(name) != config.get(name) for c in self._configs]
+            absent = [(name in c) != (name in config) for c in self._configs]
+            differences[absent, axis] = 1.0
+        return np.sqrt((differences**2).sum(axis=1))
+
+    def _declare(self) -> None:
+        """Set the noise, the optimum and its configurations."""
+        groups = list(self._rows.values())
+        values = [np.array([e.value for _, e in group], dtype=float) for group in groups]
+        if self._replicates == "draw":
+            self.noise_sd = max(float(each.std()) for each in values)
+        means = [_mean([e for _, e in group]).value or 0.0 for group in groups]
+        self.optimum = min(means)
+        self.minimisers = tuple(
+            config
+            for config, mean in zip(self._configs, means, strict=True)
+            if mean == self.optimum
+        )
+
+
+def _found(data: object) -> Path:
+    """Return the path of the table: as given, else below the project's own folder."""
+    if not isinstance(data, str) or not data:
+        raise ValueError(f"data: expected the path of a CSV file, got {data!r}")
+    path = Path(data).expanduser()
+    return _ROOT / path if not path.exists() and (_ROOT / path).exists() else path
+
+
+def _columns(where: str, described: object) -> dict[str, Column]:
+    """Return the column of each name; a plain list stands for columns of the same names."""
+    if isinstance(described, (list, tuple)):
+        described = {str(name): name for name in described}
+    if not isinstance(described, Mapping) or (where == "parameters" and not described):
+        raise ValueError(f"{where}: expected names with their columns, got {described!r}")
+    return {str(name): column(f"{where}.{name}", source) for name, source in described.items()}
+
+
+def _value_column(described: object) -> tuple[Column, bool | str]:
+    """Return the column of the value and how it becomes a number to minimise."""
+    if isinstance(described, str):
+        described = {"column": described}
+    if not isinstance(described, Mapping) or set(described) - {"column", "maximise"}:
+        raise ValueError(f"value: expected the keys column and maximise, got {described!r}")
+    maximise = described.get("maximise", False)
+    if maximise not in (True, False, "one minus"):
+        raise ValueError(f"value.maximise: expected true, false or 'one minus', got {maximise!r}")
+    return column("value", described.get("column")), maximise
+
+
+def _shown(metrics: Mapping[str, Column], value: Column) -> str:
+    """Return the metric that the value stands for."""
+    return next((name for name, source in metrics.items() if source == value), value.name)
+
+
+def _space(
+    table: Table, parameters: Mapping[str, Column], given: Mapping[str, Mapping[str, Any]]
+) -> ConfigurationSpace:
+    if not isinstance(given, Mapping):
+        raise ValueError(f"space: expected parameters with their keys, got {given!r}")
+    unknown = [name for name in given if name not in parameters]
+    if unknown:
+        raise ValueError(f"space: expected some of {list(parameters)}, got {unknown[0]}")
+    return build_space(
+        {name: given.get(name) or _derived(table, source) for name, source in parameters.items()}
+    )
+
+
+def _derived(table: Table, source: Column) -> dict[str, Any]:
+    """Describe a parameter by the values that its column holds."""
+    texts = [row for row in table.rows if row.text(source) != ""]
+    if not texts:
+        raise ValueError(f"{table.path}, column {source.name}: expected values, got none")
+    if source.log10 or all(row.is_number(source) for row in texts):
+        numbers = sorted({row.number_in(source) for row in texts})
+        if all(number == int(number) for number in numbers):
+            return {"type": "ordinal", "choices": [int(number) for number in numbers]}
+        return {"type": "ordinal", "choices": numbers}
+    return {"type": "categorical", "choices": list(dict.fromkeys(r.text(source) for r in texts))}
+
+
+def _fit(row: Row, source: Column, space: ConfigurationSpace, name: str) -> Value:
+    """Return a cell as the value of its parameter, in the parameter's own type."""
+    parameter = space[name]
+    choices = getattr(parameter, "choices", None) or getattr(parameter, "sequence", None)
+    if choices is None and hasattr(parameter, "value"):
+        choices = [parameter.value]
+    if choices is not None:
+        number = row.number_in(source) if row.is_number(source) else None
+        for choice in choices:
+            plain: Value = choice.item() if isinstance(choice, np.generic) else choice
+            if str(plain) == row.text(source) or (number is not None and plain == number):
+                return plain
+        raise ValueError(
+            f"{row.where}, column {source.name}: expected one of "
+            f"{[str(choice) for choice in choices]}, got {row.text(source)!r}"
+        )
+    assert isinstance(parameter, UniformFloatHyperparameter | UniformIntegerHyperparameter)
+    number = row.number_in(source)
+    lower, upper = float(parameter.lower), float(parameter.upper)
+    whole_numbers = isinstance(parameter, UniformIntegerHyperparameter)
+    slack = 1e-9 * max(abs(lower), abs(upper))
+    legal = lower - slack <= number <= upper + slack
+    if not legal or (whole_numbers and number != int(number)):
+        kind = "an integer" if whole_numbers else "a number"
+        raise ValueError(
+            f"{row.where}, column {source.name}: expected {kind} in [{lower:g}, {upper:g}], "
+            f"got {row.text(source)}"
+        )
+    return int(number) if whole_numbers else min(max(number, lower), upper)
+
+
+def _key(config: Config) -> tuple[Any, ...]:
+    """Return what two equal configurations share; floats to twelve digits."""
+    return tuple(
+        (name, f"{value:.12g}" if isinstance(value, float) else value)
+        for name, value in sorted(config.items())
+    )
+
+
+def _mean(evaluations: Sequence[Evaluation]) -> Evaluation:
+    """Return the mean of value, cost and metrics; of one evaluation itself."""
+    if len(evaluations) == 1:
+        return evaluations[0]
+    n = len(evaluations)
+    names = evaluations[0].metrics
+    return Evaluation(
+        math.fsum(e.value or 0.0 for e in evaluations) / n,
+        math.fsum(e.cost for e in evaluations) / n,
+        {name: math.fsum(e.metrics[name] for e in evaluations) / n for name in names},
+    )
