@@ -62,7 +62,7 @@ def rescale(model: GPT, ratio: float) -> None:
 
 
 def size(model: GPT) -> float:
-    """Return the spread of the entries of (alpha / r) B A over that of W's, first block, q, k, v."""
+    """Return the spread of (alpha / r) B A over that of W, in the first block's q, k and v."""
     qkv = model.transformer.h[0].attn.qkv
     update = []
     for a, b in zip(
