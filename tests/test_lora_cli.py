@@ -22,10 +22,11 @@ import torch
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
 from hydra.utils import instantiate
+from omegaconf import OmegaConf
 from torch import nn
 
 from experiments.command_line import prepare
-from objectives.lora_ft import child, command_lines, launch, litgpt_cli, task_files
+from objectives.lora_ft import checkpoint, child, command_lines, launch, litgpt_cli, task_files
 from objectives.lora_ft.command_lines import Training
 from objectives.lora_ft.data import Question
 from objectives.lora_ft.litgpt_cli import LitGPTCommandLines
@@ -157,8 +158,6 @@ def test_litgpt_itself_understands_every_flag_as_meant() -> None:
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    from omegaconf import OmegaConf
-
     read: Any = OmegaConf.create(done.stdout)
     assert read.optimizer.init_args.lr == 1e-10
     assert read.optimizer.init_args.betas == [0.9, 0.999]
@@ -377,12 +376,30 @@ def test_a_wrong_setting_is_named_with_its_rule(setting: str, words: str, tmp_pa
     assert words in str(raised.value)
 
 
-def test_a_wrong_route_or_a_model_not_downloaded_is_one_line(tmp_path: Path) -> None:
+def test_a_wrong_route_is_one_line() -> None:
     wrong = finish("optimizer=lhs", "objective=lora_ft", "objective.route=remote")
     assert wrong.returncode == 2
     assert "expected one of in_process, litgpt_cli, got remote" in wrong.stderr
     assert len(wrong.stderr.splitlines()) == 1
-    route = ["objective.route=litgpt_cli", "objective.model=llama_3_2_1b"]
-    absent = finish("optimizer=lhs", "objective=lora_ft", *route, f"out={tmp_path}")
-    assert "run `litgpt download meta-llama/Llama-3.2-1B`" in absent.stderr
-    assert len(absent.stderr.splitlines()) == 1
+
+
+def test_a_known_model_is_found_where_litgpt_downloads_it_or_is_said_to_be_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TUNEOFF_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(ValueError, match="run `litgpt download meta-llama/Llama-3.2-1B`") as raised:
+        checkpoint.find("llama_3_2_1b")
+    assert str(tmp_path / "checkpoints/meta-llama/Llama-3.2-1B") in str(raised.value)
+    (tmp_path / "checkpoints/meta-llama").mkdir(parents=True)
+    made = _checkpoint(tmp_path / "checkpoints/meta-llama/Llama-3.2-1B")
+    assert checkpoint.find("llama_3_2_1b").folder() == made
+
+
+def test_the_published_study_is_this_route_on_four_devices() -> None:
+    study: Any = OmegaConf.load(ROOT / "conf/experiment/published_study.yaml")
+    (entry,) = study.objectives
+    name, *overrides = entry.split()
+    settings = _settings(*overrides)
+    assert name == "lora_ft" and settings.devices == 4 and study.budget == 50
+    assert settings._target_ == "objectives.lora_ft.litgpt_cli.LitGPTCommandLines"
