@@ -9,7 +9,8 @@ nothing is trained and B is drawn as `nn.Linear` draws a weight of B's shape (d,
 r * 1/(3r) * 1/(3k) = 1/(9k) at every rank, so that the update (alpha / r) B A has a size that
 depends on alpha / rank alone. Whether the score does too, and with what shape, is measured.
 
-Rows are appended as they are computed, a row per cell: rank, alpha / rank, draw. The ratio 0 is
+Rows are appended as they are computed, a row per cell, and a table of all of them is printed at
+the end (`ranks=[]`: that alone). The ratio 0 is
 the base model. Within a draw the ratios share A and B, and all cells share the items.
 """
 
@@ -40,6 +41,8 @@ COLUMNS = (
     "log_likelihood_change_se", "size", "cpu_s", "model", "data", "precision",
 )  # fmt: skip
 Row = dict[str, Any]
+Cell = tuple[int, float, int]
+"""Rank, alpha / rank, number of the draw."""
 _CPU = torch.device("cpu")
 
 
@@ -144,7 +147,7 @@ class Scorer:
         return judged, odds[place] / odds.sum(axis=1), whole[place] / lengths
 
 
-def cells(settings: DictConfig) -> Iterator[tuple[int, float, int]]:
+def cells(settings: DictConfig) -> Iterator[Cell]:
     """Yield rank, ratio and draw: whole curves first, the middle rank's first of all."""
     ranks = sorted(settings.ranks, key=lambda rank: abs(math.log2(rank / 16)))
     yield 0, 0.0, 0
@@ -164,19 +167,16 @@ def read(path: Path) -> list[Row]:
     return [{k: v if k in texts else float(v) for k, v in row.items()} for row in rows]
 
 
-@hydra.main(config_path="../../conf", config_name="drawn_adapters", version_base=None)
-def main(settings: DictConfig) -> None:
-    path = Path(settings.out)
-    known = {(row["rank"], row["ratio"], row["draw"]) for row in read(path)}
+def compute(settings: DictConfig, missing: list[Cell], path: Path) -> None:
+    """Append a row for each cell."""
     scorer = Scorer(settings)
     path.parent.mkdir(parents=True, exist_ok=True)
+    new = not path.exists()
     with path.open("a", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS)
-        if not known:
+        if new:
             writer.writeheader()
-        for rank, ratio, number in cells(settings):
-            if (rank, ratio, number) in known:
-                continue
+        for rank, ratio, number in missing:
             model = scorer.adapted(max(rank, 1))
             if ratio:
                 draw(model, settings.seed + 1000 * number + rank)
@@ -185,6 +185,44 @@ def main(settings: DictConfig) -> None:
             writer.writerow(row)
             file.flush()
             print(*(f"{name}={row[name]}" for name in COLUMNS[:8]), f"{row['cpu_s']:.0f} s")
+
+
+def table(rows: list[Row]) -> str:
+    """Return means and ranges over ranks and draws, and what alpha / rank alone explains."""
+    names = ("acc", "acc_norm", "p_right_whole", "p_right", "log_likelihood")
+    lines = ["| alpha / rank | cells | " + " | ".join(names) + " |", "|---" * 7 + "|"]
+    for ratio in sorted({row["ratio"] for row in rows}):
+        here = [row for row in rows if row["ratio"] == ratio]
+        ranges = []
+        for name in names:
+            x = [row[name] for row in here]
+            ranges.append(f"{np.mean(x):.3f} ({min(x):.3f} to {max(x):.3f})")
+        lines.append(f"| {ratio:g} | {len(here)} | " + " | ".join(ranges) + " |")
+    lines += ["", "share of the variance between cells that lies between values of alpha / rank:"]
+    drawn = [row for row in rows if row["ratio"] > 0]
+    for name in names:
+        lines.append(f"  {name}: {_explained(drawn, np.array([row[name] for row in drawn])):.3f}")
+    losses = np.array([-row["log_likelihood_change"] for row in drawn])
+    lines.append(f"  log of log_likelihood's loss: {_explained(drawn, np.log10(losses)):.3f}")
+    return "\n".join(lines)
+
+
+def _explained(rows: list[Row], values: Floats) -> float:
+    """Return 1 - (sum of squares about the means of equal ratios) / (about the mean of all)."""
+    ratios = np.array([row["ratio"] for row in rows])
+    means = np.array([values[ratios == ratio].mean() for ratio in ratios])
+    total = float(((values - values.mean()) ** 2).sum())
+    return 1 - float(((values - means) ** 2).sum()) / total
+
+
+@hydra.main(config_path="../../conf", config_name="drawn_adapters", version_base=None)
+def main(settings: DictConfig) -> None:
+    path = Path(settings.out)
+    known = {(row["rank"], row["ratio"], row["draw"]) for row in read(path)}
+    missing = [cell for cell in cells(settings) if cell not in known]
+    if missing:
+        compute(settings, missing, path)
+    print(table(read(path)))
 
 
 if __name__ == "__main__":
