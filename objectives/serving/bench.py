@@ -51,21 +51,25 @@ class Bench:
         """Measure a configuration once; return its metrics and its requests, packed.
 
         Raises:
-            Failure: the configuration failed; its `metrics` are what was measured till then.
+            Failure: the configuration failed; it holds what was measured till then.
             Invalid: the host or the client was at fault, whatever came out.
         """
         watch = CpuWatch()
         metrics: dict[str, float] = {}
+        items: dict[str, str] = {}
         try:
-            items = self._run(config, plan, metrics)
+            self._run(config, plan, metrics, items)
         except Failure as failure:
-            failure.metrics = metrics
+            failure.metrics, failure.items = metrics, items
             self._check_host(watch, metrics)
             raise
         self._check_host(watch, metrics)
         return metrics, items
 
-    def _run(self, config: Config, plan: Plan, metrics: dict[str, float]) -> dict[str, str]:
+    def _run(
+        self, config: Config, plan: Plan, metrics: dict[str, float], items: dict[str, str]
+    ) -> None:
+        """Fill metrics and items as far as the configuration gets."""
         server = Server(
             self.engine,
             config,
@@ -83,13 +87,14 @@ class Bench:
             metrics |= {f"server_{k}": x for k, x in self.engine.metrics(server.url).items()}
             ended = server.ended()
         metrics["client_late_s"] = load.late_s
+        if len(load.requests):
+            metrics |= measure(load.requests, self.limits)
+            items |= load.requests.pack()
         self._judge(load, len(plan), ended)
-        metrics |= measure(load.requests, self.limits)
         failed = metrics["failed_share"]
         if failed > _FAILED_SHARE:
             why = next(error for error in load.requests.errors if error)
             raise Failure("requests_failed", f"{failed:.0%} of {len(plan)}, the first: {why}")
-        return load.requests.pack()
 
     def _judge(self, load: Load, n: int, ended: str | None) -> None:
         """Raise where the load did not come to its end."""

@@ -148,7 +148,7 @@ class Serving(Objective):
             try:
                 self._score.check(metrics)
             except Failure as failure:
-                failure.metrics = metrics
+                failure.metrics, failure.items = metrics, items
                 raise
             value = self._score.value(metrics, related)
         except Failure as failure:
@@ -168,7 +168,8 @@ class Serving(Objective):
     def _failed(self, failure: Failure, cost: float) -> Evaluation:
         said = record(failure)
         value = self._score.ceiling + failure.grade
-        return Evaluation(value, cost, failure.metrics, error=said.error, items=said.items)
+        items = {**failure.items, **said.items}
+        return Evaluation(value, cost, failure.metrics, error=said.error, items=items)
 
     def _valid_run(
         self, config: Config, plan: arrivals.Plan
