@@ -178,7 +178,10 @@ def test_an_invalid_evaluation_is_repeated_at_most_twice_and_never_scored(
 
 def test_a_failure_beside_foreign_cpu_is_not_the_configurations() -> None:
     with foreign_work():
-        evaluation = serving(max_foreign_cores=0.01, repeats=0).evaluate(trial("refuses"))
+        objective = serving(max_foreign_cores=0.01, repeats=0, startup_timeout_s=0.5)
+        evaluation = objective.evaluate(trial("hangs"))
+        refused = objective.evaluate(trial("refuses"))  # as it would anywhere
+    assert refused.value is not None
     assert evaluation.value is None
     assert str(evaluation.error).startswith("host: invalid: CPU of other processes")
 

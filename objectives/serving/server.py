@@ -91,7 +91,7 @@ class Server:
         status = self._process.poll()
         if status is None:
             return None
-        return f"the server ended with {child.described(status)}: {child.tail(self._output)}"
+        return f"the server ended with {child.described(status)}: {self._said()}"
 
     def memory_bytes(self) -> int:
         """Return the most memory that the server has had."""
@@ -102,8 +102,7 @@ class Server:
             if self._process.poll() is not None:
                 raise self._why_it_ended()
             if time.monotonic() > until:
-                last = child.tail(self._output)
-                reason = f"did not serve within {self._timeout_s:g} s: {last}"
+                reason = f"did not serve within {self._timeout_s:g} s: {self._said()}"
                 raise Failure("timed_out", reason)
             time.sleep(_POLL_S)
 
@@ -120,11 +119,16 @@ class Server:
         printed = self._output.read_text(errors="replace")
         status = self._process.poll()
         assert status is not None
-        reason = f"ended with {child.described(status)}: {child.tail(self._output)}"
+        reason = f"ended with {child.described(status)}: {self._said()}"
         if self._engine.is_port_taken(printed):
             return Invalid(f"port {self._port}: expected nobody to listen there; {reason}")
         memory = status == _KILL or self._engine.is_out_of_memory(printed)
         return Failure("out_of_memory" if memory else "refused", reason)
+
+    def _said(self) -> str:
+        """Return what the server printed on its end, as one line."""
+        printed = self._output.read_text(errors="replace")
+        return self._engine.reason(printed) or child.tail(self._output)
 
     def _end(self) -> None:
         """Kill the process group; return when its port is free again."""
