@@ -90,7 +90,7 @@ def test_a_client_that_is_held_up_says_so(server: Server) -> None:
 def test_requests_that_had_no_answer_in_time_are_counted(server: Server) -> None:
     load = a_load(arrivals="poisson", rate_per_s=0.001)  # the second is due in a quarter of an hour
     broken_off = Client().run(
-        server.url, StandIn(), load, seed=0, timeout_s=1, ended=lambda: server.ended()
+        server.url, StandIn(), load, seed=0, timeout_s=2, ended=lambda: server.ended()
     )
     assert (len(broken_off.requests), broken_off.unsent) == (1, 11)
 

@@ -104,7 +104,7 @@ def test_a_server_that_is_killed_in_mid_load_grades_two_and_a_half() -> None:
 
 
 def test_a_load_that_breaks_off_grades_by_what_is_missing() -> None:
-    objective = serving(load_timeout_s=1.5)
+    objective = serving(load_timeout_s=3)
     evaluation = evaluated(objective, "stalls")
     # Three of ten requests were answered before both slots stalled: 1 + (1 - 3/10).
     assert grade(objective, evaluation, "broke_off", "load") == pytest.approx(1.7)
