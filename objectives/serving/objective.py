@@ -76,7 +76,7 @@ class Serving(Objective):
         _whole("seed", seed, 0)
         self._plan = arrivals.plan(load, seed)
         self._score = build(score, base, slo, len(self._plan))
-        self.metric = self._score.metric if score != "slo" or not slo else None
+        self.metric = None if score in ("slo", "compat") else self._score.metric
         self._reference_runs, self._repeats = reference_runs, repeats
         limit_gib = (
             None if memory_limit_gib is None else _positive("memory_limit_gib", memory_limit_gib)
