@@ -12,7 +12,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 BEHAVIOUR, PORT = sys.argv[1], int(sys.argv[2])
-TOKEN_S = 0.002
+TOKEN_S = float(os.environ.get("STAND_IN_TOKEN_S", "0.002"))  # before each token
 WARMUP = 1  # requests before the load
 _served = 0
 _lock = threading.Lock()

@@ -85,25 +85,27 @@ class Bench:
             self._warm_up(server, plan)
             load = self._send(server, plan, self.seed)
             metrics["memory_bytes"] = float(server.memory_bytes())
-            metrics |= {f"server_{k}": x for k, x in self.engine.metrics(server.url).items()}
             ended = server.ended()
+            if ended is None:
+                own = self.engine.metrics(server.url)
+                metrics |= {f"server_{name}": x for name, x in own.items()}
         metrics["client_late_s"] = load.late_s
         if len(load.requests):
             metrics |= measure(load.requests, self.limits)
             items |= load.requests.pack()
-        self._judge(load, len(plan), ended)
+        done = int(load.requests.succeeded.sum())
+        self._judge(load, ended, done, len(plan))
         failed = metrics["failed_share"]
         if failed > _FAILED_SHARE:
             why = next(error for error in load.requests.errors if error)
             raise Failure("requests_failed", f"{failed:.0%} of {len(plan)}, the first: {why}")
 
-    def _judge(self, load: Load, n: int, ended: str | None) -> None:
+    def _judge(self, load: Load, ended: str | None, done: int, n: int) -> None:
         """Raise where the load did not come to its end."""
         if load.late_s > self.max_late_s:
             raise Invalid(
                 f"client: expected to be at most {self.max_late_s:g} s late, got {load.late_s:.3f}"
             )
-        done = int(load.requests.succeeded.sum()) if len(load.requests) else 0
         progress = f"after {done} of {n} requests"
         if ended is not None:
             raise Failure("died", f"{progress} {ended}", done / n)
@@ -119,7 +121,7 @@ class Bench:
         answers = np.minimum(plan.answer_tokens[:n], _WARMUP_ANSWER)
         warmup = Plan(plan.prompt_tokens[:n], answers, None, n, 0)
         load = self._send(server, warmup, self.seed + 1)
-        self._judge(load, n, server.ended())
+        self._judge(load, server.ended(), 0, len(plan))
 
     def _send(self, server: Server, plan: Plan, seed: int) -> Load:
         return self.generator.run(

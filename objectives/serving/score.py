@@ -12,7 +12,7 @@ better, (T - x)/T), w its weight and s its steepness:
 b is -log(x / reference) for a rate (per GPU) and log(x / reference) for a latency, the reference
 being the default configuration's on the same machine: so the default scores 0 where it breaks no
 limit. The penalty is 0 at the limit, smooth up to twice the limit, and bounded. Departure: b is
-cut where a configuration is a hundred times worse than the reference, so that every score has a
+cut where a configuration is twenty times worse than the reference, so that every score has a
 ceiling; a failure scores the ceiling plus its grade (`grades.py`).
 """
 
@@ -27,7 +27,7 @@ from objectives.serving.measures import MORE_IS_BETTER, check_metric
 
 SCORES = ("slo", "goodput", "throughput", "latency", "compat")
 C = 5.0
-_WORST = math.log(100.0)  # of b
+_WORST = math.log(20.0)  # of b
 _TINY = 1e-9
 _STEEPNESS = (0.1, 0.5)
 _LIMIT_KEYS = {"limit", "weight", "steepness", "fail_above"}
@@ -100,7 +100,7 @@ def _number(
 
 
 def base(metric: str, metrics: Mapping[str, float], reference: Mapping[str, float]) -> float:
-    """Return b, cut at log 100.
+    """Return b, cut at log 20.
 
     Rates are per GPU: `gpus` of the metrics and of the reference, 1 where absent.
     """
