@@ -7,6 +7,7 @@ in one base64 word: nothing on the way, no login shell of whatever kind, has any
 import base64
 import json
 import os
+import random
 import shlex
 import shutil
 import socket
@@ -23,6 +24,7 @@ from objectives.serving import on_host
 from objectives.serving.engine import Carried, Launch
 
 _ASK_S = 120.0
+_PORTS = (20000, 32000)  # of servers on other machines
 _TETHER = Path(__file__).with_name("tether.py")
 _BOOT = (
     "import sys,json,base64;a=json.loads(base64.b64decode(sys.argv[1]));"
@@ -42,19 +44,30 @@ class Launcher(ABC):
     is_local: bool = False
 
     @abstractmethod
-    def carry(self, arguments: Sequence[str], port: int | None) -> list[str]:
+    def carry(self, arguments: Sequence[str], ports: tuple[int, int] | None) -> list[str]:
         """Return the command that runs `on_host.py` with some arguments on the machine.
 
-        `port`, where given, is one that a server listens on there, on its loopback interface, and
-        that is to be reached under the same number on ours.
+        `ports`, where given, are one on ours, and the one there that it leads to.
         """
 
-    def launch(self, command: Sequence[str], environment: Mapping[str, str], port: int) -> Launch:
-        """Return how to start a command there; it ends with our process."""
+    def port_there(self, port: int) -> int:
+        """Return where a server has to listen so that requests to `port` here reach it."""
+        return port
+
+    def launch(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        ports: tuple[int, int],
+    ) -> Launch:
+        """Return how to start a command there; it ends with our process.
+
+        `ports` are one here, and what `port_there` returned for it.
+        """
         mark = uuid.uuid4().hex
         variables = [f"{key}={value}" for key, value in environment.items()]
         there = ["env", *variables, *command] if variables else list(command)
-        carrier = self.carry(["run", mark, *there], port)
+        carrier = self.carry(["run", mark, *there], ports)
         return Launch(
             [sys.executable, "-P", str(_TETHER), *carrier],
             carried=Carried(
@@ -89,10 +102,15 @@ class Local(Launcher):
     name = "this machine"
     is_local = True
 
-    def carry(self, arguments: Sequence[str], port: int | None) -> list[str]:
+    def carry(self, arguments: Sequence[str], ports: tuple[int, int] | None) -> list[str]:
         return [sys.executable, "-P", str(Path(on_host.__file__)), *arguments]
 
-    def launch(self, command: Sequence[str], environment: Mapping[str, str], port: int) -> Launch:
+    def launch(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        ports: tuple[int, int],
+    ) -> Launch:
         return Launch(child.guarded(command), dict(environment))
 
     def probe(self, packages: Sequence[str], program: str) -> dict[str, Any]:
@@ -122,8 +140,13 @@ class Ssh(Launcher):
         self.name = host
         self._host, self._options, self._python = host, [str(o) for o in options], python
 
-    def carry(self, arguments: Sequence[str], port: int | None) -> list[str]:
-        tunnel = [] if port is None else ["-L", f"127.0.0.1:{port}:127.0.0.1:{port}"]
+    def port_there(self, port: int) -> int:
+        # Below the ports that systems hand out by themselves. Where it is taken, the evaluation is
+        # invalid and is repeated on another; the same number would meet itself on one machine.
+        return random.SystemRandom().randrange(*_PORTS)
+
+    def carry(self, arguments: Sequence[str], ports: tuple[int, int] | None) -> list[str]:
+        tunnel = [] if ports is None else ["-L", f"127.0.0.1:{ports[0]}:127.0.0.1:{ports[1]}"]
         ours = ["BatchMode=yes", "ExitOnForwardFailure=yes", "ServerAliveInterval=15"]
         settings = [word for option in ours for word in ("-o", option)]
         there = shlex.join([self._python, "-c", _BOOT, _packed(arguments)])
@@ -153,8 +176,8 @@ class Srun(Launcher):
         self.name = f"the node {self._node}"
         self._options, self._python = [str(o) for o in options], python
 
-    def carry(self, arguments: Sequence[str], port: int | None) -> list[str]:
-        step = ["--overlap", "--nodes=1", "--ntasks=1", f"--nodelist={self._node}", "--quit-on-interrupt"]
+    def carry(self, arguments: Sequence[str], ports: tuple[int, int] | None) -> list[str]:
+        step = ["--overlap", "--nodes=1", "--ntasks=1", f"--nodelist={self._node}"]
         there = [self._python, "-c", _BOOT, _packed(arguments)]
         return [self._program, *step, "--unbuffered", *self._options, *there]
 

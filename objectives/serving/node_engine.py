@@ -101,9 +101,10 @@ class NodeEngine(Engine):
 
     def launch(self, config: Config, port: int, demand: Demand) -> Launch:
         model = str(hf_folder()) if self._model == SMOLLM2 else self._model
-        arguments = self.command(config, model, port, demand)
+        there = self._launcher.port_there(port)
+        arguments = self.command(config, model, there, demand)
         command = [*self._program, *arguments, *self._flags]
-        return self._launcher.launch(command, self._environment, port)
+        return self._launcher.launch(command, self._environment, (port, there))
 
     def longest(self, demand: Demand) -> int:
         """Return the tokens of the longest sequence that the server has to hold."""

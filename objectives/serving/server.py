@@ -1,6 +1,7 @@
 """A server process: started in a folder of its own, waited for, and ended with all it started."""
 
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ from objectives.serving.grades import Failure, Invalid
 from objectives.serving.host import free_port, is_free, peak_memory_bytes
 from objectives.trial import Config
 
+_WAITING = re.compile(r"channel \d+: open failed: connect failed")
 _PREFIX = "tuneoff-serving-"
 _POLL_S = 0.02
 _ANSWER_S = 2.0  # that a health check may take
@@ -153,6 +155,10 @@ class Server:
     def _said(self) -> str:
         """Return what the server printed on its end, as one line."""
         printed = self._output.read_text(errors="replace")
+        if self._carried is not None:  # ssh says so of each request for health before it serves
+            kept = [line for line in printed.splitlines() if not _WAITING.match(line)]
+            printed = "\n".join(kept)
+            self._output.write_text(printed)
         return self._engine.reason(printed) or child.tail(self._output)
 
     def _end(self) -> None:

@@ -59,7 +59,8 @@ class Sglang(NodeEngine):
     )
 
     def command(self, config: Config, model: str, port: int, demand: Demand) -> list[str]:
-        words = [f"--model-path={model}", f"--host={self.host}", f"--port={port}"]
+        # As two words: `sglang serve` looks for the model by this flag before it reads the others.
+        words = ["--model-path", model, f"--host={self.host}", f"--port={port}"]
         words += [f"--context-length={self.longest(demand)}", "--enable-metrics"]
         for name, flag in _VALUES.items():
             if config.get(name, "none") != "none":

@@ -3,8 +3,8 @@
     python tether.py COMMAND...
 
 Our standard input is held open by the process that started us (`objectives/child.py`); when it is
-closed, the command's is closed too, and so the server's guard there (`on_host.py`) ends it. Then
-the command ends by itself, which says that nothing is left there.
+closed, the command's is closed too, and so the server's guard there (`on_host.py`) ends it; then
+the command ends by itself, or is ended.
 """
 
 import os
@@ -14,6 +14,7 @@ import sys
 import time
 
 BEAT_S = 5.0
+END_S = 30.0  # that the command may take to end
 _POLL_S = 0.1
 
 
@@ -33,7 +34,11 @@ def main(command: list[str]) -> int:
         carrier.stdin.close()
     except BrokenPipeError:
         pass  # the carrier has ended, and says how
-    return carrier.wait()
+    try:
+        return carrier.wait(END_S)
+    except subprocess.TimeoutExpired:
+        carrier.kill()
+        return carrier.wait()
 
 
 if __name__ == "__main__":
