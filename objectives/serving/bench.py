@@ -100,9 +100,7 @@ class Bench:
             why = next(error for error in load.requests.errors if error)
             raise Failure("requests_failed", f"{failed:.0%} of {len(plan)}, the first: {why}")
 
-    def _judge(
-        self, load: Load, ended: str | None, lost: str | None, done: int, n: int
-    ) -> None:
+    def _judge(self, load: Load, ended: str | None, lost: str | None, done: int, n: int) -> None:
         """Raise where the load did not come to its end."""
         if load.late_s > self.max_late_s:
             raise Invalid(

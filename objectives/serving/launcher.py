@@ -91,7 +91,9 @@ class Launcher(ABC):
         lines = done.stdout.strip().splitlines()
         if done.returncode != 0 or not lines:
             said = " ".join(done.stderr.split())[-300:] or f"exit status {done.returncode}"
-            raise ValueError(f"objective.engine.launcher: expected to reach {self.name}, got: {said}")
+            raise ValueError(
+                f"objective.engine.launcher: expected to reach {self.name}, got: {said}"
+            )
         found: dict[str, Any] = json.loads(lines[-1])
         return found
 

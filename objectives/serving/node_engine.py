@@ -115,7 +115,9 @@ class NodeEngine(Engine):
         if self._device == "cuda" and taken > self._gpus:
             return f"expected at most {self._gpus} GPUs, got {taken}"
         if self._heads is not None and self._heads % parallel:
-            return f"expected {self._heads} attention heads to be shared evenly, got {parallel} GPUs"
+            return (
+                f"expected {self._heads} attention heads to be shared evenly, got {parallel} GPUs"
+            )
         return None
 
     @abstractmethod
@@ -158,8 +160,7 @@ class NodeEngine(Engine):
         if self._launcher.is_local and path.is_absolute():
             if not (path / "config.json").is_file():
                 raise ValueError(
-                    "objective.engine.model: expected a folder with config.json, got "
-                    f"{self._model}"
+                    f"objective.engine.model: expected a folder with config.json, got {self._model}"
                 )
             self._model = str(path)
         return self._model

@@ -209,7 +209,9 @@ def _slo(path: Path, slo: Mapping[str, Any], score: str) -> dict[str, dict[str, 
         for percentile, limit in by_percentile.items():
             metric = f"{quantity}_{percentile}_s"
             if not isinstance(limit, dict) or "threshold" not in limit:
-                raise ValueError(f"{path}: slo.{key}.{percentile}: expected a threshold, got {limit}")
+                raise ValueError(
+                    f"{path}: slo.{key}.{percentile}: expected a threshold, got {limit}"
+                )
             soft = _NEVER if score == "compat" else None
             limits[metric] = {
                 "limit": limit["threshold"],
