@@ -1,9 +1,9 @@
 """SGLang's OpenAI-compatible server: an `Engine`. CUDA only.
 
 Parameters have the names of SGLang's flags (checked against 0.5.23: `tests/sglang_flags.txt`), but
-for `cuda_graph_max_bs`, which that version calls --cuda-graph-max-bs-decode (up to 0.5.10:
---cuda-graph-max-bs), and `speculative_algorithm`, whose `none` is no flag. What the space leaves out
-has SGLang's default. --context-length is derived: the load's largest request.
+for `cuda_graph_max_bs`, which that version calls --cuda-graph-max-bs-decode (earlier ones
+--cuda-graph-max-bs), and `speculative_algorithm`, whose `none` is no flag. What the space leaves
+out has SGLang's default. --context-length is derived from the load's largest request.
 """
 
 from collections.abc import Mapping

