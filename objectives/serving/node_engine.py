@@ -189,7 +189,7 @@ class NodeEngine(Engine):
         if self._device == "cuda" and n_gpus < self._gpus:
             raise ValueError(
                 f"objective.engine.gpus: expected {self._gpus} GPUs on {where}, got {n_gpus}; set "
-                "objective.engine.gpus, objective/launcher@objective.engine=ssh, or take "
+                "objective.engine.gpus, objective.engine.launcher=ssh, or take "
                 "objective=serving_vllm_cpu"
             )
         return [str(found)]
