@@ -16,7 +16,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from experiments.results import Floats, Run
 
@@ -111,14 +110,16 @@ class Task:
         chosen = sorted(self.curves[optimizer]) if seeds is None else seeds
         reference = np.array([[self.reference[seed]] for seed in chosen]).reshape(-1, 1)
         scale = np.array([[self.scale[seed]] for seed in chosen]).reshape(-1, 1)
-        return np.maximum(self.matrix(optimizer, chosen) - reference, 0.0) / scale
+        found: Floats = np.maximum(self.matrix(optimizer, chosen) - reference, 0.0) / scale
+        return found
 
     def area(self, optimizer: str, seeds: Sequence[int] | None = None) -> Floats:
         """Return the mean over the steps of normalised regret, at most 1 each, (n_seeds,).
 
         A description, not what ranks go by: its cap depends on the other runs.
         """
-        return np.minimum(self.regret(optimizer, seeds), 1.0).mean(axis=1)
+        area: Floats = np.minimum(self.regret(optimizer, seeds), 1.0).mean(axis=1)
+        return area
 
 
 @dataclass(frozen=True)
@@ -380,6 +381,7 @@ def _scales(
     return {seed: size if size > 0 else 1.0 for seed, size in above.items()}
 
 
-def finite_share(curves: Floats) -> NDArray[np.float64]:
+def finite_share(curves: Floats) -> Floats:
     """Return the share of runs that had a success, at each step, (n_steps,)."""
-    return np.isfinite(curves).mean(axis=0)
+    share: Floats = np.isfinite(curves).mean(axis=0)
+    return share

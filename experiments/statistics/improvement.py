@@ -89,4 +89,5 @@ def _resampled(table: Floats, rng: np.random.Generator) -> Floats:
     ]  # how often each run is drawn
     if table.ndim == 1:
         return np.asarray(weights[0] @ table, dtype=np.float64)
-    return np.einsum("ri,ij,rj->r", weights[0], table, weights[1], optimize=True)
+    means: Floats = np.einsum("ri,ij,rj->r", weights[0], table, weights[1], optimize=True)
+    return means

@@ -186,7 +186,8 @@ def _about(task: Task, comparisons: Sequence[Comparison], found: Verdict) -> str
             f"tell any pair apart at the level {found.level:g}; {family} comparisons need at "
             f"least {need}.{fixed}"
         )
-    return f"On {task.name}, over {n} {runs}, at the level {found.level:g} (Holm): {_pairs(comparisons)}.{fixed}"
+    where = f"On {task.name}, over {n} {runs}"
+    return f"{where}, at the level {found.level:g} (Holm): {_pairs(comparisons)}.{fixed}"
 
 
 def _fixed(task: Task) -> str:
