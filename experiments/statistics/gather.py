@@ -11,7 +11,12 @@ from experiments.results import Run, load
 from experiments.statistics.anytime import Missing, Quantity, Suite, compare_on, problem
 
 
-def gather(paths: Sequence[Path], metric: str | None = None, direction: str | None = None) -> Suite:
+def gather(
+    paths: Sequence[Path],
+    metric: str | None = None,
+    direction: str | None = None,
+    optima: bool = True,
+) -> Suite:
     """Read folders and packed files, and put their runs on common budgets.
 
     Where a folder holds the plan of a sweep, its runs that failed as a whole count as runs
@@ -21,6 +26,7 @@ def gather(paths: Sequence[Path], metric: str | None = None, direction: str | No
         paths: as for `experiments.results.load`.
         metric: to compare at the incumbents instead of the value.
         direction: min or max; needed where the logs do not tell it of the metric.
+        optima: whether known optima are wanted, for regrets; tests and ranks need none.
 
     Raises:
         ValueError: what is wrong with the folders, or with the metric.
@@ -28,8 +34,9 @@ def gather(paths: Sequence[Path], metric: str | None = None, direction: str | No
     """
     runs = load(paths)
     quantity = quantity_of(runs, metric, direction)
-    optima, unknown = known_optima(runs) if metric is None else ({}, [])
-    suite = compare_on(runs, quantity, optima, missing(paths, runs))
+    wanted = optima and quantity.metric is None
+    known, unknown = known_optima(runs) if wanted else ({}, [])
+    suite = compare_on(runs, quantity, known, missing(paths, runs))
     suite.notes.extend([*_cut_off(paths), *unknown, *_spread_notes(runs)])
     return suite
 
@@ -115,8 +122,8 @@ def _labels(planned: Sequence[dict[str, Any]], runs: dict[str, Run]) -> dict[tup
 def known_optima(runs: Sequence[Run]) -> tuple[dict[str, float], list[str]]:
     """Return the optima by problem as the objectives state them, and a line where none could.
 
-    The objectives are made again from the headers, which is left where their code, data or
-    packages are not at hand.
+    Logs that do not hold it have the objective made again from the header, unless its code,
+    data or packages are not at hand.
     """
     from hydra.errors import HydraException
     from hydra.utils import instantiate
@@ -124,6 +131,10 @@ def known_optima(runs: Sequence[Run]) -> tuple[dict[str, float], list[str]]:
     optima: dict[str, float] = {}
     failed: dict[str, str] = {}
     for key, run in {problem(run): run for run in runs}.items():
+        if "optimum" in run.header:
+            if run.header["optimum"] is not None:
+                optima[key] = run.header["optimum"]
+            continue
         try:
             objective = instantiate(run.header["objective"], _convert_="all")
         except (HydraException, ValueError, OSError, ImportError) as error:

@@ -44,12 +44,13 @@ def wins(task: Task, first: str, second: str, step: int = -1) -> Floats:
     """
     if task.instances:
         common = sorted(task.curves[first].keys() & task.curves[second].keys())
-        return _wins(task.matrix(first, common)[:, step], task.matrix(second, common)[:, step])
+        return wins_of(task.matrix(first, common)[:, step], task.matrix(second, common)[:, step])
     a, b = task.matrix(first)[:, step], task.matrix(second)[:, step]
-    return _wins(a[:, None], b[None, :])
+    return wins_of(a[:, None], b[None, :])
 
 
-def _wins(a: Floats, b: Floats) -> Floats:
+def wins_of(a: Floats, b: Floats) -> Floats:
+    """Return 1, 1/2 or 0 where a is lower than b, the same but for rounding, or higher."""
     with np.errstate(invalid="ignore"):
         same = (a == b) | (np.abs(a - b) <= 1e-12 * np.maximum(np.abs(a), np.abs(b)))
     return np.where(same & ((a == b) | np.isfinite(a) & np.isfinite(b)), 0.5, (a < b) * 1.0)
