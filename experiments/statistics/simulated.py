@@ -34,7 +34,7 @@ def two_optima(rng: np.random.Generator, shape: Shape) -> Floats:
 
 def few_values(rng: np.random.Generator, shape: Shape) -> Floats:
     """Return one of six values, so that many pairs are ties."""
-    return rng.integers(0, 6, shape).astype(np.float64)
+    return np.asarray(rng.integers(0, 6, shape), dtype=np.float64)
 
 
 def failing(rng: np.random.Generator, shape: Shape) -> Floats:
@@ -45,7 +45,7 @@ def failing(rng: np.random.Generator, shape: Shape) -> Floats:
 def shared_seeds(rng: np.random.Generator, shape: Shape) -> Floats:
     """Return lognormal regrets of which half the variance belongs to the seed."""
     of_seed = rng.standard_normal((shape[0], 1, shape[2]))
-    return np.exp(np.sqrt(2.0) * (of_seed + rng.standard_normal(shape)))
+    return np.asarray(np.exp(np.sqrt(2.0) * (of_seed + rng.standard_normal(shape))))
 
 
 SYNTHETIC: dict[str, Population] = {

@@ -23,7 +23,7 @@ from experiments.statistics.paired import (
     holm,
     least_p,
     least_pairs,
-    paired,
+    paired_rows,
     signed_rank,
 )
 
@@ -108,16 +108,18 @@ def _across(suite: Suite, level: float) -> list[Comparison]:
 
 def within_task(task: Task, level: float = LEVEL) -> list[Comparison]:
     """Test every pair of optimizers of a task on their common seeds; not corrected yet."""
-    found = []
-    for first, second in combinations(task.curves, 2):
-        common = sorted(task.curves[first].keys() & task.curves[second].keys())
-        test = paired(
-            task.final(first, common),
-            task.final(second, common),
-            (first in task.fixed, second in task.fixed),
-        )
-        found.append(Comparison(first, second, task.name, test, None, level))
-    return found
+    pairs = list(combinations(task.curves, 2))
+    by_seeds: dict[tuple[int, ...], list[tuple[str, str]]] = {}
+    for a, b in pairs:
+        common = tuple(sorted(task.curves[a].keys() & task.curves[b].keys()))
+        by_seeds.setdefault(common, []).append((a, b))
+    tests: dict[tuple[str, str], PairedTest] = {}
+    for seeds, group in by_seeds.items():
+        finals = {name: task.final(name, seeds) for pair in group for name in pair}
+        firsts, seconds = (np.array([finals[pair[i]] for pair in group]) for i in (0, 1))
+        fixed = [(a in task.fixed, b in task.fixed) for a, b in group]
+        tests.update(zip(group, paired_rows(firsts, seconds, fixed), strict=True))
+    return [Comparison(*pair, task.name, tests[pair], None, level) for pair in pairs]
 
 
 def _testable(kinds: dict[str, list[Comparison]], level: float) -> frozenset[str]:
