@@ -309,13 +309,21 @@ def best_so_far(run: Run, grid: Floats, quantity: Quantity) -> Floats:
     improves = values < np.append(np.inf, lowest[:-1])
     incumbent = np.maximum.accumulate(np.where(improves, np.arange(len(values)), 0))
     measured = quantity.sign * _measured(run, quantity.metric)
-    found = np.where(none, np.inf, measured[incumbent[last]])
+    at_incumbent = np.append(measured[incumbent], np.inf)  # so that an empty run has a last entry
+    found = np.where(none, np.inf, at_incumbent[last])
     if np.isnan(found[-1]):
         raise ValueError(
             f"metric: expected {quantity.metric} at the incumbent of {run.optimizer} on "
             f"{run.objective}, seed {run.seed}, got none there"
         )
     return found
+
+
+def incumbent(run: Run, budget: float) -> int | None:
+    """Return the place of the run's incumbent under a budget; None before the first success."""
+    good = ~run.failed & ~np.isnan(run.values) & (run.fidelities == 1.0)
+    good &= np.cumsum(run.fidelities) <= budget + _ROUNDING
+    return int(np.argmin(np.where(good, run.values, np.inf))) if good.any() else None
 
 
 def _measured(run: Run, metric: str) -> Floats:

@@ -77,9 +77,10 @@ def _sign(runs: Sequence[Run], metric: str) -> int:
     """Return 1 where the metric falls with the value, -1 where it rises as the value falls."""
     together = 0.0
     for run in runs:
-        good = ~run.failed & np.isfinite(run.values) & np.isfinite(run.metrics[metric])
+        measured = run.metrics.get(metric, np.full(len(run.values), np.nan))
+        good = ~run.failed & np.isfinite(run.values) & np.isfinite(measured)
         if good.any():
-            values, numbers = run.values[good], run.metrics[metric][good]
+            values, numbers = run.values[good], measured[good]
             together += float(np.sum((values - values.mean()) * (numbers - numbers.mean())))
     return -1 if together < 0 else 1
 

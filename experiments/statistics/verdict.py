@@ -153,7 +153,10 @@ def sentences(suite: Suite, found: Verdict) -> list[str]:
     if len(suite.tasks) > 1:
         said.append(_about_all(suite, found))
     for task in suite.tasks:
-        said.append(_about(task, [one for one in found.within if one.task == task.name], found))
+        own = [one for one in found.within if one.task == task.name]
+        said.append(
+            _about(task, f"On {task.name} ({suite.quantity} after {task.grid[-1]:g})", own, found)
+        )
     return said
 
 
@@ -163,33 +166,28 @@ def _about_all(suite: Suite, found: Verdict) -> str:
         need = least_pairs(max(1, len(found.across)), found.level)
         return (
             f"{where}, nothing can be said: tests over tasks take one number per task, and "
-            f"{len(found.across)} comparisons need at least {need} tasks."
+            f"{counted(len(found.across), 'comparison')} take at least {need}."
         )
     return f"{where}, at the level {found.level:g} (Holm): {_pairs(found.across)}."
 
 
-def _about(task: Task, comparisons: Sequence[Comparison], found: Verdict) -> str:
-    runs = "instances" if task.instances else "seeds"
+def _about(task: Task, where: str, comparisons: Sequence[Comparison], found: Verdict) -> str:
     n = max((one.test.n for one in comparisons), default=0)
+    pairs = counted(n, "instance" if task.instances else "seed")
     fixed = _fixed(task)
-    tested = [one for one in comparisons if one.test.p is not None]
-    if not tested:
-        why = (
-            "no two optimizers have common seeds"
-            if n == 0
-            else f"{n} {runs[: -1 if n == 1 else None]} have no spread to test"
-        )
-        return f"On {task.name}, nothing can be said: {why}.{fixed}"
+    if not any(one.test.p is not None for one in comparisons):
+        why = f"{pairs} without spread" if n else "no two optimizers have common seeds"
+        return f"{where}, nothing can be tested: {why}.{fixed}"
     family = sum(one.test.p is not None for one in found.within)
-    if "within" not in found.testable or least_p(n) * family * len(found.testable) >= found.level:
-        need = least_pairs(family * max(1, len(found.testable)), found.level)
+    share = max(1, len(found.testable))
+    if "within" not in found.testable or least_p(n) * family * share >= found.level:
+        need = least_pairs(family * share, found.level)
         return (
-            f"On {task.name}, not distinguishable: {n} {runs[: -1 if n == 1 else None]} cannot "
-            f"tell any pair apart at the level {found.level:g}; {family} comparisons need at "
-            f"least {need}.{fixed}"
+            f"{where}, not distinguishable: {pairs} cannot tell any pair apart at the level "
+            f"{found.level:g}; {counted(family, 'comparison')} take at least {need}.{fixed}"
         )
-    where = f"On {task.name}, over {n} {runs}"
-    return f"{where}, at the level {found.level:g} (Holm): {_pairs(comparisons)}.{fixed}"
+    told = _pairs(comparisons)
+    return f"{where}, over {pairs}, at the level {found.level:g} (Holm): {told}.{fixed}"
 
 
 def _fixed(task: Task) -> str:
@@ -217,10 +215,16 @@ def _pairs(comparisons: Sequence[Comparison]) -> str:
             pair = next(one for one in comparisons if one.test.p is not None)
             return f"{pair.first} and {pair.second} are not distinguishable"
         return f"none of {tested} pairs is distinguishable"
-    said = "; ".join(f"{name} is better than {listed(others)}" for name, others in beaten.items())
+    most = sorted(beaten, key=lambda name: -len(beaten[name]))
+    said = "; ".join(f"{name} is better than {listed(beaten[name])}" for name in most)
     return (
         said if rest == 0 else f"{said}; the other {rest} of {tested} pairs are not distinguishable"
     )
+
+
+def counted(n: int, noun: str) -> str:
+    """Return "1 seed" or "2 seeds"."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def listed(names: Sequence[str]) -> str:
