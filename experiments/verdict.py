@@ -64,12 +64,8 @@ def report(suite: Suite, level: float) -> str:
     lines += sentences(suite, verdict(suite, level))
     if len(suite.optimizers) > 1:
         ranks = currency_ranks(suite)
-        lines += [
-            "",
-            *(_table(suite, ranks) if ranks else [_UNRANKED]),
-            "",
-            _critical(suite, level),
-        ]
+        lines += ["", *(_table(suite, ranks) if ranks else [_UNRANKED]), ""]
+        lines += [_critical(suite, level), *_items(suite, level)]
     return "\n".join(lines)
 
 

@@ -104,7 +104,7 @@ def write(path: Path, rows: Iterator[dict[str, object]]) -> None:
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(first), lineterminator="\n")
         writer.writeheader()
-        for row in (first, *rows):
+        for row in chain([first], rows):
             writer.writerow(row)
             print(*row.values(), sep=", ", flush=True)
 
