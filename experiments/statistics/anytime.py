@@ -197,9 +197,8 @@ def _uneven(tasks: Sequence[Task], optimizers: Sequence[str]) -> list[str]:
         for name in optimizers:
             lacks = every - set(task.curves.get(name, {}))
             if lacks:
-                what = "all seeds" if len(lacks) == len(every) else f"{len(lacks)} seeds"
                 notes.append(
-                    f"{name} lacks {what} of {len(every)} on {task.name}: pairs are compared on "
+                    f"{name} lacks {len(lacks)} of {len(every)} seeds on {task.name}: pairs are compared on "
                     f"the seeds that both have, ranks on those that all have"
                 )
     return notes

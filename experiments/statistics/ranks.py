@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import f as f_distribution
-from scipy.stats import norm, rankdata, studentized_range
+from scipy.stats import friedmanchisquare, norm, rankdata, studentized_range
 
 from experiments.results import Floats
 from experiments.statistics.anytime import Suite, Task
@@ -115,16 +115,12 @@ def nemenyi(n_optimizers: int, n_tasks: int, level: float) -> float:
 
 
 def friedman(rows: Floats) -> float:
-    """Return p of Friedman's test for ranks (n_tasks, n_optimizers), by Iman and Davenport's F.
-
-    With ties, Friedman's statistic is divided by the variance that the ranks have (Conover, 1999).
-    """
+    """Return p of Friedman's test for ranks (n_tasks, n_optimizers), by Iman and Davenport's F."""
     n, k = rows.shape
-    spread = ((rows - (k + 1) / 2) ** 2).sum()
-    if spread == 0:
+    if np.ptp(rows, axis=1).max() == 0:
         return 1.0
-    chi2 = (k - 1) * n * n * ((rows.mean(axis=0) - (k + 1) / 2) ** 2).sum() / spread
-    if chi2 >= n * (k - 1):
+    chi2 = friedmanchisquare(*rows.T).statistic
+    if chi2 >= n * (k - 1) * (1 - 1e-12):
         return 0.0
     f = (n - 1) * chi2 / (n * (k - 1) - chi2)
     return float(f_distribution.sf(f, k - 1, (k - 1) * (n - 1)))
