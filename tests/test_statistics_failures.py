@@ -29,18 +29,25 @@ def _suites(n: int) -> Iterator[tuple[Suite, Suite]]:
                 for seed in range(SEEDS):
                     values = np.exp(2 * rng.standard_normal(BUDGET))
                     values = np.floor(values) if few else values
-                    spent = rng.exponential(size=BUDGET)
+                    spent = rng.exponential(size=BUDGET).tolist()
                     run = made_run(values.tolist(), name, seed, objective=objective, costs=spent)
                     runs.append(run)
-                    lost = np.flatnonzero(rng.random(BUDGET) < 0.1) if name == "a" else []
-                    crashed.append(_crash(run, list(map(int, lost)), PENALTIES[number % 4]))
+                    drawn = rng.random(BUDGET) < (0.1 if name == "a" else 0.0)
+                    crashed.append(
+                        _crash(run, np.flatnonzero(drawn).tolist(), PENALTIES[number % 4])
+                    )
         yield compare_on(runs), compare_on(crashed)
 
 
 def _crash(run: Run, lost: list[int], penalty: float | None) -> Run:
     values = [penalty if i in lost else value for i, value in enumerate(run.values.tolist())]
     return made_run(
-        values, run.optimizer, run.seed, objective=run.objective, failed=lost, costs=run.costs
+        values,
+        run.optimizer,
+        run.seed,
+        objective=run.objective,
+        failed=lost,
+        costs=run.costs.tolist(),
     )
 
 

@@ -198,8 +198,8 @@ def _uneven(tasks: Sequence[Task], optimizers: Sequence[str]) -> list[str]:
             lacks = every - set(task.curves.get(name, {}))
             if lacks:
                 notes.append(
-                    f"{name} lacks {len(lacks)} of {len(every)} seeds on {task.name}: pairs are compared on "
-                    f"the seeds that both have, ranks on those that all have"
+                    f"{name} lacks {len(lacks)} of {len(every)} seeds on {task.name}: pairs are "
+                    f"compared on the seeds that both have, ranks on those that all have"
                 )
     return notes
 

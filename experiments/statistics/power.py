@@ -7,7 +7,7 @@ probability Phi(difference / sqrt 2). Power is that of one pair among all the co
 many optimizers, by the first step of Holm's correction: what Holm gives at least.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,9 +36,11 @@ class _Pair:
         return np.exp(rng.standard_normal(n)), np.exp(rng.standard_normal(n) + self.difference)
 
 
-def within_a_task(level: float = 0.05) -> Iterator[dict[str, object]]:
+def within_a_task(
+    differences: Sequence[float] = DIFFERENCES, level: float = 0.05
+) -> Iterator[dict[str, object]]:
     """Yield the seeds that it takes on one task."""
-    for difference in DIFFERENCES:
+    for difference in differences:
         pair = _Pair(difference)
 
         def p_of(rng: np.random.Generator, n: int, pair: _Pair = pair) -> float:
@@ -48,9 +50,11 @@ def within_a_task(level: float = 0.05) -> Iterator[dict[str, object]]:
         yield from _rows("within a task", "seeds", difference, _SEEDS, p_of, level)
 
 
-def across_tasks(n_seeds: int = 5, level: float = 0.05) -> Iterator[dict[str, object]]:
+def across_tasks(
+    differences: Sequence[float] = DIFFERENCES, n_seeds: int = 5, level: float = 0.05
+) -> Iterator[dict[str, object]]:
     """Yield the tasks that it takes with so many seeds each, the same difference on all."""
-    for difference in DIFFERENCES:
+    for difference in differences:
         pair = _Pair(difference)
 
         def p_of(rng: np.random.Generator, n: int, pair: _Pair = pair) -> float:

@@ -115,7 +115,7 @@ def nemenyi(n_optimizers: int, n_tasks: int, level: float) -> float:
 
 
 def friedman(rows: Floats) -> float:
-    """Return p of Friedman's test for ranks (n_tasks, n_optimizers), by Iman and Davenport's F."""
+    """Return p of Friedman's test of ranks (n_tasks, n_optimizers), by Iman and Davenport's F."""
     n, k = rows.shape
     if np.ptp(rows, axis=1).max() == 0:
         return 1.0

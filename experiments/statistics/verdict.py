@@ -165,8 +165,8 @@ def _about_all(suite: Suite, found: Verdict) -> str:
     if "across" not in found.testable:
         need = least_pairs(max(1, len(found.across)), found.level)
         return (
-            f"{where}, nothing can be said: tests over tasks take one number per task, and "
-            f"{counted(len(found.across), 'comparison')} take at least {need}."
+            f"{where}, nothing can be said: tests over tasks have one number per task, and "
+            f"it takes at least {need} for {counted(len(found.across), 'comparison')}."
         )
     return f"{where}, at the level {found.level:g} (Holm): {_pairs(found.across)}."
 
@@ -184,7 +184,7 @@ def _about(task: Task, where: str, comparisons: Sequence[Comparison], found: Ver
         need = least_pairs(family * share, found.level)
         return (
             f"{where}, not distinguishable: {pairs} cannot tell any pair apart at the level "
-            f"{found.level:g}; {counted(family, 'comparison')} take at least {need}.{fixed}"
+            f"{found.level:g}; it takes at least {need} for {counted(family, 'comparison')}.{fixed}"
         )
     told = _pairs(comparisons)
     return f"{where}, over {pairs}, at the level {found.level:g} (Holm): {told}.{fixed}"
