@@ -15,12 +15,14 @@ from pathlib import Path
 import numpy as np
 
 from experiments.mistakes import explain
-from experiments.statistics.anytime import Suite
+from experiments.statistics.anytime import Suite, Task
 from experiments.statistics.currencies import CURRENCIES, CurrencyRanks, currency_ranks
 from experiments.statistics.gather import gather
 from experiments.statistics.items import compare_items, has_items
 from experiments.statistics.ranks import LEAST_TASKS, critical_difference
-from experiments.statistics.verdict import LEVEL, counted, sentences, verdict
+from experiments.statistics.verdict import LEVEL, counted, listed, sentences, verdict
+
+_QUICK_S = 0.01  # an optimizer's own time is as long, whatever the objective stands for
 
 
 @dataclass(frozen=True)
@@ -93,12 +95,22 @@ def _table(suite: Suite, found: CurrencyRanks) -> list[str]:
     for row in rows:
         cells = [row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]
         lines.append("  ".join(cells).rstrip())
+    quick = [task.name for task in suite.tasks if _is_quick(task)]
+    if quick:
+        shown = listed(quick if len(quick) < 4 else [*quick[:3], "others"])
+        lines.append(f"time and cost on {shown} are of answers within {_QUICK_S:g} s: stand-ins")
     if found.flips:
         lines.append(
             "+n, -n: places up or down against evaluations; pairs that change order: "
             f"{len({(a, b) for a, b, _ in found.flips})}"
         )
     return lines
+
+
+def _is_quick(task: Task) -> bool:
+    """Tell whether the typical evaluation is over before its time means anything."""
+    costs = [run.costs for by_seed in task.runs.values() for run in by_seed.values()]
+    return float(np.median(np.concatenate(costs))) < _QUICK_S if costs else False
 
 
 def _failures(suite: Suite, name: str) -> tuple[str, str]:

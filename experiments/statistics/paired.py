@@ -24,7 +24,7 @@ from scipy.stats import binomtest, rankdata
 
 from experiments.results import Floats
 
-_SAME = 1e-12  # relative: equal answers may differ in their last digits
+_DIGITS, _LEAST = 12, 1e-290
 
 
 @dataclass(frozen=True)
@@ -88,11 +88,18 @@ def paired_rows(
 
 def differences(first: Floats, second: Floats) -> Floats:
     """Return first - second; 0 where both are infinite or the same but for rounding."""
-    both = ~np.isfinite(first) & ~np.isfinite(second)
-    d = np.where(both, 0.0, first) - np.where(both, 0.0, second)
-    size = np.maximum(np.abs(first), np.abs(second))
-    same = both | (np.isfinite(d) & (np.abs(d) <= _SAME * size))
-    return np.where(same, 0.0, d)
+    a, b = rounded(first), rounded(second)
+    same = a == b
+    return np.where(same, 0.0, np.where(same, 0.0, a) - np.where(same, 0.0, b))
+
+
+def rounded(values: Floats) -> Floats:
+    """Return values to twelve significant digits, for equal answers may differ after them."""
+    size = np.abs(values)
+    plain = np.isfinite(values) & (size > _LEAST)
+    digits = np.ceil(np.log10(np.where(plain, size, 1.0)))
+    unit = 10.0 ** (digits - _DIGITS)
+    return np.where(plain, np.rint(values / unit) * unit, np.where(size <= _LEAST, 0.0, values))
 
 
 def signed_rank(d: Floats) -> tuple[float, int]:

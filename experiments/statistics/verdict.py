@@ -17,7 +17,7 @@ from itertools import combinations
 import numpy as np
 
 from experiments.statistics.anytime import Suite, Task
-from experiments.statistics.improvement import win_share
+from experiments.statistics.improvement import win_shares
 from experiments.statistics.paired import (
     PairedTest,
     holm,
@@ -95,14 +95,16 @@ def verdict(suite: Suite, level: float = LEVEL) -> Verdict:
 
 
 def _across(suite: Suite, level: float) -> list[Comparison]:
+    """Test every pair over tasks; `wins` is the mean share of wins."""
+    shares = [win_shares(task, suite.optimizers) for task in suite.tasks]
     found = []
-    for first, second in combinations(suite.optimizers, 2):
-        shares = [win_share(task, first, second) for task in suite.tasks]
-        numbers = np.array([share for share in shares if share is not None], dtype=np.float64)
-        p, sign = signed_rank(1 - 2 * numbers)  # negative where the first wins more
-        wins = float(numbers.mean()) if len(numbers) else 0.5
-        test = PairedTest(p if len(numbers) else None, sign, wins, len(numbers), "signed-rank")
-        found.append(Comparison(first, second, None, test, None, level))
+    for pair in combinations(suite.optimizers, 2):
+        numbers = np.array([of_task[pair] for of_task in shares if pair in of_task])
+        n = len(numbers)
+        p, sign = signed_rank(1 - 2 * numbers) if n else (None, 0)  # < 0 where the first wins
+        wins = float(numbers.mean()) if n else 0.5
+        test = PairedTest(p, sign, wins, n, "signed-rank")
+        found.append(Comparison(*pair, None, test, None, level))
     return found
 
 
@@ -115,7 +117,9 @@ def within_task(task: Task, level: float = LEVEL) -> list[Comparison]:
         by_seeds.setdefault(common, []).append((a, b))
     tests: dict[tuple[str, str], PairedTest] = {}
     for seeds, group in by_seeds.items():
-        finals = {name: task.final(name, seeds) for pair in group for name in pair}
+        finals = {
+            name: task.final(name, seeds) for name in {name for pair in group for name in pair}
+        }
         firsts, seconds = (np.array([finals[pair[i]] for pair in group]) for i in (0, 1))
         fixed = [(a in task.fixed, b in task.fixed) for a, b in group]
         tests.update(zip(group, paired_rows(firsts, seconds, fixed), strict=True))
