@@ -19,8 +19,8 @@ def gather(
 ) -> Suite:
     """Read folders and packed files, and put their runs on common budgets.
 
-    Where a folder holds the plan of a sweep, at any depth, its runs that failed as a whole count as runs
-    without a success, and those not made yet are said.
+    Where a folder holds the plan of a sweep, at any depth, its runs that failed as a whole count
+    as runs without a success, and those not made yet are said.
 
     Args:
         paths: as for `experiments.results.load`.
