@@ -3,7 +3,7 @@
     python -m experiments.statistics.calibration [FOLDER...] [--out FOLDER] [--suites 1000]
 
 FOLDER: runs of one optimizer with many seeds (random search, say), to draw from; without any,
-the synthetic populations alone. Writes `calibration.csv` and `power.csv`. About ten minutes
+the synthetic populations alone. Writes `calibration.csv` and `power.csv`. About five minutes
 on one core; the same arguments give the same bytes.
 
 Calibration, by population, optimizers, tasks and seeds, over simulated suites of one optimizer
