@@ -3,7 +3,7 @@
 Two optimizers end at lognormal values, the second higher by `difference` standard deviations of
 the logarithm, so a run of the first is better with the probability Phi(difference / sqrt 2).
 Across tasks any increasing transform gives the same; within a task, where differences are ranked,
-normal values would need about a third fewer seeds. Power is that of one pair among all the
+normal values would need about a sixth fewer seeds. Power is that of one pair among all the
 comparisons of as many optimizers, by the first step of Holm's correction: what Holm gives at
 least.
 """
