@@ -31,6 +31,7 @@ def extra_of(module: str) -> str | None:
     return None
 
 
+@cache
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the installed packages that the project names."""
     extras = project()["optional-dependencies"].values()
@@ -48,6 +49,7 @@ def versions() -> dict[str, str]:
     return found
 
 
+@cache
 def hardware() -> dict[str, Any]:
     """Return processor, cores that this process may use, memory, and operating system."""
     cpu = platform.machine()
@@ -65,6 +67,7 @@ def hardware() -> dict[str, Any]:
     }
 
 
+@cache
 def code() -> dict[str, str]:
     """Return the project's version and, in a git checkout, its commit (`-dirty`: changed since)."""
     found = {"version": str(project()["version"])}

@@ -138,6 +138,10 @@ def _damaged(path: Path, number: int, reason: str) -> str:
     )
 
 
+class LockedError(ValueError):
+    """Another process writes the log."""
+
+
 class RunLog:
     """A log open for appending, locked against a second process.
 
@@ -146,7 +150,7 @@ class RunLog:
         history: what the log tells, kept up to date by `append`.
 
     Raises:
-        ValueError: a line is damaged, or another process has the log.
+        ValueError: a line is damaged, or (`LockedError`) another process has the log.
         OSError: the folder cannot be written.
     """
 
@@ -171,7 +175,7 @@ class RunLog:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ValueError(
+            raise LockedError(
                 f"{self.path}: expected a log that no other process writes, got a locked one; "
                 f"wait for that run, or give another out="
             ) from None

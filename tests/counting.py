@@ -30,3 +30,19 @@ class DyingBranin(CountingBranin):
         if trial.id == 3:
             os._exit(9)
         return super().evaluate(trial)
+
+
+class SpanBranin(Branin):
+    """Writes down when each evaluation begins and ends, and whether it shares its host."""
+
+    def __init__(self, *, path: str, alone: bool, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._path, self.shares_host = Path(path), not alone
+
+    def evaluate(self, trial: Trial) -> Evaluation:
+        started = time.monotonic()
+        time.sleep(0.01)
+        evaluation = super().evaluate(trial)
+        with self._path.open("a") as file:
+            file.write(f"{started} {time.monotonic()} {self.shares_host}\n")
+        return evaluation

@@ -1,0 +1,307 @@
+"""Sweeps as a person types them: real processes, kills, resumes, failures, and mistakes."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from experiments import experiment, sweep
+from experiments.ledger import Lock, failures, read_ledger, read_plan, states
+from experiments.run_log import RunLog
+from processes import ROOT, environment, events, finish, timeless
+
+CHEAP = ["experiment=smoke", "optimizers=[random,soo]", "objectives=[branin]", "seeds=range(0,2)"]
+N_CHEAP = 4  # 2 optimizers x 1 objective x 2 seeds
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "experiments.sweep", *arguments]
+
+
+def typed(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        command(*arguments),
+        env=environment(),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def start(*arguments: str) -> "subprocess.Popen[str]":
+    pipe = subprocess.PIPE
+    return subprocess.Popen(
+        command(*arguments), env=environment(), cwd=ROOT, stdout=pipe, stderr=pipe, text=True
+    )
+
+
+def logs(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("log.jsonl"))
+
+
+def state_names(folder: Path) -> list[str]:
+    return sorted(state.state for state in states(folder, read_plan(folder)).values())
+
+
+def counted(tmp_path: Path, seconds: float) -> list[str]:
+    """Return four runs of 20 evaluations that take a moment each and are written down."""
+    objective = (
+        "branin objective._target_=counting.CountingBranin "
+        f"+objective.path={tmp_path / 'evaluated'} +objective.seconds={seconds}"
+    )
+    optimizers = "optimizers=[random,sobol]"
+    out = f"out={tmp_path / 'sweep'}"
+    return [*CHEAP, optimizers, f'objectives=["{objective}"]', "budget=20", "workers=2", out]
+
+
+def wait_until(process: "subprocess.Popen[str]", reached: Callable[[], bool]) -> None:
+    while not reached():
+        assert process.poll() is None
+        time.sleep(0.002)
+
+
+def n_logged(folder: Path) -> int:
+    return sum(log.read_bytes().count(b'{"event": "evaluation"') for log in logs(folder))
+
+
+def test_a_sweep_makes_every_run_and_says_so_in_one_line(tmp_path: Path) -> None:
+    done = typed(*CHEAP, "workers=2", f"out={tmp_path}")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"{N_CHEAP} done: {tmp_path}\n"
+    found = {
+        (events(log.parent)[0]["names"]["optimizer"], events(log.parent)[0]["seed"])
+        for log in logs(tmp_path)
+    }
+    assert found == {("random", 0), ("random", 1), ("soo", 0), ("soo", 1)}
+    assert n_logged(tmp_path) == 10 * N_CHEAP
+
+
+def test_a_finished_sweep_is_left_as_it_is(tmp_path: Path) -> None:
+    typed(*CHEAP, f"out={tmp_path}")
+    before = [log.read_bytes() for log in logs(tmp_path)]
+    assert typed(*CHEAP, f"out={tmp_path}").returncode == 0
+    assert [log.read_bytes() for log in logs(tmp_path)] == before
+
+
+def test_a_run_of_a_sweep_is_the_run_that_the_command_line_makes(tmp_path: Path) -> None:
+    typed(*CHEAP, f"out={tmp_path / 'sweep'}")
+    single = ["optimizer=soo", "objective=branin", "budget=10", "seed=1"]
+    finish(*single, f"out={tmp_path / 'single'}")
+    (folder,) = (tmp_path / "sweep" / "branin" / "soo").glob("seed1-*")
+    assert timeless(folder) == timeless(tmp_path / "single")
+    assert folder.name == f"seed1-{events(folder)[0]['identity'][:8]}"
+    assert "finished before" in finish(*single, f"out={folder}").stdout
+
+
+def test_a_sweep_whose_parent_was_killed_goes_on_and_repeats_nothing(tmp_path: Path) -> None:
+    settings, folder = counted(tmp_path, 0.01), tmp_path / "sweep"
+    process = start(*settings)
+    wait_until(process, lambda: n_logged(folder) > 25)
+    workers = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    process.communicate()
+    assert psutil.wait_procs(workers, timeout=20)[1] == []
+    logged = n_logged(folder)
+    (tmp_path / "evaluated").unlink()
+    done = typed(*settings)
+    assert (done.returncode, done.stdout) == (0, f"4 done: {folder}\n"), done.stderr
+    again = len((tmp_path / "evaluated").read_text().split())
+    assert again == 4 * 20 - logged
+
+
+def test_a_resumed_sweep_has_the_logs_of_an_uninterrupted_one(tmp_path: Path) -> None:
+    for name, cut in (("cut", True), ("whole", False)):
+        typed(*CHEAP, f"out={tmp_path / name}")
+        if cut:
+            for log in logs(tmp_path / name)[::2]:
+                log.write_bytes(log.read_bytes()[: log.stat().st_size // 2])
+            assert state_names(tmp_path / name) == ["done", "done", "partial", "partial"]
+            typed(*CHEAP, f"out={tmp_path / name}")
+    cut_logs, whole_logs = logs(tmp_path / "cut"), logs(tmp_path / "whole")
+    assert [timeless(log.parent) for log in cut_logs] == [
+        timeless(log.parent) for log in whole_logs
+    ]
+
+
+def test_a_run_whose_worker_was_killed_is_resumed_by_another(tmp_path: Path) -> None:
+    settings, folder = counted(tmp_path, 0.01), tmp_path / "sweep"
+    process = start(*settings)
+    wait_until(process, lambda: n_logged(folder) > 5)
+    busy = [
+        child
+        for child in psutil.Process(process.pid).children()
+        if any("spawn_main" in word for word in child.cmdline())
+    ]
+    busy[0].kill()
+    output, errors = process.communicate(timeout=60)
+    assert (process.returncode, output, errors) == (0, f"4 done: {folder}\n", "")
+    failed = [event["error"] for event in read_ledger(folder) if event["event"] == "failed"]
+    assert failed == ["its worker process ended with exit code -9"]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_sweep_says_how_to_go_on(
+    number: signal.Signals, code: int, tmp_path: Path
+) -> None:
+    settings, folder = counted(tmp_path, 0.01), tmp_path / "sweep"
+    process = start(*settings)
+    wait_until(process, lambda: n_logged(folder) > 5)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert "go on with: python -m experiments.sweep experiment=smoke" in errors
+    assert len(errors.splitlines()) == 1
+    assert "partial" in state_names(folder)
+    assert typed(*settings).stdout == f"4 done: {folder}\n"
+
+
+def test_a_run_that_fails_is_tried_twice_and_listed_and_stops_no_other(tmp_path: Path) -> None:
+    settings = [*CHEAP, 'optimizers=[random,"soo optimizer.k=4"]', "seeds=[0]", f"out={tmp_path}"]
+    for _ in range(2):  # the second command lists it again, and tries no more
+        done = typed(*settings)
+        assert done.returncode == 2
+        assert done.stdout == f"1 done, 1 failed: {tmp_path}\n"
+        first, advice = done.stderr.splitlines()
+        assert first.startswith("failed: soo optimizer.k=4 on branin, seed 0: ")
+        assert "expected" in first
+        assert "retry=true" in advice
+        assert [len(errors) for errors in failures(read_ledger(tmp_path)).values()] == [2]
+    typed(*settings, "retry=true")
+    assert sum(event["event"] == "failed" for event in read_ledger(tmp_path)) == 4
+
+
+def test_a_run_that_ends_its_worker_fails_alone(tmp_path: Path) -> None:
+    dying = (
+        f"branin objective._target_=counting.DyingBranin +objective.path={tmp_path / 'evaluated'}"
+    )
+    objectives = f'objectives=[branin,"{dying}"]'
+    folder = tmp_path / "sweep"
+    done = typed(*CHEAP, "optimizers=[random]", objectives, "seeds=[0]", f"out={folder}")
+    assert (done.returncode, done.stdout) == (2, f"1 done, 1 failed: {folder}\n")
+    assert "ended with exit code 9" in done.stderr
+
+
+def test_an_objective_that_shares_no_host_has_nothing_beside_it(tmp_path: Path) -> None:
+    spans = tmp_path / "spans"
+    objectives = [
+        f"branin objective._target_=counting.SpanBranin +objective.path={spans} "
+        f"+objective.alone={alone}"
+        for alone in ("true", "false")
+    ]
+    typed(*CHEAP, f"objectives={json.dumps(objectives)}", "workers=2", f"out={tmp_path / 'sweep'}")
+    found = [line.split() for line in spans.read_text().splitlines()]
+    assert len(found) == 2 * N_CHEAP * 10
+    times = [(float(begin), float(end), shared == "True") for begin, end, shared in found]
+    assert all(
+        begin >= other_end or end <= other_begin
+        for i, (begin, end, shared) in enumerate(times)
+        for j, (other_begin, other_end, _) in enumerate(times)
+        if i != j and not shared
+    )
+
+
+def test_a_second_sweep_in_a_folder_is_refused(tmp_path: Path) -> None:
+    Lock(tmp_path, patience_s=0)
+    with pytest.raises(ValueError, match="expected no other sweep in this folder, got one"):
+        Lock(tmp_path, patience_s=0)
+
+
+def test_a_run_that_another_process_makes_is_left_to_it(tmp_path: Path) -> None:
+    plan = experiment.load("smoke", {"optimizers": ["soo"], "seeds": 0}).plan()
+    task = plan[0].header, tmp_path / plan[0].folder
+    with RunLog(task[1]):
+        assert sweep.make_run(task, lambda evaluations: None) == sweep.ELSEWHERE
+
+
+def test_more_seeds_may_be_added_but_no_run_be_changed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = f"out={tmp_path}"
+    assert sweep.main([*CHEAP, out]) == 0
+    assert sweep.main([*CHEAP, "seeds=range(0,3)", out]) == 0
+    capsys.readouterr()
+    for change, expected in {
+        "budget=12": "expected budget=10 as the earlier runs have, got 12",
+        "seeds=[0]": "got 4 of other identities, first random on branin, seed 1 (it is no longer",
+        "optimizers=[random]": "got 3 of other identities, first soo on branin, seed 0",
+    }.items():
+        assert sweep.main([*CHEAP, "seeds=range(0,3)", change, out]) == 2
+        errors = capsys.readouterr().err
+        assert expected in errors
+        assert len(errors.splitlines()) == 1
+
+
+MISTAKES = {
+    "an unknown experiment": (["experiment=nope"], "experiment: expected one of"),
+    "no experiment": ([], "experiment: expected experiment=<name>"),
+    "an unknown optimizer": (["experiment=smoke", "optimizers=[soop]"], "got soop"),
+    "an unknown objective": (["experiment=smoke", "objectives=[nope]"], "got nope"),
+    "a misspelt setting": (
+        ["experiment=smoke", "optimizers=['soo optimizer.varient=v2']"],
+        "did you mean variant?",
+    ),
+    "an objective out of range": (
+        ["experiment=smoke", "objectives=['ackley objective.dimension=0']"],
+        "dimension: expected",
+    ),
+    "no optimizers": (["experiment=smoke", "optimizers=[]"], "optimizers: expected a list"),
+    "no seeds": (["experiment=smoke", "seeds=[]"], "seeds: expected at least one seed, got []"),
+    "an empty range": (["experiment=smoke", "seeds=range(3,3)"], "expected at least one seed"),
+    "equal seeds": (["experiment=smoke", "seeds=[1,1]"], "seeds: expected different seeds"),
+    "a negative seed": (["experiment=smoke", "seeds=-1"], "seed: expected an integer"),
+    "no budget": (["experiment=smoke", "budget=0"], "budget: expected a positive number"),
+    "equal runs": (["experiment=smoke", "optimizers=[soo,soo]"], "expected different"),
+    "no workers": (["experiment=smoke", "workers=0"], "workers: expected an integer"),
+    "an unknown key": (["experiment=smoke", "sedes=3"], "sedes=3: expected key=value"),
+    "a folder that cannot be made": (["experiment=smoke", "out=/proc/nowhere"], "/proc/nowhere"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_ends_in_one_line(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments, expected = MISTAKES[name]
+    assert sweep.main([f"out={tmp_path / 'sweep'}", *arguments]) == 2
+    errors = capsys.readouterr().err
+    assert expected in errors
+    assert "got" in errors
+    assert len(errors.splitlines()) == 1
+    assert not (tmp_path / "sweep").exists()
+
+
+def test_the_seed_gives_every_run_its_own_instance() -> None:
+    objective = "ackley objective.shift=${seed} objective.dimension=2,3"
+    plan = experiment.load("smoke", {"objectives": [objective], "optimizers": ["soo"]}).plan()
+    found = [(run.header["seed"], run.header["objective"]["shift"]) for run in plan]
+    assert found == [(0, 0), (0, 0), (1, 1), (1, 1)]
+    assert [run.header["objective"]["dimension"] for run in plan] == [2, 3, 2, 3]
+
+
+def test_optimizers_that_begin_with_a_latin_hypercube_of_one_size_share_it(tmp_path: Path) -> None:
+    designs = ["lhs", "gp_bo optimizer.n_initial=4", "gp_bo optimizer.n_initial=4 optimizer.beta=9"]
+    settings = [f"optimizers={json.dumps(designs)}", "objectives=[branin]", "seeds=[3]", "budget=4"]
+    assert sweep.main(["experiment=smoke", *settings, f"out={tmp_path}"]) == 0
+    asked = [
+        [event["trials"] for event in events(log.parent) if event["event"] == "ask"]
+        for log in logs(tmp_path)
+    ]
+    assert len(asked) == 3
+    assert asked[0] == asked[1] == asked[2]
+
+
+@pytest.mark.parametrize(
+    "path", sorted(experiment.FOLDER.glob("*.yaml")), ids=lambda path: path.stem
+)
+def test_an_experiment_of_the_suite_can_be_read(path: Path) -> None:
+    found = experiment.load(path.stem, {})
+    assert found.optimizers
+    assert found.objectives
+    assert found.seeds
