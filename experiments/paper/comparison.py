@@ -72,7 +72,10 @@ def samples(runs: Sequence[Run], objective: Objective, where: str) -> list[Sampl
     by_name: dict[str, list[Run]] = {}
     for run in runs:
         by_name.setdefault(run.optimizer, []).append(run)
-    budgets, seeds = {run.budget for run in runs}, [run.seed for run in next(iter(by_name.values()))]
+    budgets, seeds = (
+        {run.budget for run in runs},
+        [run.seed for run in next(iter(by_name.values()))],
+    )
     if len(budgets) != 1 or not all(run.ended for run in runs):
         raise ValueError(f"{where}: expected finished runs of one budget, got {sorted(budgets)}")
     for name, group in by_name.items():

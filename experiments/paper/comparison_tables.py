@@ -80,9 +80,7 @@ def _spread(values: Floats) -> str:
     return f"{low:.2f}--{high:.2f}"
 
 
-def _matrix(
-    name: str, samples: Sequence[Sample], pairs: Sequence[Comparison], path: str
-) -> Table:
+def _matrix(name: str, samples: Sequence[Sample], pairs: Sequence[Comparison], path: str) -> Table:
     """Return every pair: whether the row's values are lower, higher, or cannot be told apart."""
     known = {(pair.first, pair.second): pair for pair in pairs}
     rows = []

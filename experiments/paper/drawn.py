@@ -131,19 +131,19 @@ def draw(drawn: Drawn, study: Published) -> Figure:
     x, y = column(points, "ratio"), column(points, "hellaswag")
     fitted, order = isotonic(x, y), np.argsort(x)
     share = (fitted - CHANCE) / (fitted.max() - CHANCE)
-    left.plot(x[order], share[order], color=BLUE, label="published: isotonic fit")
+    left.plot(x[order], share[order], color=BLUE)
     gap = drawn.base - CHANCE
     for axes, values in ((left, (drawn.accuracy - CHANCE) / gap), (right, drawn.loss)):
         _by_rank(axes, drawn, values)
         axes.set_xscale("log")
         axes.set_xlabel("alpha / rank")
     error = math.sqrt(drawn.base * (1 - drawn.base) / drawn.items) / gap
-    left.errorbar([0.02], [0.3], yerr=[error], color=DARK, capsize=2, linewidth=1)
-    left.text(0.024, 0.3, "one standard\nerror", va="center")
+    left.errorbar([0.022], [0.5], yerr=[error], color=DARK, capsize=2, linewidth=1)
+    left.text(0.026, 0.42, "plus and minus\none standard\nerror", va="center")
     left.axhline(0, color=MIDDLE, linestyle=":", linewidth=1)
     left.axhline(1, color=MIDDLE, linestyle=":", linewidth=1)
     left.set_ylabel("accuracy: 0 chance, 1 base model")
-    left.legend(loc="lower left", fontsize=6)
+    left.text(0.026, 0.9, "published, isotonic fit", color=BLUE, va="center")
     letter(left, f"accuracy on {drawn.items} items")
     right.set_yscale("log")
     right.set_ylabel("log-likelihood lost, nats a token")

@@ -15,7 +15,7 @@ from ConfigSpace import ConfigurationSpace
 from matplotlib.figure import Figure
 
 from experiments.paper.numbers import Cell, Table, number
-from experiments.paper.pictures import BLUE, DARK, LIGHT, MIDDLE, NAMES, figure
+from experiments.paper.pictures import BLUE, DARK, LIGHT, NAMES, figure
 from experiments.paper.published import Published, column
 from experiments.paper.study_figures import PARAMETERS, correlations
 
@@ -66,9 +66,7 @@ def fanova(study: Published, ends: Mapping[str, tuple[float, float]]) -> dict[st
     axes = {name: FloatDistribution(low, high) for name, (low, high) in ends.items()}
     recorded = optuna.create_study(direction="maximize")
     for i, score in enumerate(column(points, "hellaswag")):
-        found = {
-            name: float(np.clip(values[i], *ends[name])) for name, values in columns.items()
-        }
+        found = {name: float(np.clip(values[i], *ends[name])) for name, values in columns.items()}
         recorded.add_trial(
             optuna.trial.create_trial(params=found, distributions=axes, value=float(score))
         )
@@ -93,10 +91,7 @@ def draw(made_table: Table) -> Figure:
             places, sizes, 0.25, color=color, hatch=hatch, edgecolor=DARK, linewidth=0.6,
             label=label,
         )  # fmt: skip
-        for place, value in zip(places, values, strict=True):
-            if value is None:
-                axes.text(place, 0.01, "–", ha="center", color=MIDDLE)
-    axes.set_xticks(range(len(labels)), labels)
+    axes.set_xticks(range(len(labels)), [label.replace("log10 ", "log10\n") for label in labels])
     axes.set_ylabel("importance for HellaSwag")
     axes.legend()
     return made

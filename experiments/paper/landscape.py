@@ -92,7 +92,7 @@ def landscape_facts(study: Published) -> Facts:
     """Return the numbers of the text about the landscape."""
     points, low = study.evaluated(), untrained(study)
     scores = column(low, "hellaswag")
-    least = min(low, key=lambda point: point.ratio)
+    tiny = [point for point in low if point.ratio < 0.05]
     wide = [point for point in low if point.ratio > 1.5]
     past = [point for point in points if point.log10_rate > CLIFF]
     best = max(points, key=lambda point: point.hellaswag)
@@ -103,14 +103,12 @@ def landscape_facts(study: Published) -> Facts:
         {
             "UntrainedRows": count(len(low), source),
             "CollapseRsq": number(explained(fitted, scores), 4, source),
-            "CollapseTop": number(float(fitted.max()), 4, study.source([least])),
+            "CollapseTop": number(float(column(tiny, "hellaswag").mean()), 4, study.source(tiny)),
             "CollapseBottom": number(
-                float(column(wide, "hellaswag").mean()), 3, study.source(wide)
+                float(column(wide, "hellaswag").mean()), 4, study.source(wide)
             ),
             "PastCliffRows": count(len(past), study.source(past)),
-            "PastCliffBest": number(
-                float(column(past, "hellaswag").max()), 3, study.source(past)
-            ),
+            "PastCliffBest": number(float(column(past, "hellaswag").max()), 3, study.source(past)),
             "BestOfAll": number(best.hellaswag, 4, study.source([best])),
             **_noise(study),
         },
@@ -127,8 +125,8 @@ def _noise(study: Published) -> dict[str, Cell]:
     return {
         "Duplicates": count(len(both), source),
         "NearDuplicates": count(len(near), source),
-        "FarLeast": number(gaps[0], 2, far),
-        "FarMost": number(gaps[-1], 2, far),
+        "FarLeast": number(gaps[0], 3, far),
+        "FarMost": number(gaps[-1], 3, far),
         # Of one run: the spread of a difference is sqrt(2) as large.
         "RepeatSd": number(float(np.sqrt(np.mean(np.square(near)) / 2)), 5, source),
     }

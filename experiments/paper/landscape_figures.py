@@ -14,7 +14,7 @@ from experiments.paper.landscape import (
     pairs,
     untrained,
 )
-from experiments.paper.pictures import BLUE, DARK, LIGHT, MIDDLE, NAMES, ORANGE, figure, letter
+from experiments.paper.pictures import BLUE, DARK, MIDDLE, NAMES, ORANGE, figure, letter
 from experiments.paper.published import Floats, Published, column
 
 
@@ -57,7 +57,6 @@ def cliff(study: Published) -> Figure:
     ]
     for axes, metric in zip(panels, ("hellaswag", "mmlu"), strict=True):
         axes.axvspan(CLIFF, -0.8, color="0.93", zorder=0)
-        axes.axvspan(-4.5, -3, facecolor="none", edgecolor=LIGHT, hatch="///", linewidth=0, zorder=0)
         for label, low, high, marker, color, face in looks:
             here = [point for point in points if low < point.ratio <= high]
             axes.plot(
@@ -66,24 +65,32 @@ def cliff(study: Published) -> Figure:
             )  # fmt: skip
         axes.set(xlabel=NAMES["learning_rate"], ylabel=NAMES[metric], xlim=(-10.2, -0.9))
         letter(axes, NAMES[metric])
-    panels[0].legend(loc="center left", bbox_to_anchor=(0.0, 0.42))
+    made.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return made
 
 
 def duplicates(study: Published) -> Figure:
     """Draw by how many items two runs of one configuration differ."""
     both = pairs(study)
-    made = figure(2.3)
+    made = figure(2.5)
     axes = made.subplots()
     rates = np.array([pair.soo.log10_rate for pair in both])
     items = np.array([pair.items for pair in both])
-    for place in sorted({*zip(rates.tolist(), items.tolist(), strict=True)}):
-        n = int(((rates == place[0]) & (items == place[1])).sum())
-        axes.plot(*place, "o", color=ORANGE if abs(place[1]) > 2 else DARK, markersize=4 + n / 3)
-        axes.annotate(str(n), place, xytext=(8, -3), textcoords="offset points")
+    apart = np.abs(items) > 2
+    for rate, item in sorted({*zip(rates[~apart].tolist(), items[~apart].tolist(), strict=True)}):
+        n = int(((rates == rate) & (items == item)).sum())
+        axes.plot(rate, item, "o", color=DARK, markersize=4 + n / 3)
+        axes.annotate(str(n), (rate, item), xytext=(9, -3), textcoords="offset points")
+    axes.plot(rates[apart], items[apart], "D", color=ORANGE, mfc="none", markersize=5)
+    far = " and ".join(str(item) for item in sorted(items[apart].tolist()))
+    middle = float(rates[apart].mean()), float(np.median(items[apart]))
+    axes.annotate(
+        f"{apart.sum()}: {far}", middle, (-10, -3), textcoords="offset points", ha="right"
+    )
     axes.set_yscale("symlog", linthresh=4, linscale=1.6)
-    axes.set_yticks([-2, -1, 0, 1, 2, 10, 100, 1000], ["-2", "-1", "0", "1", "2", "10", "100", "1000"])
-    axes.set_ylim(-3, 4000)
+    ticks = [-2, -1, 0, 1, 2, 10, 100, 1000]
+    axes.set_yticks(ticks, [str(tick) for tick in ticks])
+    axes.set_ylim(-3, 6000)
     axes.set_xlim(-9, -2)
     axes.axhspan(-2, 2, color="0.93", zorder=0)
     axes.set(xlabel=NAMES["learning_rate"], ylabel="items, SOO less BaMSOO")

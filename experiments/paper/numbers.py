@@ -39,22 +39,38 @@ class Table:
         rows: a label and as many cells as there are further columns; an empty label with no
             cells is a rule.
         align: LaTeX's column letters; right-aligned numbers where it is empty.
+        groups: headings over several columns, with how many; below them a column shows what
+            follows the comma in its own heading.
     """
 
     name: str
     columns: Sequence[str]
     rows: Sequence[tuple[str, Sequence[Cell]]]
     align: str = ""
+    groups: Sequence[tuple[str, int]] = ()
 
     def latex(self) -> str:
         """Return a `tabular`."""
         align = self.align or "l" + "r" * (len(self.columns) - 1)
         lines = [_GENERATED, rf"\begin{{tabular}}{{{align}}}", r"\toprule"]
-        lines += [" & ".join(map(escape, self.columns)) + r" \\", r"\midrule"]
+        lines += [*self._head(), r"\midrule"]
         for label, cells in self.rows:
             row = " & ".join([escape(label), *(cell.shown for cell in cells)])
             lines.append(row + r" \\" if cells else r"\midrule")
         return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+
+    def _head(self) -> list[str]:
+        if not self.groups:
+            return [" & ".join(map(escape, self.columns)) + r" \\"]
+        over = [rf"\multicolumn{{{n}}}{{c}}{{{escape(name)}}}" for name, n in self.groups]
+        rules, first = [], 2
+        for _, n in self.groups:
+            rules.append(rf"\cmidrule(lr){{{first}-{first + n - 1}}}")
+            first += n
+        below = [escape(name.rpartition(", ")[2]) for name in self.columns]
+        return [
+            " & ".join(["", *over]) + r" \\", " ".join(rules), " & ".join(below) + r" \\"
+        ]  # fmt: skip
 
     def cells(self) -> dict[str, Cell]:
         """Return the cells by row and column."""

@@ -149,9 +149,7 @@ def read(path: Path, space: ConfigurationSpace) -> Published:
     for algorithm in ALGORITHMS:
         steps = recording.read(path, space, algorithm, "hellaswag_acc", maximise=True)
         own = [row for row in rows if row.cells["algorithm"] == algorithm]
-        points += [
-            _point(row, algorithm, step) for row, step in zip(own, steps, strict=True)
-        ]
+        points += [_point(row, algorithm, step) for row, step in zip(own, steps, strict=True)]
     return Published(path.name, points)
 
 
@@ -164,9 +162,7 @@ def _point(row: recording.Row, algorithm: str, step: recording.Step) -> Point:
         numbers = [_share(row, name) for name in _NEEDED[:4]]
     depth = int(row.finite("depth")) if row.cells["depth"] else None
     bounds = None if step.bounds is None else (1 - step.bounds[1], 1 - step.bounds[0])
-    return Point(
-        row.number, algorithm, step.config, step.phase, depth, *numbers, bounds=bounds
-    )
+    return Point(row.number, algorithm, step.config, step.phase, depth, *numbers, bounds=bounds)
 
 
 def _share(row: recording.Row, name: str) -> float:

@@ -17,22 +17,22 @@ METRICS = ("hellaswag", "mmlu")
 def sampling(study: Published) -> Figure:
     """Draw figure 2: the LHS's scores, their distributions, and linear correlations."""
     points = study.of("LHS")
-    made = figure(4.6)
-    grid = made.add_gridspec(2, 3, width_ratios=[1, 1, 1.5])
+    made = figure(5.2)
+    grid = made.add_gridspec(2, 4, height_ratios=[1, 1.6])
     for i, metric in enumerate(METRICS):
         scores = column(points, metric)
-        axes = made.add_subplot(grid[i, 0])
+        axes = made.add_subplot(grid[0, 2 * i])
         axes.plot(np.arange(1, len(scores) + 1), scores, "o", color=DARK, markersize=3)
         axes.set(xlabel="evaluation", ylabel=NAMES[metric])
-        letter(axes, f"{NAMES[metric]}: scores")
-        axes = made.add_subplot(grid[i, 1])
+        letter(axes, "scores")
+        axes = made.add_subplot(grid[0, 2 * i + 1])
         axes.hist(scores, bins=15, color=LIGHT, edgecolor=DARK, linewidth=0.6)
         axes.axvline(float(np.median(scores)), color=DARK, linestyle="--", linewidth=1)
-        axes.set(xlabel=f"{NAMES[metric]} (dashed: median)", ylabel="evaluations")
+        axes.set(xlabel=NAMES[metric], ylabel="evaluations")
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-        letter(axes, f"{NAMES[metric]}: distribution")
-    axes = made.add_subplot(grid[:, 2])
-    letter(axes, "linear correlations")
+        letter(axes, "distribution")
+    axes = made.add_subplot(grid[1, :])
+    letter(axes, "linear correlations; bold: $p$ < .05, each by itself")
     _matrix(axes, correlations(points), [NAMES[name] for name in (*PARAMETERS, *METRICS)])
     return made
 
@@ -44,13 +44,16 @@ def correlations(points: Sequence[Point]) -> Floats:
 
 
 def _matrix(axes: Axes, values: Floats, names: Sequence[str]) -> None:
-    axes.imshow(np.abs(values), cmap="Greys", vmin=0, vmax=1.6)
+    axes.imshow(np.abs(values), cmap="Greys", vmin=0, vmax=2, aspect="auto")
     for i, row in enumerate(values):
         for j, value in enumerate(row):
+            if i == j:
+                continue
             shown = f"{value:.2f}".replace("0.", ".").replace("-", "\N{MINUS SIGN}")
-            weight = "bold" if abs(value) >= 0.28 and i != j else "normal"  # p < .05 of 50 rows
-            axes.text(j, i, shown, ha="center", va="center", fontsize=6.5, weight=weight)
-    axes.set_xticks(range(len(names)), names, rotation=60, ha="right", rotation_mode="anchor")
+            weight = "bold" if abs(value) >= 0.28 else "normal"  # p < .05 of 50 rows
+            axes.text(j, i, shown, ha="center", va="center", fontsize=7.5, weight=weight)
+    shown_names = [name.replace("log10 ", "log10\n") for name in names]
+    axes.set_xticks(range(len(names)), shown_names)
     axes.set_yticks(range(len(names)), names)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
@@ -115,7 +118,7 @@ def bamsoo(study: Published) -> Figure:
     axes.plot(times[~ran], lower, "v", color=DARK, mfc="white", label="approximated: LCB to UCB")
     best = np.maximum.accumulate(np.where(ran, scores, 0))
     axes.step(times, best, where="post", color=BLUE, label="incumbent")
-    axes.set(xlabel="node", ylabel="HellaSwag", ylim=(0.23, 0.56))
+    axes.set(xlabel="node", ylabel="HellaSwag", ylim=(0.13, 0.56))
     axes.legend(ncols=3, loc="upper left")
     letter(axes, f"BaMSOO: {ran.sum()} evaluated, {(~ran).sum()} approximated")
     axes = made.add_subplot(grid[1])

@@ -81,9 +81,7 @@ def box_facts(printed: Mapping[str, Any], study: Published) -> Facts:
 def scores(printed: Mapping[str, Any], study: Published) -> Table:
     """Return Table 2: as printed, recomputed, and at the incumbent; in percent."""
     best = {name: incumbent(study.evaluated(name)) for name in ALGORITHMS}
-    most = {
-        name: max(study.evaluated(name), key=lambda point: point.mmlu) for name in ALGORITHMS
-    }
+    most = {name: max(study.evaluated(name), key=lambda point: point.mmlu) for name in ALGORITHMS}
 
     def transcribed(metric: str) -> list[Cell]:
         return [
@@ -93,8 +91,7 @@ def scores(printed: Mapping[str, Any], study: Published) -> Table:
 
     def recomputed(points: Mapping[str, Point], name: str) -> list[Cell]:
         return [
-            number(getattr(point, name), 2, study.source([point]), 100)
-            for point in points.values()
+            number(getattr(point, name), 2, study.source([point]), 100) for point in points.values()
         ]
 
     n_true = [
@@ -133,36 +130,11 @@ def differences(study: Published) -> Table:
                 _needed(z, source),
             ]
         rows.append((f"{first} and {second}", cells))
-    columns = ["pair"]
-    for metric in ("HellaSwag", "MMLU"):
-        columns += [f"{metric} difference", "$z$", "$p$", r"$\rho$ needed"]
-    return _Wide("differences", columns, rows)
-
-
-class _Wide(Table):
-    """The table of differences: one heading above each metric's four columns."""
-
-    def latex(self) -> str:
-        plain_head = super().latex()
-        head = (
-            r" & \multicolumn{4}{c}{HellaSwag} & \multicolumn{4}{c}{MMLU at the incumbent} \\"
-            "\n"
-            r"\cmidrule(lr){2-5} \cmidrule(lr){6-9}"
-            "\n"
-            r"pair & diff. & $z$ & $p$ & $\rho$ & diff. & $z$ & $p$ & $\rho$ \\"
-        )
-        lines = plain_head.split("\n")
-        lines[3] = head
-        return "\n".join(lines)
-
-    def cells(self) -> dict[str, Cell]:
-        found = {}
-        for label, cells in self.rows:
-            for i, cell in enumerate(cells):
-                metric = ("HellaSwag", "MMLU")[i // 4]
-                what = ("difference", "z", "p", "rho needed")[i % 4]
-                found[f"{label} / {metric}, {what}"] = cell
-        return found
+    parts = ("difference", "$z$", "$p$", r"$\rho$ needed")
+    columns = ["pair", *(f"{metric}, {part}" for metric in ("HellaSwag", "MMLU") for part in parts)]
+    return Table(
+        "differences", columns, rows, groups=[("HellaSwag", 4), ("MMLU at the incumbent", 4)]
+    )
 
 
 def z_test(first: Point, second: Point, metric: str) -> tuple[float, float]:
@@ -201,9 +173,9 @@ def verdict(study: Published) -> Facts:
             "MostItems": count(items, source),
             "HellaSwagLargestZ": number(largest["hellaswag"], 2, source),
             "HellaSwagDifferenceError": number(
-                math.hypot(best["BO-GP"].hellaswag_se, best["SOO"].hellaswag_se), 4, source
+                math.hypot(best["BO-GP"].hellaswag_se, best["SOO"].hellaswag_se), 5, source
             ),
-            "MmluLeastP": number(least["mmlu"], 2, source),
+            "MmluLeastP": number(least["mmlu"], 3, source),
             "MmluLargestZ": number(largest["mmlu"], 2, source),
             "MmluRhoNeeded": number(1 - (largest["mmlu"] / _Z) ** 2, 2, source),
             "HellaSwagRhoNeeded": number(1 - (largest["hellaswag"] / _Z) ** 2, 3, source),

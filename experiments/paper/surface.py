@@ -58,9 +58,7 @@ def name_of(metric: str, folds: str, deal: int) -> str:
 
 def answers(objective: Objective, points: Sequence[Point]) -> dict[str, Floats]:
     """Return what the objective answers at n rows, (n,) by metric."""
-    found = [
-        objective.evaluate(Trial(i, point.config)).metrics for i, point in enumerate(points)
-    ]
+    found = [objective.evaluate(Trial(i, point.config)).metrics for i, point in enumerate(points)]
     return {metric: np.array([one[name] for one in found]) for metric, name in METRICS.items()}
 
 
@@ -94,8 +92,8 @@ def table(study: Published, objective: Objective, held_out: dict[str, Floats], p
             digits = zip(mean.tolist(), (3, 4, 4), strict=True)
             cells += [number(value, n, here) for value, n in digits]
         rows.append((label, cells))
-    columns = ["", *(f"{NAMES[m]}, {e}" for m in METRICS for e in ("$R^2$", "RMSE", "calm"))]
-    return Table("surface", columns, rows)
+    columns = ["", *(f"{NAMES[m]}, {e}" for m in METRICS for e in ("$R^2$", "RMSE", "outside"))]
+    return Table("surface", columns, rows, groups=[(NAMES[metric], 3) for metric in METRICS])
 
 
 def draw(study: Published, objective: Objective, held_out: dict[str, Floats]) -> Figure:
