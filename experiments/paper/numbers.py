@@ -181,10 +181,10 @@ def differences(
 def _same(old: Mapping[str, Any], new: Mapping[str, Any], tolerance: float) -> bool:
     if old["from"] != new["from"]:
         return False
-    pair = old["value"], new["value"]
-    if all(isinstance(value, float) for value in pair):
-        return bool(abs(pair[0] - pair[1]) <= tolerance * max(1.0, abs(pair[0])))
-    return old["value"] == new["value"] and old["shown"] == new["shown"]
+    before, now = old["value"], new["value"]
+    if isinstance(before, float) and isinstance(now, float):
+        return abs(before - now) <= tolerance * max(1.0, abs(before))
+    return bool(before == now and old["shown"] == new["shown"])
 
 
 def _told(entry: Mapping[str, Any] | None) -> str:

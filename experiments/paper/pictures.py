@@ -2,6 +2,7 @@
 
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -45,7 +46,8 @@ def figure(height: float) -> Figure:
 
 def style() -> AbstractContextManager[None]:
     """Return the context in which figures are made and saved."""
-    return matplotlib.rc_context({**matplotlib.rcParamsDefault, **_STYLE})
+    settings: dict[Any, Any] = {**matplotlib.rcParamsDefault, **_STYLE}  # not the user's own
+    return matplotlib.rc_context(settings)
 
 
 def save(made: Figure, path: Path) -> None:

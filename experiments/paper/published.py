@@ -157,12 +157,23 @@ _NEEDED = ("hellaswag_acc", "hellaswag_acc_stderr", "mmlu_acc", "mmlu_acc_stderr
 
 
 def _point(row: recording.Row, algorithm: str, step: recording.Step) -> Point:
-    numbers = [math.nan] * 4
-    if step.bounds is None:
-        numbers = [_share(row, name) for name in _NEEDED[:4]]
+    ran = step.bounds is None
+    scores = [_share(row, name) if ran else math.nan for name in _NEEDED[:4]]
     depth = int(row.finite("depth")) if row.cells["depth"] else None
     bounds = None if step.bounds is None else (1 - step.bounds[1], 1 - step.bounds[0])
-    return Point(row.number, algorithm, step.config, step.phase, depth, *numbers, bounds=bounds)
+    hellaswag, hellaswag_se, mmlu, mmlu_se = scores
+    return Point(
+        row=row.number,
+        algorithm=algorithm,
+        config=step.config,
+        phase=step.phase,
+        depth=depth,
+        hellaswag=hellaswag,
+        hellaswag_se=hellaswag_se,
+        mmlu=mmlu,
+        mmlu_se=mmlu_se,
+        bounds=bounds,
+    )
 
 
 def _share(row: recording.Row, name: str) -> float:

@@ -30,6 +30,7 @@ def sampling(study: Published) -> Figure:
         axes.axvline(float(np.median(scores)), color=DARK, linestyle="--", linewidth=1)
         axes.set(xlabel=NAMES[metric], ylabel="evaluations")
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=3))
         letter(axes, "distribution")
     axes = made.add_subplot(grid[1, :])
     letter(axes, "linear correlations; bold: $p$ < .05, each by itself")
@@ -53,7 +54,7 @@ def _matrix(axes: Axes, values: Floats, names: Sequence[str]) -> None:
             weight = "bold" if abs(value) >= 0.28 else "normal"  # p < .05 of 50 rows
             axes.text(j, i, shown, ha="center", va="center", fontsize=7.5, weight=weight)
     shown_names = [name.replace("log10 ", "log10\n") for name in names]
-    axes.set_xticks(range(len(names)), shown_names)
+    axes.set_xticks(range(len(names)), shown_names, fontsize=7)
     axes.set_yticks(range(len(names)), names)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)

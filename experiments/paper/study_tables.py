@@ -55,7 +55,8 @@ def _from(key: str, name: str) -> Source:
 
 def _interval(ends: list[float], is_log: bool) -> str:
     if is_log:
-        return "$10^{%d}$ to $10^{%d}$" % tuple(round(math.log10(end)) for end in ends)
+        low, high = (round(math.log10(end)) for end in ends)
+        return f"$10^{{{low}}}$ to $10^{{{high}}}$"
     return f"{ends[0]:g} to {ends[1]:g}"
 
 
@@ -118,11 +119,10 @@ def differences(study: Published) -> Table:
     best = {name: incumbent(study.evaluated(name)) for name in ALGORITHMS}
     rows = []
     for first, second in combinations(ALGORITHMS, 2):
-        points = [best[first], best[second]]
-        source = study.source(points)
+        source = study.source([best[first], best[second]])
         cells = []
         for metric in ("hellaswag", "mmlu"):
-            d, z = z_test(*points, metric)
+            d, z = z_test(best[first], best[second], metric)
             cells += [
                 number(d, 2, source, 100),
                 number(z, 2, source),
