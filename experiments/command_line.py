@@ -27,11 +27,21 @@ _progress: dict[str, str] = {}  # what an interrupt says: filled as far as the r
 
 
 def prepare(arguments: list[str]) -> list[str]:
-    """Let `objective.space.<parameter>.<key>=` set keys that a YAML does not list."""
-    return [
-        f"++{argument}" if re.match(r"objective(\.inner)*\.space\.", argument) else argument
-        for argument in arguments
-    ]
+    """Put arguments as Hydra wants them.
+
+    `objective.space.<parameter>.<key>=` may set keys that a YAML does not list, and
+    `objective.<part>=` chooses among the YAMLs of `conf/objective/<part>/` where there are such.
+    """
+    return [_prepared(argument) for argument in arguments]
+
+
+def _prepared(argument: str) -> str:
+    if re.match(r"objective(\.inner)*\.space\.", argument):
+        return f"++{argument}"
+    part = re.match(r"objective\.(\w+)=(.*)", argument)
+    if part and (provenance.ROOT / "conf" / "objective" / part[1]).is_dir():
+        return f"objective/{part[1]}@objective={part[2]}"
+    return argument
 
 
 def run_one(settings: DictConfig) -> None:

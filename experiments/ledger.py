@@ -13,6 +13,7 @@ A line of it that was cut off is ignored.
 import fcntl
 import json
 import os
+import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -209,10 +210,15 @@ def _locked() -> set[int]:
     lock of our own would tell too, but disturb a run that starts at that moment.
     """
     try:
-        lines = Path("/proc/locks").read_text().splitlines()
+        return held(Path("/proc/locks").read_text())
     except OSError:
         return set()
-    return {int(line.split()[5].split(":")[2]) for line in lines if " FLOCK " in line}
+
+
+def held(locks: str) -> set[int]:
+    """Return the inodes in the text of `/proc/locks` that are held; `->` marks who waits."""
+    found = re.findall(r"^\d+: FLOCK .* \w+:\w+:(\d+) ", locks, flags=re.MULTILINE)
+    return {int(inode) for inode in found}
 
 
 def _check_same(

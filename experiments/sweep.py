@@ -273,10 +273,13 @@ def main(arguments: Sequence[str]) -> int:
             sweep.close()
 
 
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt(signal.Signals(number).name)
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    for again in (signal.SIGINT, signal.SIGTERM):  # what follows is short: let it end
+        signal.signal(again, signal.SIG_IGN)
+    raise KeyboardInterrupt(*([] if number == signal.SIGINT else [number]))
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGINT, _interrupt)
+    signal.signal(signal.SIGTERM, _interrupt)
     sys.exit(main(sys.argv[1:]))

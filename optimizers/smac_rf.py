@@ -14,6 +14,9 @@ Departures:
   SMAC does so too, but for ever in a small finite space.
 - A finite space that SMAC holds to be used up is drawn from at random.
 - The initial design has a fixed size, so that a run can be extended; SMAC's depends on the budget.
+- The forest is refitted before every ask; SMAC asks 8 times between fits, which a run of a few
+  dozen evaluations cannot afford (`retrain_after=8` restores it). For the same reason a tenth of
+  the asks are random, not a fifth.
 """
 
 import copy
@@ -28,6 +31,7 @@ from ConfigSpace import Configuration, ConfigurationSpace
 from smac import HyperparameterOptimizationFacade, Scenario
 from smac.acquisition.maximizer import LocalAndSortedRandomSearch
 from smac.main.config_selector import ConfigurationSpaceExhaustedException
+from smac.model.random_forest import RandomForest
 from smac.runhistory import TrialInfo, TrialValue
 
 from objectives.space import UnitCube, plain
@@ -47,6 +51,7 @@ class SmacRandomForest(Optimizer):
         n_challengers: random candidates per ask.
         n_local_searches: local searches per ask.
         random_probability: share of asks answered by a random configuration.
+        retrain_after: asks between two fits of the forest.
     """
 
     def __init__(
@@ -59,6 +64,7 @@ class SmacRandomForest(Optimizer):
         n_challengers: int,
         n_local_searches: int,
         random_probability: float,
+        retrain_after: int,
     ) -> None:
         super().__init__(space, seed=seed)
         settings = {
@@ -66,6 +72,7 @@ class SmacRandomForest(Optimizer):
             "n_trees": n_trees,
             "n_challengers": n_challengers,
             "n_local_searches": n_local_searches,
+            "retrain_after": retrain_after,
         }
         for name, value in settings.items():
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
@@ -154,14 +161,35 @@ def _facade(
         _sort_starts(maximizer._local_search)
         return facade(
             scenario,
-            model=facade.get_model(scenario, n_trees=settings["n_trees"]),
+            model=_forest(scenario, settings["n_trees"]),
             acquisition_maximizer=maximizer,
+            config_selector=facade.get_config_selector(
+                scenario, retrain_after=settings["retrain_after"]
+            ),
             initial_design=facade.get_initial_design(scenario, n_configs=settings["n_initial"]),
             random_design=facade.get_random_design(scenario, probability=random_probability),
             intensifier=facade.get_intensifier(scenario, max_config_calls=1),
             logging_level=False,
             overwrite=True,
         )
+
+
+def _forest(scenario: Scenario, n_trees: int) -> RandomForest:
+    """Return the facade's forest, which grows the same trees in a tenth of the time.
+
+    The facade's trees reserve memory for 2**20 leaves each, and its threads mostly wait.
+    """
+    return RandomForest(
+        scenario.configspace,
+        log_y=True,
+        n_trees=n_trees,
+        ratio_features=1.0,
+        min_samples_split=2,
+        min_samples_leaf=1,
+        max_leaf_nodes=2**14,
+        n_jobs=1,
+        seed=scenario.seed,
+    )
 
 
 def _sort_starts(local_search: Any) -> None:

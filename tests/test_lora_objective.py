@@ -17,8 +17,12 @@ from objectives.lora_ft.team import team
 from objectives.lora_ft.workbench import split
 from objectives.trial import Config, Evaluation, Trial
 
-YAML = Path(__file__).parents[1] / "conf/objective/lora_ft.yaml"
+CONF = Path(__file__).parents[1] / "conf/objective"
+YAML = OmegaConf.merge(
+    OmegaConf.load(CONF / "lora_ft.yaml"), OmegaConf.load(CONF / "route/in_process.yaml")
+)
 N_QUESTIONS = 4
+SETTINGS = set(YAML) - {"_target_", "defaults"}
 SMALL = {
     "data": "shipped",
     "steps": 3,
@@ -39,16 +43,16 @@ WIDE_RATE = {"type": "float", "lower": 0.0, "upper": 1e15, "log": False}
 
 
 def _objective(**changes: Any) -> LoraFineTuning:
-    settings = OmegaConf.to_container(OmegaConf.load(YAML))
+    settings = OmegaConf.to_container(YAML)
     assert isinstance(settings, dict)
-    named = {str(name): value for name, value in settings.items() if name != "_target_"}
+    named = {str(name): value for name, value in settings.items() if name in SETTINGS}
     return LoraFineTuning(**{**named, **SMALL, **changes})
 
 
 @cache
 def _loaded(precision: str) -> LoraFineTuning:
     """One objective with every learning rate allowed, its model loaded once for all tests."""
-    parameters = OmegaConf.to_container(OmegaConf.load(YAML).space)
+    parameters = OmegaConf.to_container(YAML.space)
     assert isinstance(parameters, dict)
     space = {**parameters, "learning_rate": WIDE_RATE}
     return _objective(space=space, precision=precision)

@@ -233,7 +233,7 @@ def test_a_replay_that_drifted_is_survived(name: str, space_name: str) -> None:
     assert seen
 
 
-SPHERE_LENGTH = 25
+SPHERE_LENGTH = 35
 
 
 @each_optimizer
@@ -251,22 +251,28 @@ def test_one_that_learns_beats_random_search_on_the_sphere(name: str) -> None:
 
 def _learns(name: str) -> bool:
     """Return whether what it asks depends on what it is told."""
-    return _on_sphere(name, 0, optimum=0.2)[0] != _on_sphere(name, 0, optimum=0.8)[0]
+    near, far = (_on_sphere(name, 0, optimum, length=20)[0] for optimum in (0.2, 0.8))
+    return near != far
 
 
 def _wins(name: str, seed: int) -> bool:
-    """Return whether it comes closer than random search to an optimum that moves by the seed."""
+    """Return whether it comes closer than random search to an optimum that moves by the seed.
+
+    Random search is the median of 15 runs: one alone is lucky too often.
+    """
     optimum = float(np.random.default_rng(seed).uniform(0.15, 0.85))
-    best = _on_sphere(name, seed, optimum)[1]
-    return best < _on_sphere("random", 1000 + seed, optimum)[1]
+    bests = [_on_sphere("random", 1000 + 15 * seed + k, optimum)[1] for k in range(15)]
+    return _on_sphere(name, seed, optimum)[1] < float(np.median(bests))
 
 
-def _on_sphere(name: str, seed: int, optimum: float) -> tuple[list[Trial], float]:
+def _on_sphere(
+    name: str, seed: int, optimum: float, length: int = SPHERE_LENGTH
+) -> tuple[list[Trial], float]:
     """Return the trials asked in four dimensions, and the best value."""
     space = floats(4)
     trials = converse(
-        make(name, space, seed, SPHERE_LENGTH),
+        make(name, space, seed, length),
         lambda trial: Evaluation(value(space, trial, optimum), cost=1.0),
-        SPHERE_LENGTH,
+        length,
     )
     return trials, min(value(space, trial, optimum) for trial in trials)

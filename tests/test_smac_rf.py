@@ -17,6 +17,7 @@ SETTINGS: dict[str, Any] = {
     "n_challengers": 1000,
     "n_local_searches": 5,
     "random_probability": 0.2,
+    "retrain_after": 1,
 }
 
 
@@ -83,3 +84,15 @@ def test_no_file_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_a_wrong_setting_is_named(name: str, value: Any, expected: str) -> None:
     with pytest.raises(ValueError, match=expected):
         _make(floats(1), **{name: value})
+
+
+def test_the_forest_answers_what_was_told_just_before() -> None:
+    space = floats(2)
+    one, other = _make(space), _make(space)
+    for optimizer in (one, other):
+        converse(optimizer, answers(space), length=12)
+    (trial,) = one.ask(1)
+    assert other.ask(1) == [trial]
+    one.tell(trial, Evaluation(-10.0, cost=1.0))
+    other.tell(trial, Evaluation(10.0, cost=1.0))
+    assert one.ask(3) != other.ask(3)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from experiments import status, sweep
-from experiments.ledger import RunState, read_ledger, read_plan, states
+from experiments.ledger import RunState, held, read_ledger, read_plan, states
 from experiments.run_log import RunLog
 
 SETTINGS = ["experiment=smoke", "optimizers=[random,soo]", "objectives=[branin]", "budget=5"]
@@ -51,6 +51,15 @@ def test_a_run_whose_log_is_locked_is_running(
     cut(logs["random"], 5)
     with RunLog(logs["random"].parent):
         assert rows(tmp_path, capsys)["random"][:5] == ["1", "1", "0", "0", "0"]
+
+
+def test_a_process_that_waits_for_a_lock_does_not_hold_it() -> None:
+    locks = """1: FLOCK  ADVISORY  WRITE 22 fe:00:101 0 EOF
+1: -> FLOCK  ADVISORY  WRITE 23 fe:00:101 0 EOF
+2: POSIX  ADVISORY  WRITE 24 fe:00:102 0 EOF
+3: FLOCK  ADVISORY  READ 25 00:1a:103 0 EOF
+"""
+    assert held(locks) == {101, 103}
 
 
 def test_time_left_is_what_the_evaluations_took_times_those_to_make() -> None:

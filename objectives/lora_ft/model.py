@@ -127,7 +127,11 @@ class BaseModel:
                 if adapters.dropout > 0:
                     module.lora_dropout = Dropout(adapters.dropout)
         starts = [p for name, p in model.named_parameters() if name.endswith("lora_B")]
-        assert starts and not any(bool(b.any()) for b in starts), "adapters start at B = 0"
+        n_off = sum(bool(b.any()) for b in starts)
+        if n_off or not starts:
+            raise RuntimeError(
+                f"adapters: expected to start at B = 0, got {n_off} of {len(starts)} that do not"
+            )
         return model
 
 

@@ -19,6 +19,7 @@ from litgpt.lora import GPT
 from objectives.lora_ft import checkpoint, scoring
 from objectives.lora_ft.data import load
 from objectives.lora_ft.model import MATRICES, Adapters
+from objectives.lora_ft.settings import TARGETS, expect_parameters, one_of, whole
 from objectives.lora_ft.team import Team, team
 from objectives.lora_ft.training import Diverged, Schedule, train
 from objectives.lora_ft.workbench import Sizes, Workbench
@@ -26,19 +27,12 @@ from objectives.objective import Objective
 from objectives.space import build_space, check
 from objectives.trial import Config, Evaluation, Trial
 
-TARGETS = {  # the metric to optimise, and whether more of it is better
-    "accuracy": ("hellaswag_acc", True),
-    "accuracy_norm": ("hellaswag_acc_norm", True),
-    "p_right": ("hellaswag_p_right", True),
-    "heldout_loss": ("heldout_loss", False),
-}
-
 
 class LoraFineTuning(Objective):
     """Fine-tunes one model per configuration; the base weights are loaded once.
 
     Evaluations may share a host: none changes another's value, though each takes `threads`
-    threads and its own memory. The settings are described in `conf/objective/lora_ft.yaml`.
+    threads and its own memory. `conf/objective/route/in_process.yaml` describes the settings.
 
     Raises:
         ValueError: a setting, the data or the model cannot be used.
@@ -67,23 +61,23 @@ class LoraFineTuning(Objective):
         seed: int,
     ) -> None:
         self.space = build_space(space)
-        _expect_parameters(list(self.space))
+        expect_parameters(list(self.space))
         for name, word in (("target", target), ("device", device), ("precision", precision)):
-            _one_of(name, word, _CHOICES[name])
+            one_of(name, word, _CHOICES[name])
         counts = {"steps": steps, "batch": batch, "max_length": max_length, "threads": threads}
         for name, count in {**counts, "heldout_items": heldout_items}.items():
-            _whole(name, count, 1)
+            whole(name, count, 1)
         for name, number in {"hellaswag_items": hellaswag_items, "mmlu_items": mmlu_items}.items():
             if number is not None:
-                _whole(name, number, 1)
-        _whole("test_every", test_every, 0)
-        _whole("seed", seed, 0)
-        if not 0 <= _whole("warmup_steps", warmup_steps, 0) < steps:
+                whole(name, number, 1)
+        whole("test_every", test_every, 0)
+        whole("seed", seed, 0)
+        if not 0 <= whole("warmup_steps", warmup_steps, 0) < steps:
             raise ValueError(
                 f"objective.warmup_steps: expected fewer than steps={steps}, got {warmup_steps}"
             )
         for name in [*matrices] or ["none"]:
-            _one_of("matrices", name, MATRICES)
+            one_of("matrices", name, MATRICES)
         self.metric = TARGETS[target][0]
         self._target = target
         self._matrices = tuple(matrices)
@@ -219,28 +213,11 @@ class LoraFineTuning(Objective):
         return {"mmlu_acc": float(scoring.outcomes(questions, sums).right.mean())}
 
 
-_PARAMETERS = ("lora_rank", "lora_alpha", "lora_dropout", "learning_rate", "weight_decay")
 _CHOICES: dict[str, Sequence[str]] = {
     "target": list(TARGETS),
     "device": ("auto", "cpu", "cuda"),
     "precision": ("auto", "bf16", "fp32"),
 }
-
-
-def _expect_parameters(names: Sequence[str]) -> None:
-    if sorted(names) != sorted(_PARAMETERS):
-        raise ValueError(f"objective.space: expected {list(_PARAMETERS)}, got {list(names)}")
-
-
-def _one_of(name: str, value: str, choices: Sequence[str]) -> None:
-    if value not in choices:
-        raise ValueError(f"objective.{name}: expected one of {list(choices)}, got {value}")
-
-
-def _whole(name: str, value: int, lowest: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
-        raise ValueError(f"objective.{name}: expected a whole number >= {lowest}, got {value!r}")
-    return value
 
 
 def _device(wanted: str) -> torch.device:

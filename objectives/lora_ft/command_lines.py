@@ -1,0 +1,161 @@
+"""The arguments of LitGPT 0.5's `finetune_lora` and `evaluate`, as the published study ran them.
+
+Known of the study (Davouse and Talbi, OLA 2025, and its code): adapters on query, key, value and
+the LM head, bf16-true, AdamW with betas .9 and .999, 100 warm-up steps and then half a cosine,
+16 instructions a step, one at once, seed 1337, one epoch of the cleaned Alpaca less 2,000 rows;
+then lm_eval's `hellaswag` and `mmlu`. What is not known of it has LitGPT's defaults.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from objectives.lora_ft.model import MATRICES
+from objectives.lora_ft.settings import one_of, whole
+from objectives.trial import Config
+
+SCORING_DTYPES = {"bf16-true": "bfloat16", "32-true": "float32"}
+
+
+@dataclass(frozen=True)
+class Training:
+    """How every configuration is trained; the fields are described in `route/litgpt_cli.yaml`.
+
+    Raises:
+        ValueError: one of them cannot be used.
+    """
+
+    matrices: tuple[str, ...]
+    epochs: int
+    max_steps: int | None
+    warmup_steps: int
+    batch: int
+    micro_batch: int
+    max_length: int | None
+    mask_prompt: bool
+    validate_every: int
+    devices: int
+    precision: str
+    seed: int
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "warmup_steps", "batch", "micro_batch", "validate_every", "devices"):
+            whole(name, getattr(self, name), 1)
+        for name in ("max_steps", "max_length"):
+            if getattr(self, name) is not None:
+                whole(name, getattr(self, name), 1)
+        whole("seed", self.seed, 0)
+        one_of("precision", self.precision, SCORING_DTYPES)
+        for name in self.matrices or ("none",):
+            one_of("matrices", name, MATRICES)
+        if self.batch % (self.devices * self.micro_batch) != 0:
+            raise ValueError(
+                "objective.batch: expected a multiple of devices x micro_batch = "
+                f"{self.devices} x {self.micro_batch}, got {self.batch}"
+            )
+        if self.max_steps is not None and self.warmup_steps >= self.max_steps:
+            raise ValueError(
+                f"objective.warmup_steps: expected fewer than max_steps={self.max_steps}, got "
+                f"{self.warmup_steps}"
+            )
+
+    def steps(self, fidelity: float) -> int | None:
+        """Return the steps at a fidelity, None for whole epochs; the schedule shrinks with them.
+
+        Raises:
+            ValueError: there is no number to take a share of, or warm-up would fill the share.
+        """
+        if fidelity == 1:
+            return self.max_steps
+        steps = round(fidelity * (self.max_steps or 0))
+        if steps <= self.warmup_steps:
+            raise ValueError(
+                f"fidelity: expected 1, or a share of objective.max_steps={self.max_steps} above "
+                f"warmup_steps={self.warmup_steps}, got {fidelity:g}"
+            )
+        return steps
+
+
+def finetune(
+    training: Training,
+    config: Config,
+    checkpoint: Path,
+    data: Sequence[str],
+    max_steps: int | None,
+    out: Path,
+) -> list[str]:
+    """Return the arguments that train one configuration and merge its adapters.
+
+    Args:
+        training: what all configurations share.
+        config: the five hyperparameters.
+        checkpoint: folder of the base model.
+        data: the flags that choose LitGPT's data module.
+        max_steps: None: all of the epochs.
+        out: folder of the result: `final` in it is a LitGPT checkpoint.
+    """
+    # `--optimizer AdamW --optimizer.lr ...` fails in LitGPT 0.5.13; a dict does not.
+    torch_optimizer = {
+        "class_path": "torch.optim.AdamW",
+        "init_args": {
+            "lr": float(config["learning_rate"]),
+            "weight_decay": float(config["weight_decay"]),
+            "betas": [0.9, 0.999],
+        },
+    }
+    limits = {"max_steps": max_steps, "max_seq_length": training.max_length}
+    return [
+        "finetune_lora",
+        str(checkpoint),
+        f"--out_dir={out}",
+        f"--precision={training.precision}",
+        f"--devices={training.devices}",
+        f"--lora_r={int(config['lora_rank'])}",
+        f"--lora_alpha={int(config['lora_alpha'])}",
+        f"--lora_dropout={float(config['lora_dropout'])}",
+        *(f"--lora_{name}={_flag(name in training.matrices)}" for name in MATRICES),
+        *data,
+        f"--data.mask_prompt={_flag(training.mask_prompt)}",
+        f"--train.epochs={training.epochs}",
+        *(f"--train.{name}={limit}" for name, limit in limits.items() if limit is not None),
+        f"--train.lr_warmup_steps={training.warmup_steps}",
+        f"--train.global_batch_size={training.batch}",
+        f"--train.micro_batch_size={training.micro_batch}",
+        f"--eval.interval={training.validate_every}",
+        f"--optimizer={json.dumps(torch_optimizer)}",
+        f"--seed={training.seed}",
+    ]
+
+
+def evaluate(
+    checkpoint: Path,
+    tasks: Sequence[str],
+    batch: int,
+    precision: str,
+    converted: Path,
+    results: Path,
+) -> list[str]:
+    """Return the arguments that score a LitGPT checkpoint.
+
+    Args:
+        checkpoint: its folder.
+        tasks: lm_eval's names.
+        batch: sequences at once.
+        precision: in which it was trained.
+        converted: folder for the weights in Hugging Face's form.
+        results: the file to write.
+    """
+    return [
+        "evaluate",
+        str(checkpoint),
+        f"--tasks={','.join(tasks)}",
+        f"--batch_size={batch}",
+        f"--dtype={SCORING_DTYPES[precision]}",
+        f"--out_dir={converted}",
+        f"--save_filepath={results}",
+    ]
+
+
+def _flag(value: bool) -> str:
+    return str(value).lower()

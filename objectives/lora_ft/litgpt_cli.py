@@ -1,0 +1,208 @@
+"""LoRA fine-tuning by LitGPT's own command lines: the route of the published study.
+
+Davouse and Talbi, "Bayesian and Partition-Based Optimization for Hyperparameter Optimization of
+LLM Fine-Tuning" (OLA 2025). A trial is `finetune_lora` and then `evaluate` (`command_lines.py`),
+each a process group of its own under a time limit (`child.py`). Departures: the tools are started
+by `launch.py`, which refuses to train adapters that do not start at B = 0 (in the published runs
+they evidently did not), and integers are drawn, not truncated.
+"""
+
+import os
+import shlex
+import shutil
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from objectives.lora_ft import checkpoint, child, cli_results, command_lines
+from objectives.lora_ft.cli_data import STOCK, Local, Source, Stock
+from objectives.lora_ft.cli_results import Unusable
+from objectives.lora_ft.command_lines import Training
+from objectives.lora_ft.settings import TARGETS, expect_parameters, one_of, positive, whole
+from objectives.lora_ft.trial_folder import TrialFolders
+from objectives.objective import Objective
+from objectives.space import build_space, check
+from objectives.trial import Evaluation, Trial
+
+LAUNCHER = (sys.executable, "-m", "objectives.lora_ft.launch")
+_PROJECT = Path(__file__).parents[2]
+_TARGETS = ("accuracy", "accuracy_norm", "heldout_loss")
+_RANK_VARIABLES = ("LOCAL_RANK", "RANK", "GLOBAL_RANK", "WORLD_SIZE", "NODE_RANK", "GROUP_RANK")
+
+
+class LitGPTCommandLines(Objective):
+    """Fine-tunes and scores by processes, which have the machine's GPUs for themselves.
+
+    The settings are described in `conf/objective/route/litgpt_cli.yaml`. A tool that ends with
+    another exit status than 0 or not in time, a result that is missing and a loss that is no
+    number are failed evaluations with the tool's last words.
+
+    Raises:
+        ValueError: a setting, the data or the model cannot be used.
+    """
+
+    shares_host = False
+
+    def __init__(
+        self,
+        *,
+        space: Mapping[str, Mapping[str, Any]],
+        model: str,
+        data: str,
+        target: str,
+        matrices: Sequence[str],
+        epochs: int,
+        max_steps: int | None,
+        warmup_steps: int,
+        batch: int,
+        micro_batch: int,
+        max_length: int | None,
+        mask_prompt: bool,
+        heldout_items: int | None,
+        hellaswag_items: int | None,
+        mmlu_items: int | None,
+        test_every: int,
+        score_batch: int,
+        validate_every: int,
+        devices: int,
+        precision: str,
+        train_timeout_s: float,
+        score_timeout_s: float,
+        folder: str | None,
+        seed: int,
+    ) -> None:
+        self.space = build_space(space)
+        expect_parameters(list(self.space))
+        one_of("target", target, _TARGETS)
+        self.metric, self._more_is_better = TARGETS[target]
+        self._test_every = whole("test_every", test_every, 0)
+        self._score_batch = whole("score_batch", score_batch, 1)
+        self._train_timeout_s = positive("train_timeout_s", train_timeout_s)
+        self._score_timeout_s = positive("score_timeout_s", score_timeout_s)
+        self._training = Training(
+            matrices=tuple(matrices),
+            epochs=epochs,
+            max_steps=max_steps,
+            warmup_steps=warmup_steps,
+            batch=batch,
+            micro_batch=micro_batch,
+            max_length=max_length,
+            mask_prompt=mask_prompt,
+            validate_every=validate_every,
+            devices=devices,
+            precision=precision,
+            seed=seed,
+        )
+        sizes = {
+            "heldout_items": heldout_items,
+            "hellaswag_items": hellaswag_items,
+            "mmlu_items": mmlu_items,
+        }
+        for name, number in sizes.items():
+            if number is not None:
+                whole(name, number, 1)
+        self._checkpoint = checkpoint.find(model)
+        self._source: Source = Stock(sizes) if data == STOCK else Local(data, sizes, seed)
+        root = Path(folder).expanduser() if folder else checkpoint.cache_folder() / "litgpt_cli"
+        self._folders = TrialFolders(root)
+
+    def evaluate(self, trial: Trial) -> Evaluation:
+        check(self.space, trial.config)
+        tested = self._test_every > 0 and trial.id % self._test_every == 0
+        tasks = ["hellaswag", "mmlu"] if tested else ["hellaswag"]
+        start = time.perf_counter()
+        try:
+            metrics = self._measure(trial, tasks)
+        except (child.Failed, Unusable) as reason:
+            return Evaluation(None, time.perf_counter() - start, error=str(reason))
+        assert self.metric is not None
+        score = metrics[self.metric]
+        value = 1 - score if self._more_is_better else score
+        return Evaluation(value, time.perf_counter() - start, metrics)
+
+    def test(self, trial: Trial) -> dict[str, float]:
+        """Train the configuration again and score it on MMLU, unless every evaluation did."""
+        check(self.space, trial.config)
+        if self._test_every == 1:
+            return {}
+        try:
+            return {"mmlu_acc": self._measure(trial, ["mmlu"])["mmlu_acc"]}
+        except (child.Failed, Unusable):
+            return {}
+
+    def fingerprint(self) -> dict[str, Any]:
+        return {
+            **self._source.fingerprint(),
+            "model": self._checkpoint.name,
+            "model_digest": self._checkpoint.digest,
+            "litgpt": version("litgpt"),
+            "lm_eval": version("lm_eval"),
+        }
+
+    def notice(self) -> str:
+        return (
+            f"data: {self._source.name}; model: {self._checkpoint.note}; "
+            f"{self._training.precision} by LitGPT's command lines"
+        )
+
+    def _measure(self, trial: Trial, tasks: Sequence[str]) -> dict[str, float]:
+        """Train and score in a folder of the trial's own."""
+        with self._folders.open(trial.id) as folder:
+            started = time.perf_counter()
+            metrics = self._train(trial, folder)
+            trained = time.perf_counter()
+            metrics |= self._score(tasks, folder)
+            metrics["train_s"] = trained - started
+            metrics["score_s"] = time.perf_counter() - trained
+            return metrics
+
+    def _train(self, trial: Trial, folder: Path) -> dict[str, float]:
+        n_steps = self._training.steps(trial.fidelity)
+        n_items = None if n_steps is None else n_steps * self._training.batch
+        self._source.place(folder, n_items)
+        arguments = command_lines.finetune(
+            self._training,
+            trial.config,
+            self._checkpoint.folder().resolve(),
+            self._source.flags(folder),
+            n_steps,
+            folder / "checkpoint",
+        )
+        self._run(arguments, folder, self._train_timeout_s)
+        written = folder / "checkpoint" / "logs" / "csv" / "version_0" / "metrics.csv"
+        if written.exists():
+            shutil.copyfile(written, folder / "metrics.csv")
+        return cli_results.losses(folder / "metrics.csv")
+
+    def _score(self, tasks: Sequence[str], folder: Path) -> dict[str, float]:
+        arguments = command_lines.evaluate(
+            folder / "checkpoint" / "final",
+            tasks,
+            self._score_batch,
+            self._training.precision,
+            folder / "converted",
+            folder / "results.json",
+        )
+        self._run(arguments, folder, self._score_timeout_s)
+        return cli_results.scores(folder / "results.json", tasks)
+
+    def _run(self, arguments: list[str], folder: Path, timeout_s: float) -> None:
+        with (folder / "commands.txt").open("a") as file:
+            file.write(shlex.join(["litgpt", *arguments]) + "\n")
+        paths = [str(_PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        kept = {name: x for name, x in os.environ.items() if name not in _RANK_VARIABLES}
+        child.run(
+            [*LAUNCHER, *arguments],
+            name=f"litgpt {arguments[0]}",
+            folder=folder,
+            output=folder / f"{arguments[0]}.txt",
+            environment={
+                **kept,
+                **self._source.environment(folder),
+                "PYTHONPATH": os.pathsep.join(paths),
+            },
+            timeout_s=timeout_s,
+        )

@@ -1,0 +1,405 @@
+"""LoRA fine-tuning by command lines: what is run, how it fails, and how it ends.
+
+Where the tools themselves do not matter, a stand-in for them plays their part: a few lines of
+Python that print, write and exit as told. `python -m objectives.lora_ft.launch` is LitGPT's real
+command line.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import psutil
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+from torch import nn
+
+from experiments.command_line import prepare
+from objectives.lora_ft import checkpoint, child, command_lines, launch, litgpt_cli, task_files
+from objectives.lora_ft.command_lines import Training
+from objectives.lora_ft.data import Question
+from objectives.lora_ft.litgpt_cli import LitGPTCommandLines
+from objectives.lora_ft.trial_folder import TrialFolders
+from objectives.trial import Config, Trial
+from processes import ROOT, finish
+
+CONFIG: Config = {
+    "lora_rank": 14,
+    "lora_alpha": 2,
+    "lora_dropout": 0.25,
+    "learning_rate": 1e-10,
+    "weight_decay": 0.01,
+}
+STAND_IN = """
+import csv, json, pathlib, sys
+flags = dict(a[2:].split("=", 1) for a in sys.argv[1:] if a.startswith("--"))
+if sys.argv[1] == "finetune_lora":
+    folder = pathlib.Path(flags["out_dir"], "logs", "csv", "version_0")
+    folder.mkdir(parents=True)
+    (folder / "metrics.csv").write_text("loss,val_loss\\n3.0,\\n2.0,\\n,2.25\\n")
+    pathlib.Path(flags["out_dir"], "final").mkdir()
+    pathlib.Path(flags["out_dir"], "final", "lit_model.pth").write_text("large")
+else:
+    found = {"hellaswag": {"acc,none": 0.5, "acc_norm,none": 0.625}, "mmlu": {"acc,none": 0.25}}
+    results = {task: found[task] for task in flags["tasks"].split(",")}
+    pathlib.Path(flags["save_filepath"]).write_text(json.dumps({"results": results}))
+"""
+
+
+def _settings(*overrides: str) -> Any:
+    with initialize_config_dir(str(ROOT / "conf"), version_base=None):
+        arguments = ["~optimizer", "objective=lora_ft", "objective.route=litgpt_cli", *overrides]
+        return compose("config", overrides=prepare(arguments)).objective
+
+
+def _checkpoint(folder: Path) -> Path:
+    """Make a folder that looks like a LitGPT checkpoint."""
+    folder.mkdir()
+    for name in ("lit_model.pth", "model_config.yaml", "tokenizer.json"):
+        (folder / name).write_text("")
+    return folder
+
+
+def _objective(tmp_path: Path, *overrides: str) -> LitGPTCommandLines:
+    model = _checkpoint(tmp_path / "model")
+    places = [f"objective.model={model}", f"objective.folder={tmp_path / 'trials'}"]
+    built: LitGPTCommandLines = instantiate(_settings(*places, *overrides), _convert_="all")
+    return built
+
+
+def _act(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
+    """Put a stand-in in the place of LitGPT's command line."""
+    monkeypatch.setattr(litgpt_cli, "LAUNCHER", (sys.executable, "-c", program))
+
+
+def _logs(tmp_path: Path, name: str) -> str:
+    (folder,) = (tmp_path / "trials").iterdir()
+    return (folder / name).read_text()
+
+
+def _training() -> Training:
+    settings = {**_settings()}
+    return Training(
+        **{name: settings[name] for name in Training.__dataclass_fields__ if name != "matrices"},
+        matrices=tuple(settings["matrices"]),
+    )
+
+
+def test_by_default_the_study_s_training_is_run() -> None:
+    arguments = command_lines.finetune(
+        _training(), CONFIG, Path("/llama"), ["--data=Alpaca"], None, Path("/out")
+    )
+    # /work/shared/published-study.md: --lora_query --lora_key --lora_value --lora_head, bf16-true,
+    # 100 warm-up steps, AdamW betas (0.9, 0.999), global batch 16, micro-batch 1, seed 1337.
+    assert arguments == [
+        "finetune_lora",
+        "/llama",
+        "--out_dir=/out",
+        "--precision=bf16-true",
+        "--devices=1",
+        "--lora_r=14",
+        "--lora_alpha=2",
+        "--lora_dropout=0.25",
+        "--lora_query=true",
+        "--lora_key=true",
+        "--lora_value=true",
+        "--lora_projection=false",
+        "--lora_mlp=false",
+        "--lora_head=true",
+        "--data=Alpaca",
+        "--data.mask_prompt=false",
+        "--train.epochs=1",
+        "--train.lr_warmup_steps=100",
+        "--train.global_batch_size=16",
+        "--train.micro_batch_size=1",
+        "--eval.interval=100",
+        '--optimizer={"class_path": "torch.optim.AdamW", "init_args": '
+        '{"lr": 1e-10, "weight_decay": 0.01, "betas": [0.9, 0.999]}}',
+        "--seed=1337",
+    ]
+
+
+def test_a_checkpoint_is_scored_on_the_tasks_asked_for() -> None:
+    arguments = command_lines.evaluate(
+        Path("/in"), ["hellaswag", "mmlu"], 8, "bf16-true", Path("/hf"), Path("/results.json")
+    )
+    assert arguments == [
+        "evaluate",
+        "/in",
+        "--tasks=hellaswag,mmlu",
+        "--batch_size=8",
+        "--dtype=bfloat16",
+        "--out_dir=/hf",
+        "--save_filepath=/results.json",
+    ]
+
+
+def test_litgpt_itself_understands_every_flag_as_meant() -> None:
+    arguments = command_lines.finetune(
+        _training(), CONFIG, Path("/llama"), ["--data=Alpaca"], 3000, Path("/out")
+    )
+    # LitGPT's own parser, asked for what it understood instead of training.
+    program = "from litgpt.__main__ import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments, "--print_config"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    read: Any = OmegaConf.create(done.stdout)
+    assert read.optimizer.init_args.lr == 1e-10
+    assert read.optimizer.init_args.betas == [0.9, 0.999]
+    assert (read.train.max_steps, read.train.epochs, read.train.lr_warmup_steps) == (3000, 1, 100)
+    assert (read.lora_head, read.lora_projection, read.seed) == (True, False, 1337)
+
+
+def test_a_trial_is_training_and_scoring_and_leaves_its_logs_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _act(monkeypatch, STAND_IN)
+    evaluation = _objective(tmp_path).evaluate(Trial(3, CONFIG))
+    assert evaluation.error is None and evaluation.value == 0.5
+    metrics = {k: v for k, v in evaluation.metrics.items() if not k.endswith("_s")}
+    assert metrics == {
+        "train_loss": 2.5,
+        "heldout_loss": 2.25,
+        "hellaswag_acc": 0.5,
+        "hellaswag_acc_norm": 0.625,
+        "mmlu_acc": 0.25,
+    }
+    (folder,) = (tmp_path / "trials").iterdir()
+    assert folder.name.startswith("trial-0003-")
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "commands.txt",
+        "evaluate.txt",
+        "finetune_lora.txt",
+        "metrics.csv",
+        "results.json",
+    ]
+    commands = _logs(tmp_path, "commands.txt").splitlines()
+    assert [line.split()[:2] for line in commands] == [
+        ["litgpt", "finetune_lora"],
+        ["litgpt", "evaluate"],
+    ]
+
+
+def test_mmlu_is_scored_at_every_kth_trial_or_at_the_incumbent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _act(monkeypatch, STAND_IN)
+    objective = _objective(tmp_path, "objective.test_every=2")
+    assert "mmlu_acc" in objective.evaluate(Trial(2, CONFIG)).metrics
+    assert "mmlu_acc" not in objective.evaluate(Trial(3, CONFIG)).metrics
+    assert objective.test(Trial(3, CONFIG)) == {"mmlu_acc": 0.25}
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        ("import sys; print('CUDA out of memory'); sys.exit(3)", "exit status 3: CUDA out of mem"),
+        ("import os; os.kill(os.getpid(), 11)", "signal SIGSEGV: it printed nothing"),
+        ("print('done')", "left no metrics that can be read"),
+        (STAND_IN.replace("3.0", "nan"), "training loss is nan at iteration 1 of 2"),
+        (STAND_IN.replace("2.25", "nan"), "validation loss is nan"),
+        (STAND_IN.replace('"results": results', '"results": {}'), "left None as hellaswag's acc"),
+        (STAND_IN.replace("json.dumps", "str"), "left no results that can be read"),
+        (STAND_IN + "    sys.exit('lm_eval: no hub')", "litgpt evaluate ended with exit status 1"),
+        ("import time; print('step 1', flush=True); time.sleep(600)", "after 2 s: step 1"),
+    ],
+)
+def test_what_goes_wrong_is_a_failed_evaluation_with_the_tool_s_last_words(
+    program: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _act(monkeypatch, program)
+    limits = ["objective.train_timeout_s=2", "objective.score_timeout_s=2"]
+    failed = _objective(tmp_path, *limits).evaluate(Trial(0, CONFIG))
+    assert failed.value is None and failed.error is not None
+    assert words in failed.error and "\n" not in failed.error
+
+
+FAMILY = "import subprocess, sys, time; p = subprocess.Popen([sys.executable, '-c', "
+FAMILY += "'import time; time.sleep(600)']); print(p.pid, flush=True); "
+
+
+def _gone(pid: int) -> bool:
+    """Return whether a process ends within ten seconds."""
+    try:
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return True
+        psutil.wait_procs([process], timeout=10)
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+@pytest.mark.parametrize("end", ["time.sleep(600)", "sys.exit(1)", "sys.exit(0)"])
+def test_nothing_of_a_command_s_process_group_outlives_it(end: str, tmp_path: Path) -> None:
+    output = tmp_path / "out.txt"
+    try:
+        child.run(
+            [sys.executable, "-c", FAMILY + end],
+            name="stand-in",
+            folder=tmp_path,
+            output=output,
+            environment=os.environ,
+            timeout_s=3,
+        )
+    except child.Failed:
+        pass
+    assert _gone(int(output.read_text()))
+
+
+def test_the_group_ends_when_the_run_is_killed(tmp_path: Path) -> None:
+    output = tmp_path / "out.txt"
+    waiting = "from objectives.lora_ft.child import end_with_parent; end_with_parent(); "
+    inner = waiting + FAMILY + "time.sleep(600)"
+    program = f"""
+import os, sys
+from pathlib import Path
+from objectives.lora_ft import child
+child.run([sys.executable, "-c", {inner!r}], name="stand-in", folder=Path({str(ROOT)!r}),
+          output=Path({str(output)!r}), environment=os.environ, timeout_s=600)
+"""
+    run = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT)
+    try:
+        for line in _lines(output):
+            grandchild = int(line)
+            break
+        assert psutil.Process(grandchild).is_running()
+    finally:
+        run.send_signal(signal.SIGKILL)
+        run.wait()
+    assert _gone(grandchild)
+
+
+def _lines(path: Path) -> Iterator[str]:
+    """Yield a file's first whole line once it is there."""
+    limit = time.monotonic() + 60
+    while not (path.exists() and path.read_text().endswith("\n")):
+        assert time.monotonic() < limit, "the stand-in did not start"
+        os.sched_yield()
+    yield path.read_text()
+
+
+def test_the_weights_that_a_killed_run_left_go_with_the_next_trial(tmp_path: Path) -> None:
+    abandoned = tmp_path / "trial-0000-x"
+    (abandoned / "checkpoint").mkdir(parents=True)
+    for name in ("in_use", "finetune_lora.txt"):
+        (abandoned / name).write_text("")
+    folders = TrialFolders(tmp_path)
+    with folders.open(1) as used, folders.open(2):
+        assert (used / "in_use").exists()  # its process holds it, so the second left it alone
+        assert [path.name for path in abandoned.iterdir()] == ["finetune_lora.txt"]
+
+
+class _Model(nn.Module):
+    """A stand-in for a model with one adapter."""
+
+    def __init__(self, b: torch.Tensor) -> None:
+        super().__init__()
+        self.lora_B = nn.Parameter(b)
+
+
+_NAN = torch.tensor([[0.0, float("nan")]])
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        (
+            _Model(torch.tensor([[0.0, 0.5]])),
+            "1 of 1 that do not on rank 2 (cpu): lora_B up to 0.5",
+        ),
+        (_Model(_NAN), "lora_B up to nan"),
+        (_Model(torch.zeros(1, device="meta")), "no memory"),
+        (nn.Linear(1, 1), "expected some, got none"),
+    ],
+)
+def test_adapters_that_do_not_start_at_zero_are_named(model: nn.Module, words: str) -> None:
+    assert launch.check(_Model(torch.zeros(2, 2)), 0) is None
+    problem = launch.check(model, 2)
+    assert problem is not None and words in problem
+
+
+def test_training_does_not_begin_where_another_device_found_a_fault() -> None:
+    # Here B is zero; the sum over the ranks says that on one of them it is not.
+    fabric = SimpleNamespace(
+        global_rank=0,
+        world_size=2,
+        device="cpu",
+        print=print,
+        all_reduce=lambda x, reduce_op: x + 1,
+    )
+    with pytest.raises(SystemExit, match="1"):
+        launch.guard(lambda **_: pytest.fail("it trained"))(fabric, _Model(torch.zeros(2, 2)))
+
+
+def test_mmlu_questions_come_back_as_they_were_asked(tmp_path: Path) -> None:
+    query = "about law.\n\nWhich?\nA. one\nB. two\n B. more\nC. \nD. four\nAnswer:"
+    task_files.mmlu(tmp_path, [Question(query, ("A", "B", "C", "D"), 2, "law")])
+    row = json.loads((tmp_path / "cais/mmlu/law/test.jsonl").read_text())
+    assert row["question"] == "Which?" and row["answer"] == 2
+    assert row["choices"] == ["one", "two\n B. more", "", "four"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        (
+            "objective.batch=6 objective.devices=4",
+            "objective.batch: expected a multiple of devices",
+        ),
+        ("objective.max_steps=100", "objective.warmup_steps: expected fewer than max_steps=100"),
+        ("objective.target=p_right", "objective.target: expected one of"),
+        ("objective.precision=bf16", "objective.precision: expected one of"),
+        ("objective.hellaswag_items=64", "objective.hellaswag_items: expected null where data="),
+        ("objective.data=shipped", "objective.mmlu_items: expected questions of all 57 subjects"),
+        ("objective.train_timeout_s=0", "objective.train_timeout_s: expected a positive number"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_its_rule(setting: str, words: str, tmp_path: Path) -> None:
+    with pytest.raises(HydraException) as raised:
+        _objective(tmp_path, *setting.split())
+    assert words in str(raised.value)
+
+
+def test_a_wrong_route_is_one_line() -> None:
+    wrong = finish("optimizer=lhs", "objective=lora_ft", "objective.route=remote")
+    assert wrong.returncode == 2
+    assert "expected one of in_process, litgpt_cli, got remote" in wrong.stderr
+    assert len(wrong.stderr.splitlines()) == 1
+
+
+def test_a_known_model_is_found_where_litgpt_downloads_it_or_is_said_to_be_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TUNEOFF_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(ValueError, match="run `litgpt download meta-llama/Llama-3.2-1B`") as raised:
+        checkpoint.find("llama_3_2_1b")
+    assert str(tmp_path / "checkpoints/meta-llama/Llama-3.2-1B") in str(raised.value)
+    (tmp_path / "checkpoints/meta-llama").mkdir(parents=True)
+    made = _checkpoint(tmp_path / "checkpoints/meta-llama/Llama-3.2-1B")
+    assert checkpoint.find("llama_3_2_1b").folder() == made
+
+
+def test_the_published_study_is_this_route_on_four_devices() -> None:
+    study: Any = OmegaConf.load(ROOT / "conf/experiment/published_study.yaml")
+    (entry,) = study.objectives
+    name, *overrides = entry.split()
+    settings = _settings(*overrides)
+    assert name == "lora_ft" and settings.devices == 4 and study.budget == 50
+    assert settings._target_ == "objectives.lora_ft.litgpt_cli.LitGPTCommandLines"
