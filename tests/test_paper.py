@@ -1,4 +1,4 @@
-"""The paper's numbers follow from the CSV and the committed results; its statistics, by hand.
+"""The paper's numbers follow from the CSV and the committed results; what a bad CSV says.
 
 The cells that the study's CSV decides are regenerated where TUNEOFF_DATA has it; elsewhere a
 warning says that they were not, and everything else is.
@@ -6,21 +6,25 @@ warning says that they were not, and everything else is.
 
 import csv
 import json
-import math
 import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from experiments.paper import comparison, drawn, landscape, numbers, pictures, published
+from experiments.paper import (
+    landscape,
+    numbers,
+    pictures,
+    published,
+)
 from experiments.paper.__main__ import main
 from experiments.paper.contents import Inputs, figures, gather, sections
 from processes import ROOT
+from published_csv import CSV
 
 PAPER = ROOT / "paper"
 TOLERANCE = 1e-6
@@ -49,11 +53,9 @@ def _shown(section: str, key: str) -> object:
 @pytest.fixture(scope="module")
 def inputs() -> Inputs:
     """What there is to regenerate the paper from."""
-    found = gather(_settings())
-    if found.study is None:
-        line = next(line for line in found.missing if "TUNEOFF_DATA" in line or "data:" in line)
-        warnings.warn(f"the cells from the study's CSV are not checked: {line}", stacklevel=1)
-    return found
+    if CSV is None:
+        warnings.warn("cells of paper/ from the study's CSV are not checked", stacklevel=1)
+    return gather(_settings(f"data={CSV or 'null'}"))
 
 
 # What is committed ------------------------------------------------------------------------------
@@ -86,6 +88,13 @@ def test_every_number_names_its_rows_runs_or_page() -> None:
             assert isinstance(source, dict)
             named = any(kind <= set(source) for kind in (*kinds, {"transcribed", "key"}))
             assert named and all(source.values()), f"{name}: {key}"
+
+
+def test_the_results_that_cells_name_are_committed() -> None:
+    cells = [entry for entries in _committed().values() for entry in entries.values()]
+    sources = [entry["from"] for entry in cells if isinstance(entry["from"], dict)]
+    paths = {source["results"] for source in sources if "results" in source}
+    assert [path for path in sorted(paths) if not (ROOT / path).is_file()] == []
 
 
 def test_what_the_text_includes_is_there() -> None:
@@ -240,71 +249,6 @@ def test_every_pair_of_the_two_partition_methods_is_found(tmp_path: Path) -> Non
     found = gather(_settings(f"data={path}", *_absent(tmp_path)))
     assert found.study is not None
     assert [pair.items for pair in landscape.pairs(found.study)] == [0] * 24
-
-
-# Statistics by hand -----------------------------------------------------------------------------
-
-
-def test_holm_multiplies_by_what_is_left_and_never_falls() -> None:
-    # Sorted .01, .03, .04 times 3, 2, 1: .03, .06, .04 -> .06.
-    assert comparison.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-
-
-def test_a_consistent_difference_is_distinguishable_and_the_lower_one_is_named() -> None:
-    rng = np.random.default_rng(0)
-    low = rng.normal(0, 1, 30)
-    pair, *_ = comparison.compare({"low": low, "high": low + rng.uniform(1, 2, 30)})
-    assert pair.distinguishable and pair.sign == -1
-
-
-def test_two_optimizers_without_a_spread_are_not_tested() -> None:
-    pair, *_ = comparison.compare({"soo": np.full(30, 4.0), "grid": np.full(30, 9.0)})
-    assert pair.p is None and not pair.distinguishable
-
-
-def test_equal_runs_cannot_be_told_apart() -> None:
-    values = np.arange(30.0)
-    pair, *_ = comparison.compare({"a": values, "b": values.copy()})
-    assert pair.p == 1.0 and pair.sign == 0
-
-
-def test_untested_pairs_do_not_count_in_the_correction() -> None:
-    rng = np.random.default_rng(1)
-    values = rng.normal(0, 1, 30)
-    alone = comparison.compare({"a": values, "b": np.zeros(30)})[0].p
-    found = comparison.compare({"a": values, "b": np.zeros(30), "c": np.zeros(30)})
-    assert alone is not None
-    assert found[0].p == pytest.approx(min(1.0, 2 * alone))  # two tests, not three
-
-
-def test_signed_ranks_take_the_normal_approximation() -> None:
-    # Differences 1 .. 8: W = 36, mean 18, variance 8 * 9 * 17 / 24 = 51: z = 18 / sqrt(51).
-    p, sign = comparison.signed_rank(np.arange(1.0, 9.0))
-    assert p == pytest.approx(math.erfc(18 / math.sqrt(51) / math.sqrt(2)))
-    assert sign == 1
-
-
-def test_the_bootstrapped_interval_of_equal_curves_is_the_curve() -> None:
-    curves = np.tile(np.array([3.0, 2.0, 1.0]), (30, 1))
-    low, high = comparison.bootstrap_median(curves, 100, 0)
-    assert low.tolist() == high.tolist() == [3.0, 2.0, 1.0]
-
-
-def test_the_isotonic_fit_pools_what_rises() -> None:
-    # Falling: 1 and 3 violate, their mean 2 then equals the last.
-    fitted = landscape.isotonic(np.array([1.0, 2.0, 3.0]), np.array([1.0, 3.0, 2.0]))
-    assert fitted.tolist() == [2.0, 2.0, 2.0]
-    assert landscape.isotonic(np.array([2.0, 1.0]), np.array([0.0, 1.0])).tolist() == [0.0, 1.0]
-
-
-def test_what_alpha_over_rank_explains_is_the_variance_between_its_values() -> None:
-    # Means 1 and 3, all values 1 off them: 4 within. About the mean 2: 4 + 0 + 0 + 4 = 8. Half.
-    ratio, y = np.array([1.0, 1.0, 2.0, 2.0]), np.array([0.0, 2.0, 2.0, 4.0])
-    assert drawn.by_ratio(ratio, y) == pytest.approx(0.5)
-
-
-def test_rows_are_told_as_ranges() -> None:
-    assert published.ranges([5, 1, 2, 3, 9, 8]) == "1-3, 5, 8-9"
 
 
 def test_the_environment_names_the_data_folder_by_default(monkeypatch: pytest.MonkeyPatch) -> None:

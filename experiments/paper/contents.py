@@ -96,12 +96,13 @@ def _committed(settings: DictConfig, key: str, inputs: Inputs) -> Path | None:
 def sections(inputs: Inputs) -> list[Section]:
     """Return every table, and the numbers of the text, that the inputs give."""
     space = inputs.objective.space
-    made: list[Section] = [study_tables.space(inputs.printed, space)]
+    printed = inputs.printed
+    made: list[Section] = [study_tables.space(printed, space), study_tables.upper(printed)]
     study = inputs.study
     if study:
         made += [
-            study_tables.box_facts(inputs.printed, study),
-            study_tables.scores(inputs.printed, study),
+            study_tables.box_facts(printed, study),
+            study_tables.scores(printed, study),
             study_tables.differences(study),
             study_tables.verdict(study),
             study_tables.correlations(study),

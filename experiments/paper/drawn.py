@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments import recording
-from experiments.paper.landscape import CHANCE, isotonic, untrained
+from experiments.paper.landscape import CHANCE, halfway, isotonic, untrained
 from experiments.paper.numbers import Facts, Section, Source, Table, count, number
 from experiments.paper.pictures import BLUE, DARK, MIDDLE, figure, letter
 from experiments.paper.published import Floats, Published, column, ranges
@@ -99,6 +99,8 @@ def sections(drawn: Drawn) -> list[Section]:
     source = drawn.source()
     positive = drawn.loss > 0
     logs = np.log10(drawn.loss[positive])
+    ratios, inverse = np.unique(drawn.ratio, return_inverse=True)
+    means = np.bincount(inverse, drawn.accuracy) / np.bincount(inverse)
     base: Source = {"results": drawn.name, "rows": str(drawn.base_row)}
     facts = {
         "DrawnCells": count(len(drawn.rows), source),
@@ -107,6 +109,7 @@ def sections(drawn: Drawn) -> list[Section]:
         "DrawnAccuracyError": number(
             math.sqrt(drawn.base * (1 - drawn.base) / drawn.items), 2, base
         ),
+        "DrawnHalf": number(halfway(ratios, means, drawn.base), 1, source),
         "DrawnAccuracyRsq": number(by_ratio(drawn.ratio, drawn.accuracy), 2, source),
         "DrawnLossRsq": number(
             by_ratio(drawn.ratio[positive], logs), 3, drawn.source(positive.tolist())

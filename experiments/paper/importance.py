@@ -2,9 +2,10 @@
 
 fANOVA: F. Hutter, H. Hoos and K. Leyton-Brown, *An Efficient Approach for Assessing Hyperparameter
 Importance* (ICML 2014), Optuna's: the share of a random forest's variance over the space that each
-parameter's own main effect has. The forest sees all evaluated rows; a correlation, the LHS alone,
-as in the study. A second fANOVA replaces alpha by alpha / rank, whose logarithm spans its range in
-the data: what the first one calls alpha and rank is there one quantity.
+parameter's own main effect has; what is left of 1 is interactions. The forest sees all evaluated
+rows, three quarters of which BO and the partition methods placed where scores are high; a correlation,
+the LHS alone, as in the study. A second fANOVA replaces alpha by alpha / rank, whose logarithm
+spans its range in the data: what the first one calls alpha and rank is there one quantity.
 """
 
 from collections.abc import Mapping
@@ -53,7 +54,7 @@ def _ends(space: ConfigurationSpace, name: str) -> tuple[float, float]:
 
 
 def fanova(study: Published, ends: Mapping[str, tuple[float, float]]) -> dict[str, float]:
-    """Return the importance for HellaSwag of quantities with their ranges; they add up to 1."""
+    """Return the importance for HellaSwag of quantities with their ranges."""
     import optuna
     from optuna.distributions import FloatDistribution
     from optuna.importance import FanovaImportanceEvaluator
@@ -71,9 +72,7 @@ def fanova(study: Published, ends: Mapping[str, tuple[float, float]]) -> dict[st
             optuna.trial.create_trial(params=found, distributions=axes, value=float(score))
         )
     evaluator = FanovaImportanceEvaluator(n_trees=_N_TREES, max_depth=_MAX_DEPTH, seed=_SEED)
-    shares = evaluator.evaluate(recorded)
-    total = sum(shares.values())
-    return {name: float(share / total) for name, share in shares.items()}
+    return {name: float(share) for name, share in evaluator.evaluate(recorded).items()}
 
 
 def draw(made_table: Table) -> Figure:

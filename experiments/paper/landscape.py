@@ -64,6 +64,23 @@ def collapse(study: Published) -> Table:
     return Table("collapse", ["isotonic in", "HellaSwag, $R^2$", "MMLU, $R^2$"], rows)
 
 
+def halfway(ratio: Floats, accuracy: Floats, base: float) -> float:
+    """Return the ratio at which accuracies (n,) have fallen half of the way from base to chance.
+
+    By interpolation over the logarithm of the ratio between the last above and the next below;
+    NaN where none is below.
+    """
+    order = np.argsort(ratio)
+    logs, heights = np.log10(ratio[order]), accuracy[order]
+    half = (base + CHANCE) / 2
+    above = np.flatnonzero(heights >= half)
+    if not len(above) or above[-1] + 1 == len(heights):
+        return float("nan")
+    i = int(above[-1])
+    share = (heights[i] - half) / (heights[i] - heights[i + 1])
+    return float(10 ** (logs[i] + share * (logs[i + 1] - logs[i])))
+
+
 @dataclass(frozen=True)
 class Pair:
     """One configuration that both SOO and BaMSOO evaluated."""
@@ -97,16 +114,19 @@ def landscape_facts(study: Published) -> Facts:
     past = [point for point in points if point.log10_rate > CLIFF]
     best = max(points, key=lambda point: point.hellaswag)
     source = study.source(low)
-    fitted = isotonic(column(low, "ratio"), scores)
+    ratios = column(low, "ratio")
+    fitted = isotonic(ratios, scores)
+    top = float(column(tiny, "hellaswag").mean())
     return Facts(
         "landscape",
         {
             "UntrainedRows": count(len(low), source),
             "CollapseRsq": number(explained(fitted, scores), 4, source),
-            "CollapseTop": number(float(column(tiny, "hellaswag").mean()), 4, study.source(tiny)),
+            "CollapseTop": number(top, 4, study.source(tiny)),
             "CollapseBottom": number(
                 float(column(wide, "hellaswag").mean()), 4, study.source(wide)
             ),
+            "CollapseHalf": number(halfway(ratios, fitted, top), 1, source),
             "PastCliffRows": count(len(past), study.source(past)),
             "PastCliffBest": number(float(column(past, "hellaswag").max()), 3, study.source(past)),
             "BestOfAll": number(best.hellaswag, 4, study.source([best])),

@@ -60,6 +60,16 @@ def _interval(ends: list[float], is_log: bool) -> str:
     return f"{ends[0]:g} to {ends[1]:g}"
 
 
+def upper(printed: Mapping[str, Any]) -> Facts:
+    """Return the paper's upper bounds, from a model card."""
+    names = {"UpperHellaSwag": "hellaswag", "UpperMmlu": "mmlu"}
+    cells = {
+        name: number(printed["upper"][key], 1, {"transcribed": PRINTED, "key": f"upper.{key}"})
+        for name, key in names.items()
+    }
+    return Facts("upper", cells)
+
+
 def box_facts(printed: Mapping[str, Any], study: Published) -> Facts:
     """Return how much of what was run lies in the box that Table 1 prints."""
     box = {name: given["table"] for name, given in printed["space"].items()}
