@@ -1,6 +1,7 @@
 """The paper's statistics: facts worked by hand, and what the comparison refuses."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -172,3 +173,26 @@ def test_half_of_the_fall_is_found_between_two_ratios() -> None:
 
 def test_rows_are_told_as_ranges() -> None:
     assert published.ranges([5, 1, 2, 3, 9, 8]) == "1-3, 5, 8-9"
+
+
+DRAWN = "rank,ratio,draw,items,acc,log_likelihood_change,size"
+
+
+@pytest.mark.parametrize(
+    ("lines", "named"),
+    [
+        ([DRAWN, "0,0,0,64,.3,0,0", "4,1,0,64,.3,-1,.1", "4,1,0,64,.2,-1,.1"], "got row 2 again"),
+        ([DRAWN, "4,1,0,64,.3,-1,.1"], "column ratio: expected one row of 0"),
+        ([DRAWN, "0,0,0,64,.3,0,0", "4,1,0,64,x,-1,.1"], "row 2 (line 3), column acc"),
+        (["rank,ratio", "0,0"], "expected a column draw"),
+    ],
+    ids=["twice", "base", "word", "column"],
+)
+def test_bad_cells_of_drawn_adapters_are_named(
+    lines: list[str], named: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "drawn.csv"
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.raises(ValueError) as caught:
+        drawn.read(path, "drawn.csv")
+    assert str(path) in str(caught.value) and named in str(caught.value)

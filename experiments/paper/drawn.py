@@ -142,11 +142,11 @@ def draw(drawn: Drawn, study: Published) -> Figure:
         axes.set_xlabel("alpha / rank")
     error = math.sqrt(drawn.base * (1 - drawn.base) / drawn.items) / gap
     left.errorbar([0.022], [0.5], yerr=[error], color=DARK, capsize=2, linewidth=1)
-    left.text(0.026, 0.42, "plus and minus\none standard\nerror", va="center")
+    left.text(0.026, 0.25, "plus and minus\none standard\nerror", va="center")
     left.axhline(0, color=MIDDLE, linestyle=":", linewidth=1)
     left.axhline(1, color=MIDDLE, linestyle=":", linewidth=1)
     left.set_ylabel("accuracy: 0 chance, 1 base model")
-    left.text(0.026, 0.9, "published, isotonic fit", color=BLUE, va="center")
+    left.text(0.6, 0.68, "published,\nisotonic fit", color=BLUE, va="center", ha="right")
     letter(left, f"accuracy on {drawn.items} items")
     right.set_yscale("log")
     right.set_ylabel("log-likelihood lost, nats a token")

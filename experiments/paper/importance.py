@@ -3,9 +3,9 @@
 fANOVA: F. Hutter, H. Hoos and K. Leyton-Brown, *An Efficient Approach for Assessing Hyperparameter
 Importance* (ICML 2014), Optuna's: the share of a random forest's variance over the space that each
 parameter's own main effect has; what is left of 1 is interactions. The forest sees all evaluated
-rows, three quarters of which BO and the partition methods placed where scores are high; a correlation,
-the LHS alone, as in the study. A second fANOVA replaces alpha by alpha / rank, whose logarithm
-spans its range in the data: what the first one calls alpha and rank is there one quantity.
+rows, three quarters of which BO-GP and the partition methods placed where scores are high; a
+correlation, the LHS alone, as in the study. A second fANOVA replaces alpha by alpha / rank, whose
+logarithm spans its range in the data: what the first one calls alpha and rank is one quantity.
 """
 
 from collections.abc import Mapping
