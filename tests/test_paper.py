@@ -254,3 +254,8 @@ def test_every_pair_of_the_two_partition_methods_is_found(tmp_path: Path) -> Non
 def test_the_environment_names_the_data_folder_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TUNEOFF_DATA", "/somewhere")
     assert _settings().data == "/somewhere" == os.environ["TUNEOFF_DATA"]
+
+
+def test_a_misspelt_setting_names_the_paper_s_own(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["dat=x.csv"]) == 2
+    assert "held_out" in (said := capsys.readouterr().err) and "did you mean data?" in said

@@ -48,7 +48,7 @@ def main(arguments: Sequence[str]) -> int:
             settings = compose("paper", given)
         missing = make(settings).missing
     except Exception as error:
-        line = explain(error, given)
+        line = explain(error, given, "paper")
         if line is None:
             raise
         print(line, file=sys.stderr)
