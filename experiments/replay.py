@@ -79,7 +79,7 @@ def main(arguments: Sequence[str]) -> int:
             settings = compose("replay", given)
         print(replay(settings))
     except Exception as error:
-        line = explain(error, given)
+        line = explain(error, given, "replay")
         if line is None:
             raise
         print(line, file=sys.stderr)
