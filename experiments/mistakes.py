@@ -2,6 +2,8 @@
 
 import errno
 import re
+import sys
+from collections.abc import Callable
 from difflib import get_close_matches
 
 from hydra import compose, initialize_config_dir
@@ -33,6 +35,24 @@ def explain(error: BaseException, arguments: list[str], name: str = "config") ->
         ours = isinstance(root, (ValueError, OSError)) and not _from_hydra(root)
         return _one_line(root) if ours else _settings_line(str(error), arguments, name)
     return _one_line(error) if isinstance(error, (ValueError, OSError)) else None
+
+
+def answered(command: Callable[[], int], arguments: list[str], name: str = "config") -> int:
+    """Run a command; return its exit status, 2 after one line where the user can mend it.
+
+    Args:
+        command: returns an exit status, or raises.
+        arguments: of the command line.
+        name: of the YAML below conf/ that they override.
+    """
+    try:
+        return command()
+    except Exception as error:
+        line = explain(error, arguments, name)
+        if line is None:
+            raise
+        print(line, file=sys.stderr)
+        return 2
 
 
 def _from_hydra(error: BaseException) -> bool:

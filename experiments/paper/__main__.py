@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 
 from experiments import provenance
 from experiments.command_line import prepare
-from experiments.mistakes import explain
+from experiments.mistakes import answered
 from experiments.paper import numbers, pictures
 from experiments.paper.contents import Inputs, figures, gather, sections
 
@@ -43,19 +43,16 @@ def make(settings: DictConfig) -> Inputs:
 def main(arguments: Sequence[str]) -> int:
     """Make and say what is missing; return the exit status."""
     given = prepare(list(arguments))
-    try:
+
+    def command() -> int:
         with initialize_config_dir(str(provenance.ROOT / "conf"), version_base=None):
             settings = compose("paper", given)
         missing = make(settings).missing
-    except Exception as error:
-        line = explain(error, given, "paper")
-        if line is None:
-            raise
-        print(line, file=sys.stderr)
-        return 2
-    for line in missing:
-        print(line, file=sys.stderr)
-    return 2 if missing else 0
+        for line in missing:
+            print(line, file=sys.stderr)
+        return 2 if missing else 0
+
+    return answered(command, given, "paper")
 
 
 if __name__ == "__main__":
