@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from experiments.run_log import Event, History, read
 from objectives.trial import Config
 
+PACK = "runs.jsonl.xz"
 PACK_FORMAT = 1
 
 Floats = NDArray[np.float64]
@@ -79,9 +80,9 @@ class Run:
 
 
 def load(paths: Iterable[Path]) -> list[Run]:
-    """Return the runs of folders (searched for logs) and of packed files, in a stable order.
+    """Return the runs of folders (searched for logs and packed files) and of packed files.
 
-    A run that is given twice is taken once.
+    In a stable order; a run that is given twice is taken once.
 
     Raises:
         ValueError: a path holds no run, or a damaged one.
@@ -96,10 +97,12 @@ def load(paths: Iterable[Path]) -> list[Run]:
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
     if path.is_dir():
-        logs = sorted(path.rglob("log.jsonl"))
-        if not logs:
-            raise ValueError(f"{path}: expected logs of runs below it, got none")
-        yield from (row for log in logs if (row := row_of(log)) is not None)
+        logs, packs = sorted(path.rglob("log.jsonl")), sorted(path.rglob(PACK))
+        if not logs and not packs:
+            raise ValueError(f"{path}: expected logs of runs, or {PACK}, below it, got none")
+        for pack in packs:
+            yield from _unpack(pack)
+        yield from (row for log in logs if (row := row_of(log)) is not None)  # newer than a pack
     else:
         yield from _unpack(path)
 

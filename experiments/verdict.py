@@ -1,10 +1,12 @@
 """Say which optimizers are distinguishable from which, and what cannot be said.
 
     python -m experiments.verdict FOLDER... [metric=value] [direction=min|max] [level=0.05]
+                                  [equal=0]
 
 FOLDER: of logs, or a file by `experiments.pack`. Runs are compared at their common budget, by the
-value of their incumbents, or by another metric there. Below the verdict: mean ranks when the
-budget is counted in evaluations, in time with the optimizer's own, and in the evaluations' cost.
+value of their incumbents, or by another metric there; differences up to `equal` are ties. Below
+the verdict: mean ranks when the budget is counted in evaluations, in time with the optimizer's
+own, and in the evaluations' cost.
 """
 
 import sys
@@ -22,6 +24,7 @@ from experiments.statistics.items import compare_items, has_items
 from experiments.statistics.ranks import LEAST_TASKS, critical_difference
 from experiments.statistics.verdict import LEVEL, counted, listed, sentences, verdict
 
+_KEYS = ("metric", "direction", "level", "equal")
 _QUICK_S = 0.01  # an optimizer's own time is as long, whatever the objective stands for
 
 
@@ -31,39 +34,42 @@ class _Options:
     metric: str | None
     direction: str | None
     level: float
+    equal: float
 
 
 def options(arguments: Sequence[str]) -> _Options:
     """Return what the command line says.
 
     Raises:
-        ValueError: a word is no setting, no folder is given, or the level is no number in (0, 1).
+        ValueError: a word is no setting, no folder is given, or a number is none.
     """
     given: dict[str, str] = {}
     paths = []
     for word in arguments:
         key, equals, value = word.partition("=")
-        if equals and key in ("metric", "direction", "level"):
+        if equals and key in _KEYS:
             given[key] = value
         elif equals and not Path(word).exists():
-            raise ValueError(f"{key}: expected one of metric, direction, level, got {word}")
+            raise ValueError(f"{key}: expected one of {', '.join(_KEYS)}, got {word}")
         else:
             paths.append(Path(word))
     if not paths:
         raise ValueError("FOLDER: expected at least one folder of results, got none")
+    level, equal = _number(given, "level", LEVEL), _number(given, "equal", 0.0)
+    return _Options(paths, given.get("metric"), given.get("direction"), level, equal)
+
+
+def _number(given: dict[str, str], key: str, default: float) -> float:
     try:
-        level = float(given.get("level", LEVEL))
+        return float(given.get(key, default))
     except ValueError:
-        level = float("nan")
-    if not 0 < level < 1:
-        raise ValueError(f"level: expected a number between 0 and 1, got {given['level']}")
-    return _Options(paths, given.get("metric"), given.get("direction"), level)
+        raise ValueError(f"{key}: expected a number, got {given[key]}") from None
 
 
-def report(suite: Suite, level: float) -> str:
+def report(suite: Suite, level: float, equal: float) -> str:
     """Return notes, verdict, ranks, and what the number of tasks supports."""
     lines = [f"note: {note}" for note in suite.notes]
-    lines += sentences(suite, verdict(suite, level))
+    lines += sentences(suite, verdict(suite, level, equal))
     if len(suite.optimizers) > 1:
         ranks = currency_ranks(suite)
         lines += ["", *(_table(suite, ranks) if ranks else [_UNRANKED]), ""]
@@ -166,7 +172,7 @@ def main(arguments: Sequence[str]) -> int:
     def command() -> int:
         given = options(arguments)
         suite = gather(given.paths, given.metric, given.direction, optima=False)
-        print(report(suite, given.level))
+        print(report(suite, given.level, given.equal))
         return 0
 
     return answered(command, list(arguments))

@@ -101,7 +101,7 @@ def test_a_file_that_is_none_is_named(content: bytes, tmp_path: Path) -> None:
 
 
 def test_a_folder_without_runs_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(ValueError, match="expected logs of runs below it, got none"):
+    with pytest.raises(ValueError, match="expected logs of runs, or runs.jsonl.xz, below"):
         load([tmp_path])
     assert pack.main([str(tmp_path)]) == 2
     assert capsys.readouterr().err == f"{tmp_path}: expected logs of runs, got none\n"

@@ -54,6 +54,14 @@ def test_a_third_that_differs_from_neither_is_said_to_be_not_distinguishable() -
     ]
 
 
+def test_differences_that_mean_nothing_are_ties() -> None:
+    suite = compare_on([*_seeds("a", LOW), *_seeds("b", [x + 0.25 for x in LOW])])
+    assert verdict(suite).within[0].better == "a"
+    tied = verdict(suite, equal=0.5)
+    assert tied.within[0].test.wins == 0.5 and tied.within[0].better is None
+    assert sentences(suite, tied)[0].startswith("On f (value after 1; up to 0.5 is a tie), over")
+
+
 def test_one_seed_tells_nothing_and_the_verdict_says_what_it_takes() -> None:
     assert _said([*_seeds("a", [1.0]), *_seeds("b", [2.0])]) == [
         "On f (value after 1), not distinguishable: 1 seed cannot tell any pair apart at the "

@@ -1,14 +1,11 @@
 """The study again, with seeds: what 30 runs of each optimizer on the surface can tell apart.
 
-- Until the plateau: the number of the first evaluation within .002 of the surface's optimum; one
-  more than the budget where there is none (the tests need its rank alone, and say so).
+- Until the plateau: the number of the first evaluation within .002 of the surface's optimum,
+  infinite where there is none (the tests need ranks alone).
 - MMLU at the incumbent, the first evaluation of the least value.
-- Pairs: Wilcoxon's signed-rank test over the seeds (zeros by Pratt), two-sided, by its normal
-  approximation; p-values of a quantity corrected over its pairs by Holm (1979).
-
-An optimizer that does not depend on the seed has one value, not a sample. Against one that does,
-the test asks on which side of that value the other's seeds lie; between two such, there is
-nothing to test.
+- Pairs: `statistics.paired`, over the seeds: Wilcoxon's signed-rank test, exact, or the sign test
+  against an optimizer that does not depend on the seed; between two such, there is nothing to
+  test. p-values of a quantity are corrected over its pairs by Holm (1979).
 """
 
 from collections.abc import Sequence
@@ -16,10 +13,10 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from scipy.stats import wilcoxon
 
 from experiments.paper.published import Floats, ranges
 from experiments.results import Run
+from experiments.statistics.paired import holm, paired
 from objectives.objective import Objective
 from objectives.trial import Trial
 
@@ -34,7 +31,7 @@ class Sample:
 
     Attributes:
         name: of the optimizer, with the settings that tell it from others.
-        until: evaluations until near the plateau; the budget + 1 where it was not reached.
+        until: evaluations until near the plateau; infinite where it was not reached.
         best: HellaSwag at the incumbent.
         mmlu: at the incumbent.
         regret: the optimum less the best accuracy so far, (n_seeds, budget).
@@ -54,7 +51,7 @@ class Sample:
     @property
     def reached(self) -> int:
         """How many seeds came near the plateau."""
-        return int((self.until <= self.regret.shape[1]).sum())
+        return int(np.isfinite(self.until).sum())
 
     @property
     def runs(self) -> str:
@@ -84,7 +81,13 @@ def samples(runs: Sequence[Run], objective: Objective, where: str) -> list[Sampl
             raise ValueError(f"{where}: expected seeds {ranges(seeds)} of {name}, got {got}")
         _check_surface(group[0], objective, where)
     found = [_sample(name, group, objective) for name, group in by_name.items()]
-    return sorted(found, key=lambda sample: (np.median(sample.until), sample.until.mean()))
+    return sorted(found, key=_speed)
+
+
+def _speed(sample: Sample) -> tuple[float, float]:
+    """Return what to sort by: the median and, of a tie, the mean within the budget and one more."""
+    within = np.minimum(sample.until, sample.regret.shape[1] + 1)
+    return float(np.median(within)), float(within.mean())
 
 
 def _check_surface(run: Run, objective: Objective, where: str) -> None:
@@ -104,7 +107,7 @@ def _sample(name: str, runs: Sequence[Run], objective: Objective) -> Sample:
     for run in runs:
         values = np.where(run.failed | np.isnan(run.values), np.inf, run.values)
         near = np.flatnonzero(values <= objective.optimum + NEAR)
-        until.append(float(near[0] + 1) if len(near) else float(budget + 1))
+        until.append(float(near[0] + 1) if len(near) else np.inf)
         first = int(np.argmin(values))
         best.append(run.metrics["hellaswag_acc"][first])
         mmlu.append(run.metrics["mmlu_acc"][first])
@@ -132,7 +135,7 @@ class Comparison:
 
     Attributes:
         p: Holm-corrected; None where neither varies over the seeds.
-        sign: -1 where the first's values are lower (by the sum of signed ranks), 1 higher, or 0.
+        sign: -1 where the first's values are lower, by the test's statistic, 1 higher, or 0.
     """
 
     first: str
@@ -148,51 +151,12 @@ class Comparison:
 
 def compare(quantities: dict[str, Floats]) -> list[Comparison]:
     """Test every pair of optimizers, paired over the seeds."""
-    raw: list[tuple[str, str, float | None, int]] = []
+    raw = []
     for first, second in combinations(quantities, 2):
-        a, b = quantities[first], quantities[second]
-        constant = np.ptp(a) == 0 and np.ptp(b) == 0
-        p, sign = (None, 0) if constant else signed_rank(a - b)
-        raw.append((first, second, p, sign))
+        found = paired(quantities[first], quantities[second])
+        raw.append((first, second, found.p, found.sign))
     corrected = iter(holm([p for _, _, p, _ in raw if p is not None]))
     return [
         Comparison(first, second, None if p is None else next(corrected), sign)
         for first, second, p, sign in raw
     ]
-
-
-def signed_rank(differences: Floats) -> tuple[float, int]:
-    """Return Wilcoxon's two-sided p, and the sign of the sum of signed ranks."""
-    rounded = np.round(differences, 12)  # equal answers may differ in their last digit
-    if not rounded.any():
-        return 1.0, 0
-    found = wilcoxon(rounded, zero_method="pratt", method="approx")
-    size = np.abs(rounded)
-    order = np.array([(size < one).sum() + (size == one).sum() / 2 for one in size])
-    return float(found.pvalue), int(np.sign((np.sign(rounded) * order).sum()))
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Return Holm's step-down correction: the k-th least of m times m - k + 1, never falling."""
-    m = len(p_values)
-    corrected = [0.0] * m
-    worst = 0.0
-    for rank, i in enumerate(sorted(range(m), key=lambda i: p_values[i])):
-        worst = max(worst, min(1.0, (m - rank) * p_values[i]))
-        corrected[i] = worst
-    return corrected
-
-
-def bootstrap_median(curves: Floats, n_draws: int, seed: int) -> tuple[Floats, Floats]:
-    """Return the ends (n_steps,) of 95 % intervals of the median over seeds, by resampling them.
-
-    Args:
-        curves: (n_seeds, n_steps).
-        n_draws: resamples; of whole curves.
-        seed: of the draws.
-    """
-    rng = np.random.default_rng(seed)
-    drawn = rng.integers(len(curves), size=(n_draws, len(curves)))
-    medians = np.median(curves[drawn], axis=1)
-    low, high = np.quantile(medians, [0.025, 0.975], axis=0)
-    return low, high

@@ -9,15 +9,13 @@ from experiments.paper.comparison import (
     NEAR,
     Comparison,
     Sample,
-    bootstrap_median,
     compare,
 )
 from experiments.paper.numbers import Cell, Facts, Section, Source, Table, count, number, words
 from experiments.paper.pictures import BLUE, DARK, LIGHT, figure
 from experiments.paper.published import Floats
+from experiments.statistics.intervals import interval
 
-_N_DRAWS = 1000
-_SEED = 0
 _LEAST_REGRET = 1e-5  # shown, on a logarithmic axis
 
 
@@ -179,7 +177,7 @@ def anytime(samples: Sequence[Sample]) -> Figure:
         for other in medians:
             axes.step(times, other, where="post", color=LIGHT, linewidth=0.6)
         if not sample.fixed:
-            ends = bootstrap_median(np.maximum(sample.regret, _LEAST_REGRET), _N_DRAWS, _SEED)
+            ends = interval(np.maximum(sample.regret, _LEAST_REGRET))
             axes.fill_between(times, *ends, step="post", color=BLUE, alpha=0.3, linewidth=0)
         axes.step(times, own, where="post", color=DARK)
         axes.axhline(NEAR, color=DARK, linestyle=":", linewidth=0.8)

@@ -40,39 +40,43 @@ class Improvement:
     n_tasks: int
 
 
-def wins(task: Task, first: str, second: str, step: int = -1) -> Floats:
-    """Return 1, 1/2 or 0 for each pair of runs.
+def wins(task: Task, first: str, second: str, step: int = -1, equal: float = 0.0) -> Floats:
+    """Return 1, 1/2 or 0 for each pair of runs; differences up to `equal` are ties.
 
     (n_first, n_second) where all seeds are one problem; (n_common_seeds,) of the same instances.
     """
     if task.instances:
         common = sorted(task.curves[first].keys() & task.curves[second].keys())
-        return wins_of(task.matrix(first, common)[:, step], task.matrix(second, common)[:, step])
+        a, b = (task.matrix(name, common)[:, step] for name in (first, second))
+        return wins_of(a, b, equal)
     a, b = task.matrix(first)[:, step], task.matrix(second)[:, step]
-    return wins_of(a[:, None], b[None, :])
+    return wins_of(a[:, None], b[None, :], equal)
 
 
-def wins_of(a: Floats, b: Floats) -> Floats:
-    """Return 1, 1/2 or 0 where a is lower than b, the same but for rounding, or higher."""
+def wins_of(a: Floats, b: Floats, equal: float = 0.0) -> Floats:
+    """Return 1, 1/2 or 0 where a is lower than b, the same but for `equal`, or higher."""
     x, y = rounded(a), rounded(b)
-    return np.asarray((x < y) + (x == y) / 2, dtype=np.float64)
+    won, lost = x < y - equal, y < x - equal
+    return np.asarray((1.0 + won - lost) / 2, dtype=np.float64)
 
 
-def win_shares(task: Task, optimizers: Sequence[str]) -> dict[tuple[str, str], float]:
+def win_shares(
+    task: Task, optimizers: Sequence[str], equal: float = 0.0
+) -> dict[tuple[str, str], float]:
     """Return the task's one number for each pair, the share of wins of its first.
 
-    A pair without common runs has none.
+    A pair without common runs has none; differences up to `equal` are ties.
     """
     there = [name for name in optimizers if name in task.curves]
     if task.instances:
-        found = {pair: wins(task, *pair) for pair in combinations(there, 2)}
+        found = {pair: wins(task, *pair, equal=equal) for pair in combinations(there, 2)}
         return {pair: float(table.mean()) for pair, table in found.items() if table.size}
     finals = {name: rounded(task.final(name)) for name in there}
     shares = {}
     for first, second in combinations(there, 2):
         a, b = finals[first][:, None], finals[second]
-        won, tied = np.count_nonzero(a < b), np.count_nonzero(a == b)
-        shares[first, second] = float((won + tied / 2) / (len(a) * len(b)))
+        won, lost = np.count_nonzero(a < b - equal), np.count_nonzero(b < a - equal)
+        shares[first, second] = float((1 + (won - lost) / (len(a) * len(b))) / 2)
     return shares
 
 

@@ -62,15 +62,16 @@ def paired(first: Floats, second: Floats, fixed: tuple[bool, bool] = (False, Fal
 
 
 def paired_rows(
-    first: Floats, second: Floats, fixed: Sequence[tuple[bool, bool]]
+    first: Floats, second: Floats, fixed: Sequence[tuple[bool, bool]], equal: float = 0.0
 ) -> list[PairedTest]:
-    """Return `paired` of each row, (n_tests, n_pairs)."""
+    """Return `paired` of each row, (n_tests, n_pairs); differences up to `equal` are ties."""
     if first.shape != second.shape or first.ndim != 2:
         raise ValueError(f"pairs: expected as many values, got {first.shape} and {second.shape}")
     n = first.shape[1]
     if n == 0:
         return [PairedTest(None, 0, 0.5, 0, "none") for _ in first]
     d = differences(first, second)
+    d = np.where(np.abs(d) <= equal, 0.0, d)
     wins = ((d < 0).mean(axis=1) + (d == 0).mean(axis=1) / 2).tolist()
     flat = [((x == x[:, :1]).all(axis=1) & (n > 1)).tolist() for x in (first, second)]
     by_rank = signed_ranks(d)

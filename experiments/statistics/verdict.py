@@ -69,34 +69,43 @@ class Verdict:
         across: by pair; empty where there is one task.
         within: by task and pair.
         testable: which of the kinds could tell something apart.
+        equal: differences up to this are ties.
     """
 
     across: list[Comparison]
     within: list[Comparison]
     testable: frozenset[str]
     level: float
+    equal: float
 
 
-def verdict(suite: Suite, level: float = LEVEL) -> Verdict:
+def verdict(suite: Suite, level: float = LEVEL, equal: float = 0.0) -> Verdict:
     """Compare every pair of optimizers.
 
+    Args:
+        suite: of runs.
+        level: the chance of any false claim.
+        equal: ends of runs that differ by no more are ties, where less means nothing.
+
     Raises:
-        ValueError: the level is not in (0, 1).
+        ValueError: the level is not in (0, 1), or `equal` is negative or infinite.
     """
+    if not 0 <= equal < np.inf:
+        raise ValueError(f"equal: expected a difference of at least 0, got {equal:g}")
     if not 0 < level < 1:
         raise ValueError(f"level: expected a number between 0 and 1, got {level:g}")
-    across = _across(suite, level) if len(suite.tasks) > 1 else []
-    within = [one for task in suite.tasks for one in within_task(task, level)]
+    across = _across(suite, level, equal) if len(suite.tasks) > 1 else []
+    within = [one for task in suite.tasks for one in within_task(task, level, equal)]
     kinds = {"across": across, "within": within}
     testable = _testable(kinds, level)
     share = max(1, len(testable))
     corrected = {kind: _corrected(each, share) for kind, each in kinds.items()}
-    return Verdict(corrected["across"], corrected["within"], testable, level)
+    return Verdict(corrected["across"], corrected["within"], testable, level, equal)
 
 
-def _across(suite: Suite, level: float) -> list[Comparison]:
+def _across(suite: Suite, level: float, equal: float) -> list[Comparison]:
     """Test every pair over tasks; `wins` is the mean share of wins."""
-    shares = [win_shares(task, suite.optimizers) for task in suite.tasks]
+    shares = [win_shares(task, suite.optimizers, equal) for task in suite.tasks]
     found = []
     for pair in combinations(suite.optimizers, 2):
         numbers = np.array([of_task[pair] for of_task in shares if pair in of_task])
@@ -108,7 +117,7 @@ def _across(suite: Suite, level: float) -> list[Comparison]:
     return found
 
 
-def within_task(task: Task, level: float = LEVEL) -> list[Comparison]:
+def within_task(task: Task, level: float = LEVEL, equal: float = 0.0) -> list[Comparison]:
     """Test every pair of optimizers of a task on their common seeds; not corrected yet."""
     pairs = list(combinations(task.curves, 2))
     by_seeds: dict[tuple[int, ...], list[tuple[str, str]]] = {}
@@ -122,7 +131,7 @@ def within_task(task: Task, level: float = LEVEL) -> list[Comparison]:
         }
         firsts, seconds = (np.array([finals[pair[i]] for pair in group]) for i in (0, 1))
         fixed = [(a in task.fixed, b in task.fixed) for a, b in group]
-        tests.update(zip(group, paired_rows(firsts, seconds, fixed), strict=True))
+        tests.update(zip(group, paired_rows(firsts, seconds, fixed, equal), strict=True))
     return [Comparison(*pair, task.name, tests[pair], None, level) for pair in pairs]
 
 
@@ -158,9 +167,9 @@ def sentences(suite: Suite, found: Verdict) -> list[str]:
         said.append(_about_all(suite, found))
     for task in suite.tasks:
         own = [one for one in found.within if one.task == task.name]
-        said.append(
-            _about(task, f"On {task.name} ({suite.quantity} after {task.grid[-1]:g})", own, found)
-        )
+        what = f"{suite.quantity} after {task.grid[-1]:g}"
+        ties = f"; up to {found.equal:g} is a tie" if found.equal else ""
+        said.append(_about(task, f"On {task.name} ({what}{ties})", own, found))
     return said
 
 
