@@ -1,5 +1,6 @@
 """Every grade of a serving failure, made to happen; and that nothing is left of any."""
 
+import math
 import os
 import signal
 import socket
@@ -77,6 +78,13 @@ def test_a_served_load_succeeds_with_all_metrics() -> None:
     assert [name for name in names if name not in evaluation.metrics] == []
     assert evaluation.metrics["failed_share"] == 0
     assert evaluation.metrics["memory_bytes"] > 1e6
+
+
+def test_a_percentile_that_only_the_score_asks_for_is_measured() -> None:
+    objective = serving(score="slo", base="e2e_p75_s", slo={})
+    objective._reference = {"e2e_p75_s": 1.0}
+    evaluation = evaluated(objective, "serves")
+    assert evaluation.value == pytest.approx(math.log(evaluation.metrics["e2e_p75_s"]))
 
 
 def test_refused_flags_grade_three_and_a_half() -> None:

@@ -74,7 +74,7 @@ class Serving(Objective):
         if _whole("repeats", repeats, 0) > MOST_REPEATS:
             raise ValueError(f"objective.repeats: expected at most {MOST_REPEATS}, got {repeats}")
         _whole("warmup_requests", warmup_requests, 0)
-        if _whole("port", port, 0) > 65535:
+        if _whole("port", port, int(engine.remote)) > 65535:
             raise ValueError(f"objective.port: expected at most 65535, got {port}")
         _whole("seed", seed, 0)
         self._plan = arrivals.plan(load, seed)
@@ -88,6 +88,7 @@ class Serving(Objective):
             engine=engine,
             generator=generator,
             limits={limit.metric: limit.limit for limit in self._score.slo},
+            more=self._score.metric,
             warmup_requests=warmup_requests,
             port=port,
             startup_timeout_s=_positive("startup_timeout_s", startup_timeout_s),
@@ -194,6 +195,7 @@ class Serving(Objective):
                 **self.fingerprint(),
                 **self._settings,
                 "limits": dict(self._bench.limits),
+                "metric": self._score.metric,
                 "default": self._default,
                 "runs": self._reference_runs,
             }

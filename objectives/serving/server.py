@@ -57,7 +57,7 @@ class Server:
         self.startup_s = 0.0
 
     def __enter__(self) -> "Server":
-        if not is_free(self._engine.host, self._port):
+        if not self._is_free():
             raise Invalid(f"port {self._port}: expected nobody to listen there, got a program")
         launch = self._engine.launch(self._config, self._port, self._demand)
         environment = {k: v for k, v in os.environ.items() if k not in _THREADS}
@@ -130,6 +130,9 @@ class Server:
         memory = status == _KILL or self._engine.is_out_of_memory(printed)
         return Failure("out_of_memory" if memory else "refused", reason)
 
+    def _is_free(self) -> bool:
+        return self._engine.remote or is_free(self._engine.host, self._port)
+
     def _said(self) -> str:
         """Return what the server printed on its end, as one line."""
         printed = self._output.read_text(errors="replace")
@@ -140,7 +143,7 @@ class Server:
         child.end(self._process)
         self._folder.cleanup()
         until = time.monotonic() + _FREE_S
-        while not is_free(self._engine.host, self._port) and time.monotonic() < until:
+        while not self._is_free() and time.monotonic() < until:
             time.sleep(_POLL_S)
 
 
