@@ -100,7 +100,14 @@ class Serving(Objective):
             max_late_s=_positive("max_late_s", max_late_s),
             seed=seed,
         )
-        self._settings = {"load": dict(load), "warmup_requests": warmup_requests, "seed": seed}
+        self._settings = {
+            "load": dict(load),
+            "generator": type(generator).__name__,
+            "warmup_requests": warmup_requests,
+            "memory_limit_gib": memory_limit_gib,
+            "max_foreign_cores": max_foreign_cores,  # one measured in noise serves no strict run
+            "seed": seed,
+        }
         self._reference: dict[str, float] | None = None
 
     def _set_space(
