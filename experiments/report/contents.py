@@ -1,0 +1,154 @@
+"""What stands in the report, section by section: one list for the page and the files beside it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from experiments.report import comparisons, over_budget, parameters, standings
+from experiments.report.chart import Chart
+from experiments.report.gather import Gathered
+from experiments.report.importance import importance
+from experiments.report.limits import limits
+from experiments.report.problems import axes
+from experiments.report.table import Table
+from experiments.statistics.anytime import Suite
+from experiments.statistics.currencies import CurrencyRanks, currency_ranks
+from experiments.statistics.ranks import critical_difference
+from experiments.statistics.verdict import LEVEL, sentences, verdict
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading with what stands under it, in this order."""
+
+    title: str
+    lines: list[str] = field(default_factory=list)
+    charts: list[Chart] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+
+    @property
+    def anchor(self) -> str:
+        """The section's name in the page's address."""
+        return self.title.lower().replace(" ", "-")
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A report.
+
+    Attributes:
+        title: of the page.
+        facts: how much there is: runs, evaluations, budget.
+        verdict: sentences.
+        limits: what cannot be said.
+        notes: what a reader must know of the data; warnings.
+    """
+
+    title: str
+    facts: list[str]
+    verdict: list[str]
+    limits: list[str]
+    notes: list[str]
+    sections: list[Section]
+
+
+def contents(found: Gathered) -> Contents:
+    """Return all that the report says of some runs."""
+    suite = found.suite
+    critical = critical_difference(suite, LEVEL)
+    pairs = comparisons.centre_pairs(suite)
+    provenance, warnings = standings.provenance(suite.tasks)
+    notices = dict.fromkeys(n for run in found.runs if (n := run.header.get("notice")))
+    rank = over_budget.rank_over_budget(suite)
+    targets = over_budget.reached_targets(suite)
+    failures = standings.failures(found.runs)
+    sections = [
+        Section("Convergence", [], over_budget.convergence(found), [standings.standings(suite)]),
+        Section("Ranks and targets", [], ([rank] if rank else []) + targets),
+    ]
+    if critical is not None:
+        chart = comparisons.critical_difference(critical)
+        sections.append(Section("Critical difference", [], [chart]))
+    sections += [
+        _currencies(suite),
+        Section("Centre bias", _bias_lines(pairs), [comparisons.centre_bias(p) for p in pairs]),
+        _parameters(found),
+        Section("Incumbents", [], [], [standings.incumbents(found)]),
+    ]
+    if failures is not None:
+        sections.append(Section("Failures", [], [], [failures]))
+    sections.append(Section("Provenance", warnings, [], [provenance]))
+    return Contents(
+        title=_title(suite),
+        facts=_facts(found),
+        verdict=sentences(suite, verdict(suite)),
+        limits=limits(found, critical, pairs),
+        notes=[*warnings, *suite.notes, *notices],
+        sections=[s for s in sections if s.lines or s.charts or s.tables],
+    )
+
+
+def _title(suite: Suite) -> str:
+    tasks = len(suite.tasks)
+    where = suite.tasks[0].name if tasks == 1 else f"{tasks} objectives"
+    n = len(suite.optimizers)
+    return f"{n} optimizers on {where}" if n > 1 else f"{suite.optimizers[0]} on {where}"
+
+
+def _facts(found: Gathered) -> list[str]:
+    suite = found.suite
+    budgets = sorted({float(task.grid[-1]) for task in suite.tasks})
+    budget = f"{budgets[0]:g}" if len(budgets) == 1 else f"{budgets[0]:g} to {budgets[-1]:g}"
+    seeds = {seed for task in suite.tasks for own in task.curves.values() for seed in own}
+    n = sum(len(run.ids) for run in found.runs)
+    failed = sum(int(run.failed.sum()) for run in found.runs)
+    compared = f"compared by {suite.quantity}"
+    return [
+        _plural(len(found.runs), "run"), _plural(n, "evaluation"), f"{failed:,} failed",
+        _plural(len(seeds), "seed"), f"common budget {budget}", compared,
+    ]  # fmt: skip
+
+
+def _plural(n: int, word: str) -> str:
+    return f"{n:,} {word}" if n == 1 else f"{n:,} {word}s"
+
+
+def _currencies(suite: Suite) -> Section:
+    found = currency_ranks(suite) if len(suite.optimizers) > 1 else None
+    tables = [standings.own_time_table(suite)]
+    charts = [over_budget.own_time(suite)]
+    if found is None:
+        return Section("Time and cost", [], charts, tables)
+    charts.insert(0, comparisons.currencies(found))
+    return Section("Time and cost", [_flips(found)], charts,
+                   [standings.currency_table(found), *tables])  # fmt: skip
+
+
+def _flips(found: CurrencyRanks) -> str:
+    if not found.flips:
+        return "No two optimizers change places between the currencies."
+    n = len(found.flips)
+    said = [
+        f"{ahead} is ahead of {behind} in evaluations, but behind in {currency}"
+        for ahead, behind, currency in found.flips[:4]
+    ]
+    more = f"; {n - 4} more in the table" if n > 4 else ""
+    return f"Ranks flip {n} {'time' if n == 1 else 'times'}: {'; '.join(said)}{more}."
+
+
+def _bias_lines(pairs: Sequence[comparisons.Pair]) -> list[str]:
+    if not pairs:
+        return []
+    return ["Marks to compare are those of one row; that all rows move is the objective's doing."]
+
+
+def _parameters(found: Gathered) -> Section:
+    lines, charts = [], []
+    for task in found.suite.tasks:
+        runs = found.runs_of(task)
+        cube = axes(runs, found.objective_of(task))
+        measured = importance(runs, cube)
+        lines.append(parameters.frozen_line(task, measured))
+        charts.append(parameters.parallel(task, runs, cube))
+        if measured is not None:
+            charts.append(parameters.importance_chart(task, measured))
+    return Section("Parameters", lines, charts)
