@@ -1,6 +1,5 @@
 """What stands in the report, section by section: one list for the page and the files beside it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from experiments.report import comparisons, over_budget, parameters, standings
@@ -13,7 +12,7 @@ from experiments.report.table import Table
 from experiments.statistics.anytime import Suite
 from experiments.statistics.currencies import CurrencyRanks, currency_ranks
 from experiments.statistics.ranks import critical_difference
-from experiments.statistics.verdict import LEVEL, sentences, verdict
+from experiments.statistics.verdict import LEVEL, listed, sentences, verdict
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ def contents(found: Gathered) -> Contents:
         sections.append(Section("Critical difference", [], [chart]))
     sections += [
         _currencies(suite),
-        Section("Centre bias", _bias_lines(pairs), [comparisons.centre_bias(p) for p in pairs]),
+        Section("Centre bias", [comparisons.bias_line(p) for p in pairs], [comparisons.centre_bias(p) for p in pairs]),
         _parameters(found),
         Section("Incumbents", [], [], [standings.incumbents(found)]),
     ]
@@ -101,7 +100,7 @@ def _facts(found: Gathered) -> list[str]:
     seeds = {seed for task in suite.tasks for own in task.curves.values() for seed in own}
     n = sum(len(run.ids) for run in found.runs)
     failed = sum(int(run.failed.sum()) for run in found.runs)
-    compared = f"compared by {suite.quantity}"
+    compared = f"compared by {suite.quantity}" if suite.quantity.metric else "compared by the value minimised"
     return [
         _plural(len(found.runs), "run"), _plural(n, "evaluation"), f"{failed:,} failed",
         _plural(len(seeds), "seed"), f"common budget {budget}", compared,
@@ -126,29 +125,30 @@ def _currencies(suite: Suite) -> Section:
 def _flips(found: CurrencyRanks) -> str:
     if not found.flips:
         return "No two optimizers change places between the currencies."
-    n = len(found.flips)
+    beaten: dict[tuple[str, str], list[str]] = {}
+    for ahead, behind, currency in found.flips:
+        beaten.setdefault((ahead, behind), []).append(currency)
+    by_currencies: dict[tuple[str, str], list[str]] = {}
+    for (ahead, behind), currencies in beaten.items():
+        by_currencies.setdefault((ahead, " and ".join(currencies)), []).append(behind)
     said = [
-        f"{ahead} is ahead of {behind} in evaluations, but behind in {currency}"
-        for ahead, behind, currency in found.flips[:4]
+        f"{ahead} is ahead of {listed(behind)} in evaluations, but behind in {currencies}"
+        for (ahead, currencies), behind in by_currencies.items()
     ]
-    more = f"; {n - 4} more in the table" if n > 4 else ""
-    return f"Ranks flip {n} {'time' if n == 1 else 'times'}: {'; '.join(said)}{more}."
-
-
-def _bias_lines(pairs: Sequence[comparisons.Pair]) -> list[str]:
-    if not pairs:
-        return []
-    return ["Marks to compare are those of one row; that all rows move is the objective's doing."]
+    more = "; more in the table" if len(said) > 4 else ""
+    return f"Ranks flip: {'; '.join(said[:4])}{more}."
 
 
 def _parameters(found: Gathered) -> Section:
-    lines, charts = [], []
+    outcomes: dict[str, list[str]] = {}
+    charts = []
     for task in found.suite.tasks:
         runs = found.runs_of(task)
         cube = axes(runs, found.objective_of(task))
         measured = importance(runs, cube)
-        lines.append(parameters.frozen_line(task, measured))
+        outcomes.setdefault(parameters.frozen_line(measured), []).append(task.name)
         charts.append(parameters.parallel(task, runs, cube))
         if measured is not None:
             charts.append(parameters.importance_chart(task, measured))
+    lines = [f"{listed(names)}: {outcome}" for outcome, names in outcomes.items()]
     return Section("Parameters", lines, charts)

@@ -20,7 +20,7 @@ _MARKERS = {
 TONES = ["#c9c9c9", "#7fa8c9", "#b8410a"]
 """Of the parallel coordinates, worst to best; their lightness falls as well."""
 
-_FILLED = Look("#0072B2", "solid", "circle")
+_OWN = {"filled": Look("#0072B2", "solid", "circle"), "hollow": Look("#D55E00", "solid", "circle")}
 _STYLE = {
     "font.size": 8,
     "axes.spines.top": False,
@@ -111,7 +111,7 @@ def _marked(n: int, number: int) -> tuple[int, int] | None:
 
 
 def _dots(axes: Axes, series: Series, looks: dict[str, Look]) -> None:
-    look = looks.get(series.name, _FILLED) if series.look == "optimizer" else _FILLED
+    look = looks[series.name] if series.look == "optimizer" else _OWN[series.look]
     face = "white" if series.look == "hollow" else look.colour
     x, y = _floats(series.x), _floats(series.y)
     if series.low:

@@ -1,5 +1,5 @@
 "use strict";
-// Draws the charts of #data by Plotly when they come into view; filters; sorts tables.
+// Draws the charts of #data by Plotly; filters; sorts tables.
 
 const { looks, charts } = JSON.parse(document.getElementById("data").textContent);
 const TONES = ["#c9c9c9", "#7fa8c9", "#b8410a"]; // as in figures.py
@@ -20,23 +20,29 @@ function sizes(n, number) {
   return Array.from({ length: n }, (_, i) => (n <= 8 || i % every === first ? 7 : 0));
 }
 
-function band(series, look, shape) {
+// The more lines there are, the fainter their bands.
+function band(series, look, shape, alpha) {
   const line = { width: 0, shape };
   const shared = { x: series.x, mode: "lines", line, hoverinfo: "skip", showlegend: false, meta: series.name };
   return [
     { ...shared, y: series.low },
-    { ...shared, y: series.high, fill: "tonexty", fillcolor: look.colour + "22" },
+    { ...shared, y: series.high, fill: "tonexty", fillcolor: look.colour + alpha },
   ];
 }
 
 function crosses(series, look, number) {
   return {
     x: series.failures.map((f) => f[0]), y: series.failures.map(() => 0.02 + 0.035 * number),
-    yaxis: "y2", mode: "markers", meta: series.name, cliponaxis: false,
+    yaxis: "y2", mode: "markers", meta: series.name, cliponaxis: false, showlegend: false,
     marker: { symbol: "x-thin", size: 6, line: { color: look.colour, width: 1.4 } },
     text: series.failures.map((f) => `${escaped(series.name)}: ${f[1]}`),
     hovertemplate: "%{text}, at %{x}<extra></extra>",
   };
+}
+
+function faint(chart) {
+  const n = chart.series.filter((s) => !hidden.has(s.name)).length;
+  return n <= 3 ? "2e" : n <= 6 ? "1c" : "10";
 }
 
 function drawn(chart, series, number) {
@@ -45,20 +51,21 @@ function drawn(chart, series, number) {
     return [{ x: series.x, y: series.y, mode: "lines", name: escaped(series.name), hoverinfo: "skip",
       connectgaps: false, showlegend: true, line: { color: TONES[tone], width: 0.6 + 0.4 * tone } }];
   }
-  const look = lookOf(series);
+  const look = { ...lookOf(series) };
   if (chart.kind === "dot") {
     const ends = series.low.length && { type: "data", symmetric: false, thickness: 1.2, width: 0,
       array: series.high.map((h, i) => h - series.x[i]), arrayminus: series.low.map((l, i) => series.x[i] - l) };
     const hollow = series.look === "hollow";
+    if (hollow) look.colour = "#D55E00";
     return [{ x: series.x, y: series.y, mode: "markers", name: escaped(series.name), meta: series.look === "optimizer" ? series.name : undefined,
-      showlegend: series.look !== "optimizer", ...(ends ? { error_x: ends } : {}),
-      text: series.y.map((y) => escaped(chart.y.ticks[y] ?? "")),
+      showlegend: series.look !== "optimizer", ...(ends ? { error_x: { ...ends, color: look.colour } } : {}),
+      text: series.y.map((y) => escaped(chart.y.ticks[Math.round(y)] ?? "")),
       hovertemplate: `%{text}: %{x:.4g}<extra>${escaped(series.name)}</extra>`,
       marker: { color: hollow ? color("--ground") : look.colour, size: 9, symbol: look.marker,
         line: { color: look.colour, width: 1.6 } } }];
   }
   const shape = chart.kind === "step" ? "hv" : "linear";
-  const traces = series.low.length ? band(series, look, shape) : [];
+  const traces = series.low.length ? band(series, look, shape, faint(chart)) : [];
   traces.push({ x: series.x, y: series.y, mode: "lines+markers", name: escaped(series.name), meta: series.name,
     showlegend: false, line: { color: look.colour, dash: look.dash, width: 1.8, shape },
     marker: { color: look.colour, symbol: look.marker, size: sizes(series.x.length, number) },
@@ -67,13 +74,29 @@ function drawn(chart, series, number) {
   return traces;
 }
 
-function axis(given, chart) {
+// Ticks and range of a logarithmic axis: powers of ten, or 1, 2, 5 where there are few.
+function decades(values) {
+  const positive = values.filter((v) => v > 0);
+  if (!positive.length) return {};
+  const low = Math.log10(Math.min(...positive)), high = Math.log10(Math.max(...positive));
+  const pad = Math.max(0.03 * (high - low), 0.02), every = Math.max(1, Math.ceil((high - low) / 6));
+  const tickvals = [];
+  for (let k = Math.floor(low); k <= high; k++) {
+    if (high - low > 2.5) { if (k % every === 0) tickvals.push(10 ** k); continue; }
+    for (const m of high - low > 0.6 ? [1, 2, 5] : [1, 1.5, 2, 3, 4, 5, 6, 8]) tickvals.push(m * 10 ** k);
+  }
+  const text = (v) => (v >= 0.001 && v < 1e4 ? String(Number(v.toPrecision(2)))
+    : `${v.toExponential()}`.replace("1e", "10<sup>").replace("e", "×10<sup>").replace("+", "") + "</sup>");
+  return { tickvals, ticktext: tickvals.map(text), range: [low - pad, high + pad] };
+}
+
+function axis(given, chart, values) {
   const made = {
     title: { text: escaped(given.title), standoff: 8, font: { size: 12 } }, type: given.log ? "log" : "linear",
     gridcolor: color("--line"), zeroline: false, linecolor: color("--quiet"), automargin: true, fixedrange: false,
     exponentformat: "power",
   };
-  if (given.log) made.dtick = undefined, made.nticks = 6;
+  if (given.log) Object.assign(made, decades(values));
   if (given.limits) made.range = given.limits;
   if (given.ticks.length) {
     made.tickvals = given.ticks.map((_, i) => i);
@@ -85,19 +108,22 @@ function axis(given, chart) {
 
 function layout(chart, width) {
   const dots = chart.kind === "dot";
+  const ends = chart.series.flatMap((s) => [...s.low, ...s.high]);
+  const xs = [...chart.series.flatMap((s) => s.x), ...(dots ? ends : [])];
+  const ys = [...chart.series.flatMap((s) => s.y), ...(dots ? [] : ends)];
   const made = {
     width, height: dots ? Math.max(170, 26 * chart.y.ticks.length + 90) : 290, autosize: false,
     margin: { l: 52, r: dots && chart.brackets.length ? 20 + 7 * chart.brackets.length : 14, t: 8, b: 44 },
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", hovermode: "closest",
     font: { family: "system-ui, sans-serif", size: 11.5, color: color("--text") },
-    xaxis: axis(chart.x, chart), yaxis: axis(chart.y, chart),
+    xaxis: axis(chart.x, chart, xs), yaxis: axis(chart.y, chart, ys),
     yaxis2: { overlaying: "y", range: [0, 1], visible: false, fixedrange: true },
     legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { size: 11 } },
     shapes: [], annotations: [],
   };
   if (chart.series.some((s) => s.look !== "optimizer")) made.margin.t = 34;
   if (dots) made.yaxis.range = [-0.6, chart.y.ticks.length - 0.4];
-  if (chart.notes.length) made.yaxis.visible = false, made.margin.l = 14;
+  if (chart.notes.length) made.yaxis.visible = made.xaxis.showline = false, made.margin.l = 14;
   if (chart.line) {
     const [y, text] = chart.line;
     made.shapes.push({ type: "line", xref: "paper", x0: 0, x1: 1, y0: y, y1: y,
@@ -119,15 +145,18 @@ function draw(element) {
   for (const trace of traces) trace.visible = !hidden.has(trace.meta);
   const options = { displayModeBar: false, responsive: false, scrollZoom: false };
   Plotly.react(element, traces, layout(chart, element.clientWidth), options);
-  element.dataset.drawn = "yes";
+  element.dataset.drawn = element.style.minHeight = "0";
 }
 
 const plots = [...document.querySelectorAll(".plot")];
 const redraw = () => plots.filter((p) => p.dataset.drawn).forEach(draw);
-const seen = new IntersectionObserver((entries) => {
-  for (const entry of entries) if (entry.isIntersecting) seen.unobserve(entry.target), draw(entry.target);
-}, { rootMargin: "600px" });
-plots.forEach((plot) => seen.observe(plot));
+const queue = [...plots];
+(function next() { // one at a time, so that the page answers meanwhile
+  const plot = queue.shift();
+  if (!plot) { document.body.dataset.ready = "yes"; return; }
+  if (!plot.dataset.drawn) draw(plot);
+  setTimeout(next);
+})();
 let width = innerWidth;
 addEventListener("resize", () => { if (innerWidth !== width) width = innerWidth, redraw(); });
 dark.addEventListener("change", redraw);

@@ -8,6 +8,7 @@ from experiments.report.chart import Axis, Chart, Number, Series, numbers
 from experiments.report.importance import Importance
 from experiments.results import Run
 from experiments.statistics.anytime import Task
+from experiments.statistics.verdict import listed
 from objectives.space import UnitCube
 
 _MOST = 300  # lines
@@ -37,7 +38,7 @@ def parallel(task: Task, runs: Sequence[Run], cube: UnitCube) -> Chart:
     of = f"{len(chosen)} of {len(every)}" if len(chosen) < len(every) else f"All {len(every)}"
     return Chart(
         "parallel",
-        task.name,
+        f"Parallel coordinates: {task.name}",
         "line",
         Axis("", ticks=cube.names, limits=(-0.35, cube.dim - 0.65)),
         Axis("", ticks=[], limits=(-0.1, 1.1)),
@@ -84,7 +85,7 @@ def importance_chart(task: Task, found: Importance) -> Chart:
     rest = max(0.0, 1 - sum(found.fanova.values()))
     return Chart(
         "importance",
-        task.name,
+        f"Importance: {task.name}",
         "dot",
         Axis("share", limits=(-0.03, 1.03)),
         Axis("", ticks=names),
@@ -101,16 +102,13 @@ def importance_chart(task: Task, found: Importance) -> Chart:
     )
 
 
-def frozen_line(task: Task, found: Importance | None) -> str:
+def frozen_line(found: Importance | None) -> str:
     """Return what could be frozen, in words."""
     if found is None:
-        return f"{task.name}: too little to fit a forest to, so nothing is said of its parameters."
+        return "too little to fit a forest to, so nothing is said of the parameters."
     if not found.believed:
-        return (
-            f"{task.name}: a forest explains only {max(found.explained, 0):.0%} of the variance "
-            f"out of bag; do not freeze anything on that account."
-        )
+        return "a forest explains too little out of bag; freeze nothing on that account."
     if not found.frozen:
-        return f"{task.name}: no parameter is below 3 % by both measures; freeze none."
-    names = ", ".join(found.frozen)
-    return f"{task.name}: {names} could be frozen at the incumbent's value (below 3 % by both)."
+        return "no parameter is below 3 % by both measures; freeze none."
+    names = listed(found.frozen)
+    return f"{names} could be frozen at the incumbent's value (below 3 % by both measures)."

@@ -13,7 +13,7 @@ import numpy as np
 from experiments.results import Floats, Run
 from experiments.statistics.anytime import Quantity, Suite, Task, best_so_far
 
-_FLOOR = 1e-8  # of a distance from the optimum, as COCO's final target
+FLOOR = 1e-8  # of a distance from the optimum, as COCO's final target
 
 
 @dataclass(frozen=True)
@@ -104,6 +104,6 @@ def _above_optimum(task: Task) -> Shown:
     for name in task.curves:
         seeds = sorted(task.curves[name])
         low = np.array([[task.reference[seed]] for seed in seeds])
-        curves[name] = np.maximum(task.matrix(name) - low, _FLOOR)
+        curves[name] = np.maximum(task.matrix(name) - low, FLOOR)
     height = f" ({next(iter(task.reference.values())):.5g})" if one else ""
     return Shown(f"value above the optimum{height}", 1, True, None, curves)

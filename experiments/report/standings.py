@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from experiments.provenance import project
 from experiments.report.gather import Gathered
-from experiments.report.shown import show
+from experiments.report.shown import FLOOR, show
 from experiments.report.table import Cell, Row, Table, number
 from experiments.results import Run
 from experiments.statistics.anytime import Suite, Task
@@ -29,13 +30,18 @@ def standings(suite: Suite) -> Table:
             rank = np.nan if ranked is None else float(ranked[suite.optimizers.index(name)])
             n_failed = sum(task.n_failed[name].values())
             cells = [Cell(task.name), Cell(name), Cell(f"{len(finals)}", len(finals))]
-            cells += [number(middle), number(low), number(high), number(rank, 3)]
+            cells += [_final(each, shown.log) for each in (middle, low, high)]
+            cells += [number(rank, 3)]
             cells += [Cell(f"{n_failed}", n_failed), Cell(f"{shown.label}, {shown.direction}")]
             rows.append(Row(cells, name, task.name))
     columns = ["objective", "optimizer", "runs", "median", "least", "most", "mean rank"]
     columns += ["failed evaluations", "of what"]
     caption = "What the incumbents came to under the common budget"
     return Table("standings", columns, rows, caption)
+
+
+def _final(value: float, floored: bool) -> Cell:
+    return Cell(f"≤ {FLOOR:g}", value) if floored and value <= FLOOR else number(value)
 
 
 def currency_table(found: CurrencyRanks) -> Table:
@@ -177,6 +183,7 @@ _FACTS = ("code", "hardware", "fingerprint")
 
 def _facts(run: Run) -> dict[str, str]:
     header = run.header
+    tools = project()["optional-dependencies"]["dev"]  # of no influence on a run
     code, hardware = header["code"], header["hardware"]
     commit = code.get("commit", "")
     short = commit[:10] + ("-dirty" if commit.endswith("-dirty") else "")
@@ -186,5 +193,5 @@ def _facts(run: Run) -> dict[str, str]:
         "hardware": f"{hardware['cpu']}, {hardware['cores']} cores, "
         f"{hardware['memory_gib']} GiB, {hardware['system']}",
         "fingerprint": ", ".join(prints),
-        **{name: str(version) for name, version in header["versions"].items()},
+        **{name: str(version) for name, version in header["versions"].items() if name not in tools},
     }
