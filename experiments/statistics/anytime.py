@@ -16,7 +16,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from experiments.results import Floats, Run
 
@@ -111,14 +110,16 @@ class Task:
         chosen = sorted(self.curves[optimizer]) if seeds is None else seeds
         reference = np.array([[self.reference[seed]] for seed in chosen]).reshape(-1, 1)
         scale = np.array([[self.scale[seed]] for seed in chosen]).reshape(-1, 1)
-        return np.maximum(self.matrix(optimizer, chosen) - reference, 0.0) / scale
+        found: Floats = np.maximum(self.matrix(optimizer, chosen) - reference, 0.0) / scale
+        return found
 
     def area(self, optimizer: str, seeds: Sequence[int] | None = None) -> Floats:
         """Return the mean over the steps of normalised regret, at most 1 each, (n_seeds,).
 
         A description, not what ranks go by: its cap depends on the other runs.
         """
-        return np.minimum(self.regret(optimizer, seeds), 1.0).mean(axis=1)
+        area: Floats = np.minimum(self.regret(optimizer, seeds), 1.0).mean(axis=1)
+        return area
 
 
 @dataclass(frozen=True)
@@ -196,10 +197,9 @@ def _uneven(tasks: Sequence[Task], optimizers: Sequence[str]) -> list[str]:
         for name in optimizers:
             lacks = every - set(task.curves.get(name, {}))
             if lacks:
-                what = "all seeds" if len(lacks) == len(every) else f"{len(lacks)} seeds"
                 notes.append(
-                    f"{name} lacks {what} of {len(every)} on {task.name}: pairs are compared on "
-                    f"the seeds that both have, ranks on those that all have"
+                    f"{name} lacks {len(lacks)} of {len(every)} seeds on {task.name}: pairs are "
+                    f"compared on the seeds that both have, ranks on those that all have"
                 )
     return notes
 
@@ -308,13 +308,21 @@ def best_so_far(run: Run, grid: Floats, quantity: Quantity) -> Floats:
     improves = values < np.append(np.inf, lowest[:-1])
     incumbent = np.maximum.accumulate(np.where(improves, np.arange(len(values)), 0))
     measured = quantity.sign * _measured(run, quantity.metric)
-    found = np.where(none, np.inf, measured[incumbent[last]])
+    at_incumbent = np.append(measured[incumbent], np.inf)  # so that an empty run has a last entry
+    found = np.where(none, np.inf, at_incumbent[last])
     if np.isnan(found[-1]):
         raise ValueError(
             f"metric: expected {quantity.metric} at the incumbent of {run.optimizer} on "
             f"{run.objective}, seed {run.seed}, got none there"
         )
     return found
+
+
+def incumbent(run: Run, budget: float) -> int | None:
+    """Return the place of the run's incumbent under a budget; None before the first success."""
+    good = ~run.failed & ~np.isnan(run.values) & (run.fidelities == 1.0)
+    good &= np.cumsum(run.fidelities) <= budget + _ROUNDING
+    return int(np.argmin(np.where(good, run.values, np.inf))) if good.any() else None
 
 
 def _measured(run: Run, metric: str) -> Floats:
@@ -380,6 +388,7 @@ def _scales(
     return {seed: size if size > 0 else 1.0 for seed, size in above.items()}
 
 
-def finite_share(curves: Floats) -> NDArray[np.float64]:
+def finite_share(curves: Floats) -> Floats:
     """Return the share of runs that had a success, at each step, (n_steps,)."""
-    return np.isfinite(curves).mean(axis=0)
+    share: Floats = np.isfinite(curves).mean(axis=0)
+    return share

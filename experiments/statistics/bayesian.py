@@ -66,8 +66,8 @@ def within_task(task: Task, first: str, second: str, rope: float = ROPE) -> Post
     common = sorted(task.curves.get(first, {}).keys() & task.curves.get(second, {}).keys())
     if {first, second} & task.fixed:
         return None
-    numbers = [np.minimum(task.regret(name, common)[:, -1], 1.0) for name in (first, second)]
-    return _posterior(first, second, *(list(map(float, each)) for each in numbers), rope)
+    a, b = (np.minimum(task.regret(name, common)[:, -1], 1.0) for name in (first, second))
+    return _posterior(first, second, list(map(float, a)), list(map(float, b)), rope)
 
 
 def _mean(task: Task, optimizer: str) -> float:

@@ -9,12 +9,15 @@ Where all seeds are one problem, every run of one is compared with every run of 
 each seed is another instance, only runs of the same instance are.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
 from experiments.results import Floats
 from experiments.statistics.anytime import Suite, Task
+from experiments.statistics.paired import rounded
 
 N_RESAMPLES = 1000
 
@@ -44,23 +47,33 @@ def wins(task: Task, first: str, second: str, step: int = -1) -> Floats:
     """
     if task.instances:
         common = sorted(task.curves[first].keys() & task.curves[second].keys())
-        return _wins(task.matrix(first, common)[:, step], task.matrix(second, common)[:, step])
+        return wins_of(task.matrix(first, common)[:, step], task.matrix(second, common)[:, step])
     a, b = task.matrix(first)[:, step], task.matrix(second)[:, step]
-    return _wins(a[:, None], b[None, :])
+    return wins_of(a[:, None], b[None, :])
 
 
-def _wins(a: Floats, b: Floats) -> Floats:
-    with np.errstate(invalid="ignore"):
-        same = (a == b) | (np.abs(a - b) <= 1e-12 * np.maximum(np.abs(a), np.abs(b)))
-    return np.where(same & ((a == b) | np.isfinite(a) & np.isfinite(b)), 0.5, (a < b) * 1.0)
+def wins_of(a: Floats, b: Floats) -> Floats:
+    """Return 1, 1/2 or 0 where a is lower than b, the same but for rounding, or higher."""
+    x, y = rounded(a), rounded(b)
+    return np.asarray((x < y) + (x == y) / 2, dtype=np.float64)
 
 
-def win_share(task: Task, first: str, second: str) -> float | None:
-    """Return the task's one number for a pair: the share of wins; None without common runs."""
-    if first not in task.curves or second not in task.curves:
-        return None
-    found = wins(task, first, second)
-    return float(found.mean()) if found.size else None
+def win_shares(task: Task, optimizers: Sequence[str]) -> dict[tuple[str, str], float]:
+    """Return the task's one number for each pair, the share of wins of its first.
+
+    A pair without common runs has none.
+    """
+    there = [name for name in optimizers if name in task.curves]
+    if task.instances:
+        found = {pair: wins(task, *pair) for pair in combinations(there, 2)}
+        return {pair: float(table.mean()) for pair, table in found.items() if table.size}
+    finals = {name: rounded(task.final(name)) for name in there}
+    shares = {}
+    for first, second in combinations(there, 2):
+        a, b = finals[first][:, None], finals[second]
+        won, tied = np.count_nonzero(a < b), np.count_nonzero(a == b)
+        shares[first, second] = float((won + tied / 2) / (len(a) * len(b)))
+    return shares
 
 
 def improvement(suite: Suite, first: str, second: str, seed: int = 0) -> Improvement | None:
@@ -89,4 +102,5 @@ def _resampled(table: Floats, rng: np.random.Generator) -> Floats:
     ]  # how often each run is drawn
     if table.ndim == 1:
         return np.asarray(weights[0] @ table, dtype=np.float64)
-    return np.einsum("ri,ij,rj->r", weights[0], table, weights[1], optimize=True)
+    means: Floats = np.einsum("ri,ij,rj->r", weights[0], table, weights[1], optimize=True)
+    return means

@@ -24,7 +24,7 @@ from scipy.stats import binomtest, rankdata
 
 from experiments.results import Floats
 
-_SAME = 1e-12  # relative: equal answers may differ in their last digits
+_DIGITS, _LEAST = 12, 1e-290
 
 
 @dataclass(frozen=True)
@@ -58,29 +58,48 @@ def paired(first: Floats, second: Floats, fixed: tuple[bool, bool] = (False, Fal
     Raises:
         ValueError: they are not as many.
     """
-    if first.shape != second.shape or first.ndim != 1:
+    return paired_rows(first[None, :], second[None, :], [fixed])[0]
+
+
+def paired_rows(
+    first: Floats, second: Floats, fixed: Sequence[tuple[bool, bool]]
+) -> list[PairedTest]:
+    """Return `paired` of each row, (n_tests, n_pairs)."""
+    if first.shape != second.shape or first.ndim != 2:
         raise ValueError(f"pairs: expected as many values, got {first.shape} and {second.shape}")
+    n = first.shape[1]
+    if n == 0:
+        return [PairedTest(None, 0, 0.5, 0, "none") for _ in first]
     d = differences(first, second)
-    n = len(d)
-    wins = float((d < 0).mean() + (d == 0).mean() / 2) if n else 0.5
-    constant = [held or bool(n > 1 and (x == x[0]).all())
-                for held, x in zip(fixed, (first, second), strict=True)]  # fmt: skip
-    if n == 0 or all(constant):
-        sign = 0 if n == 0 else int(np.sign(d[0]))
-        return PairedTest(None, sign, wins, n, "none")
-    if any(constant):
-        p, sign = sign_test(d)
-        return PairedTest(p, sign, wins, n, "sign")
-    p, sign = signed_rank(d)
-    return PairedTest(p, sign, wins, n, "signed-rank")
+    wins = ((d < 0).mean(axis=1) + (d == 0).mean(axis=1) / 2).tolist()
+    flat = [((x == x[:, :1]).all(axis=1) & (n > 1)).tolist() for x in (first, second)]
+    by_rank = signed_ranks(d)
+    found = []
+    for i, held in enumerate(fixed):
+        constant = held[0] or flat[0][i], held[1] or flat[1][i]
+        if all(constant):
+            found.append(PairedTest(None, int(np.sign(d[i, 0])), wins[i], n, "none"))
+        elif any(constant):
+            found.append(PairedTest(*sign_test(d[i]), wins[i], n, "sign"))
+        else:
+            found.append(PairedTest(*by_rank[i], wins[i], n, "signed-rank"))
+    return found
 
 
 def differences(first: Floats, second: Floats) -> Floats:
     """Return first - second; 0 where both are infinite or the same but for rounding."""
-    both = ~np.isfinite(first) & ~np.isfinite(second)
-    d = np.where(both, 0.0, np.where(both, 0.0, first) - np.where(both, 0.0, second))
-    size = np.maximum(np.abs(first), np.abs(second))
-    return np.where(np.isfinite(d) & (np.abs(d) <= _SAME * size), 0.0, d)
+    a, b = rounded(first), rounded(second)
+    same = a == b
+    return np.where(same, 0.0, np.where(same, 0.0, a) - np.where(same, 0.0, b))
+
+
+def rounded(values: Floats) -> Floats:
+    """Return values to twelve significant digits, for equal answers may differ after them."""
+    size = np.abs(values)
+    plain = np.isfinite(values) & (size > _LEAST)
+    digits = np.ceil(np.log10(np.where(plain, size, 1.0)))
+    unit = 10.0 ** (digits - _DIGITS)
+    return np.where(plain, np.rint(values / unit) * unit, np.where(size <= _LEAST, 0.0, values))
 
 
 def signed_rank(d: Floats) -> tuple[float, int]:
@@ -88,23 +107,35 @@ def signed_rank(d: Floats) -> tuple[float, int]:
 
     Zeros are left out of the ranks, as Wilcoxon (1945) did; they are ties, and say nothing.
     """
-    d = d[d != 0]
-    if len(d) == 0:
-        return 1.0, 0
-    doubled = np.rint(2 * rankdata(np.abs(d))).astype(int)  # midranks are halves
-    above, total = int(doubled[d > 0].sum()), int(doubled.sum())
-    tail = _tail(tuple(sorted(doubled.tolist())))
-    p = min(1.0, 2 * float(tail[max(above, total - above)]))
-    return p, int(np.sign(2 * above - total))
+    return signed_ranks(d[None, :])[0]
+
+
+def signed_ranks(d: Floats) -> list[tuple[float, int]]:
+    """Return `signed_rank` of each row of differences, (n_tests, n_pairs)."""
+    n_zero = (d == 0).sum(axis=1, keepdims=True)
+    # Zeros have the lowest ranks, so the others' are theirs among themselves plus n_zero.
+    doubled = 2 * (rankdata(np.abs(d), axis=1) - n_zero)  # midranks are halves
+    ranks = np.where(d == 0, 0, np.rint(doubled)).astype(np.int64)
+    above, total = np.where(d > 0, ranks, 0).sum(axis=1), ranks.sum(axis=1)
+    found = []
+    for row, a, t in zip(np.sort(ranks, axis=1), above.tolist(), total.tolist(), strict=True):
+        p = min(1.0, 2 * float(_tail(row.tobytes())[max(a, t - a)])) if t else 1.0
+        found.append((p, (2 * a > t) - (2 * a < t)))
+    return found
 
 
 @lru_cache(maxsize=256)
-def _tail(ranks: tuple[int, ...]) -> Floats:
-    """Return P(sum over a random subset of the ranks >= s) for s = 0, ..., their sum."""
-    chance = np.zeros(sum(ranks) + 1)
+def _tail(ranks: bytes) -> Floats:
+    """Return P(sum over a random subset of the ranks >= s) for s = 0, ..., their sum.
+
+    Args:
+        ranks: of int64; one of 0 changes nothing.
+    """
+    each = np.frombuffer(ranks, dtype=np.int64).tolist()
+    chance = np.zeros(sum(each) + 1)
     chance[0] = 1.0
     top = 0
-    for rank in ranks:
+    for rank in each:
         moved = np.zeros_like(chance)
         moved[rank : top + rank + 1] = chance[: top + 1]
         top += rank

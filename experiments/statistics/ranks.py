@@ -7,13 +7,15 @@ tasks. Nothing else goes in: no scale, no reference.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.stats import f as f_distribution
-from scipy.stats import norm, rankdata, studentized_range
+from scipy.stats import friedmanchisquare, norm, rankdata, studentized_range
 
 from experiments.results import Floats
 from experiments.statistics.anytime import Suite, Task
+from experiments.statistics.paired import rounded
 
 LEAST_TASKS = 10
 """Friedman's and Nemenyi's approximations are used above 10 tasks (Demsar, 2006, sec. 3.2.2)."""
@@ -30,13 +32,7 @@ def task_ranks(task: Task, optimizers: Sequence[str], step: int = -1) -> Floats 
 
 def rank_columns(values: Floats) -> Floats:
     """Rank (n_optimizers, n_columns) within each column; what differs by rounding is a tie."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        digits = 12 - np.ceil(np.log10(np.maximum(np.abs(values), 1e-300)))
-        size = 10.0 ** np.clip(digits, -300, 300)
-        rounded = np.where(
-            np.isfinite(values) & (values != 0), np.rint(values * size) / size, values
-        )
-    return np.asarray(rankdata(rounded, axis=0), dtype=np.float64)
+    return np.asarray(rankdata(rounded(values), axis=0), dtype=np.float64)
 
 
 def rank_table(suite: Suite, step: int = -1) -> tuple[list[str], Floats]:
@@ -107,6 +103,7 @@ def critical_difference(suite: Suite, level: float) -> CriticalDifference | None
     )
 
 
+@lru_cache(maxsize=64)
 def nemenyi(n_optimizers: int, n_tasks: int, level: float) -> float:
     """Return q sqrt(k (k + 1) / (6 N)) (Demsar, 2006, sec. 3.2.2)."""
     k = n_optimizers
@@ -115,16 +112,12 @@ def nemenyi(n_optimizers: int, n_tasks: int, level: float) -> float:
 
 
 def friedman(rows: Floats) -> float:
-    """Return p of Friedman's test for ranks (n_tasks, n_optimizers), by Iman and Davenport's F.
-
-    With ties, Friedman's statistic is divided by the variance that the ranks have (Conover, 1999).
-    """
+    """Return p of Friedman's test of ranks (n_tasks, n_optimizers), by Iman and Davenport's F."""
     n, k = rows.shape
-    spread = ((rows - (k + 1) / 2) ** 2).sum()
-    if spread == 0:
+    if np.ptp(rows, axis=1).max() == 0:
         return 1.0
-    chi2 = (k - 1) * n * n * ((rows.mean(axis=0) - (k + 1) / 2) ** 2).sum() / spread
-    if chi2 >= n * (k - 1):
+    chi2 = friedmanchisquare(*rows.T).statistic
+    if chi2 >= n * (k - 1) * (1 - 1e-12):
         return 0.0
     f = (n - 1) * chi2 / (n * (k - 1) - chi2)
     return float(f_distribution.sf(f, k - 1, (k - 1) * (n - 1)))

@@ -17,13 +17,13 @@ from itertools import combinations
 import numpy as np
 
 from experiments.statistics.anytime import Suite, Task
-from experiments.statistics.improvement import win_share
+from experiments.statistics.improvement import win_shares
 from experiments.statistics.paired import (
     PairedTest,
     holm,
     least_p,
     least_pairs,
-    paired,
+    paired_rows,
     signed_rank,
 )
 
@@ -95,29 +95,35 @@ def verdict(suite: Suite, level: float = LEVEL) -> Verdict:
 
 
 def _across(suite: Suite, level: float) -> list[Comparison]:
+    """Test every pair over tasks; `wins` is the mean share of wins."""
+    shares = [win_shares(task, suite.optimizers) for task in suite.tasks]
     found = []
-    for first, second in combinations(suite.optimizers, 2):
-        shares = [win_share(task, first, second) for task in suite.tasks]
-        numbers = np.array([share for share in shares if share is not None], dtype=np.float64)
-        p, sign = signed_rank(1 - 2 * numbers)  # negative where the first wins more
-        wins = float(numbers.mean()) if len(numbers) else 0.5
-        test = PairedTest(p if len(numbers) else None, sign, wins, len(numbers), "signed-rank")
-        found.append(Comparison(first, second, None, test, None, level))
+    for pair in combinations(suite.optimizers, 2):
+        numbers = np.array([of_task[pair] for of_task in shares if pair in of_task])
+        n = len(numbers)
+        p, sign = signed_rank(1 - 2 * numbers) if n else (None, 0)  # < 0 where the first wins
+        wins = float(numbers.mean()) if n else 0.5
+        test = PairedTest(p, sign, wins, n, "signed-rank")
+        found.append(Comparison(*pair, None, test, None, level))
     return found
 
 
 def within_task(task: Task, level: float = LEVEL) -> list[Comparison]:
     """Test every pair of optimizers of a task on their common seeds; not corrected yet."""
-    found = []
-    for first, second in combinations(task.curves, 2):
-        common = sorted(task.curves[first].keys() & task.curves[second].keys())
-        test = paired(
-            task.final(first, common),
-            task.final(second, common),
-            (first in task.fixed, second in task.fixed),
-        )
-        found.append(Comparison(first, second, task.name, test, None, level))
-    return found
+    pairs = list(combinations(task.curves, 2))
+    by_seeds: dict[tuple[int, ...], list[tuple[str, str]]] = {}
+    for a, b in pairs:
+        common = tuple(sorted(task.curves[a].keys() & task.curves[b].keys()))
+        by_seeds.setdefault(common, []).append((a, b))
+    tests: dict[tuple[str, str], PairedTest] = {}
+    for seeds, group in by_seeds.items():
+        finals = {
+            name: task.final(name, seeds) for name in {name for pair in group for name in pair}
+        }
+        firsts, seconds = (np.array([finals[pair[i]] for pair in group]) for i in (0, 1))
+        fixed = [(a in task.fixed, b in task.fixed) for a, b in group]
+        tests.update(zip(group, paired_rows(firsts, seconds, fixed), strict=True))
+    return [Comparison(*pair, task.name, tests[pair], None, level) for pair in pairs]
 
 
 def _testable(kinds: dict[str, list[Comparison]], level: float) -> frozenset[str]:
@@ -151,7 +157,10 @@ def sentences(suite: Suite, found: Verdict) -> list[str]:
     if len(suite.tasks) > 1:
         said.append(_about_all(suite, found))
     for task in suite.tasks:
-        said.append(_about(task, [one for one in found.within if one.task == task.name], found))
+        own = [one for one in found.within if one.task == task.name]
+        said.append(
+            _about(task, f"On {task.name} ({suite.quantity} after {task.grid[-1]:g})", own, found)
+        )
     return said
 
 
@@ -160,33 +169,29 @@ def _about_all(suite: Suite, found: Verdict) -> str:
     if "across" not in found.testable:
         need = least_pairs(max(1, len(found.across)), found.level)
         return (
-            f"{where}, nothing can be said: tests over tasks take one number per task, and "
-            f"{len(found.across)} comparisons need at least {need} tasks."
+            f"{where}, nothing can be said: tests over tasks have one number per task, and "
+            f"it takes at least {need} for {counted(len(found.across), 'comparison')}."
         )
     return f"{where}, at the level {found.level:g} (Holm): {_pairs(found.across)}."
 
 
-def _about(task: Task, comparisons: Sequence[Comparison], found: Verdict) -> str:
-    runs = "instances" if task.instances else "seeds"
+def _about(task: Task, where: str, comparisons: Sequence[Comparison], found: Verdict) -> str:
     n = max((one.test.n for one in comparisons), default=0)
+    pairs = counted(n, "instance" if task.instances else "seed")
     fixed = _fixed(task)
-    tested = [one for one in comparisons if one.test.p is not None]
-    if not tested:
-        why = (
-            "no two optimizers have common seeds"
-            if n == 0
-            else f"{n} {runs[: -1 if n == 1 else None]} have no spread to test"
-        )
-        return f"On {task.name}, nothing can be said: {why}.{fixed}"
+    if not any(one.test.p is not None for one in comparisons):
+        why = f"{pairs} without spread" if n else "no two optimizers have common seeds"
+        return f"{where}, nothing can be tested: {why}.{fixed}"
     family = sum(one.test.p is not None for one in found.within)
-    if "within" not in found.testable or least_p(n) * family * len(found.testable) >= found.level:
-        need = least_pairs(family * max(1, len(found.testable)), found.level)
+    share = max(1, len(found.testable))
+    if "within" not in found.testable or least_p(n) * family * share >= found.level:
+        need = least_pairs(family * share, found.level)
         return (
-            f"On {task.name}, not distinguishable: {n} {runs[: -1 if n == 1 else None]} cannot "
-            f"tell any pair apart at the level {found.level:g}; {family} comparisons need at "
-            f"least {need}.{fixed}"
+            f"{where}, not distinguishable: {pairs} cannot tell any pair apart at the level "
+            f"{found.level:g}; it takes at least {need} for {counted(family, 'comparison')}.{fixed}"
         )
-    return f"On {task.name}, over {n} {runs}, at the level {found.level:g} (Holm): {_pairs(comparisons)}.{fixed}"
+    told = _pairs(comparisons)
+    return f"{where}, over {pairs}, at the level {found.level:g} (Holm): {told}.{fixed}"
 
 
 def _fixed(task: Task) -> str:
@@ -214,10 +219,16 @@ def _pairs(comparisons: Sequence[Comparison]) -> str:
             pair = next(one for one in comparisons if one.test.p is not None)
             return f"{pair.first} and {pair.second} are not distinguishable"
         return f"none of {tested} pairs is distinguishable"
-    said = "; ".join(f"{name} is better than {listed(others)}" for name, others in beaten.items())
+    most = sorted(beaten, key=lambda name: -len(beaten[name]))
+    said = "; ".join(f"{name} is better than {listed(beaten[name])}" for name in most)
     return (
         said if rest == 0 else f"{said}; the other {rest} of {tested} pairs are not distinguishable"
     )
+
+
+def counted(n: int, noun: str) -> str:
+    """Return "1 seed" or "2 seeds"."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def listed(names: Sequence[str]) -> str:
