@@ -54,7 +54,7 @@ def test_a_run_that_failed_as_a_whole_truncates_nobody_and_has_no_further_succes
 def test_planned_runs_that_are_not_made_are_said() -> None:
     missing = [Missing("b", "f", seed, failed=False) for seed in (0, 1)]
     assert compare_on([made_run([1.0])], missing=missing).notes == [
-        "2 planned runs are not made yet: b on f (2)"
+        "planned runs that are not made yet: 2: b on f (2)"
     ]
 
 

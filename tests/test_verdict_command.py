@@ -112,7 +112,7 @@ def test_a_log_without_a_whole_header_is_said(
     _log(tmp_path, "a", [3.0, 2.0])
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "log.jsonl").write_text('{"event": "hea')
-    assert "note: 1 logs hold no whole header" in _said(capsys, tmp_path)
+    assert "note: logs without a whole header: 1, first" in _said(capsys, tmp_path)
 
 
 def test_different_code_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -233,7 +233,7 @@ def test_planned_runs_that_are_not_made_yet_are_said(
 ) -> None:
     _log(tmp_path, "a", [3.0, 2.0])
     _sweep(tmp_path, {"a": 2}, failed=[])
-    assert "note: 1 planned runs are not made yet: a on f (1)" in _said(capsys, tmp_path)
+    assert "note: planned runs that are not made yet: 1: a on f (1)" in _said(capsys, tmp_path)
 
 
 def test_an_optimum_in_the_header_is_the_reference(tmp_path: Path) -> None:

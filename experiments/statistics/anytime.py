@@ -175,7 +175,7 @@ def compare_on(
         tasks.append(_task(name, group, quantity, optima or {}, failed, notes))
     waiting = [m for m in missing if not m.failed]
     if waiting:
-        notes.append(f"{len(waiting)} planned runs are not made yet: {_runs_named(waiting)}")
+        notes.append(f"planned runs that are not made yet: {len(waiting)}: {_runs_named(waiting)}")
     optimizers = sorted({name for task in tasks for name in task.curves})
     notes += _uneven(tasks, optimizers)
     return Suite(tasks, optimizers, quantity, notes)

@@ -19,8 +19,8 @@ def gather(
 ) -> Suite:
     """Read folders and packed files, and put their runs on common budgets.
 
-    Where a folder holds the plan of a sweep, its runs that failed as a whole count as runs
-    without a success, and those not made yet are said.
+    Where a folder holds the plan of a sweep, at any depth, its runs that failed as a whole count
+    as runs without a success, and those not made yet are said.
 
     Args:
         paths: as for `experiments.results.load`.
@@ -89,9 +89,7 @@ def missing(paths: Sequence[Path], runs: Sequence[Run]) -> list[Missing]:
     """Return the planned runs that failed, or are not made yet, under the labels of the others."""
     by_identity = {run.header["identity"]: run for run in runs}
     found = []
-    for folder in paths:
-        if not (folder / "experiment.json").is_file():
-            continue
+    for folder in sorted({plan.parent for path in paths for plan in path.rglob("experiment.json")}):
         plan = read_plan(folder)
         state = states(folder, plan)
         labels = _labels(plan["runs"], by_identity)
@@ -157,7 +155,7 @@ def _cut_off(paths: Sequence[Path]) -> list[str]:
     """Say which logs end before their header, and so are no runs yet."""
     logs = [log for path in paths if path.is_dir() for log in path.rglob("log.jsonl")]
     empty = [log for log in logs if not _begun(log)]
-    return [f"{len(empty)} logs hold no whole header, first {empty[0]}"] if empty else []
+    return [f"logs without a whole header: {len(empty)}, first {empty[0]}"] if empty else []
 
 
 def _begun(log: Path) -> bool:

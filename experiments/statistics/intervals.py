@@ -13,7 +13,7 @@ from scipy.stats import bootstrap
 from experiments.results import Floats
 
 N_RESAMPLES = 1000
-_NONE = 1e300  # stands for infinity where resamples are interpolated between
+_NONE = 1e150  # stands for infinity where resamples are interpolated between
 
 
 def interval(
