@@ -1,6 +1,6 @@
 """Write a page about runs, and its figures and tables for papers.
 
-    python -m experiments.report FOLDER... out=FOLDER [metric=NAME better=higher|lower]
+    python -m experiments.report FOLDER... out=FOLDER [metric=NAME] [direction=min|max]
 
 Each FOLDER is searched for runs (a file by `experiments.pack` will do too). `out` gets
 `index.html`, one page that needs no network, `figures/*.pdf`, `*.svg` and `tables/*.tex`.
@@ -9,12 +9,27 @@ Runs are compared by the value that was minimised, unless a metric is named.
 
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from importlib.util import find_spec
+from multiprocessing import get_context
 from pathlib import Path
 
 from experiments.mistakes import explain
-from experiments.statistics.anytime import Quantity
 
-_KEYS = ("out", "metric", "better")
+_KEYS = ("out", "metric", "direction")
+_NEEDED = ("jinja2", "shap", "optuna")
+_WORKERS = 2
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says."""
+
+    paths: list[Path]
+    out: Path
+    metric: str | None
+    direction: str | None
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -23,8 +38,7 @@ def main(arguments: Sequence[str]) -> int:
         print(__doc__)
         return 0 if arguments else 2
     try:
-        paths, given = read(arguments)
-        written = make(paths, Path(given["out"]), quantity(given))
+        written = make(options(arguments))
     except Exception as error:
         line = explain(error, [])
         if line is None:
@@ -35,18 +49,23 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def make(paths: Sequence[Path], out: Path, compared: Quantity | None) -> list[Path]:
+def make(given: Options) -> list[Path]:
     """Write the report on some folders and return its files, the page first."""
+    for module in _NEEDED:
+        if find_spec(module) is None:
+            raise ModuleNotFoundError(f"No module named {module!r}", name=module)
     from experiments.report.contents import contents
     from experiments.report.gather import gather
     from experiments.report.page import write
 
-    found = gather(paths, compared)
-    return write(contents(found), found.suite.optimizers, out)
+    found = gather(given.paths, given.metric, given.direction)
+    # Workers are forked: they have all modules, and what they compute does not need the runs.
+    with ProcessPoolExecutor(_WORKERS, mp_context=get_context("fork")) as pool:
+        return write(contents(found, pool), found.suite.optimizers, given.out, pool)
 
 
-def read(arguments: Sequence[str]) -> tuple[list[Path], dict[str, str]]:
-    """Return the paths and the settings of a command line.
+def options(arguments: Sequence[str]) -> Options:
+    """Return what a command line says.
 
     Raises:
         ValueError: there is no path, no `out`, or a setting that does not exist.
@@ -57,30 +76,14 @@ def read(arguments: Sequence[str]) -> tuple[list[Path], dict[str, str]]:
         if equals and key in _KEYS:
             given[key] = value
         elif equals and not Path(word).exists():
-            raise ValueError(f"{word}: expected key=value with one of {', '.join(_KEYS)}, got {key}")
+            raise ValueError(f"{key}: expected one of {', '.join(_KEYS)}, got {word}")
         else:
             paths.append(Path(word))
     if not paths:
-        raise ValueError("report: expected a folder of runs, got none")
+        raise ValueError("FOLDER: expected at least one folder of results, got none")
     if not given.get("out"):
         raise ValueError("out: expected out=FOLDER for the report, got none")
-    return paths, given
-
-
-def quantity(given: dict[str, str]) -> Quantity | None:
-    """Return what is compared; None for the value.
-
-    Raises:
-        ValueError: a metric without its direction, or the other way round.
-    """
-    metric, better = given.get("metric"), given.get("better")
-    if metric is None and better is None:
-        return None
-    if metric is None:
-        raise ValueError(f"metric: expected metric=NAME beside better={better}, got none")
-    if better not in ("higher", "lower"):
-        raise ValueError(f"better: expected higher or lower beside metric={metric}, got {better}")
-    return Quantity(metric, -1 if better == "higher" else 1)
+    return Options(paths, Path(given["out"]), given.get("metric"), given.get("direction"))
 
 
 if __name__ == "__main__":

@@ -105,7 +105,10 @@ def centre_bias(pair: Pair) -> Chart:
     """
     names = [name for name in pair.shifted.curves if name in pair.centred.curves][::-1]
     series = []
-    versions = (("optimum as published", pair.centred, 0.14), ("optimum moved", pair.shifted, -0.14))
+    versions = (
+        ("optimum as published", pair.centred, 0.14),
+        ("optimum moved", pair.shifted, -0.14),
+    )
     for label, task, aside in versions:
         finals = [_above(task, name) for name in names]
         ends = [interval(each.reshape(-1, 1)) for each in finals]
@@ -179,4 +182,4 @@ def bias_line(pair: Pair) -> str:
 
 def _above(task: Task, name: str) -> Floats:
     low = np.array([task.reference[seed] for seed in sorted(task.curves[name])])
-    return np.maximum(task.final(name) - low, FLOOR)
+    return np.asarray(np.maximum(task.final(name) - low, FLOOR), dtype=np.float64)

@@ -1,18 +1,21 @@
 """What stands in the report, section by section: one list for the page and the files beside it."""
 
+from collections.abc import Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 
 from experiments.report import comparisons, over_budget, parameters, standings
 from experiments.report.chart import Chart
 from experiments.report.gather import Gathered
-from experiments.report.importance import importance
+from experiments.report.importance import Importance, measure, sample
 from experiments.report.limits import limits
 from experiments.report.problems import axes
 from experiments.report.table import Table
-from experiments.statistics.anytime import Suite
+from experiments.statistics.anytime import Suite, Task
 from experiments.statistics.currencies import CurrencyRanks, currency_ranks
 from experiments.statistics.ranks import critical_difference
 from experiments.statistics.verdict import LEVEL, listed, sentences, verdict
+from objectives.space import UnitCube
 
 
 @dataclass(frozen=True)
@@ -50,9 +53,10 @@ class Contents:
     sections: list[Section]
 
 
-def contents(found: Gathered) -> Contents:
-    """Return all that the report says of some runs."""
+def contents(found: Gathered, pool: Executor) -> Contents:
+    """Return all that the report says of some runs; the forests are fitted in `pool`."""
     suite = found.suite
+    fitted = _fitted(found, pool)
     critical = critical_difference(suite, LEVEL)
     pairs = comparisons.centre_pairs(suite)
     provenance, warnings = standings.provenance(suite.tasks)
@@ -69,8 +73,12 @@ def contents(found: Gathered) -> Contents:
         sections.append(Section("Critical difference", [], [chart]))
     sections += [
         _currencies(suite),
-        Section("Centre bias", [comparisons.bias_line(p) for p in pairs], [comparisons.centre_bias(p) for p in pairs]),
-        _parameters(found),
+        Section(
+            "Centre bias",
+            [comparisons.bias_line(pair) for pair in pairs],
+            [comparisons.centre_bias(pair) for pair in pairs],
+        ),
+        _parameters(found, fitted),
         Section("Incumbents", [], [], [standings.incumbents(found)]),
     ]
     if failures is not None:
@@ -100,10 +108,10 @@ def _facts(found: Gathered) -> list[str]:
     seeds = {seed for task in suite.tasks for own in task.curves.values() for seed in own}
     n = sum(len(run.ids) for run in found.runs)
     failed = sum(int(run.failed.sum()) for run in found.runs)
-    compared = f"compared by {suite.quantity}" if suite.quantity.metric else "compared by the value minimised"
+    compared = suite.quantity.metric or "the value minimised"
     return [
         _plural(len(found.runs), "run"), _plural(n, "evaluation"), f"{failed:,} failed",
-        _plural(len(seeds), "seed"), f"common budget {budget}", compared,
+        _plural(len(seeds), "seed"), f"common budget {budget}", f"compared by {compared}",
     ]  # fmt: skip
 
 
@@ -139,16 +147,33 @@ def _flips(found: CurrencyRanks) -> str:
     return f"Ranks flip: {'; '.join(said[:4])}{more}."
 
 
-def _parameters(found: Gathered) -> Section:
-    outcomes: dict[str, list[str]] = {}
-    charts = []
+@dataclass(frozen=True)
+class _Fitted:
+    """A task's axes, and its importance as soon as it is known."""
+
+    task: Task
+    cube: UnitCube
+    importance: "Future[Importance] | None"
+
+
+def _fitted(found: Gathered, pool: Executor) -> list[_Fitted]:
+    made = []
     for task in found.suite.tasks:
         runs = found.runs_of(task)
         cube = axes(runs, found.objective_of(task))
-        measured = importance(runs, cube)
-        outcomes.setdefault(parameters.frozen_line(measured), []).append(task.name)
-        charts.append(parameters.parallel(task, runs, cube))
+        given = sample(runs, cube)
+        made.append(_Fitted(task, cube, pool.submit(measure, given) if given else None))
+    return made
+
+
+def _parameters(found: Gathered, fitted: Sequence[_Fitted]) -> Section:
+    outcomes: dict[str, list[str]] = {}
+    charts = []
+    for each in fitted:
+        measured = each.importance.result() if each.importance else None
+        outcomes.setdefault(parameters.frozen_line(measured), []).append(each.task.name)
+        charts.append(parameters.parallel(each.task, found.runs_of(each.task), each.cube))
         if measured is not None:
-            charts.append(parameters.importance_chart(task, measured))
+            charts.append(parameters.importance_chart(each.task, measured))
     lines = [f"{listed(names)}: {outcome}" for outcome, names in outcomes.items()]
     return Section("Parameters", lines, charts)

@@ -1,6 +1,7 @@
 """Charts as PDF and SVG, by matplotlib: for papers, in black and white too."""
 
 from pathlib import Path
+from typing import Any, Literal
 
 import matplotlib
 import numpy as np
@@ -21,16 +22,19 @@ TONES = ["#c9c9c9", "#7fa8c9", "#b8410a"]
 """Of the parallel coordinates, worst to best; their lightness falls as well."""
 
 _OWN = {"filled": Look("#0072B2", "solid", "circle"), "hollow": Look("#D55E00", "solid", "circle")}
-_STYLE = {
-    "font.size": 8,
+KINDS = {"pdf": "CreationDate", "svg": "Date"}
+"""The files of a figure, and what would differ from one time to the next."""
+
+_STYLE: dict[Any, Any] = {
+    "font.family": "STIXGeneral",  # fits LaTeX's; small, so that it is embedded quickly
+    "mathtext.fontset": "stix",
+    "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.linewidth": 0.6,
     "pdf.fonttype": 42,  # text that can be searched and edited
     "svg.fonttype": "none",
     "svg.hashsalt": "tuneoff",  # the same file from the same runs
-    "axes.formatter.use_mathtext": False,
-    "text.parse_math": False,  # a $ in a name is a $
 }
 
 
@@ -38,8 +42,10 @@ def save(chart: Chart, looks: dict[str, Look], stem: Path) -> None:
     """Write `<stem>.pdf` and `<stem>.svg`."""
     with matplotlib.rc_context(_STYLE):
         made = draw(chart, looks)
-        made.savefig(stem.with_suffix(".pdf"), metadata={"CreationDate": None})
-        made.savefig(stem.with_suffix(".svg"), metadata={"Date": None})
+        made.draw_without_rendering()
+        made.set_layout_engine("none")  # once is enough for both
+        for kind, date in KINDS.items():
+            made.savefig(stem.with_name(f"{stem.name}.{kind}"), metadata={date: None})
 
 
 def draw(chart: Chart, looks: dict[str, Look]) -> Figure:
@@ -65,35 +71,34 @@ def _legend(figure: Figure, axes: Axes) -> None:
     handles, labels = axes.get_legend_handles_labels()
     by_label = dict(zip(labels, handles, strict=True))
     if by_label:
-        figure.legend(
-            by_label.values(), by_label.keys(), loc="outside right center", frameon=False
-        )
+        figure.legend(by_label.values(), by_label.keys(), loc="outside right center", frameon=False)
+
+
+def _plain(text: str) -> str:
+    """Return text in which matplotlib finds no formula."""
+    return text.replace("$", r"\$")
 
 
 def _floats(values: list[Number]) -> list[float]:
     return [np.nan if value is None else value for value in values]
 
 
-def _line(
-    axes: Axes, chart: Chart, series: Series, looks: dict[str, Look], number: int
-) -> None:
+def _line(axes: Axes, chart: Chart, series: Series, looks: dict[str, Look], number: int) -> None:
     x, y = _floats(series.x), _floats(series.y)
     if series.look.startswith("tone"):
         tone = int(series.look[4:])
-        axes.plot(x, y, color=TONES[tone], linewidth=0.4 + 0.3 * tone, label=series.name)
+        axes.plot(x, y, color=TONES[tone], linewidth=0.4 + 0.3 * tone, label=_plain(series.name))
         return
     look = looks[series.name]
-    step = "post" if chart.kind == "step" else None
+    step: Literal["post"] | None = "post" if chart.kind == "step" else None
     axes.plot(
         x, y, linestyle=_DASHES[look.dash], marker=_MARKERS[look.marker], color=look.colour,
-        markersize=3.5, markevery=_marked(len(x), number), linewidth=1.1, label=series.name,
+        markersize=3.5, markevery=_marked(len(x), number), linewidth=1.1, label=_plain(series.name),
         drawstyle="steps-post" if step else "default",
     )  # fmt: skip
     if series.low:
         low, high = _floats(series.low), _floats(series.high)
-        axes.fill_between(
-            x, low, high, step=step, color=look.colour, alpha=0.13, linewidth=0
-        )
+        axes.fill_between(x, low, high, step=step, color=look.colour, alpha=0.13, linewidth=0)
     if series.failures:
         heights = [0.02 + 0.03 * number] * len(series.failures)
         axes.plot(
@@ -115,19 +120,17 @@ def _dots(axes: Axes, series: Series, looks: dict[str, Look]) -> None:
     face = "white" if series.look == "hollow" else look.colour
     x, y = _floats(series.x), _floats(series.y)
     if series.low:
-        axes.hlines(
-            y, _floats(series.low), _floats(series.high), color=look.colour, linewidth=0.9
-        )
+        axes.hlines(y, _floats(series.low), _floats(series.high), color=look.colour, linewidth=0.9)
     axes.plot(
         x, y, _MARKERS[look.marker], color=look.colour, markerfacecolor=face, markersize=4.5,
-        label=series.name,
+        label=_plain(series.name),
     )  # fmt: skip
 
 
 def _finish(axes: Axes, chart: Chart) -> None:
-    axes.set_title(chart.title, loc="left", fontsize=9)
+    axes.set_title(_plain(chart.title), loc="left", fontsize=9)
     for axis, name in ((chart.x, "x"), (chart.y, "y")):
-        getattr(axes, f"set_{name}label")(axis.title)
+        getattr(axes, f"set_{name}label")(_plain(axis.title))
         if axis.log:
             getattr(axes, f"set_{name}scale")("log")
         if axis.limits:
@@ -135,7 +138,9 @@ def _finish(axes: Axes, chart: Chart) -> None:
         if axis.ticks:
             turned = name == "x" and max(map(len, axis.ticks)) * len(axis.ticks) > 60
             style = {"rotation": 20, "ha": "right"} if turned else {}
-            getattr(axes, f"set_{name}ticks")(range(len(axis.ticks)), axis.ticks, **style)
+            getattr(axes, f"set_{name}ticks")(
+                range(len(axis.ticks)), map(_plain, axis.ticks), **style
+            )
     if not chart.x.log and not chart.x.ticks and chart.kind != "dot":
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if chart.kind == "dot":
@@ -153,7 +158,10 @@ def _finish(axes: Axes, chart: Chart) -> None:
             transform=axes.get_yaxis_transform(),
         )  # fmt: skip
     for x, y, text in chart.notes:
-        axes.annotate(text, (x, y), ha="center", va="center", fontsize=6.5, color="0.25")
+        axes.annotate(
+            _plain(text), (x, y), ha="center", va="center", fontsize=6.5, color="0.25",
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8, "alpha": 0.85},
+        )  # fmt: skip
     if chart.notes:
         axes.yaxis.set_visible(False)
         axes.spines["left"].set_visible(False)

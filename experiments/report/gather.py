@@ -4,18 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.ledger import read_plan, states
 from experiments.report import problems
 from experiments.results import Run, load
-from experiments.statistics.anytime import (
-    Missing,
-    Quantity,
-    Suite,
-    Task,
-    compare_on,
-    problem,
-)
+from experiments.statistics.anytime import Missing, Suite, Task, compare_on, problem
+from experiments.statistics.gather import missing, quantity_of
 from objectives.objective import Objective
+
 
 @dataclass(frozen=True)
 class Gathered:
@@ -25,13 +19,11 @@ class Gathered:
         runs: all that have an evaluation.
         suite: the same on common budgets.
         objectives: by `problem(run)`, those that could be made again.
-        sources: the paths that were given.
     """
 
     runs: list[Run]
     suite: Suite
     objectives: dict[str, Objective]
-    sources: list[str]
 
     def runs_of(self, task: Task) -> list[Run]:
         """Return the runs of a task, by optimizer and seed."""
@@ -42,8 +34,13 @@ class Gathered:
         return self.objectives.get(problem(self.runs_of(task)[0]))
 
 
-def gather(paths: Sequence[Path], quantity: Quantity | None) -> Gathered:
+def gather(paths: Sequence[Path], metric: str | None, direction: str | None) -> Gathered:
     """Read and compare.
+
+    Args:
+        paths: as for `experiments.results.load`.
+        metric: to compare at the incumbents instead of the value.
+        direction: min or max; needed where the logs do not tell it of the metric.
 
     Raises:
         ValueError: there is nothing to compare, a log is damaged or of another format, runs of
@@ -58,50 +55,19 @@ def gather(paths: Sequence[Path], quantity: Quantity | None) -> Gathered:
     if not runs:
         where = ", ".join(map(str, paths))
         raise ValueError(f"{where}: expected evaluations, got {len(every)} runs without any")
-    _check_metric(runs, quantity)
-    missing = [_begun(run) for run in every if not len(run.ids)]
-    for path in paths:
-        missing += _missing(path, every)
+    quantity = quantity_of(runs, metric, direction)
     made = problems.made_again(runs)
     optima = {key: each.optimum for key, each in made.items() if each.optimum is not None}
-    suite = compare_on(runs, quantity, optima, missing)
-    return Gathered(runs, suite, made, [str(path) for path in paths])
+    stated = {problem(run): run.header.get("optimum") for run in runs}
+    optima |= {key: optimum for key, optimum in stated.items() if optimum is not None}
+    suite = compare_on(runs, quantity, optima, [*_begun(every), *missing(paths, every)])
+    return Gathered(runs, suite, made)
 
 
-def _check_metric(runs: Sequence[Run], quantity: Quantity | None) -> None:
-    if quantity is None or quantity.metric is None:
-        return
-    known = {name for run in runs for name in run.metrics}
-    known |= {name for run in runs for test in run.tests for name in test["metrics"]}
-    if quantity.metric not in known:
-        names = ", ".join(sorted(known)) or "none, as these runs have no metrics"
-        raise ValueError(f"metric: expected one of {names}, got {quantity.metric}")
-
-
-def _begun(run: Run) -> Missing:
-    return Missing(run.optimizer, run.objective, run.seed, failed=False)
-
-
-def _missing(path: Path, runs: Sequence[Run]) -> list[Missing]:
-    """Return the planned runs of an experiment's folder that have no log."""
-    if not (path / "experiment.json").is_file():
-        return []
-    plan = read_plan(path)
-    found = states(path, plan)
-    by_identity = {run.header["identity"]: run for run in runs}
-    labels = {
-        (family, each[family]): getattr(by_identity[each["identity"]], family)
-        for each in plan["runs"]
-        if each["identity"] in by_identity
-        for family in ("optimizer", "objective")
-    }
+def _begun(runs: Sequence[Run]) -> list[Missing]:
+    """Return the runs that have no evaluation yet."""
     return [
-        Missing(
-            labels.get(("optimizer", each["optimizer"]), each["optimizer"]),
-            labels.get(("objective", each["objective"]), each["objective"]),
-            each["seed"],
-            failed=found[each["identity"]].state == "failed",
-        )
-        for each in plan["runs"]
-        if each["identity"] not in by_identity
+        Missing(run.optimizer, run.objective, run.seed, failed=False)
+        for run in runs
+        if not len(run.ids)
     ]

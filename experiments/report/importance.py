@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm, rankdata, spearmanr
+from scipy.stats import norm, rankdata
 
 from experiments.results import Floats, Run
 from objectives.space import UnitCube
@@ -46,7 +46,6 @@ class Importance:
         explained: R^2 of the forest out of bag.
         n: evaluations used.
         n_all: of how many.
-        agreement: Spearman's correlation of the two measures; NaN below three parameters.
     """
 
     names: list[str]
@@ -55,7 +54,6 @@ class Importance:
     explained: float
     n: int
     n_all: int
-    agreement: float
 
     @property
     def believed(self) -> bool:
@@ -70,33 +68,45 @@ class Importance:
         return [n for n in self.names if max(self.fanova[n], self.shap[n]) < _FROZEN]
 
 
-def importance(runs: Sequence[Run], cube: UnitCube) -> Importance | None:
-    """Return the importance of a task's parameters; None where there is too little to fit.
+@dataclass(frozen=True)
+class Sample:
+    """What a forest is fitted to: unit points (n, n_names) and normal scores of values (n,)."""
+
+    names: list[str]
+    points: Floats
+    scores: Floats
+    n_all: int
+
+
+def sample(runs: Sequence[Run], cube: UnitCube) -> Sample | None:
+    """Return evaluations of a task; None where there is too little to fit.
 
     That is below `LEAST` evaluations, fewer than two parameters, or all values the same.
     """
     every = [(run, i) for run in runs for i in np.flatnonzero(run.fidelities == 1.0).tolist()]
     rng = np.random.default_rng(_SEED)
-    chosen = rng.permutation(len(every))[:MOST].tolist()
-    points = np.array([cube.point(run.configs[i]) for run, i in (every[k] for k in chosen)])
-    values = np.array([_value(run, i) for run, i in (every[k] for k in chosen)])
+    chosen = [every[k] for k in rng.permutation(len(every))[:MOST].tolist()]
+    values = np.array([_value(run, i) for run, i in chosen])
     varied = cube.n_values > 1
     names = [name for name, many in zip(cube.names, varied.tolist(), strict=True) if many]
     if len(values) < LEAST or len(names) < 2 or np.ptp(rankdata(values)) == 0:
         return None
-    points = points[:, varied]
+    points = np.array([cube.point(run.configs[i]) for run, i in chosen])[:, varied]
     scores = norm.ppf((rankdata(values) - 0.5) / len(values))
-    shap, explained = _shap(points, scores)
-    fanova = _fanova(points, scores)
-    agreement = float(spearmanr(shap, fanova)[0]) if len(names) > 2 else np.nan
+    return Sample(names, points, scores, len(every))
+
+
+def measure(given: Sample) -> Importance:
+    """Return the importance of the parameters."""
+    shap, explained = _shap(given.points, given.scores)
+    fanova = _fanova(given.points, given.scores)
     return Importance(
-        names,
-        dict(zip(names, fanova, strict=True)),
-        dict(zip(names, shap, strict=True)),
+        given.names,
+        dict(zip(given.names, fanova, strict=True)),
+        dict(zip(given.names, shap, strict=True)),
         explained,
-        len(values),
-        len(every),
-        agreement,
+        len(given.scores),
+        given.n_all,
     )
 
 
@@ -112,7 +122,7 @@ def _shap(points: Floats, scores: Floats) -> tuple[list[float], float]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a few points without an out-of-bag estimate
         forest = RandomForestRegressor(
-            4 * _N_TREES, max_depth=_MAX_DEPTH, oob_score=True, random_state=_SEED
+            2 * _N_TREES, max_depth=_MAX_DEPTH, oob_score=True, random_state=_SEED
         ).fit(points, scores)
     sizes = np.abs(shap.TreeExplainer(forest).shap_values(points)).mean(axis=0)
     return (sizes / max(sizes.sum(), 1e-12)).tolist(), float(forest.oob_score_)

@@ -5,9 +5,7 @@ from experiments.report.gather import Gathered
 from experiments.statistics.ranks import LEAST_TASKS, CriticalDifference, rank_table
 
 
-def limits(
-    found: Gathered, critical: CriticalDifference | None, pairs: list[Pair]
-) -> list[str]:
+def limits(found: Gathered, critical: CriticalDifference | None, pairs: list[Pair]) -> list[str]:
     """Return a sentence for each; each says what it would take."""
     suite = found.suite
     n_seeds = min(len(own) for task in suite.tasks for own in task.curves.values())

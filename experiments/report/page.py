@@ -2,20 +2,21 @@
 
 import json
 import re
+from concurrent.futures import Executor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from experiments.report.chart import Chart
 from experiments.report.contents import Contents
-from experiments.report.figures import save
+from experiments.report.figures import KINDS, save
 from experiments.report.style import Look, looks
 
 HERE = Path(__file__).parent
 
 
-def write(made: Contents, optimizers: list[str], folder: Path) -> list[Path]:
-    """Write all files and return their paths, the page first.
+def write(made: Contents, optimizers: list[str], folder: Path, pool: Executor) -> list[Path]:
+    """Write all files, the figures in `pool`, and return their paths, the page first.
 
     Raises:
         OSError: the folder cannot be written.
@@ -23,17 +24,19 @@ def write(made: Contents, optimizers: list[str], folder: Path) -> list[Path]:
     looked = looks(optimizers)
     for name in ("figures", "tables"):
         (folder / name).mkdir(parents=True, exist_ok=True)
+    stems = {stem: folder / "figures" / stem for stem in named(made)}
+    saved = [pool.submit(save, chart, looked, stems[stem]) for stem, chart in named(made).items()]
     page = folder / "index.html"
     page.write_text(html(made, looked), encoding="utf-8")
     written = [page]
-    for stem, chart in named(made).items():
-        save(chart, looked, folder / "figures" / stem)
-        written += [folder / "figures" / f"{stem}.{kind}" for kind in ("pdf", "svg")]
+    written += [path.with_name(f"{path.name}.{k}") for path in stems.values() for k in KINDS]
     for section in made.sections:
         for table in section.tables:
             path = folder / "tables" / f"{table.name}.tex"
             path.write_text(table.latex(), encoding="utf-8")
             written.append(path)
+    for each in saved:
+        each.result()
     return written
 
 

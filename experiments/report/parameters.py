@@ -1,6 +1,7 @@
 """Charts of the parameters: parallel coordinates, and importance."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -51,9 +52,7 @@ def parallel(task: Task, runs: Sequence[Run], cube: UnitCube) -> Chart:
 
 def _shares(task: Task, chosen: Sequence[tuple[Run, int]]) -> list[float]:
     """Return what share of the configurations is better than each."""
-    above = [
-        (run.values[i] - task.reference[run.seed]) / task.scale[run.seed] for run, i in chosen
-    ]
+    above = [(run.values[i] - task.reference[run.seed]) / task.scale[run.seed] for run, i in chosen]
     order = np.argsort(np.argsort(above, kind="stable"), kind="stable")
     return [float(rank) / max(len(above), 1) for rank in order]
 
@@ -67,7 +66,7 @@ def _places(run: Run, i: int, cube: UnitCube) -> list[Number]:
 
 
 def _ends(cube: UnitCube, axis: int) -> list[tuple[float, float, str]]:
-    parameter = cube.space[cube.names[axis]]
+    parameter: Any = cube.space[cube.names[axis]]
     if hasattr(parameter, "choices") or hasattr(parameter, "sequence"):
         choices = list(getattr(parameter, "choices", None) or parameter.sequence)
         n = len(choices)

@@ -65,14 +65,18 @@ def axes(runs: Sequence[Run], objective: Objective | None) -> UnitCube:
 
 
 def _holds(cube: UnitCube, configs: Iterable[Config]) -> bool:
-    try:
-        return all(
-            cube.space[name].legal_value(value)
-            for config in configs
-            for name, value in config.items()
-        )
-    except KeyError:
-        return False
+    values: dict[str, set[Any]] = {}
+    for config in configs:
+        for name, value in config.items():
+            values.setdefault(name, set()).add(value)
+    return all(name in cube.space and _legal(cube, name, seen) for name, seen in values.items())
+
+
+def _legal(cube: UnitCube, name: str, seen: set[Any]) -> bool:
+    parameter: Any = cube.space[name]
+    numeric = hasattr(parameter, "lower") and not any(isinstance(v, (str, bool)) for v in seen)
+    ends = [min(seen), max(seen)] if numeric else list(seen)
+    return all(parameter.legal_value(value) for value in ends)
 
 
 def _observed(configs: Sequence[Config]) -> dict[str, dict[str, Any]]:

@@ -105,12 +105,12 @@ def incumbents(found: Gathered) -> Table:
             tested = {t["id"]: t["metrics"] for t in run.tests}.get(int(run.ids[i]), {})
             nothing = np.full(len(run.ids), np.nan)
             cells += [Cell(f"{i + 1}", i + 1), number(float(run.values[i]), 5)]
-            cells += [number(float(run.metrics.get(name, nothing)[i])) for name in metrics]
             cells += [number(tested.get(name, np.nan)) for name in tests]
+            cells += [number(float(run.metrics.get(name, nothing)[i])) for name in metrics]
             cells += [Cell(config_text(run.configs[i]))]
         rows.append(Row(cells, run.optimizer, run.objective))
-    columns = ["objective", "optimizer", "seed", "found at", "value (minimised)", *metrics]
-    columns += [f"test: {name}" for name in tests] + ["configuration"]
+    columns = ["objective", "optimizer", "seed", "found at", "value (minimised)"]
+    columns += [*(f"test: {name}" for name in tests), *metrics, "configuration"]
     return Table("incumbents", columns, rows, "The best full evaluation of each run")
 
 
@@ -189,9 +189,8 @@ def _facts(run: Run) -> dict[str, str]:
     short = commit[:10] + ("-dirty" if commit.endswith("-dirty") else "")
     prints = [f"{k}={str(v)[:12]}" for k, v in header["fingerprint"].items()]
     return {
-        "code": " ".join(filter(None, [code["version"], short])),
-        "hardware": f"{hardware['cpu']}, {hardware['cores']} cores, "
-        f"{hardware['memory_gib']} GiB, {hardware['system']}",
+        "code": " ".join(filter(None, [code.get("version"), short])) or "unknown",
+        "hardware": ", ".join(f"{k} {v}" for k, v in hardware.items()) or "unknown",
         "fingerprint": ", ".join(prints),
         **{name: str(version) for name, version in header["versions"].items() if name not in tools},
     }

@@ -44,7 +44,9 @@ def main() -> None:
             base.mkdir(parents=True, exist_ok=True)
             file.write_text(text)
             _python("experiments.sweep", f"experiment={file}", f"out={folder}", "workers=2")
-            wall, cpu = zip(*(_report(folder, Path(temporary) / "out") for _ in range(3)), strict=True)
+            wall, cpu = zip(
+                *(_report(folder, Path(temporary) / "out") for _ in range(3)), strict=True
+            )
             n = len(list(folder.rglob("log.jsonl")))
             size = (Path(temporary) / "out" / "index.html").stat().st_size / 2**20
             print(
