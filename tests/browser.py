@@ -10,7 +10,7 @@ _FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--disable-dev-shm-usage", "--host-resolver-rules=MAP * ~NOTFOUND",
-    "--virtual-time-budget=60000", "--dump-dom",
+    "--virtual-time-budget=60000", "--allow-file-access-from-files", "--dump-dom",
 ]  # fmt: skip
 _WATCH = """<script>
 addEventListener("error", (e) => { document.documentElement.dataset.errors =

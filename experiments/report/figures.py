@@ -22,6 +22,8 @@ TONES = ["#c9c9c9", "#7fa8c9", "#b8410a"]
 """Of the parallel coordinates, worst to best; their lightness falls as well."""
 
 _OWN = {"filled": Look("#0072B2", "solid", "circle"), "hollow": Look("#D55E00", "solid", "circle")}
+_LONG = 48  # characters of a label
+
 KINDS = {"pdf": "CreationDate", "svg": "Date"}
 """The files of a figure, and what would differ from one time to the next."""
 
@@ -75,8 +77,9 @@ def _legend(figure: Figure, axes: Axes) -> None:
 
 
 def _plain(text: str) -> str:
-    """Return text in which matplotlib finds no formula."""
-    return text.replace("$", r"\$")
+    """Return text in which matplotlib finds no formula, cut where it would take the figure."""
+    short = text if len(text) <= _LONG else text[: _LONG - 1] + "…"
+    return short.replace("$", r"\$")
 
 
 def _floats(values: list[Number]) -> list[float]:

@@ -7,9 +7,10 @@ axes come from the space in the settings, or from the configurations that were e
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from importlib import import_module
 from typing import Any
 
-from hydra.utils import get_class, instantiate
+from hydra.utils import instantiate
 
 from experiments.results import Run
 from experiments.statistics.anytime import problem
@@ -47,8 +48,9 @@ def _targets(settings: Any) -> Iterator[str]:
 
 
 def _is_cheap(target: str) -> bool:
-    found = get_class(target)
-    return issubclass(found, Objective) and found.cheap
+    module, _, name = target.rpartition(".")
+    found = getattr(import_module(module), name)
+    return isinstance(found, type) and issubclass(found, Objective) and found.cheap
 
 
 def axes(runs: Sequence[Run], objective: Objective | None) -> UnitCube:

@@ -50,8 +50,8 @@ def main() -> None:
             n = len(list(folder.rglob("log.jsonl")))
             size = (Path(temporary) / "out" / "index.html").stat().st_size / 2**20
             print(
-                f"{n} runs: {statistics.median(wall):.1f} s, {statistics.median(cpu):.1f} s of CPU; "
-                f"the page has {size:.1f} MiB"
+                f"{n} runs: {statistics.median(wall):.1f} s, {statistics.median(cpu):.1f} s of "
+                f"CPU; the page has {size:.1f} MiB"
             )
 
 
