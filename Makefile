@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 BUDGET ?= 15
 
-.PHONY: run test browser lint clean
+.PHONY: run test browser lint paper clean
 
 run: .venv/installed-run
 	@echo "Tuning LoRA fine-tuning of a real language model with BaMSOO: $(BUDGET) evaluations, about ten minutes on two cores."
@@ -27,6 +27,10 @@ lint: .venv/installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# Tables and figures from the study's CSV (TUNEOFF_DATA names its folder) and committed results.
+paper: .venv/installed-test
+	$(BIN)/python -m experiments.paper
 
 .venv/created:
 	$(PYTHON) -m venv .venv

@@ -20,7 +20,7 @@ from hydra.utils import instantiate
 
 from experiments import provenance
 from experiments.execution import carry_out, describe, folder_name, is_finished, logged, open_log
-from experiments.mistakes import explain
+from experiments.mistakes import answered
 from experiments.results import Run, load, row_of, run_of
 from experiments.run_log import Event, RunLog
 from experiments.statistics.incumbents import Candidate, best_seen, candidates, confirmed, top
@@ -191,18 +191,15 @@ def options(arguments: Sequence[str]) -> tuple[list[Path], Path, int, int]:
 
 def main(arguments: Sequence[str]) -> int:
     """Confirm and print; return the exit status."""
-    try:
+
+    def command() -> int:
         paths, out, n, repeats = options(arguments)
         for run in load(paths):
             for line in lines(run, confirm(run, out, n, repeats)):
                 print(line, flush=True)
-    except Exception as error:
-        mistake = explain(error, list(arguments))
-        if mistake is None:
-            raise
-        print(mistake, file=sys.stderr)
-        return 2
-    return 0
+        return 0
+
+    return answered(command, list(arguments))
 
 
 if __name__ == "__main__":

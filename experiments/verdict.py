@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.mistakes import explain
+from experiments.mistakes import answered
 from experiments.statistics.anytime import Suite, Task
 from experiments.statistics.currencies import CURRENCIES, CurrencyRanks, currency_ranks
 from experiments.statistics.gather import gather
@@ -162,14 +162,14 @@ def _items(suite: Suite, level: float) -> list[str]:
 
 def main(arguments: Sequence[str]) -> int:
     """Print the verdict; return the exit status."""
-    try:
+
+    def command() -> int:
         given = options(arguments)
         suite = gather(given.paths, given.metric, given.direction, optima=False)
         print(report(suite, given.level))
-    except (ValueError, OSError) as error:
-        print(explain(error, list(arguments)), file=sys.stderr)
-        return 2
-    return 0
+        return 0
+
+    return answered(command, list(arguments))
 
 
 if __name__ == "__main__":

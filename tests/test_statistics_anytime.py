@@ -71,6 +71,12 @@ def test_copies_of_one_trajectory_are_fixed_and_another_order_is_not() -> None:
     assert compare_on([*copies, *orders]).tasks[0].fixed == {"a"}
 
 
+def test_runs_that_failed_alike_at_other_configurations_are_no_copies() -> None:
+    runs = [made_run([None, None], "a", seed) for seed in range(2)]
+    runs[1].configs[0] = {"x": 9.0}
+    assert not compare_on(runs).tasks[0].fixed
+
+
 def test_copies_on_different_instances_are_not_fixed() -> None:
     runs = [made_run([3.0, 1.0], "a", seed, settings={"instance": seed}) for seed in range(3)]
     task = compare_on(runs).tasks[0]

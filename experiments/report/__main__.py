@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
 
-from experiments.mistakes import explain
+from experiments.mistakes import answered
 
 _KEYS = ("out", "metric", "direction")
 _NEEDED = ("jinja2", "shap", "optuna")
@@ -37,16 +37,13 @@ def main(arguments: Sequence[str]) -> int:
     if not arguments or {"-h", "--help"} & set(arguments):
         print(__doc__)
         return 0 if arguments else 2
-    try:
+
+    def command() -> int:
         written = make(options(arguments))
-    except Exception as error:
-        line = explain(error, [])
-        if line is None:
-            raise
-        print(line, file=sys.stderr)
-        return 2
-    print(f"{written[0]}: the report; {len(written) - 1} figures and tables beside it")
-    return 0
+        print(f"{written[0]}: the report; {len(written) - 1} figures and tables beside it")
+        return 0
+
+    return answered(command, list(arguments))
 
 
 def make(given: Options) -> list[Path]:

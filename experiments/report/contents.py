@@ -64,6 +64,7 @@ def contents(found: Gathered, pool: Executor) -> Contents:
     rank = over_budget.rank_over_budget(suite)
     targets = over_budget.reached_targets(suite)
     failures = standings.failures(found.runs)
+    items = standings.item_table(suite, LEVEL)
     sections = [
         Section("Convergence", [], over_budget.convergence(found), [standings.standings(suite)]),
         Section("Ranks and targets", [], ([rank] if rank else []) + targets),
@@ -79,7 +80,7 @@ def contents(found: Gathered, pool: Executor) -> Contents:
             [comparisons.centre_bias(pair) for pair in pairs],
         ),
         _parameters(found, fitted),
-        Section("Incumbents", [], [], [standings.incumbents(found)]),
+        Section("Incumbents", [], [], [standings.incumbents(found), *([items] if items else [])]),
     ]
     if failures is not None:
         sections.append(Section("Failures", [], [], [failures]))

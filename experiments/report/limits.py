@@ -1,8 +1,14 @@
 """What cannot be said on the strength of these runs, in sentences."""
 
+import numpy as np
+
 from experiments.report.comparisons import Pair
 from experiments.report.gather import Gathered
+from experiments.statistics.anytime import Task
 from experiments.statistics.ranks import LEAST_TASKS, CriticalDifference, rank_table
+from experiments.statistics.verdict import listed
+
+_QUICK_S = 0.01  # an optimizer's own time is as long, whatever the objective stands for
 
 
 def limits(found: Gathered, critical: CriticalDifference | None, pairs: list[Pair]) -> list[str]:
@@ -48,6 +54,18 @@ def limits(found: Gathered, critical: CriticalDifference | None, pairs: list[Pai
         )
     if not any(run.tests for run in found.runs):
         said.append("How incumbents do on held-out tests: these runs logged no test metrics.")
+    quick = [task.name for task in suite.tasks if _cost(found, task) < _QUICK_S]
+    if quick:
+        named = listed(quick if len(quick) < 4 else [*quick[:3], "others"])
+        said.append(
+            f"Who is ahead in time or cost where evaluations are expensive: those of {named} answer "
+            f"within {_QUICK_S:g} s, as stand-ins do."
+        )
     budget = max(float(task.grid[-1]) for task in suite.tasks)
     said.append(f"What more budget would change: nothing here looks beyond {budget:g} evaluations.")
     return said
+
+
+def _cost(found: Gathered, task: Task) -> float:
+    """Return the typical seconds of an evaluation."""
+    return float(np.median(np.concatenate([run.costs for run in found.runs_of(task)])))

@@ -13,6 +13,7 @@ from experiments.report.table import Cell, Row, Table, number
 from experiments.results import Run
 from experiments.statistics.anytime import Suite, Task
 from experiments.statistics.currencies import CURRENCIES, CurrencyRanks
+from experiments.statistics.items import compare_items, has_items
 from experiments.statistics.ranks import task_ranks
 
 _LONG = 160  # characters of an error that are shown
@@ -130,6 +131,26 @@ def config_text(config: dict[str, Any]) -> str:
         f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
         for name, value in config.items()
     )
+
+
+def item_table(suite: Suite, level: float) -> Table | None:
+    """Return the incumbents compared item by item, where evaluations log items of the metric."""
+    rows = []
+    for task in suite.tasks:
+        run = next(run for own in task.runs.values() for run in own.values())
+        metric = suite.quantity.metric or run.header["metric"]
+        if metric is None or not has_items(task, metric):
+            continue
+        for one in compare_items(task, metric):
+            told = "yes" if one.corrected < level else "no"
+            cells = [Cell(task.name), Cell(one.first), Cell(one.second)]
+            cells += [number(one.difference, 3), number(one.standard_error, 2)]
+            cells += [number(one.corrected, 2), Cell(told), Cell(f"{one.n_items} of {metric}")]
+            rows.append(Row(cells, None, task.name))
+    columns = ["objective", "first", "second", "first less second", "standard error"]
+    columns += ["p (Holm)", "distinguishable", "items"]
+    caption = "Incumbents, item by item: of these configurations, not of their optimizers"
+    return Table("items", columns, rows, caption) if rows else None
 
 
 def failures(runs: Sequence[Run]) -> Table | None:

@@ -19,11 +19,11 @@ class Look:
 
 
 def looks(names: list[str]) -> dict[str, Look]:
-    """Return a look for each name; no two of 56 share two of the three."""
+    """Return a look for each name; no two of 28 share colour and dash."""
     return {
         name: Look(
             COLOURS[i % len(COLOURS)],
-            DASHES[(i + i // len(COLOURS)) % len(DASHES)],
+            DASHES[(i + 2 * (i // len(COLOURS))) % len(DASHES)],
             MARKERS[i % len(MARKERS)],
         )
         for i, name in enumerate(names)

@@ -9,7 +9,6 @@ first success, a run that ended early keeps its incumbent, and what cannot be co
 `Suite.notes`.
 """
 
-import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -18,11 +17,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from experiments.results import Floats, Run
+from experiments.statistics.references import ROUNDING, fixed_optimizers, references, scales
 
 Optima = Mapping[str, float]
 """Known optima by `problem(run)`."""
-
-_ROUNDING = 1e-9  # shares of a budget such as 1/3 do not add up exactly
 
 
 @dataclass(frozen=True)
@@ -240,7 +238,7 @@ def _task(
     n_failed: dict[str, dict[int, int]] = defaultdict(dict)
     by_seed: dict[str, dict[int, Run]] = defaultdict(dict)
     for run in runs:
-        within = np.cumsum(run.fidelities) <= grid[-1] + _ROUNDING
+        within = np.cumsum(run.fidelities) <= grid[-1] + ROUNDING
         curves[run.optimizer][run.seed] = best_so_far(run, grid, quantity)
         n_failed[run.optimizer][run.seed] = int(run.failed[within].sum())
         by_seed[run.optimizer][run.seed] = run
@@ -251,9 +249,9 @@ def _task(
             notes.append(f"{optimizer} failed as a whole on {name}, seed {seed}: it ranks last")
     problems = {seed: problem(run) for own in by_seed.values() for seed, run in own.items()}
     instances = len(set(problems.values())) > 1
-    fixed = frozenset() if instances else _fixed(by_seed, len(grid), grid[-1])
-    reference, known = _references(curves, problems, optima, quantity)
-    scale = _scales(curves, problems, reference)
+    fixed = frozenset() if instances else fixed_optimizers(by_seed, float(grid[-1]))
+    reference, known = references(curves, problems, optima if quantity.metric is None else {})
+    scale = scales(curves, problems, reference)
     ordered = {optimizer: dict(sorted(curves[optimizer].items())) for optimizer in sorted(curves)}
     return Task(
         name, grid, ordered, dict(n_failed), instances, reference, scale, known, fixed,
@@ -271,14 +269,14 @@ def _grid(name: str, runs: Sequence[Run], failed: set[tuple[str, int]], notes: l
             f"{name}: expected evaluations, got a run without any ({run.optimizer}, seed "
             f"{run.seed}); finish it with the command that began it, or leave it out"
         )
-    if common < max(reached) - _ROUNDING:
-        short = sum(r < max(reached) - _ROUNDING for r in reached)
+    if common < max(reached) - ROUNDING:
+        short = sum(r < max(reached) - ROUNDING for r in reached)
         notes.append(
             f"{name}: truncated to the common budget of {common:g}: {short} of {len(runs)} runs "
             f"did not reach {max(reached):g}"
         )
-    whole = np.arange(1.0, np.floor(common + _ROUNDING) + 1)
-    return whole if len(whole) and common - whole[-1] < _ROUNDING else np.append(whole, common)
+    whole = np.arange(1.0, np.floor(common + ROUNDING) + 1)
+    return whole if len(whole) and common - whole[-1] < ROUNDING else np.append(whole, common)
 
 
 def _reached(run: Run, failed: bool) -> float:
@@ -301,7 +299,7 @@ def best_so_far(run: Run, grid: Floats, quantity: Quantity) -> Floats:
     good = ~run.failed & ~np.isnan(run.values) & (run.fidelities == 1.0)
     values = np.where(good, run.values, np.inf)
     lowest = np.minimum.accumulate(values)
-    last = np.searchsorted(np.cumsum(run.fidelities), grid + _ROUNDING, side="right") - 1
+    last = np.searchsorted(np.cumsum(run.fidelities), grid + ROUNDING, side="right") - 1
     none = (last < 0) | (np.append(lowest, np.inf)[last] == np.inf)
     if quantity.metric is None:
         return np.where(none, np.inf, np.append(lowest, np.inf)[last])
@@ -321,7 +319,7 @@ def best_so_far(run: Run, grid: Floats, quantity: Quantity) -> Floats:
 def incumbent(run: Run, budget: float) -> int | None:
     """Return the place of the run's incumbent under a budget; None before the first success."""
     good = ~run.failed & ~np.isnan(run.values) & (run.fidelities == 1.0)
-    good &= np.cumsum(run.fidelities) <= budget + _ROUNDING
+    good &= np.cumsum(run.fidelities) <= budget + ROUNDING
     return int(np.argmin(np.where(good, run.values, np.inf))) if good.any() else None
 
 
@@ -331,64 +329,3 @@ def _measured(run: Run, metric: str) -> Floats:
         return run.metrics[metric]
     tests = {test["id"]: test["metrics"].get(metric, np.nan) for test in run.tests}
     return np.array([tests.get(id, np.nan) for id in run.ids.tolist()], dtype=np.float64)
-
-
-def _fixed(runs: dict[str, dict[int, Run]], n_steps: int, budget: float) -> frozenset[str]:
-    """Return the optimizers whose runs of several seeds gave the same values in the same order."""
-    found = set()
-    for optimizer, by_seed in runs.items():
-        prints = set()
-        for run in by_seed.values():
-            within = np.cumsum(run.fidelities) <= budget + _ROUNDING
-            told = np.where(run.failed, np.nan, run.values)[within]
-            prints.add(hashlib.sha256(np.round(told, 12).tobytes()).digest())
-        if len(by_seed) > 1 and len(prints) == 1:
-            found.add(optimizer)
-    return frozenset(found)
-
-
-def _by_problem(
-    curves: Mapping[str, Mapping[int, Floats]], problems: Mapping[int, str]
-) -> dict[str, list[Floats]]:
-    found: dict[str, list[Floats]] = defaultdict(list)
-    for by_seed in curves.values():
-        for seed, curve in by_seed.items():
-            found[problems.get(seed, "")].append(curve)
-    return found
-
-
-def _references(
-    curves: Mapping[str, Mapping[int, Floats]],
-    problems: Mapping[int, str],
-    optima: Optima,
-    quantity: Quantity,
-) -> tuple[dict[int, float], bool]:
-    """Return the reference by seed, and whether all are known optima."""
-    known = quantity.metric is None and all(key in optima for key in problems.values())
-    best: dict[str, float] = {}
-    for key, each in _by_problem(curves, problems).items():
-        seen = np.concatenate(each)
-        seen = seen[np.isfinite(seen)]
-        best[key] = optima[key] if known and key in optima else float(seen.min(initial=np.inf))
-    every = {seed for by_seed in curves.values() for seed in by_seed}
-    lows = {seed: best[problems.get(seed, "")] for seed in every}
-    return {seed: low if np.isfinite(low) else 0.0 for seed, low in lows.items()}, known
-
-
-def _scales(
-    curves: Mapping[str, Mapping[int, Floats]],
-    problems: Mapping[int, str],
-    reference: Mapping[int, float],
-) -> dict[int, float]:
-    scale: dict[str, float] = {}
-    for key, each in _by_problem(curves, problems).items():
-        firsts = [curve[np.isfinite(curve)][0] for curve in each if np.isfinite(curve).any()]
-        scale[key] = float(np.median(firsts)) if firsts else 0.0
-    above = {seed: scale[problems.get(seed, "")] - low for seed, low in reference.items()}
-    return {seed: size if size > 0 else 1.0 for seed, size in above.items()}
-
-
-def finite_share(curves: Floats) -> Floats:
-    """Return the share of runs that had a success, at each step, (n_steps,)."""
-    share: Floats = np.isfinite(curves).mean(axis=0)
-    return share
