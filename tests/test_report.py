@@ -224,6 +224,16 @@ def test_centred_and_shifted_versions_stand_side_by_side(tmp_path: Path) -> None
     assert "c (" in bias.lines[0] and "a (" not in bias.lines[0]
 
 
+def test_settings_that_follow_the_seed_are_one_task_beside_those_that_do_not(
+    tmp_path: Path,
+) -> None:
+    for seed in (1, 2):
+        for shift in ("none", seed):
+            _log(tmp_path, "a", seed, objective={"_target_": "f", "shift": shift})
+    names = {run.objective for run in gather([tmp_path], None, None).runs}
+    assert names == {"f shift=none", "f shift=seed"}
+
+
 def test_importance_finds_the_parameter_that_matters_and_freezes_the_other() -> None:
     rng = np.random.default_rng(0)
     points = rng.random((200, 2))

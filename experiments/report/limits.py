@@ -58,8 +58,8 @@ def limits(found: Gathered, critical: CriticalDifference | None, pairs: list[Pai
     if quick:
         named = listed(quick if len(quick) < 4 else [*quick[:3], "others"])
         said.append(
-            f"Who is ahead in time or cost where evaluations are expensive: those of {named} answer "
-            f"within {_QUICK_S:g} s, as stand-ins do."
+            f"Who is ahead in time or cost where evaluations are expensive: those of {named} "
+            f"answer within {_QUICK_S:g} s, as stand-ins do."
         )
     budget = max(float(task.grid[-1]) for task in suite.tasks)
     said.append(f"What more budget would change: nothing here looks beyond {budget:g} evaluations.")
