@@ -232,18 +232,34 @@ def _labels(runs: Sequence[Run], family: str, seeds: bool) -> list[str]:
         groups[run.header["names"][family]].append(i)
     shown: dict[str, list[str]] = {}
     for name, members in groups.items():
-        keys = dict.fromkeys(key for i in members for key in settings[i])
+        keys = list(dict.fromkeys(key for i in members for key in settings[i]))
+        if seeds:
+            for key in keys:
+                _name_seed(key, [settings[i] for i in members], [runs[i].seed for i in members])
         shown[name] = [
-            key
-            for key in keys
-            if len({repr(settings[i].get(key)) for i in members}) > 1
-            and not (seeds and all(settings[i].get(key) == runs[i].seed for i in members))
+            key for key in keys if len({repr(settings[i].get(key)) for i in members}) > 1
         ]
     labels = []
     for run, own in zip(runs, settings, strict=True):
         name = run.header["names"][family]
         labels.append(" ".join([name, *(f"{key}={own.get(key)}" for key in shown[name])]))
     return labels
+
+
+def _name_seed(key: str, settings: Sequence[dict[str, Any]], seeds: Sequence[int]) -> None:
+    """Put "seed" for the values of a setting that follow the seed.
+
+    They do where each belongs to the one seed that it equals, and there are several of them; so
+    `shift=none` and `shift=${seed}` are two tasks, however many seeds there are.
+    """
+    own: dict[str, set[int]] = defaultdict(set)
+    for each, seed in zip(settings, seeds, strict=True):
+        own[repr(each.get(key))].add(seed)
+    follow = {value for value, found in own.items() if {value} == {repr(seed) for seed in found}}
+    if len(follow) > 1 or follow == set(own):
+        for each in settings:
+            if repr(each.get(key)) in follow:
+                each[key] = "seed"
 
 
 def _flat(settings: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
