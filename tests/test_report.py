@@ -267,7 +267,7 @@ def test_latex_prints_text_as_it_is() -> None:
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "expected logs of runs below it" in _wrong(capsys, tmp_path, f"out={tmp_path}/out")
+    assert "below it, got none" in _wrong(capsys, tmp_path, f"out={tmp_path}/out")
 
 
 def test_a_folder_that_is_not_there_is_refused(
