@@ -120,8 +120,8 @@ def _write_run(file: Any, run: Run, problems: Problems) -> dict[str, Any]:
             f"holds them, got {instance}; use format=parquet"
         )
     best = int(np.argmin(values))
-    x = [None if math.isnan(c) else c for c in points[best]]
-    found = {"evals": best + 1, "y": values[best].item(), "x": x}
+    place = [None if math.isnan(x) else x for x in points[best]]
+    found = {"evals": best + 1, "y": values[best].item(), "x": place}
     return {"instance": instance, "evals": len(values), "best": found}
 
 

@@ -1,14 +1,15 @@
 """Runs as one table, a row per evaluation, as Parquet or CSV.
 
-| column | |
-|---|---|
-| `identity` `objective` `optimizer` `seed` `budget` `ended` | of the run; both labels as in the report |
-| `evaluation` `trial` | place in the order of arrival, from 0; id in the order of asking |
-| `fidelity` `value` `failed` `error` | share of a full evaluation; minimised, null: failed without a grade; go by `failed` |
-| `cost_s` `ask_s` `tell_s` `time_s` | seconds: of the evaluation, of its share of the ask, of the tell; from the start of the run to the answer |
-| `config.<parameter>` | natural units, null where inactive |
-| `metric.<name>` | natural units, null where it was not measured |
-| `items` | Parquet alone: the packed item outcomes as JSON, where a run has them |
+- `identity`, `objective`, `optimizer`, `seed`, `budget`, `ended`: of the run; both labels as
+  `experiments.results` gives them.
+- `evaluation`, `trial`: place in the order of arrival, from 0; id in the order of asking.
+- `fidelity`: share of a full evaluation. `value`: minimised; null: failed without a grade.
+  `failed`, `error`: statistics go by these, never by the size of the value.
+- `cost_s`, `ask_s`, `tell_s`, `time_s`: seconds of the evaluation, of its share of the ask, of
+  its tell, and from the start of the run to the answer, pauses included.
+- `config.<parameter>`: natural units, null where inactive.
+- `metric.<name>`: natural units, null where it was not measured.
+- `items`: the packed outcomes of items as JSON, in Parquet alone, where a run has them.
 
 A parameter that is a number in one run and text in another is a column of JSON texts; whole
 numbers among others become floats. The header of each run (settings, versions, hardware,

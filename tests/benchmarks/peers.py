@@ -39,11 +39,11 @@ N_BEFORE_KILL, EVALUATION_S = 25, 0.02
 def command(suite: str, python: str, folder: Path, runs: int, n: int) -> list[str]:
     """Return the command that makes some runs of n evaluations."""
     if suite == "tuneoff":
-        objective = "branin objective._target_=peer_tuneoff.PeerBranin"
+        target = "objective._target_=peer_tuneoff.PeerBranin"
         if runs == 1:
-            optimizer = ["optimizer=random", *objective.replace("branin", "objective=branin", 1).split()]
-            return [python, "run.py", *optimizer, f"budget={n}", "plot=false", f"out={folder}"]
-        lists = ["optimizers=[random]", f"objectives=['{objective}']", f"seeds=range(0,{runs})"]
+            one = ["optimizer=random", "objective=branin", target, f"budget={n}"]
+            return [python, "run.py", *one, "plot=false", f"out={folder}"]
+        lists = ["optimizers=[random]", f"objectives=['branin {target}']", f"seeds=range(0,{runs})"]
         sweep = [python, "-m", "experiments.sweep", "experiment=smoke"]
         return [*sweep, *lists, f"budget={n}", f"out={folder}"]
     if suite == "carps":
@@ -64,11 +64,16 @@ def environment(**own: str) -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths, **own}
 
 
-def timed(words: list[str]) -> tuple[float, float]:
+def place(suite: str, folder: Path) -> Path:
+    """Return where a command is typed; CARP-S leaves Hydra's own log there."""
+    return folder if suite == "carps" else ROOT
+
+
+def timed(words: list[str], where: Path) -> tuple[float, float]:
     """Run a command; return processor and wall seconds."""
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     done = subprocess.run(
-        words, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=3600
+        words, cwd=where, env=environment(), capture_output=True, text=True, timeout=3600
     )
     wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
@@ -84,7 +89,8 @@ def measure_evaluation(suite: str, python: str) -> list[Row]:
     found = {}
     for n in (N_SHORT, N_LONG):
         with tempfile.TemporaryDirectory() as name:
-            found[n] = timed(command(suite, python, Path(name), 1, n))
+            folder = Path(name)
+            found[n] = timed(command(suite, python, folder, 1, n), place(suite, folder))
     each = [(b - a) / (N_LONG - N_SHORT) for a, b in zip(*found.values(), strict=True)]
     start = [a - N_SHORT * e for a, e in zip(found[N_SHORT], each, strict=True)]
     return [
@@ -96,7 +102,9 @@ def measure_evaluation(suite: str, python: str) -> list[Row]:
 def measure_sweep(suite: str, python: str, runs: int) -> list[Row]:
     """Return the time of a sweep, per evaluation."""
     with tempfile.TemporaryDirectory() as name:
-        cpu, wall = timed(command(suite, python, Path(name), runs, N_SHORT))
+        folder = Path(name)
+        words = command(suite, python, folder, runs, N_SHORT)
+        cpu, wall = timed(words, place(suite, folder))
     n = runs * N_SHORT
     return [{"what": f"sweep of {runs} x {N_SHORT}", "cpu_s": cpu / n, "wall_s": wall / n}]
 
@@ -108,13 +116,14 @@ def measure_kill(suite: str, python: str) -> list[Row]:
         words = command(suite, python, Path(name), 1, N_SHORT)
         own = environment(EVALUATED=str(evaluated), SECONDS=str(EVALUATION_S))
         nothing = subprocess.DEVNULL
-        process = subprocess.Popen(words, cwd=ROOT, env=own, stdout=nothing, stderr=nothing)
+        where = place(suite, Path(name))
+        process = subprocess.Popen(words, cwd=where, env=own, stdout=nothing, stderr=nothing)
         while process.poll() is None and len(_lines(evaluated)) < N_BEFORE_KILL + 1:
             time.sleep(0.002)
         process.send_signal(signal.SIGKILL)
         process.wait()
         before = _lines(evaluated)
-        subprocess.run(words, cwd=ROOT, env=own, stdout=nothing, stderr=nothing, check=True)
+        subprocess.run(words, cwd=where, env=own, stdout=nothing, stderr=nothing, check=True)
         every = _lines(evaluated)
     again = sum(count - 1 for count in Counter(every).values())
     return [
