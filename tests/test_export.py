@@ -1,14 +1,17 @@
 """Exports, read back by the tools they are for: the numbers are those of the runs."""
 
 import csv
+import json
 import math
 import warnings
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from wsgiref.util import setup_testing_defaults
 
 import numpy as np
 import optuna
+import optuna_dashboard
 import pandas
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
@@ -242,3 +245,27 @@ def test_a_mistake_is_one_line(
     assert export.main([word.format(**names) for word in words]) == 2
     assert capsys.readouterr().err == line.format(**names) + "\n"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_optuna_dashboard_shows_trials_and_failures(mixed: Path, tmp_path: Path) -> None:
+    out = exported(mixed, "optuna", tmp_path / "runs.journal")
+    app = optuna_dashboard.wsgi(JournalStorage(JournalFileBackend(str(out))))
+    studies = requested(app, "/api/studies")["study_summaries"]
+    runs = {study_name(run): run for run in load([mixed])}
+    assert {study["study_name"] for study in studies} == set(runs)
+    for study in studies:
+        shown = requested(app, f"/api/studies/{study['study_id']}")["trials"]
+        run = runs[study["study_name"]]
+        assert [t["state"] for t in shown] == ["Fail" if f else "Complete" for f in run.failed]
+        values = [trial["values"][0] for trial in shown if trial["state"] == "Complete"]
+        assert values == run.values[~run.failed].tolist()
+
+
+def requested(app: Any, path: str) -> Any:
+    """Return what a web application answers to a GET."""
+    environ: dict[str, Any] = {"PATH_INFO": path}
+    setup_testing_defaults(environ)
+    statuses: list[str] = []
+    body = b"".join(app(environ, lambda status, headers, info=None: statuses.append(status)))
+    assert statuses == ["200 OK"]
+    return json.loads(body)
