@@ -1,0 +1,14 @@
+"""Numba's compiler as a typed decorator."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from numba import njit
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def compiled(function: F) -> F:
+    """Compile a function at its first call; the machine code is kept beside the source."""
+    made: F = njit(cache=True, error_model="numpy")(function)
+    return made
