@@ -1,0 +1,174 @@
+"""From the requests of a load to its metrics, in SI units.
+
+    TTFT   time to first token: first token - arrival
+    TPOT   time per output token: (last token - first token) / (tokens - 1), of a request
+    ITL    inter-token latency: the gap between two tokens, over all requests
+    E2E    last token - arrival
+
+In an open loop the arrival is when the request was due, whenever the client sent it; in a closed
+loop it is when the client sent it. Metrics are named `<quantity>_p<percentile>_s`; percentiles
+interpolate linearly and are over the requests that succeeded. Rates are over the time from the
+first arrival to the last end; what failed adds no tokens and no requests to them.
+"""
+
+import base64
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+QUANTITIES = ("ttft", "tpot", "itl", "e2e")
+STANDARD = ("ttft_p50_s", "ttft_p90_s", "tpot_p90_s", "itl_p50_s", "e2e_p90_s")
+"""Latencies that every load reports; an SLO may name other percentiles."""
+RATES = ("output_tokens_per_s", "requests_per_s", "goodput_per_s")
+OTHERS = ("failed_share", "memory_bytes", "startup_s")
+MORE_IS_BETTER = RATES
+_LATENCY = re.compile(rf"({'|'.join(QUANTITIES)})_p(\d{{1,2}}(?:\.\d+)?)_s")
+
+
+@dataclass(frozen=True)
+class Requests:
+    """One row per request of a load, in the order of arrival; times in seconds after its start.
+
+    Attributes:
+        arrival_s: (n,) when it was due (open loop) or sent (closed loop).
+        first_s: (n,) when its first token came; NaN: never.
+        end_s: (n,) when its last token, or its error, came.
+        prompt_tokens: (n,) of the prompt.
+        answer_tokens: (n,) that came.
+        errors: n texts; "" where it succeeded.
+        gaps_s: (m,) the gaps between tokens, of all requests that succeeded.
+    """
+
+    arrival_s: NDArray[np.float64]
+    first_s: NDArray[np.float64]
+    end_s: NDArray[np.float64]
+    prompt_tokens: NDArray[np.int64]
+    answer_tokens: NDArray[np.int64]
+    errors: tuple[str, ...]
+    gaps_s: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.arrival_s)
+
+    @property
+    def succeeded(self) -> NDArray[np.bool_]:
+        """Whether each request (n,) got its whole answer."""
+        return np.array([error == "" for error in self.errors], dtype=bool)
+
+    def latencies(self) -> dict[str, NDArray[np.float64]]:
+        """Return TTFT, TPOT and E2E of each request (n,) in s; NaN where there is none."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            more = self.answer_tokens - 1
+            tpot = np.where(more > 0, (self.end_s - self.first_s) / more, np.nan)
+        found = {
+            "ttft": self.first_s - self.arrival_s,
+            "tpot": tpot,
+            "e2e": self.end_s - self.arrival_s,
+        }
+        return {name: np.where(self.succeeded, x, np.nan) for name, x in found.items()}
+
+    def pack(self) -> dict[str, str]:
+        """Return the rows as columns of base64 of little-endian float16 (log format 1).
+
+        `failed` is 1 where a request failed; `ttft_s` and `e2e_s` are NaN where there is none.
+        """
+        latencies = self.latencies()
+        columns = {
+            "arrival_s": self.arrival_s,
+            "ttft_s": latencies["ttft"],
+            "e2e_s": latencies["e2e"],
+            "prompt_tokens": self.prompt_tokens,
+            "answer_tokens": self.answer_tokens,
+            "failed": ~self.succeeded,
+        }
+        return {name: _pack(np.asarray(x, dtype=float)) for name, x in columns.items()}
+
+
+def _pack(column: NDArray[np.float64]) -> str:
+    largest = float(np.finfo(np.float16).max)
+    return base64.b64encode(np.clip(column, -largest, largest).astype("<f2").tobytes()).decode()
+
+
+def percentile_of(metric: str) -> tuple[str, float] | None:
+    """Return the quantity and the percentile that a latency's name stands for, else None."""
+    found = _LATENCY.fullmatch(metric)
+    return (found[1], float(found[2])) if found else None
+
+
+def check_metric(where: str, metric: str, n_requests: int) -> None:
+    """Raise ValueError unless a load of this many requests measures the metric.
+
+    Beyond the 90th, a percentile p needs 2 / (1 - p/100) requests: p95 40, p99 200.
+    """
+    found = percentile_of(metric)
+    if found is None:
+        if metric not in (*RATES, *OTHERS):
+            known = [*STANDARD, *RATES, *OTHERS]
+            raise ValueError(
+                f"{where}: expected a metric that is measured ({', '.join(known)}, or another "
+                f"percentile of {', '.join(QUANTITIES)}), got {metric}"
+            )
+        return
+    percentile = found[1]
+    least = round(2 / (1 - percentile / 100)) if percentile > 90 else 1
+    if n_requests < least:
+        raise ValueError(
+            f"{where}: expected at least {least} requests for {metric}, got {n_requests}; take "
+            f"{found[0]}_p90_s, or more requests"
+        )
+
+
+def measure(
+    requests: Requests,
+    limits: Mapping[str, float],
+    more: Iterable[str] = (),
+) -> dict[str, float]:
+    """Return the metrics of a load, by the names of the module's docstring.
+
+    Args:
+        requests: at least one row.
+        limits: the SLO, by metric. A request meets it if its own TTFT, TPOT and E2E are within
+            the limits on those, whatever their percentile: that is what goodput counts.
+        more: latencies beyond `STANDARD` to report.
+
+    Latencies are absent where no request succeeded.
+    """
+    succeeded = requests.succeeded
+    latencies = requests.latencies()
+    metrics: dict[str, float] = {}
+    for name in dict.fromkeys((*STANDARD, *more, *limits)):
+        found = percentile_of(name)
+        if found is None:
+            continue
+        quantity, percentile = found
+        sample = requests.gaps_s if quantity == "itl" else latencies[quantity]
+        sample = sample[np.isfinite(sample)]
+        if len(sample):
+            metrics[name] = float(np.percentile(sample, percentile))
+    duration = float(np.max(requests.end_s) - np.min(requests.arrival_s))
+    met = succeeded & meets(latencies, limits)
+    counted = {
+        "output_tokens_per_s": float(requests.answer_tokens[succeeded].sum()),
+        "requests_per_s": float(succeeded.sum()),
+        "goodput_per_s": float(met.sum()),
+    }
+    metrics |= {name: count / duration if duration > 0 else 0.0 for name, count in counted.items()}
+    metrics["failed_share"] = float(1 - succeeded.mean())
+    metrics["load_s"] = duration
+    return metrics
+
+
+def meets(
+    latencies: Mapping[str, NDArray[np.float64]], limits: Mapping[str, float]
+) -> NDArray[np.bool_]:
+    """Tell of each request (n,) whether its own latencies are within the limits."""
+    met = np.ones(len(latencies["ttft"]), dtype=bool)
+    for name, limit in limits.items():
+        found = percentile_of(name)
+        if found is not None and found[0] in latencies:
+            own = latencies[found[0]]
+            met &= np.isnan(own) | (own <= limit)
+    return met

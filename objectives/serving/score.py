@@ -1,0 +1,246 @@
+"""The value of a serving configuration: one number, minimised, from the metrics of its load.
+
+With x a metric, T its limit, v = max(0, (x - T)/T) its violation (for a rate, of which more is
+better, (T - x)/T), w its weight and s its steepness:
+
+    slo         b + sum w s (exp(min(v, 1)/s) - 1)/(exp(1/s) - 1) C,    C = 5
+    goodput     -(requests per second that meet every limit)
+    throughput  b of output_tokens_per_s
+    latency     b of e2e_p90_s
+    compat      the autotuner's formula, see `Compat`
+
+b is -log(x / reference) for a rate (per GPU) and log(x / reference) for a latency, the reference
+being the default configuration's on the same machine: so the default scores 0 where it breaks no
+limit. The penalty is 0 at the limit, smooth up to twice the limit, and bounded. Departure: b is
+cut where a configuration is a hundred times worse than the reference, so that every score has a
+ceiling; a failure scores the ceiling plus its grade (`grades.py`).
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from objectives.serving.grades import Failure
+from objectives.serving.measures import MORE_IS_BETTER, check_metric
+
+SCORES = ("slo", "goodput", "throughput", "latency", "compat")
+C = 5.0
+_WORST = math.log(100.0)  # of b
+_TINY = 1e-9
+_STEEPNESS = (0.1, 0.5)
+_LIMIT_KEYS = {"limit", "weight", "steepness", "fail_above"}
+
+
+@dataclass(frozen=True)
+class Limit:
+    """One line of an SLO.
+
+    Attributes:
+        metric: its name.
+        limit: T, in the metric's unit; a least value where more is better.
+        weight: w.
+        steepness: s, in 0.1 to 0.5: the lower, the later and steeper the penalty.
+        fail_above: the violation v above which the evaluation fails; None: never.
+    """
+
+    metric: str
+    limit: float
+    weight: float
+    steepness: float
+    fail_above: float | None
+
+    def violation(self, metrics: Mapping[str, float]) -> float:
+        """Return v >= 0; a latency that no request had counts as twice its limit."""
+        x = metrics.get(self.metric)
+        if x is None:
+            return 1.0
+        over = self.limit - x if self.metric in MORE_IS_BETTER else x - self.limit
+        return max(0.0, over / self.limit)
+
+    def penalty(self, metrics: Mapping[str, float]) -> float:
+        """Return the bounded, smooth penalty in [0, w s C]."""
+        v, s = min(self.violation(metrics), 1.0), self.steepness
+        return self.weight * s * math.expm1(v / s) / math.expm1(1 / s) * C
+
+
+def limits(slo: Mapping[str, Mapping[str, Any]], n_requests: int) -> list[Limit]:
+    """Read an SLO: by metric, `limit`, `weight`, `steepness`, `fail_above`.
+
+    Raises:
+        ValueError: a metric that a load of `n_requests` does not measure, or a bad number.
+    """
+    found = []
+    for metric, keys in slo.items():
+        where = f"objective.slo.{metric}"
+        check_metric("objective.slo", metric, n_requests)
+        if not isinstance(keys, Mapping) or set(keys) != _LIMIT_KEYS:
+            raise ValueError(f"{where}: expected the keys {sorted(_LIMIT_KEYS)}, got {keys}")
+        limit = _number(f"{where}.limit", keys["limit"], above=0)
+        weight = _number(f"{where}.weight", keys["weight"], least=0)
+        steepness = _number(f"{where}.steepness", keys["steepness"], above=0)
+        if not _STEEPNESS[0] <= steepness <= _STEEPNESS[1]:
+            raise ValueError(f"{where}.steepness: expected 0.1 to 0.5, got {steepness:g}")
+        hard = keys["fail_above"]
+        if hard is not None:
+            hard = _number(f"{where}.fail_above", hard, least=0)
+        found.append(Limit(metric, limit, weight, steepness, hard))
+    return found
+
+
+def _number(
+    where: str, value: Any, above: float | None = None, least: float | None = None
+) -> float:
+    good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not good or (above is not None and value <= above) or (least is not None and value < least):
+        rule = f"above {above:g}" if above is not None else f"of at least {least:g}"
+        raise ValueError(f"{where}: expected a finite number {rule}, got {value!r}")
+    return float(value)
+
+
+def base(metric: str, metrics: Mapping[str, float], reference: Mapping[str, float]) -> float:
+    """Return b, cut at log 100.
+
+    Rates are per GPU: `gpus` of the metrics and of the reference, 1 where absent.
+    """
+    if metric in MORE_IS_BETTER:
+        x = metrics[metric] / metrics.get("gpus", 1.0)
+        ratio = reference[metric] / reference.get("gpus", 1.0) / x if x > 0 else math.inf
+    else:
+        ratio = metrics.get(metric, math.inf) / max(reference[metric], _TINY)
+    return min(math.log(ratio), _WORST) if ratio > 0 else -_WORST
+
+
+class Score(ABC):
+    """From metrics to the value.
+
+    Attributes:
+        metric: what the value stands for.
+        needs_reference: whether the default configuration has to be measured first.
+        ceiling: above every value; a failure's grade is added to it.
+    """
+
+    metric: str
+    needs_reference: bool = True
+    ceiling: float = _WORST
+
+    def __init__(self, slo: list[Limit]) -> None:
+        self.slo = slo
+
+    @abstractmethod
+    def value(self, metrics: Mapping[str, float], reference: Mapping[str, float]) -> float:
+        """Return the value to minimise: finite, and at most `ceiling`."""
+
+    def check(self, metrics: Mapping[str, float]) -> None:
+        """Raise `Failure` where a hard limit is broken."""
+        for limit in self.slo:
+            if limit.fail_above is not None and limit.violation(metrics) > limit.fail_above:
+                raise Failure("slo", _broken(limit, metrics))
+
+
+def _broken(limit: Limit, metrics: Mapping[str, float]) -> str:
+    sign = "-" if limit.metric in MORE_IS_BETTER else "+"
+    rule = f"{limit.limit:g} {sign} {100 * (limit.fail_above or 0):g} %"
+    found = metrics.get(limit.metric)
+    return f"{limit.metric}: expected within {rule}, got " + (
+        "none" if found is None else f"{found:.4g}"
+    )
+
+
+class SloScore(Score):
+    """The bounded, smooth score of an SLO."""
+
+    def __init__(self, slo: list[Limit], metric: str) -> None:
+        super().__init__(slo)
+        self.metric = metric
+        self.ceiling = _WORST + sum(limit.weight * limit.steepness * C for limit in slo)
+
+    def value(self, metrics: Mapping[str, float], reference: Mapping[str, float]) -> float:
+        penalties = sum(limit.penalty(metrics) for limit in self.slo)
+        return base(self.metric, metrics, reference) + penalties
+
+
+class Goodput(Score):
+    """Requests per second that meet every limit, negated; needs no reference."""
+
+    metric = "goodput_per_s"
+    needs_reference = False
+    ceiling = 0.0
+
+    def value(self, metrics: Mapping[str, float], reference: Mapping[str, float]) -> float:
+        return -metrics["goodput_per_s"] / metrics.get("gpus", 1.0)
+
+
+class Ratio(Score):
+    """One rate or latency against the reference, whatever the SLO."""
+
+    def __init__(self, slo: list[Limit], metric: str) -> None:
+        super().__init__(slo)
+        self.metric = metric
+
+    def value(self, metrics: Mapping[str, float], reference: Mapping[str, float]) -> float:
+        return base(self.metric, metrics, reference)
+
+
+class Compat(Score):
+    """The autotuner's formula, for comparison: base (1 + sum over v > 0 of w exp(v/s)).
+
+    base is the latency (or 1 / throughput) over the reference's. A violation above `fail_above`
+    (its `fail_ratio`) is a hard failure; it has to be given for every limit here.
+
+    Its faults, kept as they are: it jumps by w at the limit, since exp(0) = 1; it grows without
+    bound, so that a soft violation can score worse than a time-out does there; and a configuration
+    better in `base` hides a broken limit. Not kept: its infinities, and its grading of failures by
+    elapsed time, by which a hang ranks best among them.
+    """
+
+    def __init__(self, slo: list[Limit], metric: str) -> None:
+        super().__init__(slo)
+        self.metric = metric
+        worst = 1.0
+        for limit in slo:
+            if limit.fail_above is None:
+                raise ValueError(
+                    f"objective.slo.{limit.metric}.fail_above: expected a number for "
+                    "score=compat, which is unbounded without, got none"
+                )
+            worst += limit.weight * math.exp(min(limit.fail_above / limit.steepness, 50.0))
+        self.ceiling = math.exp(_WORST) * worst
+
+    def value(self, metrics: Mapping[str, float], reference: Mapping[str, float]) -> float:
+        total = 1.0
+        for limit in self.slo:
+            v = limit.violation(metrics)
+            if v > 0:
+                total += limit.weight * math.exp(min(v / limit.steepness, 50.0))
+        return math.exp(base(self.metric, metrics, reference)) * total
+
+
+def build(score: str, base: str, slo: Mapping[str, Mapping[str, Any]], n_requests: int) -> Score:
+    """Return the score of that name.
+
+    Args:
+        score: one of `SCORES`.
+        base: the metric of `b` in `slo` and `compat`.
+        slo: see `limits`.
+        n_requests: of the load.
+
+    Raises:
+        ValueError: a setting cannot be.
+    """
+    lines = limits(slo, n_requests)
+    check_metric("objective.base", base, n_requests)
+    if base == "failed_share":
+        raise ValueError(f"objective.base: expected a rate or a latency, got {base}")
+    if score == "slo":
+        return SloScore(lines, base)
+    if score == "compat":
+        return Compat(lines, base)
+    if score == "goodput":
+        return Goodput(lines)
+    if score == "throughput":
+        return Ratio(lines, "output_tokens_per_s")
+    if score == "latency":
+        return Ratio(lines, "e2e_p90_s")
+    raise ValueError(f"objective.score: expected one of {list(SCORES)}, got {score}")
