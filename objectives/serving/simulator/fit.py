@@ -51,6 +51,8 @@ def main() -> None:
                 for row in fitted(system, engine):
                     writer.writerow([_short(value) for value in (system, engine, *row)])
                     print(system, engine, *map(_short, row), flush=True)
+            for row in _all_reduce(system, "nccl"):
+                writer.writerow([_short(value) for value in (system, "nccl", *row)])
 
 
 def fitted(system: str, engine: str) -> Iterator[tuple[Any, ...]]:
@@ -91,8 +93,11 @@ def _attention(system: str, engine: str) -> Iterator[tuple[Any, ...]]:
 
 
 def _all_reduce(system: str, engine: str) -> Iterator[tuple[Any, ...]]:
-    table = _table(system, "comm", engine, "custom_allreduce_perf")
-    table = table[table.message_size >= 2048]
+    name = "nccl_perf" if engine == "nccl" else "custom_allreduce_perf"
+    table = _table(system, "comm", engine, name)
+    table = table[(table.message_size >= 2048) & (table.op_name == "all_reduce")]
+    if engine == "nccl":
+        table = table[table.nccl_dtype == "half"]
     eager = table.kernel_source.str.contains("eager")
     for mode, part in (("graph", table[~eager]), ("eager", table[eager])):
         for gpus, rows in part.groupby("num_gpus"):

@@ -44,6 +44,7 @@ class Rules(NamedTuple):
     max_sequences: int
     token_budget: int
     chunked: bool
+    prefill_first: bool  # no decodes in a step with prompts: SGLang, and without chunks
     chunk_limit: int  # of one prompt in one step, so that several share the budget
     block: int
     blocks: int
@@ -162,14 +163,13 @@ def form_batch(state: State, rules: Rules, now: float) -> None:
     """Choose the requests of the next step and take their blocks."""
     state.count[BATCH] = 0
     state.work[:] = 0.0
-    if rules.chunked:
-        budget = decode(state, rules, rules.token_budget, now)
-        budget = proceed(state, rules, budget, now)
-        admit(state, rules, budget, now)
-    else:
-        admit(state, rules, rules.token_budget, now)
-        if state.count[BATCH] == 0:
-            decode(state, rules, rules.token_budget, now)
+    budget = rules.token_budget
+    if not rules.prefill_first:
+        budget = decode(state, rules, budget, now)
+    budget = proceed(state, rules, budget, now)
+    admit(state, rules, budget, now)
+    if rules.prefill_first and state.count[BATCH] == 0:
+        decode(state, rules, budget, now)
 
 
 @compiled
