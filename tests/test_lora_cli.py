@@ -26,7 +26,8 @@ from omegaconf import OmegaConf
 from torch import nn
 
 from experiments.command_line import prepare
-from objectives.lora_ft import checkpoint, child, command_lines, launch, litgpt_cli, task_files
+from objectives import child
+from objectives.lora_ft import checkpoint, command_lines, launch, litgpt_cli, task_files
 from objectives.lora_ft.command_lines import Training
 from objectives.lora_ft.data import Question
 from objectives.lora_ft.litgpt_cli import LitGPTCommandLines
@@ -264,12 +265,12 @@ def test_nothing_of_a_command_s_process_group_outlives_it(end: str, tmp_path: Pa
 
 def test_the_group_ends_when_the_run_is_killed(tmp_path: Path) -> None:
     output = tmp_path / "out.txt"
-    waiting = "from objectives.lora_ft.child import end_with_parent; end_with_parent(); "
+    waiting = "from objectives.child import end_with_parent; end_with_parent(); "
     inner = waiting + FAMILY + "time.sleep(600)"
     program = f"""
 import os, sys
 from pathlib import Path
-from objectives.lora_ft import child
+from objectives import child
 child.run([sys.executable, "-c", {inner!r}], name="stand-in", folder=Path({str(ROOT)!r}),
           output=Path({str(output)!r}), environment=os.environ, timeout_s=600)
 """

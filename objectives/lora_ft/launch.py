@@ -5,7 +5,7 @@
 Takes what `litgpt` takes and does what it does. Lightning starts every further rank with the same
 command, so what follows happens in each process of a training:
 
-- the process group ends when the process that started it does (`child.py`);
+- the process group ends when the process that started it does (`objectives/child.py`);
 - after LitGPT has made the model, placed its shards on the devices and read the base weights, and
   before the first step, B of every adapter is looked at where it lies. Unless all of it is 0 on
   every device, every rank says so and exits with status 1.
@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from objectives.lora_ft.child import end_with_parent
+from objectives.child import end_with_parent
 
 
 def check(model: nn.Module, rank: int) -> str | None:

@@ -2,7 +2,7 @@
 
 Davouse and Talbi, "Bayesian and Partition-Based Optimization for Hyperparameter Optimization of
 LLM Fine-Tuning" (OLA 2025). A trial is `finetune_lora` and then `evaluate` (`command_lines.py`),
-each a process group of its own under a time limit (`child.py`). Departures: the tools are started
+each a process group of its own under a time limit. Departures: the tools are started
 by `launch.py`, which refuses to train adapters that do not start at B = 0 (in the published runs
 they evidently did not), and integers are drawn, not truncated.
 """
@@ -17,7 +17,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from objectives.lora_ft import checkpoint, child, cli_results, command_lines
+from objectives import child
+from objectives.lora_ft import checkpoint, cli_results, command_lines
 from objectives.lora_ft.cli_data import STOCK, Local, Source, Stock
 from objectives.lora_ft.cli_results import Unusable
 from objectives.lora_ft.command_lines import Training

@@ -50,6 +50,7 @@ class Failure(Exception):
         status: a key of `GRADES`.
         reason: one line for people.
         progress: share of the load that was done, in [0, 1].
+        metrics: what was measured before it.
     """
 
     def __init__(self, status: str, reason: str, progress: float = 0.0) -> None:
@@ -58,6 +59,7 @@ class Failure(Exception):
         self.status = status
         self.reason = " ".join(reason.split())
         self.progress = progress
+        self.metrics: dict[str, float] = {}
 
     @property
     def stage(self) -> str:

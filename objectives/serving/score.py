@@ -169,7 +169,7 @@ class Goodput(Score):
     ceiling = 0.0
 
     def value(self, metrics: Mapping[str, float], reference: Mapping[str, float]) -> float:
-        return -metrics["goodput_per_s"] / metrics.get("gpus", 1.0)
+        return 0.0 - metrics["goodput_per_s"] / metrics.get("gpus", 1.0)
 
 
 class Ratio(Score):

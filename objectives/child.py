@@ -2,12 +2,14 @@
 
 The parent holds the other end of the child's standard input and writes nothing. However the
 parent ends, also by `kill -9`, the system closes that end, and the child, which waits for it in a
-thread (`end_with_parent`), kills its group: itself, its ranks and its data loaders.
+thread (`end_with_parent`), kills its group: itself, its ranks and its data loaders. A program that
+is not ours to change is started by this file as a program (`guarded`), which waits in its place.
 """
 
 import os
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -43,8 +45,32 @@ def run(
     Raises:
         Failed: any other exit status than 0, or none in time.
     """
+    process = start(command, folder=folder, output=output, environment=environment)
+    try:
+        status = process.wait(timeout_s)
+    except subprocess.TimeoutExpired:
+        reason = f"{name} was ended after {timeout_s:g} s"
+        raise Failed(f"{reason}: {tail(output)} (all of it: {output})") from None
+    finally:
+        end(process)
+    if status != 0:
+        reason = f"{name} ended with {described(status)}"
+        raise Failed(f"{reason}: {tail(output)} (all of it: {output})")
+
+
+def start(
+    command: Sequence[str], *, folder: Path, output: Path, environment: Mapping[str, str]
+) -> "subprocess.Popen[bytes]":
+    """Start a command as the leader of a process group; `end` has to be called with it.
+
+    Args:
+        command: the argument list.
+        folder: its working directory.
+        output: file for all that it prints.
+        environment: of the process, whole.
+    """
     with output.open("wb") as file:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             command,
             cwd=folder,
             env={**environment, _MARK: "1"},
@@ -53,15 +79,22 @@ def run(
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        try:
-            status = process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            reason = f"{name} was ended after {timeout_s:g} s"
-            raise Failed(f"{reason}: {_tail(output)}") from None
-        finally:
-            _kill(process)
-    if status != 0:
-        raise Failed(f"{name} ended with {_described(status)}: {_tail(output)}")
+
+
+def end(process: "subprocess.Popen[bytes]") -> None:
+    """Kill what is left of the group and reap the leader."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    process.wait()
+    assert process.stdin is not None
+    process.stdin.close()
+
+
+def guarded(command: Sequence[str]) -> list[str]:
+    """Return the command line that runs a program as it is and ends it with our process."""
+    return [sys.executable, "-P", str(Path(__file__).resolve()), *command]
 
 
 def end_with_parent() -> None:
@@ -79,26 +112,29 @@ def _wait_for_parent() -> None:
     os.killpg(0, signal.SIGKILL)
 
 
-def _kill(process: "subprocess.Popen[bytes]") -> None:
-    """Kill what is left of the group and reap the leader."""
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-    process.wait()
-    assert process.stdin is not None
-    process.stdin.close()
-
-
-def _described(status: int) -> str:
+def described(status: int) -> str:
+    """Say how a process ended."""
     return f"exit status {status}" if status > 0 else f"signal {signal.Signals(-status).name}"
 
 
-def _tail(output: Path) -> str:
-    """Return the last lines of a file as one, and where the rest is."""
+def tail(output: Path) -> str:
+    """Return the last lines of a file as one."""
     with output.open("rb") as file:
         file.seek(max(output.stat().st_size - 16384, 0))
         text = file.read().decode(errors="replace")
     lines = [" ".join(line.split()) for line in text.replace("\r", "\n").split("\n")]
     last = " | ".join([line for line in lines if line][-_TAIL_LINES:])[-_TAIL_LENGTH:]
-    return f"{last or 'it printed nothing'} (all of it: {output})"
+    return last or "it printed nothing"
+
+
+def _main() -> int:
+    """Run the command line that follows, in this group, and end as it ends."""
+    end_with_parent()
+    status = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL).wait()
+    if status < 0:
+        os.kill(os.getpid(), -status)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(_main())

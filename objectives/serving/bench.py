@@ -1,0 +1,135 @@
+"""One measurement of one configuration: start, warm up, load, measure, stop."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from objectives.serving.arrivals import Plan
+from objectives.serving.engine import Demand, Engine
+from objectives.serving.grades import Failure, Invalid
+from objectives.serving.host import CpuWatch
+from objectives.serving.load_generator import Load, LoadGenerator
+from objectives.serving.measures import measure
+from objectives.serving.server import Server
+from objectives.trial import Config
+
+_FAILED_SHARE = 0.5  # of the requests, above which the configuration has failed
+_WARMUP_ANSWER = 8  # tokens
+
+
+@dataclass(frozen=True)
+class Bench:
+    """How configurations are measured; `conf/objective/serving.yaml` describes the settings.
+
+    Attributes:
+        engine: what is served.
+        generator: what sends the load.
+        limits: the SLO's limits by metric.
+        warmup_requests: sent before the load, all at once, and not measured.
+        port: 0: any that is free.
+        startup_timeout_s, load_timeout_s: limits on the two long stages.
+        memory_limit_bytes: of the server; None: the machine's.
+        max_foreign_cores: of other processes; None: not checked.
+        max_late_s: of the client.
+        seed: of the prompts.
+    """
+
+    engine: Engine
+    generator: LoadGenerator
+    limits: Mapping[str, float]
+    warmup_requests: int
+    port: int
+    startup_timeout_s: float
+    load_timeout_s: float
+    memory_limit_bytes: int | None
+    max_foreign_cores: float | None
+    max_late_s: float
+    seed: int
+
+    def run(self, config: Config, plan: Plan) -> tuple[dict[str, float], dict[str, str]]:
+        """Measure a configuration once; return its metrics and its requests, packed.
+
+        Raises:
+            Failure: the configuration failed; its `metrics` are what was measured till then.
+            Invalid: the host or the client was at fault, whatever came out.
+        """
+        watch = CpuWatch()
+        metrics: dict[str, float] = {}
+        try:
+            items = self._run(config, plan, metrics)
+        except Failure as failure:
+            failure.metrics = metrics
+            self._check_host(watch, metrics)
+            raise
+        self._check_host(watch, metrics)
+        return metrics, items
+
+    def _run(self, config: Config, plan: Plan, metrics: dict[str, float]) -> dict[str, str]:
+        server = Server(
+            self.engine,
+            config,
+            Demand(tokens=plan.largest, requests=len(plan)),
+            port=self.port,
+            startup_timeout_s=self.startup_timeout_s,
+            memory_limit_bytes=self.memory_limit_bytes,
+        )
+        metrics["gpus"] = float(self.engine.gpus(config))
+        with server:
+            metrics["startup_s"] = server.startup_s
+            self._warm_up(server, plan)
+            load = self._send(server, plan, self.seed)
+            metrics["memory_bytes"] = float(server.memory_bytes())
+            metrics |= {f"server_{k}": x for k, x in self.engine.metrics(server.url).items()}
+            ended = server.ended()
+        metrics["client_late_s"] = load.late_s
+        self._judge(load, len(plan), ended)
+        metrics |= measure(load.requests, self.limits)
+        failed = metrics["failed_share"]
+        if failed > _FAILED_SHARE:
+            why = next(error for error in load.requests.errors if error)
+            raise Failure("requests_failed", f"{failed:.0%} of {len(plan)}, the first: {why}")
+        return load.requests.pack()
+
+    def _judge(self, load: Load, n: int, ended: str | None) -> None:
+        """Raise where the load did not come to its end."""
+        if load.late_s > self.max_late_s:
+            raise Invalid(
+                f"client: expected to be at most {self.max_late_s:g} s late, got {load.late_s:.3f}"
+            )
+        done = int(load.requests.succeeded.sum()) if len(load.requests) else 0
+        progress = f"after {done} of {n} requests"
+        if ended is not None:
+            raise Failure("died", f"{progress} {ended}", done / n)
+        if load.unsent:
+            reason = f"{progress} the load was broken off at {self.load_timeout_s:g} s"
+            raise Failure("broke_off", reason, done / n)
+
+    def _warm_up(self, server: Server, plan: Plan) -> None:
+        """Send a few requests at once, with prompts that the load does not repeat."""
+        n = min(self.warmup_requests, len(plan))
+        if n == 0:
+            return
+        answers = np.minimum(plan.answer_tokens[:n], _WARMUP_ANSWER)
+        warmup = Plan(plan.prompt_tokens[:n], answers, None, n, 0)
+        load = self._send(server, warmup, self.seed + 1)
+        self._judge(load, n, server.ended())
+
+    def _send(self, server: Server, plan: Plan, seed: int) -> Load:
+        return self.generator.run(
+            server.url,
+            self.engine,
+            plan,
+            seed=seed,
+            timeout_s=self.load_timeout_s,
+            ended=server.ended,
+        )
+
+    def _check_host(self, watch: CpuWatch, metrics: dict[str, float]) -> None:
+        foreign = watch.foreign_cores()
+        metrics["foreign_cpu_cores"] = foreign
+        if self.max_foreign_cores is not None and foreign > self.max_foreign_cores:
+            raise Invalid(
+                f"CPU of other processes: expected at most {self.max_foreign_cores:g} cores, got "
+                f"{foreign:.2f}"
+            )

@@ -1,0 +1,103 @@
+"""What differs between serving engines: their command line, their requests, their excuses.
+
+An engine describes and starts nothing itself: `server.py` starts what it describes.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from objectives.trial import Config
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How to start a server.
+
+    Attributes:
+        command: the argument list; it ends with our process (`objectives.child`).
+        environment: variables added to ours.
+    """
+
+    command: list[str]
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What a load asks of the server at most.
+
+    Attributes:
+        tokens: of a request, prompt and answer together.
+        requests: in the load.
+    """
+
+    tokens: int
+    requests: int
+
+
+class Engine(ABC):
+    """One serving engine with its model.
+
+    The constructor validates, and raises `ValueError` or `ModuleNotFoundError` where what it
+    needs is not there. An instance is pickled to worker processes.
+
+    Attributes:
+        name: for people.
+        parameters: the names that a space may tune.
+        gpus: how many a configuration takes, where it says none itself; rates are per GPU.
+        host: where the server listens.
+        health: path that answers 200 as soon as requests are served.
+        completions: path of OpenAI's completions endpoint.
+    """
+
+    name: str
+    parameters: Sequence[str]
+    host: str = "127.0.0.1"
+    health: str = "/health"
+    completions: str = "/v1/completions"
+
+    @abstractmethod
+    def launch(self, config: Config, port: int, demand: Demand) -> Launch:
+        """Return how to start a server of this configuration on `port` of `host`."""
+
+    @property
+    @abstractmethod
+    def tokens(self) -> tuple[int, int]:
+        """The first and the last token id that a prompt may hold: ordinary ones only."""
+
+    def body(self, prompt: Sequence[int], answer_tokens: int) -> dict[str, Any]:
+        """Return the streaming request for an answer of exactly so many tokens."""
+        return {
+            "prompt": list(prompt),
+            "max_tokens": answer_tokens,
+            "ignore_eos": True,
+            "temperature": 0.0,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+
+    def gpus(self, config: Config) -> int:
+        """Return how many GPUs a configuration takes; rates are compared per GPU."""
+        return 1
+
+    def metrics(self, url: str) -> dict[str, float]:
+        """Return what the server counted itself, where it says."""
+        return {}
+
+    @abstractmethod
+    def is_out_of_memory(self, output: str) -> bool:
+        """Tell from what a server printed whether it ended for want of memory."""
+
+    def is_port_taken(self, output: str) -> bool:
+        """Tell from what a server printed whether another program had its port."""
+        return "address already in use" in output.lower()
+
+    def fingerprint(self) -> Mapping[str, Any]:
+        """Return what the metrics depend on beyond the settings: model and version."""
+        return {}
+
+    def notice(self) -> str:
+        """Return one line on engine and model."""
+        return self.name

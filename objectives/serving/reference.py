@@ -1,0 +1,65 @@
+"""The default configuration's metrics on this machine: measured once, then read from a cache.
+
+The file is named after a digest of all that the metrics depend on: hardware, engine with its
+model and version, load, limits, default configuration, and how it is measured. A score relates a
+configuration to it; each evaluation's metrics hold what it was related to.
+"""
+
+import hashlib
+import json
+import os
+import statistics
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from objectives.lora_ft.checkpoint import cache_folder
+
+
+def reference(
+    depends_on: Mapping[str, Any], n_runs: int, run: Callable[[], dict[str, float]]
+) -> dict[str, float]:
+    """Return the median of each metric over `n_runs` measurements, from the cache where it is.
+
+    Args:
+        depends_on: plain JSON values that the metrics depend on.
+        n_runs: how often the default configuration is measured.
+        run: measures it once.
+
+    Raises:
+        OSError: the cache cannot be written.
+        ValueError: the cached file is damaged.
+    """
+    path = cache_path(depends_on)
+    if path.is_file():
+        return _read(path)
+    runs = [run() for _ in range(n_runs)]
+    shared = [name for name in runs[0] if all(name in metrics for metrics in runs)]
+    medians = {name: statistics.median(metrics[name] for metrics in runs) for name in shared}
+    content = {"metrics": medians, "runs": runs, "depends_on": depends_on}
+    _write(path, json.dumps(content, indent=1))
+    return medians
+
+
+def cache_path(depends_on: Mapping[str, Any]) -> Path:
+    """Return where a reference is kept."""
+    text = json.dumps(depends_on, sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return cache_folder() / "serving" / f"reference-{digest[:16]}.json"
+
+
+def _read(path: Path) -> dict[str, float]:
+    try:
+        metrics = json.loads(path.read_text())["metrics"]
+        return {str(name): float(x) for name, x in metrics.items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ValueError(f"{path}: expected a cached reference, got damage; delete it") from None
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file at once: whole or absent whenever the process is killed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
+        file.write(text)
+    os.replace(file.name, path)
