@@ -24,28 +24,35 @@ COMPILATIONS = ("eager", "piecewise", "full")
 
 @dataclass(frozen=True)
 class Overheads:
-    """Seconds that no kernel table holds.
+    """Seconds that no kernel table holds, and one that it holds too much of.
 
     Attributes:
         host_fixed, host_each: of the host in a step, and per sequence in it.
-        small_fixed: of a layer's norms, rotation, activation and cache writes.
         launch_eager, launch_compiled: of the host for a layer whose kernels no graph replays.
         launch_attention: and for an attention between two pieces of a graph.
-        request_s: before a request reaches the scheduler and its first token the client.
+        graph_fixed: whether a quantised GEMM's constant is that of 16 bits: the tables'
+            includes launches that a graph does not pay.
     """
 
-    host_fixed: float = 1.0e-3
-    host_each: float = 15e-6
-    small_fixed: float = 0.0
-    launch_eager: float = 400e-6
-    launch_compiled: float = 120e-6
-    launch_attention: float = 15e-6
-    request_s: float = 0.0
+    host_fixed: float
+    host_each: float
+    launch_eager: float
+    launch_compiled: float
+    launch_attention: float
+    graph_fixed: bool
+
+
+# Host and `graph_fixed`: chosen on the calibration half of the measured points (`validate.py`).
+OVERHEADS = {
+    "vllm": Overheads(1.0e-3, 15e-6, 400e-6, 120e-6, 15e-6, False),
+    "sglang": Overheads(1.0e-3, 15e-6, 400e-6, 120e-6, 15e-6, False),
+    "trtllm": Overheads(0.5e-3, 10e-6, 400e-6, 120e-6, 15e-6, True),
+}
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a user of the engine sets; the names are vLLM's."""
+    """What a user of the engine sets; the names, and the defaults, are vLLM's."""
 
     tensor_parallel_size: int = 1
     pipeline_parallel_size: int = 1
@@ -76,7 +83,6 @@ class Deployment:
     engine: str
     dtype: str
     overheads: Overheads
-    max_model_len: int
     noise: float
 
 
@@ -199,7 +205,6 @@ def step_costs(deployment: Deployment, settings: Settings) -> Costs:
         prefill=Prefill(*_constants(deployment, "prefill", "bfloat16")),
         alpha=alpha,
         beta=beta,
-        small_fixed=over.small_fixed,
         small_bandwidth=0.8 * deployment.system.bandwidth,
         send_s=10e-6,
         host_fixed=over.host_fixed,
@@ -217,7 +222,10 @@ def _constants(deployment: Deployment, kernel: str, dtype: str) -> tuple[float, 
 
 
 def _gemm(deployment: Deployment, dtype: str) -> Gemm:
-    return Gemm(WIDTHS[dtype], *_constants(deployment, "gemm", dtype))
+    found = Gemm(WIDTHS[dtype], *_constants(deployment, "gemm", dtype))
+    if deployment.overheads.graph_fixed:
+        return found._replace(fixed=_constants(deployment, "gemm", "bfloat16")[2])
+    return found
 
 
 def _decode(deployment: Deployment, settings: Settings) -> Decode:

@@ -65,10 +65,10 @@ def serve_load(
         state = new_state(prompts, answers, arrivals, obeyed)  # copies are contiguous
         serve(state, obeyed, costs, generator)
         states.append(state)
-    return _gathered(plan, states, replicas, deployment.overheads.request_s)
+    return _gathered(plan, states, replicas)
 
 
-def _gathered(plan: Plan, states: list[State], replicas: int, request_s: float) -> Served:
+def _gathered(plan: Plan, states: list[State], replicas: int) -> Served:
     """Put the replicas' requests back into the order of arrival."""
     columns = np.full((4, len(plan)), np.nan)
     for one, state in enumerate(states):
@@ -81,8 +81,8 @@ def _gathered(plan: Plan, states: list[State], replicas: int, request_s: float) 
     return Served(
         requests=Requests(
             arrival_s=arrival,
-            first_s=first + request_s,
-            end_s=np.where(done, end, last) + request_s,
+            first_s=first,
+            end_s=np.where(done, end, last),
             prompt_tokens=plan.prompt_tokens,
             answer_tokens=answer.astype(np.int64),
             errors=tuple("" if one else "not answered in time" for one in done),

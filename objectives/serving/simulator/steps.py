@@ -70,8 +70,7 @@ class Costs(NamedTuple):
     prefill: Prefill
     alpha: float
     beta: float
-    small_fixed: float  # of a layer's small kernels
-    small_bandwidth: float
+    small_bandwidth: float  # of a layer's small kernels
     send_s: float
     host_fixed: float
     host_each: float
@@ -108,7 +107,7 @@ def layer_s(work: Floats, c: Costs) -> float:
         )
     # Norms with residual read and write four times `hidden`; rotation and activation the rest.
     moved = 2.0 * tokens * (8.0 * c.hidden + 2.0 * c.qkv + 3.0 * c.intermediate)
-    seconds += c.small_fixed + moved / c.small_bandwidth
+    seconds += moved / c.small_bandwidth
     if c.tensor > 1:
         seconds += 2.0 * all_reduce_s(2.0 * tokens * c.hidden, c.tensor, c.alpha, c.beta)
     return seconds
