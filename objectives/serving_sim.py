@@ -16,7 +16,6 @@ from objectives.serving import arrivals, constraints
 from objectives.serving.grades import Failure, record
 from objectives.serving.measures import measure
 from objectives.serving.score import build
-from objectives.space import build_space, check
 from objectives.serving.simulator.cards import MODELS, SYSTEMS
 from objectives.serving.simulator.engine import (
     OVERHEADS,
@@ -27,6 +26,7 @@ from objectives.serving.simulator.engine import (
 from objectives.serving.simulator.kernels import CONSTANTS_FILE
 from objectives.serving.simulator.launch import check_survives, start
 from objectives.serving.simulator.node import serve_load
+from objectives.space import build_space, check
 from objectives.trial import Config, Evaluation, Trial, Value
 
 PARAMETERS = tuple(field.name for field in dataclasses.fields(Settings)) + ("speculative",)

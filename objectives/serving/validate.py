@@ -91,7 +91,9 @@ def read(path: Path) -> list[Row]:
         reader = csv.DictReader(file)
         missing = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
         if missing:
-            raise ValueError(f"{path}:1: expected the columns {list(_COLUMNS)}, got no {missing[0]}")
+            raise ValueError(
+                f"{path}:1: expected the columns {list(_COLUMNS)}, got no {missing[0]}"
+            )
         return list(reader)
 
 
@@ -115,8 +117,8 @@ def summary(rows: Sequence[Row]) -> list[list[str]]:
             compared = compare(row)
             for key in (group(row), ("(all)", row["system"], "(all)", "(all)")):
                 done[key].append(compared)
-        except NotModelled as reason:
-            refused[group(row), str(reason)] += 1
+        except NotModelled as refusal:
+            refused[group(row), str(refusal)] += 1
     lines = [[*key, str(len(found)), *errors(found), ""] for key, found in sorted(done.items())]
     for (key, reason), count in sorted(refused.items()):
         lines.append([*key, str(count), *[""] * 6, f"not modelled: {reason}"])

@@ -1,7 +1,7 @@
 """Numba's compiler as a typed decorator."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from numba import njit
 
@@ -10,5 +10,4 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def compiled(function: F) -> F:
     """Compile a function at its first call; the machine code is kept beside the source."""
-    made: F = njit(cache=True, error_model="numpy")(function)
-    return made
+    return cast(F, njit(cache=True, error_model="numpy")(function))

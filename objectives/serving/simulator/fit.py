@@ -38,7 +38,6 @@ HEAD = 128  # elements of an attention head
 MILLISECOND = 1e-3
 
 Array = NDArray[np.float64]
-Form = Callable[[Array], Array]
 
 
 def main() -> None:
@@ -85,11 +84,15 @@ def _attention(system: str, engine: str) -> Iterator[tuple[Any, ...]]:
             if kernel == "decode":
                 tokens = batch * (isl + step)
                 shape = (tokens, batch, heads * HEAD, kv_heads * HEAD, width)
-                yield _fit(kernel, dtype, shape, decode_attention_s, (1.3e12, 1e-5, 1e-11), rows.latency)
+                yield _fit(
+                    kernel, dtype, shape, decode_attention_s, (1.3e12, 1e-5, 1e-11), rows.latency
+                )
             else:
                 pairs, tokens = batch * isl**2, batch * isl
                 shape = (pairs, tokens, heads * HEAD, kv_heads * HEAD)
-                yield _fit(kernel, dtype, shape, prefill_attention_s, (2e14, 1e12, 1e-5), rows.latency)
+                yield _fit(
+                    kernel, dtype, shape, prefill_attention_s, (2e14, 1e12, 1e-5), rows.latency
+                )
 
 
 def _all_reduce(system: str, engine: str) -> Iterator[tuple[Any, ...]]:
@@ -110,7 +113,7 @@ def _fit(
     kernel: str,
     dtype: object,
     shape: tuple[Any, ...],
-    form: Callable[..., Array],
+    form: Callable[..., Any],
     starts: tuple[float, ...],
     latency: Any,
 ) -> tuple[Any, ...]:

@@ -5,7 +5,7 @@ constants of each system, engine and number format with their errors on held-out
 
     GEMM (m, n, k)      [(2mnk/F)^q + ((w(mk + kn) + 2mn)/B)^q]^(1/q) + c,  w bytes an operand
     decode attention    2 w K n_kv d / B + c + e n_d n_q d,     K cached tokens of n_d sequences
-    prefill attention   2 P n_q d / F + 4 m (n_q + n_kv) d / B + c,  P = sum of chunk^2 + 2 chunk past
+    prefill attention   2 P n_q d / F + 4 m (n_q + n_kv) d / B + c,  P = sum chunk (chunk + 2 past)
     all-reduce          alpha + 2 (t - 1)/t bytes / beta,       t GPUs
 
 n_q and n_kv count the heads on one GPU, d their elements.
@@ -26,12 +26,20 @@ COLUMNS = (
 
 @compiled
 def gemm_s(
-    m: float, n: float, k: float, width: float, flops: float, bandwidth: float, fixed: float, q: float
+    m: float,
+    n: float,
+    k: float,
+    width: float,
+    flops: float,
+    bandwidth: float,
+    fixed: float,
+    q: float,
 ) -> float:
     """Return the seconds of one (m, k) by (k, n) product with operands of `width` bytes."""
     compute = 2.0 * m * n * k / flops
     memory = (width * (m * k + k * n) + 2.0 * m * n) / bandwidth
-    return (compute**q + memory**q) ** (1.0 / q) + fixed
+    seconds: float = (compute**q + memory**q) ** (1.0 / q) + fixed
+    return seconds
 
 
 @compiled
@@ -55,7 +63,13 @@ def decode_attention_s(
 
 @compiled
 def prefill_attention_s(
-    pairs: float, tokens: float, query: float, key: float, flops: float, bandwidth: float, fixed: float
+    pairs: float,
+    tokens: float,
+    query: float,
+    key: float,
+    flops: float,
+    bandwidth: float,
+    fixed: float,
 ) -> float:
     """Return the seconds of one layer's causal attention of `tokens` new tokens.
 

@@ -1,9 +1,9 @@
 """Where a real engine would fail: at the flags, at start-up, under load.
 
-    refused        n-gram speculation with asynchronous scheduling, which vLLM 0.14 rejects
-    out_of_memory  no KV block is left, or too few for one request of the longest length
-    died           a step's fragmentation, assumed half of its activations, does not fit beside the
-                   engine's share of the memory
+refused        n-gram speculation with asynchronous scheduling, which vLLM 0.14 rejects
+out_of_memory  no KV block is left, or too few for one request of the longest length
+died           a step's fragmentation, assumed half of its activations, does not fit beside the
+               engine's share of the memory
 """
 
 from objectives.serving.grades import Failure

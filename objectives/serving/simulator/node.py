@@ -11,7 +11,6 @@ from objectives.serving.arrivals import Plan
 from objectives.serving.measures import Requests
 from objectives.serving.simulator.engine import Deployment, Settings, rules, step_costs
 from objectives.serving.simulator.scheduler import (
-    ENDED,
     GAPS,
     LARGEST,
     PREEMPTED,
@@ -77,7 +76,7 @@ def _gathered(plan: Plan, states: list[State], replicas: int) -> Served:
             row[one::replicas] = part
     arrival, first, end, answer = columns
     done = np.isfinite(end)
-    last = max((float(np.nanmax(one)) for one in (arrival, first, end) if np.isfinite(one).any()))
+    last = max(float(np.nanmax(one)) for one in (arrival, first, end) if np.isfinite(one).any())
     return Served(
         requests=Requests(
             arrival_s=arrival,
@@ -86,10 +85,10 @@ def _gathered(plan: Plan, states: list[State], replicas: int) -> Served:
             prompt_tokens=plan.prompt_tokens,
             answer_tokens=answer.astype(np.int64),
             errors=tuple("" if one else "not answered in time" for one in done),
-            gaps_s=np.concatenate([state.gaps[: state.count[GAPS]] for state in states]),
+            gaps_s=np.concatenate([state.gaps[: state.counter[GAPS]] for state in states]),
         ),
         ended=int(done.sum()),
-        preempted=sum(int(state.count[PREEMPTED]) for state in states),
-        steps=sum(int(state.count[STEPS]) for state in states),
-        largest_step=max(int(state.count[LARGEST]) for state in states),
+        preempted=sum(int(state.counter[PREEMPTED]) for state in states),
+        steps=sum(int(state.counter[STEPS]) for state in states),
+        largest_step=max(int(state.counter[LARGEST]) for state in states),
     )

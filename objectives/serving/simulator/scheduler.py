@@ -31,7 +31,7 @@ Whole = NDArray[np.int64]
 POLICIES = ("fcfs", "priority", "lpm", "lof")
 """First come; shortest prompt; longest cached prefix; longest answer first."""
 
-# Places in `State.count`.
+# Places in `State.counter`.
 RUNNING, WAITING, BATCH, FREE, RESIDENT, USERS, GAPS, ENDED, SENT, KNOWN = range(10)
 PREEMPTED, STEPS, LARGEST = 10, 11, 12
 # Places in `State.work`: what one step computes.
@@ -78,7 +78,7 @@ class State(NamedTuple):
     waiting: Whole
     batch: Whole
     gaps: Floats
-    count: Whole
+    counter: Whole
     work: Floats
 
 
@@ -106,7 +106,7 @@ def new_state(prompt: Whole, answer: Whole, arrived: Floats | None, rules: Rules
         waiting=np.zeros(n, dtype=np.int64),
         batch=np.zeros(n, dtype=np.int64),
         gaps=np.zeros(int(answer.sum())),
-        count=count,
+        counter=count,
         work=np.zeros(6),
     )
 
@@ -114,7 +114,7 @@ def new_state(prompt: Whole, answer: Whole, arrived: Floats | None, rules: Rules
 @compiled
 def serve(state: State, rules: Rules, costs: Costs, generator: np.random.Generator) -> float:
     """Serve all requests, or those that end before the limit; return the time of the last step."""
-    count = state.count
+    count = state.counter
     now = 0.0
     while count[ENDED] < len(state.prompt) and now < rules.limit_s:
         deliver(state, now)
@@ -137,7 +137,7 @@ def serve(state: State, rules: Rules, costs: Costs, generator: np.random.Generat
 @compiled
 def deliver(state: State, now: float) -> None:
     """Put the requests that have arrived into the queue."""
-    count = state.count
+    count = state.counter
     while count[SENT] < count[KNOWN] and state.arrived[count[SENT]] <= now:
         state.waiting[count[WAITING]] = count[SENT]
         count[WAITING] += 1
@@ -147,7 +147,7 @@ def deliver(state: State, now: float) -> None:
 @compiled
 def next_event(state: State, now: float) -> float:
     """Return when the next request arrives or comes back from the pipeline."""
-    count = state.count
+    count = state.counter
     later = np.inf
     if count[SENT] < count[KNOWN]:
         later = max(state.arrived[count[SENT]], now)
@@ -161,14 +161,14 @@ def next_event(state: State, now: float) -> float:
 @compiled
 def form_batch(state: State, rules: Rules, now: float) -> None:
     """Choose the requests of the next step and take their blocks."""
-    state.count[BATCH] = 0
+    state.counter[BATCH] = 0
     state.work[:] = 0.0
     budget = rules.token_budget
     if not rules.prefill_first:
         budget = decode(state, rules, budget, now)
     budget = proceed(state, rules, budget, now)
     admit(state, rules, budget, now)
-    if rules.prefill_first and state.count[BATCH] == 0:
+    if rules.prefill_first and state.counter[BATCH] == 0:
         decode(state, rules, budget, now)
 
 
@@ -177,7 +177,7 @@ def decode(state: State, rules: Rules, budget: int, now: float) -> int:
     """Add the requests whose prompt is done; return what is left of the budget."""
     tokens = 1 + rules.drafts
     place = 0
-    while place < state.count[RUNNING] and budget >= tokens:
+    while place < state.counter[RUNNING] and budget >= tokens:
         i = state.running[place]
         if state.ready[i] > now or state.computed[i] < state.target[i]:
             place += 1
@@ -190,7 +190,7 @@ def decode(state: State, rules: Rules, budget: int, now: float) -> int:
             state.work[SAMPLED] += tokens
             budget -= tokens
             place += 1
-        elif place < state.count[RUNNING] and state.running[place] == i:
+        elif place < state.counter[RUNNING] and state.running[place] == i:
             place += 1
     return budget
 
@@ -199,7 +199,7 @@ def decode(state: State, rules: Rules, budget: int, now: float) -> int:
 def proceed(state: State, rules: Rules, budget: int, now: float) -> int:
     """Add the next chunks of the prompts under way; return what is left of the budget."""
     place = 0
-    while place < state.count[RUNNING] and budget > 0:
+    while place < state.counter[RUNNING] and budget > 0:
         i = state.running[place]
         left = state.target[i] - state.computed[i]
         if state.ready[i] > now or left <= 0 or state.chunk[i] > 0:
@@ -210,7 +210,7 @@ def proceed(state: State, rules: Rules, budget: int, now: float) -> int:
             add_chunk(state, i, tokens)
             budget -= tokens
             place += 1
-        elif place < state.count[RUNNING] and state.running[place] == i:
+        elif place < state.counter[RUNNING] and state.running[place] == i:
             place += 1
     return budget
 
@@ -218,7 +218,7 @@ def proceed(state: State, rules: Rules, budget: int, now: float) -> int:
 @compiled
 def admit(state: State, rules: Rules, budget: int, now: float) -> None:
     """Admit waiting requests, in the policy's order, while slots, tokens and blocks last."""
-    count = state.count
+    count = state.counter
     while count[WAITING] > 0 and count[RUNNING] < rules.max_sequences and budget > 0:
         place = choose(state, rules)
         i = state.waiting[place]
@@ -250,7 +250,7 @@ def choose(state: State, rules: Rules) -> int:
     best = 0
     if rules.policy == 0:
         return best
-    for place in range(1, state.count[WAITING]):
+    for place in range(1, state.counter[WAITING]):
         a, b = state.waiting[place], state.waiting[best]
         if rules.policy == 1:
             better = state.prompt[a] < state.prompt[b]
@@ -266,8 +266,8 @@ def choose(state: State, rules: Rules) -> int:
 @compiled
 def join(state: State, i: int, tokens: int) -> None:
     """Add a request to the step."""
-    state.batch[state.count[BATCH]] = i
-    state.count[BATCH] += 1
+    state.batch[state.counter[BATCH]] = i
+    state.counter[BATCH] += 1
     state.chunk[i] = tokens
 
 
@@ -285,7 +285,7 @@ def add_chunk(state: State, i: int, tokens: int) -> None:
 @compiled
 def take_blocks(state: State, rules: Rules, i: int, tokens: int, now: float) -> bool:
     """Give a request the blocks for that many tokens, preempting others; False: it has to wait."""
-    count = state.count
+    count = state.counter
     need = -(-tokens // rules.block) - state.held[i] - state.shares[i] * count[RESIDENT]
     while need > count[FREE]:
         if evict(state):
@@ -317,7 +317,7 @@ def take_blocks(state: State, rules: Rules, i: int, tokens: int, now: float) -> 
 @compiled
 def evict(state: State) -> bool:
     """Free the shared prefix if nobody uses it."""
-    count = state.count
+    count = state.counter
     if count[RESIDENT] == 0 or count[USERS] > 0:
         return False
     count[FREE] += count[RESIDENT]
@@ -328,7 +328,7 @@ def evict(state: State) -> bool:
 @compiled
 def leave(state: State, i: int) -> None:
     """Take a request out of the running ones and free what it holds."""
-    count = state.count
+    count = state.counter
     place = 0
     while state.running[place] != i:
         place += 1
@@ -344,7 +344,7 @@ def leave(state: State, i: int) -> None:
 @compiled
 def settle(state: State, rules: Rules, end: float, generator: np.random.Generator) -> None:
     """Do what the step's end does: tokens are out, prompts computed, requests done."""
-    for place in range(state.count[BATCH]):
+    for place in range(state.counter[BATCH]):
         i = state.batch[place]
         state.ready[i] = end
         decoding = state.computed[i] >= state.target[i]
@@ -369,7 +369,7 @@ def settle(state: State, rules: Rules, end: float, generator: np.random.Generato
 @compiled
 def keep_prefix(state: State, rules: Rules, i: int) -> None:
     """Hand the shared prefix's full blocks, once computed, to the cache."""
-    count = state.count
+    count = state.counter
     whole = rules.prefix // rules.block
     if whole == 0 or count[RESIDENT] > 0 or state.prompt[i] <= rules.prefix:
         return
@@ -383,7 +383,7 @@ def keep_prefix(state: State, rules: Rules, i: int) -> None:
 @compiled
 def emit(state: State, i: int, tokens: int, now: float) -> None:
     """Send tokens to the client; the last one ends the request."""
-    count = state.count
+    count = state.counter
     if state.generated[i] == 0:
         state.first[i] = now
     else:

@@ -91,7 +91,7 @@ def product_s(m: float, n: float, k: float, g: Gemm) -> float:
 def layer_s(work: Floats, c: Costs) -> float:
     """Return the GPU's seconds of one layer."""
     tokens, decodes, cached, pairs, chunks = work[0], work[1], work[2], work[3], work[4]
-    seconds = product_s(tokens, c.qkv, c.hidden, c.layer)
+    seconds: float = product_s(tokens, c.qkv, c.hidden, c.layer)
     seconds += product_s(tokens, c.hidden, c.query, c.layer)
     seconds += product_s(tokens, 2.0 * c.intermediate, c.hidden, c.layer)
     seconds += product_s(tokens, c.hidden, c.intermediate, c.layer)
@@ -102,9 +102,7 @@ def layer_s(work: Floats, c: Costs) -> float:
         )
     if chunks > 0:
         p = c.prefill
-        seconds += prefill_attention_s(
-            pairs, chunks, c.query, c.key, p.flops, p.bandwidth, p.fixed
-        )
+        seconds += prefill_attention_s(pairs, chunks, c.query, c.key, p.flops, p.bandwidth, p.fixed)
     # Norms with residual read and write four times `hidden`; rotation and activation the rest.
     moved = 2.0 * tokens * (8.0 * c.hidden + 2.0 * c.qkv + 3.0 * c.intermediate)
     seconds += moved / c.small_bandwidth
