@@ -31,7 +31,7 @@ from objectives.trial import Config, Evaluation, Trial, Value
 
 PARAMETERS = tuple(field.name for field in dataclasses.fields(Settings)) + ("speculative",)
 ENGINES = ("vllm", "sglang")
-VALUE_SD = 0.5  # of the value, per unit of `noise`: see `conf/objective/serving_sim.yaml`
+VALUE_SD = 10.0  # of the value, per unit of `noise`, where it is largest: beside a limit of the SLO
 
 
 class ServingSim(Objective):

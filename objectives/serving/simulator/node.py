@@ -47,7 +47,7 @@ def serve_load(
 
     Args:
         limit_s: the load is broken off then; what has not ended has failed.
-        seed: of the steps' noise and of what speculation guesses right.
+        seed: of the steps' noise.
     """
     n = len(plan)
     replicas = min(settings.data_parallel_size, n)

@@ -127,7 +127,7 @@ def serve(state: State, rules: Rules, costs: Costs, generator: np.random.Generat
             continue
         stage, latency = step_s(state.work, costs)
         factor = np.exp(rules.noise * generator.standard_normal()) if rules.noise > 0 else 1.0
-        settle(state, rules, now + factor * latency, generator)
+        settle(state, rules, now + factor * latency)
         now += factor * stage
         count[STEPS] += 1
         count[LARGEST] = max(count[LARGEST], int(state.work[TOKENS]))
@@ -342,7 +342,7 @@ def leave(state: State, i: int) -> None:
 
 
 @compiled
-def settle(state: State, rules: Rules, end: float, generator: np.random.Generator) -> None:
+def settle(state: State, rules: Rules, end: float) -> None:
     """Do what the step's end does: tokens are out, prompts computed, requests done."""
     for place in range(state.counter[BATCH]):
         i = state.batch[place]
@@ -351,11 +351,7 @@ def settle(state: State, rules: Rules, end: float, generator: np.random.Generato
         tokens = state.chunk[i]
         state.chunk[i] = 0
         if decoding:
-            emitted = 1
-            if rules.drafts > 0 and generator.random() < rules.found:
-                while emitted <= rules.drafts and generator.random() < rules.accepted:
-                    emitted += 1
-            emitted = min(emitted, state.answer[i] - state.generated[i])
+            emitted = min(1 + drafted_right(state, rules, i), state.answer[i] - state.generated[i])
             state.computed[i] += emitted
             state.target[i] += emitted
             emit(state, i, emitted, end)
@@ -364,6 +360,30 @@ def settle(state: State, rules: Rules, end: float, generator: np.random.Generato
         keep_prefix(state, rules, i)
         if state.computed[i] >= state.target[i]:
             emit(state, i, 1, end)
+
+
+@compiled
+def drafted_right(state: State, rules: Rules, i: int) -> int:
+    """Return how many drafted tokens a request accepts: a matter of its text, not of the run."""
+    if rules.drafts == 0:
+        return 0
+    place = i * 1_000_003 + state.generated[i] * 64
+    if uniform(place) >= rules.found:
+        return 0
+    right = 0
+    while right < rules.drafts and uniform(place + 1 + right) < rules.accepted:
+        right += 1
+    return right
+
+
+@compiled
+def uniform(place: int) -> float:
+    """Return a number in [0, 1) that looks random: splitmix64's finaliser of a place."""
+    z = np.uint64(place + 1) * np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    z = z ^ (z >> np.uint64(31))
+    return float(z >> np.uint64(11)) / 9007199254740992.0
 
 
 @compiled
