@@ -14,7 +14,8 @@ run: .venv/installed-run
 	@echo "  $(BIN)/python run.py -m optimizer=lhs,gp_bo,soo,bamsoo,tpe,smac_rf,cma_es objective=lora_ft budget=50"
 
 test: .venv/installed-test lint
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not alone"
+	$(BIN)/python -m pytest -m alone
 
 lint: .venv/installed-test
 	$(BIN)/ruff format --check .

@@ -14,6 +14,7 @@ from objectives.serving.measures import measure
 from objectives.serving.server import Server
 from objectives.trial import Config
 
+_HASTE = ("timed_out", "broke_off", "requests_failed")  # failures that a slow host alone can cause
 _FAILED_SHARE = 0.5  # of the requests, above which the configuration has failed
 _WARMUP_ANSWER = 8  # tokens
 
@@ -51,21 +52,25 @@ class Bench:
         """Measure a configuration once; return its metrics and its requests, packed.
 
         Raises:
-            Failure: the configuration failed; its `metrics` are what was measured till then.
+            Failure: the configuration failed; it holds what was measured till then.
             Invalid: the host or the client was at fault, whatever came out.
         """
         watch = CpuWatch()
         metrics: dict[str, float] = {}
+        items: dict[str, str] = {}
         try:
-            items = self._run(config, plan, metrics)
+            self._run(config, plan, metrics, items)
         except Failure as failure:
-            failure.metrics = metrics
-            self._check_host(watch, metrics)
+            failure.metrics, failure.items = metrics, items
+            self._check_host(watch, metrics, failure.status in _HASTE)
             raise
         self._check_host(watch, metrics)
         return metrics, items
 
-    def _run(self, config: Config, plan: Plan, metrics: dict[str, float]) -> dict[str, str]:
+    def _run(
+        self, config: Config, plan: Plan, metrics: dict[str, float], items: dict[str, str]
+    ) -> None:
+        """Fill metrics and items as far as the configuration gets."""
         server = Server(
             self.engine,
             config,
@@ -80,24 +85,27 @@ class Bench:
             self._warm_up(server, plan)
             load = self._send(server, plan, self.seed)
             metrics["memory_bytes"] = float(server.memory_bytes())
-            metrics |= {f"server_{k}": x for k, x in self.engine.metrics(server.url).items()}
             ended = server.ended()
+            if ended is None:
+                own = self.engine.metrics(server.url)
+                metrics |= {f"server_{name}": x for name, x in own.items()}
         metrics["client_late_s"] = load.late_s
-        self._judge(load, len(plan), ended)
-        metrics |= measure(load.requests, self.limits)
+        if len(load.requests):
+            metrics |= measure(load.requests, self.limits)
+            items |= load.requests.pack()
+        done = int(load.requests.succeeded.sum())
+        self._judge(load, ended, done, len(plan))
         failed = metrics["failed_share"]
         if failed > _FAILED_SHARE:
             why = next(error for error in load.requests.errors if error)
             raise Failure("requests_failed", f"{failed:.0%} of {len(plan)}, the first: {why}")
-        return load.requests.pack()
 
-    def _judge(self, load: Load, n: int, ended: str | None) -> None:
+    def _judge(self, load: Load, ended: str | None, done: int, n: int) -> None:
         """Raise where the load did not come to its end."""
         if load.late_s > self.max_late_s:
             raise Invalid(
                 f"client: expected to be at most {self.max_late_s:g} s late, got {load.late_s:.3f}"
             )
-        done = int(load.requests.succeeded.sum()) if len(load.requests) else 0
         progress = f"after {done} of {n} requests"
         if ended is not None:
             raise Failure("died", f"{progress} {ended}", done / n)
@@ -113,7 +121,7 @@ class Bench:
         answers = np.minimum(plan.answer_tokens[:n], _WARMUP_ANSWER)
         warmup = Plan(plan.prompt_tokens[:n], answers, None, n, 0)
         load = self._send(server, warmup, self.seed + 1)
-        self._judge(load, n, server.ended())
+        self._judge(load, server.ended(), 0, len(plan))
 
     def _send(self, server: Server, plan: Plan, seed: int) -> Load:
         return self.generator.run(
@@ -125,10 +133,11 @@ class Bench:
             ended=server.ended,
         )
 
-    def _check_host(self, watch: CpuWatch, metrics: dict[str, float]) -> None:
+    def _check_host(self, watch: CpuWatch, metrics: dict[str, float], strict: bool = True) -> None:
+        """Record other processes' CPU; raise `Invalid` where it mattered and is too much."""
         foreign = watch.foreign_cores()
         metrics["foreign_cpu_cores"] = foreign
-        if self.max_foreign_cores is not None and foreign > self.max_foreign_cores:
+        if strict and self.max_foreign_cores is not None and foreign > self.max_foreign_cores:
             raise Invalid(
                 f"CPU of other processes: expected at most {self.max_foreign_cores:g} cores, got "
                 f"{foreign:.2f}"

@@ -77,9 +77,9 @@ class _Run:
             timeout=no_limit, connector=connector, read_bufsize=_LINE_BYTES
         ) as session:
             started = time.perf_counter()
+            ticking = asyncio.create_task(self._tick())
             sending = asyncio.create_task(self._send_all(session, started))
             watching = asyncio.create_task(self._watch())
-            ticking = asyncio.create_task(self._tick())
             try:
                 await asyncio.wait(
                     [sending, watching], timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED

@@ -90,6 +90,10 @@ class Engine(ABC):
     def is_out_of_memory(self, output: str) -> bool:
         """Tell from what a server printed whether it ended for want of memory."""
 
+    def reason(self, output: str) -> str:
+        """Return the lines of what a server printed that say why it ended; "": the last ones."""
+        return ""
+
     def is_port_taken(self, output: str) -> bool:
         """Tell from what a server printed whether another program had its port."""
         return "address already in use" in output.lower()

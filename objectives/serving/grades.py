@@ -50,7 +50,7 @@ class Failure(Exception):
         status: a key of `GRADES`.
         reason: one line for people.
         progress: share of the load that was done, in [0, 1].
-        metrics: what was measured before it.
+        metrics, items: what was measured before it.
     """
 
     def __init__(self, status: str, reason: str, progress: float = 0.0) -> None:
@@ -60,6 +60,7 @@ class Failure(Exception):
         self.reason = " ".join(reason.split())
         self.progress = progress
         self.metrics: dict[str, float] = {}
+        self.items: dict[str, str] = {}
 
     @property
     def stage(self) -> str:

@@ -11,6 +11,7 @@ real: a quantised V cache without flash attention is refused at start-up.
 import importlib.util
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping
 from importlib import metadata
@@ -38,7 +39,14 @@ PARAMETERS = (
     "speculative",
 )
 _PROJECT = Path(__file__).parents[2]
-_OUT_OF_MEMORY = ("out of memory", "failed to allocate", "bad_alloc", "cannot allocate memory")
+_OUT_OF_MEMORY = (
+    "out of memory",
+    "failed to allocate",
+    "bad_alloc",
+    "cannot allocate memory",
+    "resource temporarily unavailable",
+)
+_ERROR = re.compile(r"\S+ E +(.*)")  # a line of its log: time, level, text
 _SLACK = 32  # tokens of a slot beyond the largest request: drafts, and the end of the text
 
 
@@ -96,6 +104,10 @@ class LlamaCpp(Engine):
 
     def is_out_of_memory(self, output: str) -> bool:
         return any(sign in output.lower() for sign in _OUT_OF_MEMORY)
+
+    def reason(self, output: str) -> str:
+        errors = (found[1] for line in output.splitlines() if (found := _ERROR.fullmatch(line)))
+        return next(errors, "")  # the first is the cause of the others
 
     def is_port_taken(self, output: str) -> bool:
         return "couldn't bind" in output

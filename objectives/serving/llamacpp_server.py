@@ -58,7 +58,10 @@ def parameters(settings: dict[str, Any]) -> Any:
 
 def main() -> None:
     end_with_parent()
-    server = llama.Server(parameters(json.loads(sys.argv[1])))
+    try:
+        server = llama.Server(parameters(json.loads(sys.argv[1])))
+    except RuntimeError:  # llama.cpp has printed why
+        sys.exit(1)
     print(f"listening on {server.listening_address}", flush=True)
     threading.Event().wait()
 

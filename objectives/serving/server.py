@@ -2,6 +2,7 @@
 
 import os
 import resource
+import shutil
 import tempfile
 import time
 import urllib.error
@@ -9,12 +10,15 @@ import urllib.request
 from pathlib import Path
 from types import TracebackType
 
+import psutil
+
 from objectives import child
 from objectives.serving.engine import Demand, Engine
 from objectives.serving.grades import Failure, Invalid
 from objectives.serving.host import free_port, is_free, peak_memory_bytes
 from objectives.trial import Config
 
+_PREFIX = "tuneoff-serving-"
 _POLL_S = 0.02
 _ANSWER_S = 2.0  # that a health check may take
 _FREE_S = 5.0  # that the system may take to give the port back
@@ -57,7 +61,8 @@ class Server:
             raise Invalid(f"port {self._port}: expected nobody to listen there, got a program")
         launch = self._engine.launch(self._config, self._port, self._demand)
         environment = {k: v for k, v in os.environ.items() if k not in _THREADS}
-        self._folder = tempfile.TemporaryDirectory(prefix="tuneoff-serving-")
+        _remove_what_the_dead_left()
+        self._folder = tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-")
         folder = Path(self._folder.name)
         self._output = folder / "server.txt"
         started = time.monotonic()
@@ -91,7 +96,7 @@ class Server:
         status = self._process.poll()
         if status is None:
             return None
-        return f"the server ended with {child.described(status)}: {child.tail(self._output)}"
+        return f"the server ended with {child.described(status)}: {self._said()}"
 
     def memory_bytes(self) -> int:
         """Return the most memory that the server has had."""
@@ -102,8 +107,7 @@ class Server:
             if self._process.poll() is not None:
                 raise self._why_it_ended()
             if time.monotonic() > until:
-                last = child.tail(self._output)
-                reason = f"did not serve within {self._timeout_s:g} s: {last}"
+                reason = f"did not serve within {self._timeout_s:g} s: {self._said()}"
                 raise Failure("timed_out", reason)
             time.sleep(_POLL_S)
 
@@ -120,11 +124,16 @@ class Server:
         printed = self._output.read_text(errors="replace")
         status = self._process.poll()
         assert status is not None
-        reason = f"ended with {child.described(status)}: {child.tail(self._output)}"
+        reason = f"ended with {child.described(status)}: {self._said()}"
         if self._engine.is_port_taken(printed):
             return Invalid(f"port {self._port}: expected nobody to listen there; {reason}")
         memory = status == _KILL or self._engine.is_out_of_memory(printed)
         return Failure("out_of_memory" if memory else "refused", reason)
+
+    def _said(self) -> str:
+        """Return what the server printed on its end, as one line."""
+        printed = self._output.read_text(errors="replace")
+        return self._engine.reason(printed) or child.tail(self._output)
 
     def _end(self) -> None:
         """Kill the process group; return when its port is free again."""
@@ -133,3 +142,11 @@ class Server:
         until = time.monotonic() + _FREE_S
         while not is_free(self._engine.host, self._port) and time.monotonic() < until:
             time.sleep(_POLL_S)
+
+
+def _remove_what_the_dead_left() -> None:
+    """Remove the folders of processes that were killed before they could."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
+        pid = folder.name.removeprefix(_PREFIX).partition("-")[0]
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)

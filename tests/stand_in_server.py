@@ -1,0 +1,69 @@
+"""A server that speaks the endpoints of an engine, and fails as its first argument says.
+
+python stand_in_server.py BEHAVIOUR PORT
+"""
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+BEHAVIOUR, PORT = sys.argv[1], int(sys.argv[2])
+TOKEN_S = float(os.environ.get("STAND_IN_TOKEN_S", "0.002"))  # before each token
+WARMUP = 1  # requests before the load
+_served = 0
+_lock = threading.Lock()
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+
+    def do_POST(self) -> None:
+        global _served
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        with _lock:
+            _served += 1
+            number = _served - WARMUP  # of this request in the load, from 1
+        if BEHAVIOUR == "fails_most" and number > 0 and number % 4:
+            self.send_error(500)
+            return
+        self.send_response(200)
+        self.end_headers()
+        n = request["max_tokens"] - (1 if BEHAVIOUR == "short" else 0)
+        for i in range(n):
+            time.sleep(TOKEN_S)
+            if BEHAVIOUR == "dies" and number > 3 and i == 1:
+                os.kill(os.getpid(), signal.SIGKILL)
+            if BEHAVIOUR == "stalls" and number > 3 and i == 1:
+                threading.Event().wait()
+            self._send({"choices": [{"text": " a", "finish_reason": None}]})
+        usage = {"completion_tokens": n}
+        self._send({"choices": [{"text": "", "finish_reason": "length"}], "usage": usage})
+        self.wfile.write(b"data: [DONE]\n\n")
+
+    def _send(self, message: dict[str, object]) -> None:
+        self.wfile.write(f"data: {json.dumps(message)}\n\n".encode())
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        pass
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+
+if BEHAVIOUR == "refuses":
+    sys.exit("unknown flag")
+if BEHAVIOUR == "allocates":
+    held = bytearray(8 << 30)
+if BEHAVIOUR == "hangs":
+    threading.Event().wait()
+if BEHAVIOUR == "finds_port_taken":
+    sys.exit(f"port {PORT}: address already in use")
+Server(("127.0.0.1", PORT), Handler).serve_forever()
