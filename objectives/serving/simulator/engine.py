@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from objectives.serving.simulator.cards import GIB, WIDTHS, Model, System
 from objectives.serving.simulator.kernels import constants
-from objectives.serving.simulator.scheduler import POLICIES, Rules
+from objectives.serving.simulator.state import POLICIES, Rules
 from objectives.serving.simulator.steps import Costs, Decode, Gemm, Prefill
 
 OTHER_BYTES = 3.5e9

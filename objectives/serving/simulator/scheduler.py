@@ -17,98 +17,34 @@ Departures from vLLM: blocks of a finished request are free at the end of its st
 only the shared prefix is ever found in the cache; graph padding is ignored.
 """
 
-from typing import NamedTuple
-
 import numpy as np
-from numpy.typing import NDArray
 
+from objectives.serving.simulator.blocks import evict, keep_prefix, leave, take_blocks
 from objectives.serving.simulator.compiled import compiled
+from objectives.serving.simulator.speculation import drafted_right
+from objectives.serving.simulator.state import (
+    BATCH,
+    CACHED,
+    CHUNKS,
+    DECODES,
+    ENDED,
+    FREE,
+    GAPS,
+    KNOWN,
+    LARGEST,
+    PAIRS,
+    RESIDENT,
+    RUNNING,
+    SAMPLED,
+    SENT,
+    STEPS,
+    TOKENS,
+    USERS,
+    WAITING,
+    Rules,
+    State,
+)
 from objectives.serving.simulator.steps import Costs, step_s
-
-Floats = NDArray[np.float64]
-Whole = NDArray[np.int64]
-
-POLICIES = ("fcfs", "priority", "lpm", "lof")
-"""First come; shortest prompt; longest cached prefix; longest answer first."""
-
-# Places in `State.counter`.
-RUNNING, WAITING, BATCH, FREE, RESIDENT, USERS, GAPS, ENDED, SENT, KNOWN = range(10)
-PREEMPTED, STEPS, LARGEST = 10, 11, 12
-# Places in `State.work`: what one step computes.
-TOKENS, DECODES, CACHED, PAIRS, CHUNKS, SAMPLED = range(6)
-
-
-class Rules(NamedTuple):
-    """What the scheduler obeys; tokens and blocks, seconds."""
-
-    max_sequences: int
-    token_budget: int
-    chunked: bool
-    prefill_first: bool  # no decodes in a step with prompts: SGLang, and without chunks
-    chunk_limit: int  # of one prompt in one step, so that several share the budget
-    block: int
-    blocks: int
-    policy: int
-    prefix: int  # tokens that all prompts share; 0 without prefix caching
-    concurrency: int  # of a closed loop; 0: open
-    limit_s: float  # the load is broken off then
-    drafts: int
-    found: float  # probability that a step drafts at all
-    accepted: float  # probability that a drafted token is accepted, after the one before
-    noise: float  # standard deviation of log(step time)
-
-
-class State(NamedTuple):
-    """Arrays (n,) over the requests, lists of requests, and counters."""
-
-    prompt: Whole
-    answer: Whole
-    arrived: Floats
-    first: Floats
-    last: Floats
-    ended: Floats
-    ready: Floats
-    computed: Whole
-    target: Whole
-    generated: Whole
-    held: Whole
-    shares: Whole
-    chunk: Whole
-    running: Whole
-    waiting: Whole
-    batch: Whole
-    gaps: Floats
-    counter: Whole
-    work: Floats
-
-
-def new_state(prompt: Whole, answer: Whole, arrived: Floats | None, rules: Rules) -> State:
-    """Return the state before the first request; `arrived` is None in a closed loop."""
-    n = len(prompt)
-    count = np.zeros(13, dtype=np.int64)
-    count[FREE] = rules.blocks
-    count[KNOWN] = n if arrived is not None else min(rules.concurrency, n)
-    return State(
-        prompt=prompt,
-        answer=answer,
-        arrived=np.zeros(n) if arrived is None else arrived.astype(np.float64),
-        first=np.full(n, np.nan),
-        last=np.full(n, np.nan),
-        ended=np.full(n, np.nan),
-        ready=np.zeros(n),
-        computed=np.zeros(n, dtype=np.int64),
-        target=prompt.copy(),
-        generated=np.zeros(n, dtype=np.int64),
-        held=np.zeros(n, dtype=np.int64),
-        shares=np.zeros(n, dtype=np.int64),
-        chunk=np.zeros(n, dtype=np.int64),
-        running=np.zeros(n, dtype=np.int64),
-        waiting=np.zeros(n, dtype=np.int64),
-        batch=np.zeros(n, dtype=np.int64),
-        gaps=np.zeros(int(answer.sum())),
-        counter=count,
-        work=np.zeros(6),
-    )
 
 
 @compiled
@@ -283,65 +219,6 @@ def add_chunk(state: State, i: int, tokens: int) -> None:
 
 
 @compiled
-def take_blocks(state: State, rules: Rules, i: int, tokens: int, now: float) -> bool:
-    """Give a request the blocks for that many tokens, preempting others; False: it has to wait."""
-    count = state.counter
-    need = -(-tokens // rules.block) - state.held[i] - state.shares[i] * count[RESIDENT]
-    while need > count[FREE]:
-        if evict(state):
-            continue
-        victim = -1
-        for place in range(count[RUNNING] - 1, -1, -1):
-            one = state.running[place]
-            if state.ready[one] <= now and state.chunk[one] == 0:
-                victim = one
-                break
-        if victim < 0:
-            return False
-        leave(state, victim)
-        for place in range(count[WAITING], 0, -1):
-            state.waiting[place] = state.waiting[place - 1]
-        state.waiting[0] = victim
-        count[WAITING] += 1
-        state.target[victim] = state.prompt[victim] + state.generated[victim]
-        state.computed[victim] = 0
-        count[PREEMPTED] += 1
-        if victim == i:
-            return False
-    if need > 0:
-        state.held[i] += need
-        count[FREE] -= need
-    return True
-
-
-@compiled
-def evict(state: State) -> bool:
-    """Free the shared prefix if nobody uses it."""
-    count = state.counter
-    if count[RESIDENT] == 0 or count[USERS] > 0:
-        return False
-    count[FREE] += count[RESIDENT]
-    count[RESIDENT] = 0
-    return True
-
-
-@compiled
-def leave(state: State, i: int) -> None:
-    """Take a request out of the running ones and free what it holds."""
-    count = state.counter
-    place = 0
-    while state.running[place] != i:
-        place += 1
-    for after in range(place, count[RUNNING] - 1):
-        state.running[after] = state.running[after + 1]
-    count[RUNNING] -= 1
-    count[FREE] += state.held[i]
-    state.held[i] = 0
-    count[USERS] -= state.shares[i]
-    state.shares[i] = 0
-
-
-@compiled
 def settle(state: State, rules: Rules, end: float) -> None:
     """Do what the step's end does: tokens are out, prompts computed, requests done."""
     for place in range(state.counter[BATCH]):
@@ -360,44 +237,6 @@ def settle(state: State, rules: Rules, end: float) -> None:
         keep_prefix(state, rules, i)
         if state.computed[i] >= state.target[i]:
             emit(state, i, 1, end)
-
-
-@compiled
-def drafted_right(state: State, rules: Rules, i: int) -> int:
-    """Return how many drafted tokens a request accepts: a matter of its text, not of the run."""
-    if rules.drafts == 0:
-        return 0
-    place = i * 1_000_003 + state.generated[i] * 64
-    if uniform(place) >= rules.found:
-        return 0
-    right = 0
-    while right < rules.drafts and uniform(place + 1 + right) < rules.accepted:
-        right += 1
-    return right
-
-
-@compiled
-def uniform(place: int) -> float:
-    """Return a number in [0, 1) that looks random: splitmix64's finaliser of a place."""
-    z = np.uint64(place + 1) * np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    z = z ^ (z >> np.uint64(31))
-    return float(z >> np.uint64(11)) / 9007199254740992.0
-
-
-@compiled
-def keep_prefix(state: State, rules: Rules, i: int) -> None:
-    """Hand the shared prefix's full blocks, once computed, to the cache."""
-    count = state.counter
-    whole = rules.prefix // rules.block
-    if whole == 0 or count[RESIDENT] > 0 or state.prompt[i] <= rules.prefix:
-        return
-    if state.computed[i] >= rules.prefix:
-        count[RESIDENT] = whole
-        state.held[i] -= whole
-        state.shares[i] = 1
-        count[USERS] += 1
 
 
 @compiled
