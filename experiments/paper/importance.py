@@ -1,8 +1,7 @@
 """Importance: the linear correlations of the study beside fANOVA.
 
-fANOVA: F. Hutter, H. Hoos and K. Leyton-Brown, *An Efficient Approach for Assessing Hyperparameter
-Importance* (ICML 2014), Optuna's: the share of a random forest's variance over the space that each
-parameter's own main effect has; what is left of 1 is interactions. The forest sees all evaluated
+fANOVA (`statistics.importance`): the share of a random forest's variance over the space that each
+parameter's own main effect has. The forest sees all evaluated
 rows, three quarters of which BO-GP and the partition methods placed where scores are high; a
 correlation, the LHS alone, as in the study. A second fANOVA replaces alpha by alpha / rank, whose
 logarithm spans its range in the data: what the first one calls alpha and rank is one quantity.
@@ -19,10 +18,10 @@ from experiments.paper.numbers import Cell, Table, number
 from experiments.paper.pictures import BLUE, DARK, LIGHT, NAMES, figure
 from experiments.paper.published import Published, column
 from experiments.paper.study_figures import PARAMETERS, correlations
+from experiments.statistics.importance import fanova
 
 _N_TREES = 64
 _MAX_DEPTH = 64
-_SEED = 0
 _COLUMNS = ("linear correlation", "fANOVA", "fANOVA, alpha / rank for alpha")
 _ROWS = {"ratio": "alpha / rank", **{name: NAMES[name] for name in PARAMETERS}}
 
@@ -31,10 +30,10 @@ def table(study: Published, space: ConfigurationSpace) -> Table:
     """Return the importance of each parameter for HellaSwag, three ways."""
     from_lhs, from_all = study.source(study.of("LHS")), study.source(study.evaluated())
     linear = dict(zip(PARAMETERS, correlations(study.of("LHS"))[:5, 5].tolist(), strict=True))
-    raw = fanova(study, {name: _ends(space, name) for name in PARAMETERS})
+    raw = _fanova(study, {name: _ends(space, name) for name in PARAMETERS})
     ratios = np.log10(column(study.evaluated(), "ratio"))
     ends = {name: _ends(space, name) for name in PARAMETERS if name != "lora_alpha"}
-    changed = fanova(study, {"ratio": (float(ratios.min()), float(ratios.max())), **ends})
+    changed = _fanova(study, {"ratio": (float(ratios.min()), float(ratios.max())), **ends})
     rows = []
     for name, label in _ROWS.items():
         cells = []
@@ -53,26 +52,13 @@ def _ends(space: ConfigurationSpace, name: str) -> tuple[float, float]:
     return (float(np.log10(ends[0])), float(np.log10(ends[1]))) if parameter.log else ends
 
 
-def fanova(study: Published, ends: Mapping[str, tuple[float, float]]) -> dict[str, float]:
+def _fanova(study: Published, ends: Mapping[str, tuple[float, float]]) -> dict[str, float]:
     """Return the importance for HellaSwag of quantities with their ranges."""
-    import optuna
-    from optuna.distributions import FloatDistribution
-    from optuna.importance import FanovaImportanceEvaluator
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     points = study.evaluated()
     columns = {name: column(points, name) for name in ends}
     if "ratio" in columns:
         columns["ratio"] = np.log10(columns["ratio"])
-    axes = {name: FloatDistribution(low, high) for name, (low, high) in ends.items()}
-    recorded = optuna.create_study(direction="maximize")
-    for i, score in enumerate(column(points, "hellaswag")):
-        found = {name: float(np.clip(values[i], *ends[name])) for name, values in columns.items()}
-        recorded.add_trial(
-            optuna.trial.create_trial(params=found, distributions=axes, value=float(score))
-        )
-    evaluator = FanovaImportanceEvaluator(n_trees=_N_TREES, max_depth=_MAX_DEPTH, seed=_SEED)
-    return {name: float(share) for name, share in evaluator.evaluate(recorded).items()}
+    return fanova(columns, ends, column(points, "hellaswag"), _N_TREES, _MAX_DEPTH)
 
 
 def draw(made_table: Table) -> Figure:

@@ -1,8 +1,6 @@
 """Which parameters mattered: fANOVA and SHAP, on forests fitted to the evaluations of all runs.
 
-- fANOVA: F. Hutter, H. Hoos and K. Leyton-Brown, *An Efficient Approach for Assessing
-  Hyperparameter Importance* (ICML 2014), Optuna's: the share of a forest's variance over the
-  space that each parameter's own main effect has; what is left of 1 is interactions.
+- fANOVA: `statistics.importance`.
 - SHAP: S. Lundberg et al., *From local explanations to global understanding with explainable AI
   for trees* (Nature Machine Intelligence 2, 2020), shap's: the mean size of each parameter's
   contribution at the evaluated configurations, as a share of the sum.
@@ -19,6 +17,7 @@ import numpy as np
 from scipy.stats import norm, rankdata
 
 from experiments.results import Floats, Run
+from experiments.statistics.importance import fanova
 from objectives.space import UnitCube
 
 MOST = 400
@@ -99,10 +98,11 @@ def sample(runs: Sequence[Run], cube: UnitCube) -> Sample | None:
 def measure(given: Sample) -> Importance:
     """Return the importance of the parameters."""
     shap, explained = _shap(given.points, given.scores)
-    fanova = _fanova(given.points, given.scores)
+    columns = dict(zip(given.names, given.points.T, strict=True))
+    ends = dict.fromkeys(given.names, (0.0, 1.0))
     return Importance(
         given.names,
-        dict(zip(given.names, fanova, strict=True)),
+        fanova(columns, ends, given.scores, _N_TREES, _MAX_DEPTH),
         dict(zip(given.names, shap, strict=True)),
         explained,
         len(given.scores),
@@ -126,25 +126,3 @@ def _shap(points: Floats, scores: Floats) -> tuple[list[float], float]:
         ).fit(points, scores)
     sizes = np.abs(shap.TreeExplainer(forest).shap_values(points)).mean(axis=0)
     return (sizes / max(sizes.sum(), 1e-12)).tolist(), float(forest.oob_score_)
-
-
-def _fanova(points: Floats, scores: Floats) -> list[float]:
-    import optuna
-    from optuna.distributions import FloatDistribution
-    from optuna.importance import FanovaImportanceEvaluator
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    names = [str(i) for i in range(points.shape[1])]
-    axes = {name: FloatDistribution(0.0, 1.0) for name in names}
-    study = optuna.create_study()
-    study.add_trials(
-        [
-            optuna.trial.create_trial(
-                params=dict(zip(names, point, strict=True)), distributions=axes, value=score
-            )
-            for point, score in zip(points.tolist(), scores.tolist(), strict=True)
-        ]
-    )
-    evaluator = FanovaImportanceEvaluator(n_trees=_N_TREES, max_depth=_MAX_DEPTH, seed=_SEED)
-    shares = evaluator.evaluate(study)
-    return [float(shares[name]) for name in names]
