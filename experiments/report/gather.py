@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.report import problems
 from experiments.results import Run, load
 from experiments.statistics.anytime import Missing, Suite, Task, compare_on, problem
 from experiments.statistics.gather import missing, quantity_of
+from experiments.statistics.remade import known_optima, made_again
 from objectives.objective import Objective
 
 
@@ -56,11 +56,10 @@ def gather(paths: Sequence[Path], metric: str | None, direction: str | None) -> 
         where = ", ".join(map(str, paths))
         raise ValueError(f"{where}: expected evaluations, got {len(every)} runs without any")
     quantity = quantity_of(runs, metric, direction)
-    made = problems.made_again(runs)
-    optima = {key: each.optimum for key, each in made.items() if each.optimum is not None}
-    stated = {problem(run): run.header.get("optimum") for run in runs}
-    optima |= {key: optimum for key, optimum in stated.items() if optimum is not None}
-    suite = compare_on(runs, quantity, optima, [*_begun(every), *missing(paths, every)])
+    made = made_again(runs)
+    suite = compare_on(
+        runs, quantity, known_optima(runs, made), [*_begun(every), *missing(paths, every)]
+    )
     return Gathered(runs, suite, made)
 
 

@@ -1,56 +1,19 @@
-"""What logs do not say of their problems: known optima, and the axes of their spaces.
+"""The axes of a task's space.
 
-Both come from the objective, made again from its settings where that is cheap and safe: every
-class named there is an `Objective` that says it is. Elsewhere the optimum is unknown, and the
-axes come from the space in the settings, or from the configurations that were evaluated.
+They come from the objective where it could be made again, or else from the space in the settings,
+or from the configurations that were evaluated.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from importlib import import_module
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from hydra.utils import instantiate
-
 from experiments.results import Run
-from experiments.statistics.anytime import problem
 from objectives.objective import Objective
 from objectives.space import UnitCube, build_space
 from objectives.trial import Config
 
 _LOG_RANGE = 1e3  # of a positive parameter whose scale nobody states: shown as a logarithm
-
-
-def made_again(runs: Sequence[Run]) -> dict[str, Objective]:
-    """Return the objectives that can be made again, by `problem(run)`."""
-    settings = {problem(run): run.header["objective"] for run in runs}
-    made = {key: _make(each) for key, each in settings.items()}
-    return {key: objective for key, objective in made.items() if objective is not None}
-
-
-def _make(settings: Any) -> Objective | None:
-    try:
-        if not all(_is_cheap(target) for target in _targets(settings)):
-            return None
-        made = instantiate(settings, _convert_="all")
-    except Exception:  # another version of the code, no data, a package that is not here
-        return None
-    return made if isinstance(made, Objective) else None
-
-
-def _targets(settings: Any) -> Iterator[str]:
-    nested = settings.items() if isinstance(settings, dict) else enumerate(settings)
-    for key, value in nested:
-        if key == "_target_":
-            yield value
-        elif isinstance(value, (dict, list)):
-            yield from _targets(value)
-
-
-def _is_cheap(target: str) -> bool:
-    module, _, name = target.rpartition(".")
-    found = getattr(import_module(module), name)
-    return isinstance(found, type) and issubclass(found, Objective) and found.cheap
 
 
 def axes(runs: Sequence[Run], objective: Objective | None) -> UnitCube:

@@ -8,7 +8,8 @@ import numpy as np
 
 from experiments.ledger import read_plan, states
 from experiments.results import Run, load
-from experiments.statistics.anytime import Missing, Quantity, Suite, compare_on, problem
+from experiments.statistics.anytime import Missing, Quantity, Suite, compare_on
+from experiments.statistics.remade import known_optima, made_again
 
 
 def gather(
@@ -35,9 +36,10 @@ def gather(
     runs = load(paths)
     quantity = quantity_of(runs, metric, direction)
     wanted = optima and quantity.metric is None
-    known, unknown = known_optima(runs) if wanted else ({}, [])
+    unsaid = [run for run in runs if "optimum" not in run.header]
+    known = known_optima(runs, made_again(unsaid)) if wanted else {}
     suite = compare_on(runs, quantity, known, missing(paths, runs))
-    suite.notes.extend([*_cut_off(paths), *unknown, *_spread_notes(runs)])
+    suite.notes.extend([*_cut_off(paths), *_spread_notes(runs)])
     return suite
 
 
@@ -116,39 +118,6 @@ def _labels(planned: Sequence[dict[str, Any]], runs: dict[str, Run]) -> dict[tup
             else:
                 found.setdefault((family, one[family]), one[family])
     return found
-
-
-def known_optima(runs: Sequence[Run]) -> tuple[dict[str, float], list[str]]:
-    """Return the optima by problem as the objectives state them, and a line where none could.
-
-    Logs that do not hold it have the objective made again from the header, unless its code,
-    data or packages are not at hand.
-    """
-    from hydra.errors import HydraException
-    from hydra.utils import instantiate
-
-    optima: dict[str, float] = {}
-    failed: dict[str, str] = {}
-    for key, run in {problem(run): run for run in runs}.items():
-        if "optimum" in run.header:
-            if run.header["optimum"] is not None:
-                optima[key] = run.header["optimum"]
-            continue
-        try:
-            objective = instantiate(run.header["objective"], _convert_="all")
-        except (HydraException, ValueError, OSError, ImportError) as error:
-            root: BaseException = error
-            while root.__cause__ is not None:
-                root = root.__cause__
-            failed.setdefault(run.objective, " ".join(str(root).split()))
-            continue
-        if objective.version == run.header["fingerprint"].get("version"):
-            if objective.optimum is not None:
-                optima[key] = float(objective.optimum)
-    return optima, [
-        f"{name}: the best seen is the reference, for the objective cannot be made here: {why}"
-        for name, why in failed.items()
-    ]
 
 
 def _cut_off(paths: Sequence[Path]) -> list[str]:
