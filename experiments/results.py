@@ -225,7 +225,10 @@ def label(runs: Sequence[Run]) -> list[Run]:
 
 
 def _labels(runs: Sequence[Run], family: str, seeds: bool) -> list[str]:
-    """Return each run's name with the settings in which runs of that name differ."""
+    """Return each run's name with the settings in which runs of that name differ.
+
+    A setting that is the run's budget in all of them, as a design's number of points is, is none.
+    """
     settings = [dict(_flat(run.header[family])) for run in runs]
     groups: dict[str, list[int]] = defaultdict(list)
     for i, run in enumerate(runs):
@@ -237,7 +240,10 @@ def _labels(runs: Sequence[Run], family: str, seeds: bool) -> list[str]:
             for key in keys:
                 _name_seed(key, [settings[i] for i in members], [runs[i].seed for i in members])
         shown[name] = [
-            key for key in keys if len({repr(settings[i].get(key)) for i in members}) > 1
+            key
+            for key in keys
+            if len({repr(settings[i].get(key)) for i in members}) > 1
+            if any(settings[i].get(key) != runs[i].header["budget"] for i in members)
         ]
     labels = []
     for run, own in zip(runs, settings, strict=True):
