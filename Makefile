@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 BUDGET ?= 15
 
-.PHONY: run test lint clean
+.PHONY: run test browser lint paper clean
 
 run: .venv/installed-run
 	@echo "Tuning LoRA fine-tuning of a real language model with BaMSOO: $(BUDGET) evaluations, about ten minutes on two cores."
@@ -13,14 +13,26 @@ run: .venv/installed-run
 	@echo "The same command resumes or extends it. The full study, 50 evaluations for each of seven optimizers:"
 	@echo "  $(BIN)/python run.py -m optimizer=lhs,gp_bo,soo,bamsoo,tpe,smac_rf,cma_es objective=lora_ft budget=50"
 
-test: .venv/installed-test lint
+test: .venv/installed-test browser lint
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not alone"
 	$(BIN)/python -m pytest -m alone
+
+# The tests open reports in a real browser. Half a minute, where root may install it and none is.
+browser:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
+	  command -v google-chrome >/dev/null || \
+	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo "Installing Chromium ..." && \
+	    apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium >/dev/null; } || \
+	  echo "chromium: expected a browser for the tests of the report, got none; install chromium"
 
 lint: .venv/installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# Tables and figures from the study's CSV (TUNEOFF_DATA names its folder) and committed results.
+paper: .venv/installed-test
+	$(BIN)/python -m experiments.paper
 
 .venv/created:
 	$(PYTHON) -m venv .venv

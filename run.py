@@ -6,8 +6,6 @@ Everything that can be set stands in `conf/`. The same command resumes a run tha
 import os
 import signal
 import sys
-from types import FrameType
-from typing import NoReturn
 
 from experiments.quick_start import quick_start
 
@@ -15,6 +13,7 @@ with quick_start():
     import hydra
     from omegaconf import DictConfig
 
+    from experiments import interrupts
     from experiments.command_line import interrupted, prepare, run_one
     from experiments.mistakes import explain
 
@@ -38,13 +37,9 @@ def _report(error: Exception) -> None:
     _mistakes.append(line)
 
 
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt(signal.Signals(number).name)
-
-
 if __name__ == "__main__":
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach `_report` instead of Hydra's own lines
-    signal.signal(signal.SIGTERM, _terminate)
+    interrupts.install((signal.SIGINT, signal.SIGTERM), once=False)
     sys.argv[1:] = prepare(sys.argv[1:])
     try:
         main()

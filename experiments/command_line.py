@@ -21,6 +21,7 @@ from experiments.execution import (
     open_log,
 )
 from experiments.run_log import Event, RunLog
+from experiments.tracking import BACKENDS, Tracker, mlflow_client
 from objectives.objective import Objective
 
 _progress: dict[str, str] = {}  # what an interrupt says: filled as far as the run got
@@ -64,15 +65,25 @@ def run_one(settings: DictConfig) -> None:
         print(summary(earlier, path))
         return
     optimizer = new_optimizer(header, objective, earlier)
+    client = mlflow_client() if settings.tracking == "mlflow" else None
     with RunLog(folder) as log:
         _say(log, header)
         open_log(log, header)
         shown = None if settings.progress == "auto" else settings.progress
         bar = ProgressBar(log.history, header["budget"], shown)
+        tracker = None if client is None else Tracker(client, log)
+
+        def watch(log: RunLog) -> None:
+            bar(log)
+            if tracker is not None:
+                tracker(log)
+
         try:
-            carry_out(header, optimizer, objective, log, bar)
+            carry_out(header, optimizer, objective, log, watch)
         finally:
             bar.close()
+            if tracker is not None:
+                tracker.end(log)
         print(summary(log.history, path))
         if settings.plot:
             from experiments.convergence import draw  # matplotlib takes half a second
@@ -103,6 +114,9 @@ def check_settings(settings: DictConfig) -> None:
             raise ValueError(f"{key}: expected an integer of at least {least}, got {value!r}")
     if settings.progress not in ("auto", True, False):
         raise ValueError(f"progress: expected auto, true or false, got {settings.progress}")
+    if settings.tracking not in BACKENDS:
+        expected = ", ".join(BACKENDS)
+        raise ValueError(f"tracking: expected one of {expected}, got {settings.tracking}")
     if not isinstance(settings.plot, bool):
         raise ValueError(f"plot: expected true or false, got {settings.plot}")
 

@@ -50,6 +50,7 @@ def describe(
         "workers": settings["workers"],
         "metric": objective.metric,
         "notice": objective.notice(),
+        "optimum": None if objective.optimum is None else float(objective.optimum),
         "fingerprint": fingerprint,
         "code": provenance.code(),
         "versions": provenance.versions(),

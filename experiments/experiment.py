@@ -121,7 +121,8 @@ def load(name: str, changes: dict[str, Any]) -> Experiment:
     seeds = _seeds(found["seeds"])
     for seed in seeds:
         checked = {"seed": seed, "budget": found["budget"], "workers": 1}
-        check_settings(OmegaConf.create({**checked, "plot": False, "progress": "auto"}))
+        unused = {"plot": False, "progress": "auto", "tracking": "none"}
+        check_settings(OmegaConf.create({**checked, **unused}))
     entries = {family: list(_entries(family, found[family])) for family in KEYS[:2]}
     for family, written in entries.items():
         if len(set(written)) < len(written):

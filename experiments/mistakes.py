@@ -2,6 +2,8 @@
 
 import errno
 import re
+import sys
+from collections.abc import Callable
 from difflib import get_close_matches
 
 from hydra import compose, initialize_config_dir
@@ -13,8 +15,14 @@ from omegaconf.errors import OmegaConfBaseException
 from experiments import provenance
 
 
-def explain(error: BaseException, arguments: list[str]) -> str | None:
-    """Return the line for a user's mistake, or None for a fault of ours."""
+def explain(error: BaseException, arguments: list[str], name: str = "config") -> str | None:
+    """Return the line for a user's mistake, or None for a fault of ours.
+
+    Args:
+        error: what was raised.
+        arguments: of the command line.
+        name: of the YAML below conf/ that they override.
+    """
     chain = [error]
     while chain[-1].__cause__ is not None:
         chain.append(chain[-1].__cause__)
@@ -25,8 +33,26 @@ def explain(error: BaseException, arguments: list[str]) -> str | None:
     root = chain[-1]
     if isinstance(error, (HydraException, OmegaConfBaseException)):
         ours = isinstance(root, (ValueError, OSError)) and not _from_hydra(root)
-        return _one_line(root) if ours else _settings_line(str(error), arguments)
+        return _one_line(root) if ours else _settings_line(str(error), arguments, name)
     return _one_line(error) if isinstance(error, (ValueError, OSError)) else None
+
+
+def answered(command: Callable[[], int], arguments: list[str], name: str = "config") -> int:
+    """Run a command; return its exit status, 2 after one line where the user can mend it.
+
+    Args:
+        command: returns an exit status, or raises.
+        arguments: of the command line.
+        name: of the YAML below conf/ that they override.
+    """
+    try:
+        return command()
+    except Exception as error:
+        line = explain(error, arguments, name)
+        if line is None:
+            raise
+        print(line, file=sys.stderr)
+        return 2
 
 
 def _from_hydra(error: BaseException) -> bool:
@@ -52,7 +78,7 @@ def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split())
 
 
-def _settings_line(text: str, arguments: list[str]) -> str:
+def _settings_line(text: str, arguments: list[str], name: str) -> str:
     """Turn Hydra's paragraphs on an override into one line."""
     group = re.search(r"Could not find '([^']+)/([^'/]+)'", text)
     if group:
@@ -65,27 +91,27 @@ def _settings_line(text: str, arguments: list[str]) -> str:
         what = f"; did you mean {meant[1]}.{part}?" if meant else ""
         return f"{place}.{part}: expected a part that this objective has, got none{what}"
     if override:
-        return _misspelt(override[1], arguments)
+        return _misspelt(override[1], arguments, name)
     parse = re.search(r"Error parsing override '([^']*)'", text)
     if parse:
         return f"{parse[1]}: expected key=value, got what Hydra cannot read"
     return " ".join(text.split())
 
 
-def _misspelt(key: str, arguments: list[str]) -> str:
+def _misspelt(key: str, arguments: list[str], config: str) -> str:
     parent, _, name = key.rpartition(".")
-    keys = _keys(parent, arguments)
+    keys = _keys(parent, arguments, config)
     close = get_close_matches(name, keys, n=1)
     meant = f"; did you mean {close[0]}?" if close else ""
     where = parent or "settings"
     return f"{where}: expected one of {', '.join(keys) or 'its keys'}, got {name}{meant}"
 
 
-def _keys(parent: str, arguments: list[str]) -> list[str]:
+def _keys(parent: str, arguments: list[str], config: str) -> list[str]:
     """List the keys that stand beside a misspelt one, under the same choices of plug-ins."""
     choices = [word for word in arguments if re.fullmatch(r"(optimizer|objective)[^.=]*=\S+", word)]
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(provenance.ROOT / "conf"), version_base=None):
-        settings = compose("config", choices)
+        settings = compose(config, choices)
     node = OmegaConf.select(settings, parent) if parent else settings
     return [str(key) for key in node if key != "_target_"] if isinstance(node, DictConfig) else []

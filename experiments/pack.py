@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.mistakes import explain
-from experiments.results import PACK_FORMAT, order, row_of
+from experiments.results import PACK, PACK_FORMAT, order, row_of
 
 
 def pack(folders: Sequence[Path], out: Path) -> tuple[int, int]:
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
     parser.add_argument("--out", type=Path, help="default: runs.jsonl.xz in the first folder")
     given = parser.parse_args(arguments)
-    out = given.out or given.folders[0] / "runs.jsonl.xz"
+    out = given.out or given.folders[0] / PACK
     try:
         n_runs, n_open = pack(given.folders, out)
     except (ValueError, OSError) as error:

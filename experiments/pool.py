@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.reduction import DupFd
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
+
+from experiments import interrupts
 
 GRACE_S = 5.0
 """What a worker has to end what its objective started before it is killed."""
@@ -96,7 +97,8 @@ class Pool:
     def next(self) -> Done | Progress:
         """Wait for what happens next; call it only while runs go on."""
         busy = {worker.connection: worker for worker in self._workers if worker.task is not None}
-        ready = wait(list(busy))
+        with interrupts.released():
+            ready = wait(list(busy))
         worker = next(busy[connection] for connection in busy if connection in ready)
         message = worker.receive()
         if not worker.process.is_alive():
@@ -163,25 +165,22 @@ def _detach(copy: Any) -> int:
 def _serve(work: Work, connection: "Connection[Any, Any]", lock: int) -> None:
     """Make runs until the other end closes; `lock` stays open as long as this process lives."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
-    signal.signal(signal.SIGTERM, _interrupt)
+    interrupts.install((signal.SIGTERM,), once=True)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)  # blocked since its start
         while True:
             task = connection.recv()
             try:
-                answer: tuple[str | None, str | None] = work(task, connection.send), None
+                with interrupts.held():
+                    line = work(task, connection.send)
+                answer: tuple[str | None, str | None] = line, None
             except Exception as error:
                 reason = " ".join(f"{type(error).__name__}: {error}".split())
                 answer = reason, traceback.format_exc()
             connection.send(answer)
     except (EOFError, OSError, KeyboardInterrupt):
         return  # the parent has closed or ended, or wants this process to
-
-
-def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once: what follows is the tidying up
-    raise KeyboardInterrupt
 
 
 def _end_with_parent() -> None:

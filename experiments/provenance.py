@@ -25,6 +25,7 @@ def project() -> dict[str, Any]:
 def extra_of(module: str) -> str | None:
     """Return the project's extra that installs a missing module, or None."""
     distribution = module.split(".")[0].replace("_", "-").lower()
+    distribution = {"mlflow": "mlflow-skinny"}.get(distribution, distribution)
     for extra, requirements in project()["optional-dependencies"].items():
         if distribution in [name.replace("_", "-").lower() for name in requirements]:
             return str(extra)

@@ -39,14 +39,19 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
-    """A row of the file, with the beginning of its errors."""
+class Row:
+    """A row of the file, with the beginning of its errors and its number, from 1."""
 
     where: str
     number: int
     cells: Mapping[str, str]
 
     def finite(self, name: str) -> float:
+        """Return the finite number of a column.
+
+        Raises:
+            ValueError: it holds none.
+        """
         try:
             value = float(self.cells[name])
         except ValueError:
@@ -75,7 +80,7 @@ def read(
             evaluated twice.
         OSError: the file cannot be read.
     """
-    columns, rows = _rows(path)
+    columns, rows = read_rows(path)
     rows = _of(path, rows, columns, algorithm)
     sources = {name: _source(path, columns, space, name) for name in UnitCube(space).names}
     states = [_state(row) for row in rows]
@@ -106,9 +111,14 @@ def read(
     return steps
 
 
-def _rows(path: Path) -> tuple[list[str], list[_Row]]:
-    """Return the columns and the rows."""
-    rows: list[_Row] = []
+def read_rows(path: Path) -> tuple[list[str], list[Row]]:
+    """Return the columns and the rows as they stand.
+
+    Raises:
+        ValueError: it is no CSV, or a row has too many cells or too few.
+        OSError: the file cannot be read.
+    """
+    rows: list[Row] = []
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file)
@@ -119,7 +129,7 @@ def _rows(path: Path) -> tuple[list[str], list[_Row]]:
                 if len(cells) != len(columns):
                     raise ValueError(f"{where}: expected {len(columns)} cells, got {len(cells)}")
                 stripped = [cell.strip() for cell in cells]
-                rows.append(_Row(where, number, dict(zip(columns, stripped, strict=True))))
+                rows.append(Row(where, number, dict(zip(columns, stripped, strict=True))))
     except (csv.Error, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: expected a CSV file in UTF-8, got: {error}") from None
     if not rows:
@@ -127,7 +137,7 @@ def _rows(path: Path) -> tuple[list[str], list[_Row]]:
     return columns, rows
 
 
-def _of(path: Path, rows: list[_Row], columns: list[str], algorithm: str | None) -> list[_Row]:
+def _of(path: Path, rows: list[Row], columns: list[str], algorithm: str | None) -> list[Row]:
     """Return the rows of one algorithm."""
     if "algorithm" not in columns:
         return rows
@@ -152,7 +162,7 @@ def _source(path: Path, columns: list[str], space: ConfigurationSpace, name: str
     raise ValueError(f"{path}: expected a column {name} or log10_{name}, got {columns}")
 
 
-def _state(row: _Row) -> str:
+def _state(row: Row) -> str:
     state = row.cells.get("state", "evaluated")
     if state not in _STATES:
         raise ValueError(
@@ -161,7 +171,7 @@ def _state(row: _Row) -> str:
     return state
 
 
-def _cell(row: _Row, space: ConfigurationSpace, name: str, source: str) -> Value:
+def _cell(row: Row, space: ConfigurationSpace, name: str, source: str) -> Value:
     """Return the value of a parameter in a row."""
     parameter = space[name]
     if isinstance(parameter, UniformFloatHyperparameter | UniformIntegerHyperparameter):

@@ -24,7 +24,7 @@ from experiments import provenance
 from experiments.command_line import prepare
 from experiments.matching import Bounding, Match
 from experiments.matching import report as report_match
-from experiments.mistakes import explain
+from experiments.mistakes import answered
 from experiments.rating import Rating, percentiles
 from experiments.rating import report as report_percentiles
 from experiments.recording import read
@@ -74,17 +74,14 @@ def replay(settings: DictConfig) -> str:
 def main(arguments: Sequence[str]) -> int:
     """Replay and print; return the exit status."""
     given = prepare(list(arguments))
-    try:
+
+    def command() -> int:
         with initialize_config_dir(str(provenance.ROOT / "conf"), version_base=None):
             settings = compose("replay", given)
         print(replay(settings))
-    except Exception as error:
-        line = explain(error, given)
-        if line is None:
-            raise
-        print(line, file=sys.stderr)
-        return 2
-    return 0
+        return 0
+
+    return answered(command, given, "replay")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from experiments.run_log import Event, History, read
 from objectives.trial import Config
 
+PACK = "runs.jsonl.xz"
 PACK_FORMAT = 1
 
 Floats = NDArray[np.float64]
@@ -79,9 +80,9 @@ class Run:
 
 
 def load(paths: Iterable[Path]) -> list[Run]:
-    """Return the runs of folders (searched for logs) and of packed files, in a stable order.
+    """Return the runs of folders (searched for logs and packed files) and of packed files.
 
-    A run that is given twice is taken once.
+    In a stable order; a run that is given twice is taken once.
 
     Raises:
         ValueError: a path holds no run, or a damaged one.
@@ -96,10 +97,12 @@ def load(paths: Iterable[Path]) -> list[Run]:
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
     if path.is_dir():
-        logs = sorted(path.rglob("log.jsonl"))
-        if not logs:
-            raise ValueError(f"{path}: expected logs of runs below it, got none")
-        yield from (row for log in logs if (row := row_of(log)) is not None)
+        logs, packs = sorted(path.rglob("log.jsonl")), sorted(path.rglob(PACK))
+        if not logs and not packs:
+            raise ValueError(f"{path}: expected logs of runs, or {PACK}, below it, got none")
+        for pack in packs:
+            yield from _unpack(pack)
+        yield from (row for log in logs if (row := row_of(log)) is not None)  # newer than a pack
     else:
         yield from _unpack(path)
 
@@ -222,25 +225,47 @@ def label(runs: Sequence[Run]) -> list[Run]:
 
 
 def _labels(runs: Sequence[Run], family: str, seeds: bool) -> list[str]:
-    """Return each run's name with the settings in which runs of that name differ."""
+    """Return each run's name with the settings in which runs of that name differ.
+
+    A setting that is the run's budget in all of them, as a design's number of points is, is none.
+    """
     settings = [dict(_flat(run.header[family])) for run in runs]
     groups: dict[str, list[int]] = defaultdict(list)
     for i, run in enumerate(runs):
         groups[run.header["names"][family]].append(i)
     shown: dict[str, list[str]] = {}
     for name, members in groups.items():
-        keys = dict.fromkeys(key for i in members for key in settings[i])
+        keys = list(dict.fromkeys(key for i in members for key in settings[i]))
+        if seeds:
+            for key in keys:
+                _name_seed(key, [settings[i] for i in members], [runs[i].seed for i in members])
         shown[name] = [
             key
             for key in keys
             if len({repr(settings[i].get(key)) for i in members}) > 1
-            and not (seeds and all(settings[i].get(key) == runs[i].seed for i in members))
+            if any(settings[i].get(key) != runs[i].header["budget"] for i in members)
         ]
     labels = []
     for run, own in zip(runs, settings, strict=True):
         name = run.header["names"][family]
         labels.append(" ".join([name, *(f"{key}={own.get(key)}" for key in shown[name])]))
     return labels
+
+
+def _name_seed(key: str, settings: Sequence[dict[str, Any]], seeds: Sequence[int]) -> None:
+    """Put "seed" for the values of a setting that follow the seed.
+
+    They do where each belongs to the one seed that it equals, and there are several of them; so
+    `shift=none` and `shift=${seed}` are two tasks, however many seeds there are.
+    """
+    own: dict[str, set[int]] = defaultdict(set)
+    for each, seed in zip(settings, seeds, strict=True):
+        own[repr(each.get(key))].add(seed)
+    follow = {value for value, found in own.items() if {value} == {repr(seed) for seed in found}}
+    if len(follow) > 1 or follow == set(own):
+        for each in settings:
+            if repr(each.get(key)) in follow:
+                each[key] = "seed"
 
 
 def _flat(settings: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -1,7 +1,7 @@
 """The log of a run: JSON lines, each flushed to disk before the run goes on.
 
-`docs/log.md` describes the format. A run is its log: nothing else is needed to resume it,
-and nothing that it holds is ever rewritten.
+`experiments/log_format.md` describes the format. A run is its log: nothing else is needed to
+resume it, and nothing that it holds is ever rewritten.
 """
 
 import errno

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+from experiments import interrupts
 from experiments.evaluator import Evaluator
 from experiments.run_log import Event, RunLog
 from objectives.objective import Objective
@@ -48,7 +49,8 @@ def run(
             n_pending += len(trials)
         if n_pending == 0:
             break
-        trial, evaluation, traceback = evaluator.next()
+        with interrupts.released():
+            trial, evaluation, traceback = evaluator.next()
         log.append(_evaluation_event(trial, evaluation, traceback))
         clock.tell(trial, evaluation)
         n_pending -= 1
@@ -68,7 +70,8 @@ def _test_incumbent(objective: Objective, log: RunLog) -> None:
     tested = [event["id"] for event in log.history.events if event["event"] == "test"]
     if id is None or id in tested:
         return
-    metrics = objective.test(log.history.trials[id])
+    with interrupts.released():
+        metrics = objective.test(log.history.trials[id])
     if metrics:
         log.append({"event": "test", "id": id, "metrics": metrics, "time": time.time()})
 
@@ -83,13 +86,15 @@ class Clock:
 
     def ask(self, n: int) -> list[Trial]:
         started = time.perf_counter()
-        trials = self._optimizer.ask(n)
+        with interrupts.held():
+            trials = self._optimizer.ask(n)
         self._ask_s = time.perf_counter() - started
         return trials
 
     def tell(self, trial: Trial, evaluation: Evaluation) -> None:
         started = time.perf_counter()
-        self._optimizer.tell(trial, evaluation)
+        with interrupts.held():
+            self._optimizer.tell(trial, evaluation)
         self._tell_s[str(trial.id)] = time.perf_counter() - started
 
     def ask_event(self, n: int, trials: list[Trial]) -> Event:
@@ -113,7 +118,8 @@ def replay(optimizer: Optimizer, log: RunLog) -> None:
     history = log.history
     for event in history.events:
         if event["event"] == "ask":
-            asked = optimizer.ask(event["n"])
+            with interrupts.held():
+                asked = optimizer.ask(event["n"])
             logged = [history.trials[fields["id"]] for fields in event["trials"]]
             if drift is None and asked != logged:
                 drift = _drift(asked, logged)

@@ -17,8 +17,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 from experiments.quick_start import quick_start
 
@@ -27,7 +26,7 @@ with quick_start():
     from hydra.utils import instantiate
 
     from experiments import experiment as experiments
-    from experiments import provenance
+    from experiments import interrupts, provenance
     from experiments.execution import carry_out, is_finished, logged, new_optimizer, open_log
     from experiments.experiment import PlannedRun
     from experiments.ledger import (
@@ -132,8 +131,9 @@ class Sweep:
         bar = _bar(self._runs, found) if shown else None
         pool = Pool(make_run, workers, self._lock.file)
         try:
-            self._make([run for run in to_make if run.shares_host], pool, workers, bar)
-            self._make([run for run in to_make if not run.shares_host], pool, 1, bar)
+            with interrupts.held():
+                self._make([run for run in to_make if run.shares_host], pool, workers, bar)
+                self._make([run for run in to_make if not run.shares_host], pool, 1, bar)
         finally:
             pool.close()
             if bar is not None:
@@ -273,13 +273,6 @@ def main(arguments: Sequence[str]) -> int:
             sweep.close()
 
 
-def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    for again in (signal.SIGINT, signal.SIGTERM):  # what follows is short: let it end
-        signal.signal(again, signal.SIG_IGN)
-    raise KeyboardInterrupt(*([] if number == signal.SIGINT else [number]))
-
-
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, _interrupt)
-    signal.signal(signal.SIGTERM, _interrupt)
+    interrupts.install((signal.SIGINT, signal.SIGTERM), once=True)
     sys.exit(main(sys.argv[1:]))

@@ -21,7 +21,7 @@ from omegaconf import DictConfig
 from experiments import provenance
 from experiments.command_line import prepare
 from experiments.evaluator import InlineEvaluator
-from experiments.mistakes import explain
+from experiments.mistakes import answered
 from objectives.objective import Objective
 from objectives.trial import Evaluation
 from optimizers.optimizer import Optimizer
@@ -105,7 +105,8 @@ def _swept(arguments: Sequence[str]) -> tuple[str, list[str], list[str]]:
 def main(arguments: Sequence[str]) -> int:
     """Run and print; return the exit status."""
     given = prepare(list(arguments))
-    try:
+
+    def command() -> int:
         name, values, others = _swept(given)
         bests: dict[str, Best] = {}
         metric = None
@@ -115,13 +116,9 @@ def main(arguments: Sequence[str]) -> int:
             bests[value] = best_of(settings)
             metric = instantiate(settings.objective, _convert_="all").metric
         print(report(name.lstrip("+"), bests, metric))
-    except Exception as error:
-        line = explain(error, given)
-        if line is None:
-            raise
-        print(line, file=sys.stderr)
-        return 2
-    return 0
+        return 0
+
+    return answered(command, given)
 
 
 if __name__ == "__main__":

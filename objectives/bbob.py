@@ -51,6 +51,8 @@ class Bbob(BoxFunction):
             shift=shift,
             space=space,
         )
+        if shift in (None, "none") and not space:
+            self.coco = ("bbob", function, instance)
 
     def _new_problem(self) -> Any:
         return ioh.get_problem(*self._arguments, ioh.ProblemClass.BBOB)

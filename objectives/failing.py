@@ -60,6 +60,7 @@ class Failing(Wrapper):
         self.seed = whole("seed", seed, 0)
         self.minimisers = [m for m in inner.minimisers if self._depth(m) is None]
         self.optimum = inner.optimum if self.minimisers else None
+        self.coco = inner.coco  # a failure spends an evaluation and improves nothing
 
     def evaluate(self, trial: Trial) -> Evaluation:
         check(self.space, trial.config)

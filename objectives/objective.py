@@ -28,6 +28,7 @@ class Objective(ABC):
             natural units and sign. None: they show the value itself.
         optimum: the lowest value, where it is known.
         minimisers: configurations that attain `optimum`.
+        coco: suite, function and instance of COCO, where it is exactly that problem.
     """
 
     shares_host: bool = True
@@ -38,6 +39,7 @@ class Objective(ABC):
     metric: str | None = None
     optimum: float | None = None
     minimisers: Sequence[Config] = ()
+    coco: tuple[str, int, int] | None = None
 
     @abstractmethod
     def evaluate(self, trial: Trial) -> Evaluation:

@@ -101,7 +101,7 @@ def test_by_default_the_study_s_training_is_run() -> None:
     arguments = command_lines.finetune(
         _training(), CONFIG, Path("/llama"), ["--data=Alpaca"], None, Path("/out")
     )
-    # /work/shared/published-study.md: --lora_query --lora_key --lora_value --lora_head, bf16-true,
+    # The study's own command line: --lora_query --lora_key --lora_value --lora_head, bf16-true,
     # 100 warm-up steps, AdamW betas (0.9, 0.999), global batch 16, micro-batch 1, seed 1337.
     assert arguments == [
         "finetune_lora",

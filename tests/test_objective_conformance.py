@@ -6,6 +6,7 @@ minutes.
 
 import inspect
 import json
+import math
 import os
 import pickle
 import random
@@ -57,8 +58,15 @@ CHEAP = [name for name in NAMES if is_cheap(name)]
 
 
 def sampled(objective: Objective, n: int) -> list[Config]:
+    """Return n configurations that the space does not forbid."""
     cube = UnitCube(objective.space)
-    return [cube.config(u) for u in np.random.default_rng(0).random((n, cube.dim))]
+    generator = np.random.default_rng(0)
+    configs: list[Config] = []
+    while len(configs) < n:
+        config = cube.config(generator.random(cube.dim))
+        if cube.allows(config):
+            configs.append(config)
+    return configs
 
 
 def evaluated(objective: Objective, trials: list[Trial]) -> list[Evaluation]:
@@ -144,8 +152,9 @@ def test_what_is_said_about_the_objective_has_its_form(name: str) -> None:
 @pytest.mark.parametrize("name", CHEAP)
 def test_the_value_at_a_known_minimiser_is_the_optimum(name: str) -> None:
     objective = build(name)
-    assert objective.optimum is not None and objective.minimisers
+    assert (objective.optimum is None) == (not objective.minimisers)
     for minimiser in objective.minimisers:
+        assert objective.optimum is not None
         found = values(objective, [Trial(id, minimiser) for id in range(20)])
         assert found
         assert found == pytest.approx(
@@ -156,9 +165,9 @@ def test_the_value_at_a_known_minimiser_is_the_optimum(name: str) -> None:
 @pytest.mark.parametrize("name", CHEAP)
 def test_no_sampled_point_lies_below_the_optimum(name: str) -> None:
     objective = build(name)
-    assert objective.optimum is not None
+    lowest = -math.inf if objective.optimum is None else objective.optimum
     trials = [Trial(id, config) for id, config in enumerate(sampled(objective, 500))]
-    assert min(values(objective, trials)) >= objective.optimum - tolerance(objective)
+    assert min(values(objective, trials)) >= lowest - tolerance(objective)
 
 
 @pytest.mark.parametrize("name", CHEAP)
@@ -167,7 +176,7 @@ def test_the_same_config_gives_the_same_value_or_its_declared_noise(name: str) -
     for config in sampled(objective, 20):
         found = values(objective, [Trial(id, config) for id in range(20)])
         # Two draws differ by less than 12 sd where each is within 6 of the mean.
-        assert max(found) - min(found) <= 12 * objective.noise_sd
+        assert not found or max(found) - min(found) <= 12 * objective.noise_sd
 
 
 @pytest.mark.parametrize("name", CHEAP)
@@ -190,7 +199,7 @@ def test_an_evaluation_is_plain_and_finite(name: str) -> None:
 @pytest.mark.parametrize("name", CHEAP)
 def test_a_higher_fidelity_does_not_cost_less(name: str) -> None:
     objective = build(name)
-    config = sampled(objective, 1)[0]
+    config = next(c for c in sampled(objective, 100) if values(objective, [Trial(0, c)]))
     least, most = (
         min(e.cost for e in evaluated(objective, [Trial(id, config, share) for id in range(50)]))
         for share in (0.25, 1.0)

@@ -93,6 +93,15 @@ def test_labels_name_what_differs_and_leave_out_what_is_the_seed(tmp_path: Path)
     assert len(runs) == 8
 
 
+def test_a_design_made_for_the_budget_has_one_name_under_two_budgets(tmp_path: Path) -> None:
+    settings = ["optimizers=[lhs]", "objectives=[branin]", "seeds=[0]"]
+    for budget in (3, 4):
+        folder = tmp_path / str(budget)
+        given = ["experiment=smoke", *settings, f"budget={budget}", f"out={folder}"]
+        assert sweep.main(given) == 0
+    assert [run.optimizer for run in load([tmp_path])] == ["lhs", "lhs"]
+
+
 @pytest.mark.parametrize("content", [b"", b"no xz", b"\xfd7zXZ\x00cut off"])
 def test_a_file_that_is_none_is_named(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "runs.jsonl.xz").write_bytes(content)
@@ -101,7 +110,7 @@ def test_a_file_that_is_none_is_named(content: bytes, tmp_path: Path) -> None:
 
 
 def test_a_folder_without_runs_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(ValueError, match="expected logs of runs below it, got none"):
+    with pytest.raises(ValueError, match="expected logs of runs, or runs.jsonl.xz, below"):
         load([tmp_path])
     assert pack.main([str(tmp_path)]) == 2
     assert capsys.readouterr().err == f"{tmp_path}: expected logs of runs, got none\n"

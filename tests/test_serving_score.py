@@ -129,8 +129,11 @@ def test_the_compat_score_jumps_at_the_limit_as_the_autotuner_does() -> None:
     assert scored(score, ttft=2.0) == 1.0
     assert scored(score, ttft=2.0 + 1e-9) == pytest.approx(2.0)  # 1 + w exp(0)
     assert scored(score, ttft=2.4) == pytest.approx(1 + math.e)  # v = 0.2 = s
-    with pytest.raises(ValueError, match="fail_above: expected a number for score=compat"):
-        build("compat", "e2e_p90_s", slo(), 20)
+
+
+def test_the_compat_score_is_finite_for_a_limit_that_never_fails() -> None:
+    score = build("compat", "e2e_p90_s", slo(), 20)
+    assert scored(score, ttft=1e9) == pytest.approx(1 + math.exp(1 / 0.2))  # v counts as 1
 
 
 @pytest.mark.parametrize("name", SCORES)

@@ -1,5 +1,8 @@
 """Refit the surface from the evaluations: `python -m objectives.lora_published.fit data=CSV`.
 
+`out=CSV` writes what each row would have been without itself: the predictions of the fits that
+did not see it, by metric, folds and deal, five digits; `python -m experiments.paper` reads them.
+
 Prints, for each metric, the thirteen parameters as `objective.py` holds them and the errors
 cross-validated in ten folds, by rows and with equal (rank, alpha, rate) in one fold, the mean
 of three deals of the folds: a few rows on the cliff move R2 by .02 from one deal to the next.
@@ -7,6 +10,7 @@ Least squares (SciPy's trust region) from fixed starts and from draws of a fixed
 sum of squares wins. Deterministic; about a minute.
 """
 
+import csv
 import sys
 from collections.abc import Sequence
 from dataclasses import astuple
@@ -97,34 +101,71 @@ def _said(name: str, error: Array) -> str:
     return f"  {name:<20} R2 {r2:.3f}, RMSE {rmse:.4f}, outside 10^{low:g}..10^{high:g} {calm:.4f}"
 
 
-def report(data: Evaluations) -> str:
-    """Fit both metrics and return the lines to print."""
+def cross_validate(data: Evaluations) -> tuple[dict[str, Surface], dict[str, Array]]:
+    """Fit both metrics.
+
+    Returns:
+        The surface of each metric; and predictions held out, (n,) each, by
+        `<metric>_<rows or groups>_<deal>`, where groups keep equal (rank, alpha, rate) together.
+    """
     rows = np.arange(len(data.rank))
-    lines = [f"{len(rows)} rows, {len(np.unique(data.groups))} different (rank, alpha, rate)"]
+    surfaces: dict[str, Surface] = {}
+    held_out: dict[str, Array] = {}
     for metric, accuracy in data.accuracies.items():
         scale = data.alpha / data.rank
         whole = fit(scale, data.log10_rate, accuracy, starts(_N_STARTS, seed=0))
         whole = Surface(*(round(value, _DIGITS) for value in astuple(whole)))
-        lines += ["", f"{metric}: {whole}"]
-        fitted = whole.accuracy(scale, data.log10_rate)
+        surfaces[metric] = whole
+        for name, groups in (("rows", rows), ("groups", data.groups)):
+            for seed in range(_N_DEALS):
+                fold = folds(groups, _N_FOLDS, seed)
+                predicted = predict_held_out(data, metric, fold, whole)
+                held_out[f"{metric}_{name}_{seed}"] = predicted
+    return surfaces, held_out
+
+
+def report(data: Evaluations, surfaces: dict[str, Surface], held_out: dict[str, Array]) -> str:
+    """Return the lines to print."""
+    lines = [f"{len(data.rank)} rows, {len(np.unique(data.groups))} different (rank, alpha, rate)"]
+    for metric, accuracy in data.accuracies.items():
+        lines += ["", f"{metric}: {surfaces[metric]}"]
+        fitted = surfaces[metric].accuracy(data.alpha / data.rank, data.log10_rate)
         lines.append(_said("fitted", errors(fitted, accuracy, data.log10_rate)))
-        for name, groups in (("by rows", rows), ("equal ones together", data.groups)):
-            deals = [
-                predict_held_out(data, metric, folds(groups, _N_FOLDS, seed), whole)
-                for seed in range(_N_DEALS)
-            ]
+        for label, name in (("by rows", "rows"), ("equal ones together", "groups")):
+            deals = [held_out[f"{metric}_{name}_{seed}"] for seed in range(_N_DEALS)]
             each = [errors(predicted, accuracy, data.log10_rate) for predicted in deals]
-            lines.append(_said(name, np.mean(each, axis=0)))
+            lines.append(_said(label, np.mean(each, axis=0)))
     return "\n".join(lines)
+
+
+def write(data: Evaluations, held_out: dict[str, Array], path: Path) -> None:
+    """Write the held-out predictions, a row for each evaluation."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    known = {
+        "lora_rank_used": data.rank,
+        "lora_alpha_used": data.alpha,
+        "log10_learning_rate": data.log10_rate,
+    }
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([*known, *held_out])
+        for row in zip(*known.values(), *held_out.values(), strict=True):
+            writer.writerow([f"{value:.5g}" for value in row])
 
 
 def main(arguments: Sequence[str]) -> int:
     """Fit and print; return the exit status."""
     given = dict(argument.partition("=")[::2] for argument in arguments)
     try:
-        if list(given) != ["data"] or not given["data"]:
-            raise ValueError(f"fit: expected data=CSV, got {' '.join(arguments) or 'nothing'}")
-        print(report(read(Path(given["data"]))))
+        if not {"data"} <= set(given) <= {"data", "out"} or not all(given.values()):
+            raise ValueError(
+                f"fit: expected data=CSV [out=CSV], got {' '.join(arguments) or 'nothing'}"
+            )
+        data = read(Path(given["data"]))
+        surfaces, held_out = cross_validate(data)
+        if "out" in given:
+            write(data, held_out, Path(given["out"]))
+        print(report(data, surfaces, held_out))
     except OSError as error:
         print(f"{error.filename}: expected a file to read: {error.strerror}", file=sys.stderr)
         return 2

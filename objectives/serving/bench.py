@@ -28,6 +28,7 @@ class Bench:
         engine: what is served.
         generator: what sends the load.
         limits: the SLO's limits by metric.
+        more: a metric that has to be measured beside the standard ones and those of the limits.
         warmup_requests: sent before the load, all at once, and not measured.
         port: 0: any that is free.
         startup_timeout_s, load_timeout_s: limits on the two long stages.
@@ -40,6 +41,7 @@ class Bench:
     engine: Engine
     generator: LoadGenerator
     limits: Mapping[str, float]
+    more: str
     warmup_requests: int
     port: int
     startup_timeout_s: float
@@ -91,7 +93,7 @@ class Bench:
             ended, lost = server.ended(), server.lost()
         metrics["client_late_s"] = load.late_s
         if len(load.requests):
-            metrics |= measure(load.requests, self.limits)
+            metrics |= measure(load.requests, self.limits, [self.more])
             items |= load.requests.pack()
         done = int(load.requests.succeeded.sum())
         self._judge(load, ended, lost, done, len(plan))

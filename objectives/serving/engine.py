@@ -67,8 +67,9 @@ class Engine(ABC):
     Attributes:
         name: for people.
         parameters: the names that a space may tune.
-        gpus: how many a configuration takes, where it says none itself; rates are per GPU.
         host: where the server listens.
+        remote: whether its command starts it on another machine: `port` has to be given then, and
+            whether it is free is not ours to see.
         health: path that answers 200 as soon as requests are served.
         completions: path of OpenAI's completions endpoint.
         gauges: what /metrics is asked for during the load, and our name for it.
@@ -78,6 +79,7 @@ class Engine(ABC):
     name: str
     parameters: Sequence[str]
     host: str = "127.0.0.1"
+    remote: bool = False
     health: str = "/health"
     completions: str = "/v1/completions"
     gauges: Mapping[str, str] = MappingProxyType({})

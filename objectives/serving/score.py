@@ -29,6 +29,7 @@ SCORES = ("slo", "goodput", "throughput", "latency", "compat")
 C = 5.0
 _WORST = math.log(20.0)  # of b
 _TINY = 1e-9
+_EXPONENT = 25.0  # at most, of compat: beyond, a grade would be lost in the rounding
 _STEEPNESS = (0.1, 0.5)
 _LIMIT_KEYS = {"limit", "weight", "steepness", "fail_above"}
 
@@ -187,34 +188,29 @@ class Compat(Score):
     """The autotuner's formula, for comparison: base (1 + sum over v > 0 of w exp(v/s)).
 
     base is the latency (or 1 / throughput) over the reference's. A violation above `fail_above`
-    (its `fail_ratio`) is a hard failure; it has to be given for every limit here.
+    (its `fail_ratio`) is a hard failure; a limit without one counts at most as broken twice over
+    (v = 1), a departure that keeps the score finite.
 
-    Its faults, kept as they are: it jumps by w at the limit, since exp(0) = 1; it grows without
-    bound, so that a soft violation can score worse than a time-out does there; and a configuration
-    better in `base` hides a broken limit. Not kept: its infinities, and its grading of failures by
-    elapsed time, by which a hang ranks best among them.
+    Its faults, kept as they are: it jumps by w at the limit, since exp(0) = 1; its penalty grows
+    by orders of magnitude, so that a soft violation can score worse than a time-out does there;
+    and a configuration better in `base` hides a broken limit. Not kept: its infinities, and its
+    grading of failures by elapsed time, by which a hang ranks best among them.
     """
 
     def __init__(self, slo: list[Limit], metric: str) -> None:
         super().__init__(slo)
         self.metric = metric
-        worst = 1.0
-        for limit in slo:
-            if limit.fail_above is None:
-                raise ValueError(
-                    f"objective.slo.{limit.metric}.fail_above: expected a number for "
-                    "score=compat, which is unbounded without, got none"
-                )
-            worst += limit.weight * math.exp(min(limit.fail_above / limit.steepness, 50.0))
-        self.ceiling = math.exp(_WORST) * worst
+        worst = sum(self._penalty(limit, math.inf) for limit in slo)
+        self.ceiling = math.exp(_WORST) * (1 + worst)
 
     def value(self, metrics: Mapping[str, float], reference: Mapping[str, float]) -> float:
-        total = 1.0
-        for limit in self.slo:
-            v = limit.violation(metrics)
-            if v > 0:
-                total += limit.weight * math.exp(min(v / limit.steepness, 50.0))
+        broken = [(limit, limit.violation(metrics)) for limit in self.slo]
+        total = 1 + sum(self._penalty(limit, v) for limit, v in broken if v > 0)
         return math.exp(base(self.metric, metrics, reference)) * total
+
+    def _penalty(self, limit: Limit, v: float) -> float:
+        most = 1.0 if limit.fail_above is None else limit.fail_above
+        return limit.weight * math.exp(min(min(v, most) / limit.steepness, _EXPONENT))
 
 
 def build(score: str, base: str, slo: Mapping[str, Mapping[str, Any]], n_requests: int) -> Score:

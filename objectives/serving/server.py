@@ -27,8 +27,7 @@ _ANSWER_S = 2.0  # that a health check may take
 _FREE_S = 5.0  # that the system may take to give the port back
 _CARRIER_S = 40.0  # that a server elsewhere may take to end, and its carrier with it
 _ASK_S = 120.0  # that a command on its machine may take
-_KILL = -9  # the status of a process that the system ended, as it does where memory is short;
-# a shell, and a carrier, say 137
+_KILL = -9  # the status of a process that the system ended, as it does where memory is short
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_THREAD_LIMIT")
 
 
@@ -63,7 +62,7 @@ class Server:
         self.startup_s = 0.0
 
     def __enter__(self) -> "Server":
-        if not is_free(self._engine.host, self._port):
+        if not self._is_free():
             raise Invalid(f"port {self._port}: expected nobody to listen there, got a program")
         launch = self._engine.launch(self._config, self._port, self._demand)
         self._carried = launch.carried
@@ -120,8 +119,7 @@ class Server:
         """Return the most memory that the server has had."""
         if self._carried is None:
             return peak_memory_bytes(self._process.pid)
-        printed = self._ask(self._carried.memory)
-        return int(printed) if printed.isdigit() else 0
+        return int(self._ask(self._carried.memory))
 
     def _wait_until_it_serves(self, until: float) -> None:
         while not self._serves():
@@ -149,17 +147,21 @@ class Server:
         reason = f"ended with {child.described(status)}: {self._said()}"
         if self._engine.is_port_taken(printed):
             return Invalid(f"port {self._port}: expected nobody to listen there; {reason}")
-        memory = status in (_KILL, 128 - _KILL) or self._engine.is_out_of_memory(printed)
+        killed = status in (_KILL, 128 - _KILL)  # the second as `on_host.py` says it
+        memory = killed or self._engine.is_out_of_memory(printed)
         return Failure("out_of_memory" if memory else "refused", reason)
+
+    def _is_free(self) -> bool:
+        return self._engine.remote or is_free(self._engine.host, self._port)
 
     def _said(self) -> str:
         """Return what the server printed on its end, as one line."""
         printed = self._output.read_text(errors="replace")
-        if self._carried is not None:  # ssh says so of each request for health before it serves
-            kept = [line for line in printed.splitlines() if not _WAITING.match(line)]
-            printed = "\n".join(kept)
-            self._output.write_text(printed)
-        return self._engine.reason(printed) or child.tail(self._output)
+        if self._carried is None:
+            return self._engine.reason(printed) or child.tail(self._output)
+        # ssh prints a line for each request for health before the server serves.
+        kept = [line for line in printed.splitlines() if not _WAITING.match(line)]
+        return self._engine.reason("\n".join(kept)) or " | ".join(kept[-3:])[-600:]
 
     def _end(self) -> None:
         """Kill the process group; return when its port is free again."""
@@ -171,7 +173,7 @@ class Server:
         if carried is not None:
             self._ask(carried.end)
         until = time.monotonic() + _FREE_S
-        while not is_free(self._engine.host, self._port) and time.monotonic() < until:
+        while not self._is_free() and time.monotonic() < until:
             time.sleep(_POLL_S)
 
     def _await_carrier(self) -> None:
@@ -189,15 +191,14 @@ class Server:
             done = subprocess.run(
                 command,
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
+                capture_output=True,
                 text=True,
                 timeout=_ASK_S,
             )
         except subprocess.TimeoutExpired:
             raise Invalid(f"the server's machine did not answer within {_ASK_S:g} s") from None
         if done.returncode != 0:
-            said = " ".join(done.stdout.split())[-300:]
+            said = " ".join(done.stderr.split())[-300:]
             raise Invalid(
                 f"the server's machine: expected an answer, got exit status {done.returncode}: "
                 f"{said}"

@@ -1,47 +1,32 @@
 """Are the incumbents of several `lora_ft` runs different, on the same held-out instructions?
 
-    python tests/benchmarks/lora_paired.py results/lora_ft_smollm2/*
+    python tests/benchmarks/lora_paired.py results/lora_ft_smollm2
 
 For each pair of runs: the mean difference of the held-out loss, in nats per token, its standard
 error paired by item, and the p value of a paired t test, corrected by Holm over all pairs. It
 says whether two configurations differ on these data, not whether two optimizers do: that takes
-seeds.
+seeds. `python -m experiments.verdict` says the same of any runs in one sentence.
 """
 
 import sys
-from itertools import combinations
 from pathlib import Path
 
-import numpy as np
-from scipy.stats import ttest_rel
-
-from experiments.compare import load
-from objectives.lora_ft.scoring import unpack_floats
+from experiments.statistics.gather import gather
+from experiments.statistics.items import compare_items
 
 ITEMS = "heldout_loss"
 
 
 def main(folders: list[Path]) -> None:
-    losses = {}
-    for folder in folders:
-        run = load(folder)
-        id = run.incumbent()
-        assert run.header is not None
-        if id is not None:
-            losses[run.header["names"]["optimizer"]] = unpack_floats(
-                run.evaluations[id].items[ITEMS]
-            )
-    pairs = list(combinations(sorted(losses, key=lambda name: losses[name].mean()), 2))
-    p_values = np.array([ttest_rel(losses[a], losses[b]).pvalue for a, b in pairs])
-    order = np.argsort(p_values)
-    holm = np.empty(len(pairs))  # Holm 1979: the k-th smallest times (m - k), never falling
-    holm[order] = np.maximum.accumulate(p_values[order] * np.arange(len(pairs), 0, -1))
+    (task,) = gather(folders, ITEMS, optima=False).tasks
     print("| better | worse | difference | paired error | Holm p |\n|---|---|---|---|---|")
-    for (a, b), p in zip(pairs, np.minimum(holm, 1), strict=True):
-        difference = losses[b] - losses[a]
-        error = difference.std(ddof=1) / np.sqrt(len(difference))
-        verdict = "" if p < 0.05 else " (not distinguishable)"
-        print(f"| {a} | {b} | {difference.mean():.4f} | {error:.4f} | {p:.3f}{verdict} |")
+    for pair in sorted(compare_items(task, ITEMS), key=lambda pair: pair.corrected):
+        names = (pair.first, pair.second) if pair.difference < 0 else (pair.second, pair.first)
+        verdict = "" if pair.corrected < 0.05 else " (not distinguishable)"
+        print(
+            f"| {names[0]} | {names[1]} | {abs(pair.difference):.4f} | {pair.standard_error:.4f} "
+            f"| {pair.corrected:.3f}{verdict} |"
+        )
 
 
 if __name__ == "__main__":

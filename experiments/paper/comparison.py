@@ -1,0 +1,162 @@
+"""The study again, with seeds: what 30 runs of each optimizer on the surface can tell apart.
+
+- Until the plateau: the number of the first evaluation within .002 of the surface's optimum,
+  infinite where there is none (the tests need ranks alone).
+- MMLU at the incumbent, the first evaluation of the least value.
+- Pairs: `statistics.paired`, over the seeds: Wilcoxon's signed-rank test, exact, or the sign test
+  against an optimizer that does not depend on the seed; between two such, there is nothing to
+  test. p-values of a quantity are corrected over its pairs by Holm (1979).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from experiments.paper.published import Floats, ranges
+from experiments.results import Run
+from experiments.statistics.paired import holm, paired
+from objectives.objective import Objective
+from objectives.trial import Trial
+
+NEAR = 0.002
+LEVEL = 0.05
+_AGREE = 1e-9
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What the runs of one optimizer came to; arrays have one entry per seed, (n_seeds,).
+
+    Attributes:
+        name: of the optimizer, with the settings that tell it from others.
+        until: evaluations until near the plateau; infinite where it was not reached.
+        best: HellaSwag at the incumbent.
+        mmlu: at the incumbent.
+        regret: the optimum less the best accuracy so far, (n_seeds, budget).
+        n_evaluations: the fewest of a run.
+        fixed: whether every seed asked for the same, in the same order.
+    """
+
+    name: str
+    seeds: list[int]
+    until: Floats
+    best: Floats
+    mmlu: Floats
+    regret: Floats
+    n_evaluations: int
+    fixed: bool
+
+    @property
+    def reached(self) -> int:
+        """How many seeds came near the plateau."""
+        return int(np.isfinite(self.until).sum())
+
+    @property
+    def runs(self) -> str:
+        """The runs' names for numbers.json."""
+        return f"{self.name} seed {ranges(self.seeds)}"
+
+
+def samples(runs: Sequence[Run], objective: Objective, where: str) -> list[Sample]:
+    """Return the optimizers' samples, the fastest first.
+
+    Raises:
+        ValueError: the runs are not finished runs of one budget on this objective, or the
+            optimizers have different seeds.
+    """
+    by_name: dict[str, list[Run]] = {}
+    for run in runs:
+        by_name.setdefault(run.optimizer, []).append(run)
+    budgets, seeds = (
+        {run.budget for run in runs},
+        [run.seed for run in next(iter(by_name.values()))],
+    )
+    if len(budgets) != 1 or not all(run.ended for run in runs):
+        raise ValueError(f"{where}: expected finished runs of one budget, got {sorted(budgets)}")
+    for name, group in by_name.items():
+        if [run.seed for run in group] != seeds:
+            got = ranges(run.seed for run in group)
+            raise ValueError(f"{where}: expected seeds {ranges(seeds)} of {name}, got {got}")
+        _check_surface(group[0], objective, where)
+    found = [_sample(name, group, objective) for name, group in by_name.items()]
+    return sorted(found, key=_speed)
+
+
+def _speed(sample: Sample) -> tuple[float, float]:
+    """Return what to sort by: the median and, of a tie, the mean within the budget and one more."""
+    within = np.minimum(sample.until, sample.regret.shape[1] + 1)
+    return float(np.median(within)), float(within.mean())
+
+
+def _check_surface(run: Run, objective: Objective, where: str) -> None:
+    """Raise unless the objective still answers what the run was told."""
+    answer = objective.evaluate(Trial(0, run.configs[0])).value
+    if answer is None or abs(answer - run.values[0]) > _AGREE:
+        raise ValueError(
+            f"{where}: expected runs on the surface as it is, where {run.optimizer}'s first "
+            f"evaluation has the value {answer}, got {run.values[0]}; make them again"
+        )
+
+
+def _sample(name: str, runs: Sequence[Run], objective: Objective) -> Sample:
+    assert objective.optimum is not None
+    budget = int(runs[0].budget)
+    until, best, mmlu, regrets = [], [], [], []
+    for run in runs:
+        values = np.where(run.failed | np.isnan(run.values), np.inf, run.values)
+        near = np.flatnonzero(values <= objective.optimum + NEAR)
+        until.append(float(near[0] + 1) if len(near) else np.inf)
+        first = int(np.argmin(values))
+        best.append(run.metrics["hellaswag_acc"][first])
+        mmlu.append(run.metrics["mmlu_acc"][first])
+        so_far = np.minimum.accumulate(values)
+        held = np.full(budget, so_far[-1])  # a design may have fewer points than the budget
+        n = min(budget, len(so_far))
+        held[:n] = so_far[:n]
+        regrets.append(held - objective.optimum)
+    same = [np.array_equal(run.values, runs[0].values, equal_nan=True) for run in runs]
+    return Sample(
+        name,
+        [run.seed for run in runs],
+        np.array(until),
+        np.array(best),
+        np.array(mmlu),
+        np.array(regrets),
+        min(len(run.values) for run in runs),
+        fixed=all(same),
+    )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One pair of optimizers in one quantity.
+
+    Attributes:
+        p: Holm-corrected; None where neither varies over the seeds.
+        sign: -1 where the first's values are lower, by the test's statistic, 1 higher, or 0.
+    """
+
+    first: str
+    second: str
+    p: float | None
+    sign: int
+
+    @property
+    def distinguishable(self) -> bool:
+        """Whether chance alone would hardly give this."""
+        return self.p is not None and self.p < LEVEL and self.sign != 0
+
+
+def compare(quantities: dict[str, Floats]) -> list[Comparison]:
+    """Test every pair of optimizers, paired over the seeds."""
+    raw = []
+    for first, second in combinations(quantities, 2):
+        found = paired(quantities[first], quantities[second])
+        raw.append((first, second, found.p, found.sign))
+    corrected = iter(holm([p for _, _, p, _ in raw if p is not None]))
+    return [
+        Comparison(first, second, None if p is None else next(corrected), sign)
+        for first, second, p, sign in raw
+    ]

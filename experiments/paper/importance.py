@@ -1,0 +1,82 @@
+"""Importance: the linear correlations of the study beside fANOVA.
+
+fANOVA (`statistics.importance`): the share of a random forest's variance over the space that each
+parameter's own main effect has. The forest sees all evaluated
+rows, three quarters of which BO-GP and the partition methods placed where scores are high; a
+correlation, the LHS alone, as in the study. A second fANOVA replaces alpha by alpha / rank, whose
+logarithm spans its range in the data: what the first one calls alpha and rank is one quantity.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from ConfigSpace import ConfigurationSpace
+from matplotlib.figure import Figure
+
+from experiments.paper.numbers import Cell, Table, number
+from experiments.paper.pictures import BLUE, DARK, LIGHT, NAMES, figure
+from experiments.paper.published import Published, column
+from experiments.paper.study_figures import PARAMETERS, correlations
+from experiments.statistics.importance import fanova
+
+_N_TREES = 64
+_MAX_DEPTH = 64
+_COLUMNS = ("linear correlation", "fANOVA", "fANOVA, alpha / rank for alpha")
+_ROWS = {"ratio": "alpha / rank", **{name: NAMES[name] for name in PARAMETERS}}
+
+
+def table(study: Published, space: ConfigurationSpace) -> Table:
+    """Return the importance of each parameter for HellaSwag, three ways."""
+    from_lhs, from_all = study.source(study.of("LHS")), study.source(study.evaluated())
+    linear = dict(zip(PARAMETERS, correlations(study.of("LHS"))[:5, 5].tolist(), strict=True))
+    raw = _fanova(study, {name: _ends(space, name) for name in PARAMETERS})
+    ratios = np.log10(column(study.evaluated(), "ratio"))
+    ends = {name: _ends(space, name) for name in PARAMETERS if name != "lora_alpha"}
+    changed = _fanova(study, {"ratio": (float(ratios.min()), float(ratios.max())), **ends})
+    rows = []
+    for name, label in _ROWS.items():
+        cells = []
+        for values, source in ((linear, from_lhs), (raw, from_all), (changed, from_all)):
+            if name in values:
+                cells.append(number(values[name], 2, source))
+            else:
+                cells.append(Cell(None, "--", source))
+        rows.append((label, cells))
+    return Table("importance", ["parameter", *_COLUMNS], rows)
+
+
+def _ends(space: ConfigurationSpace, name: str) -> tuple[float, float]:
+    parameter: Any = space[name]
+    ends = float(parameter.lower), float(parameter.upper)
+    return (float(np.log10(ends[0])), float(np.log10(ends[1]))) if parameter.log else ends
+
+
+def _fanova(study: Published, ends: Mapping[str, tuple[float, float]]) -> dict[str, float]:
+    """Return the importance for HellaSwag of quantities with their ranges."""
+    points = study.evaluated()
+    columns = {name: column(points, name) for name in ends}
+    if "ratio" in columns:
+        columns["ratio"] = np.log10(columns["ratio"])
+    return fanova(columns, ends, column(points, "hellaswag"), _N_TREES, _MAX_DEPTH)
+
+
+def draw(made_table: Table) -> Figure:
+    """Draw the table: bars, the correlations by their size."""
+    made = figure(2.5)
+    axes = made.subplots()
+    looks = [(LIGHT, "", "|linear correlation|, LHS"), (BLUE, "", _COLUMNS[1])]
+    looks.append(("white", "////", _COLUMNS[2]))
+    labels = [label for label, _ in made_table.rows]
+    for i, (color, hatch, label) in enumerate(looks):
+        values = [cells[i].value for _, cells in made_table.rows]
+        sizes = [abs(value) if isinstance(value, float) else 0.0 for value in values]
+        places = np.arange(len(labels)) + 0.27 * (i - 1)
+        axes.bar(
+            places, sizes, 0.25, color=color, hatch=hatch, edgecolor=DARK, linewidth=0.6,
+            label=label,
+        )  # fmt: skip
+    axes.set_xticks(range(len(labels)), [label.replace("log10 ", "log10\n") for label in labels])
+    axes.set_ylabel("importance for HellaSwag")
+    axes.legend()
+    return made

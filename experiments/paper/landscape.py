@@ -1,0 +1,181 @@
+"""What decides the published scores: the collapse on alpha / rank, the cliff, and the noise."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import isotonic_regression
+
+from experiments.paper.numbers import Cell, Facts, Table, count, number
+from experiments.paper.published import (
+    N_HELLASWAG,
+    Floats,
+    Point,
+    Published,
+    column,
+)
+
+UNTRAINED = -6.5  # log10 rate below which nothing can be learned
+CLIFF = -2.4  # above which every run collapsed
+LITTLE = 0.3  # of alpha / rank, below which the collapse takes little
+CHANCE = 0.25  # of HellaSwag, four endings
+_FEW_ITEMS = 2
+
+
+def untrained(study: Published) -> list[Point]:
+    """Return the evaluated rows at a learning rate at which nothing can be learned."""
+    return [point for point in study.evaluated() if point.log10_rate < UNTRAINED]
+
+
+def isotonic(x: Floats, y: Floats, increasing: bool = False) -> Floats:
+    """Return the monotone fit of least squared error at each x, (n,); equal x have one value."""
+    places, inverse = np.unique(x, return_inverse=True)
+    weights = np.bincount(inverse).astype(float)
+    means = np.bincount(inverse, y) / weights
+    fitted: Floats = isotonic_regression(means, weights=weights, increasing=increasing).x
+    return fitted[inverse]
+
+
+def explained(fitted: Floats, y: Floats) -> float:
+    """Return R^2."""
+    return 1 - float(((y - fitted) ** 2).sum()) / float(((y - y.mean()) ** 2).sum())
+
+
+def collapse(study: Published) -> Table:
+    """Return how much a monotone function of one quantity explains where nothing is learned."""
+    points = untrained(study)
+    source = study.source(points)
+    rows = []
+    directions = {
+        "ratio": ("alpha / rank", False),
+        "lora_alpha": ("alpha", False),
+        "lora_rank": ("rank", True),
+        "lora_dropout": ("dropout", False),
+        "learning_rate": ("learning rate", False),
+        "weight_decay": ("weight decay", False),
+    }
+    for name, (label, increasing) in directions.items():
+        x = column(points, name)
+        cells = []
+        for metric in ("hellaswag", "mmlu"):
+            y = column(points, metric)
+            cells.append(number(explained(isotonic(x, y, increasing), y), 4, source))
+        rows.append((label, cells))
+    return Table("collapse", ["isotonic in", "HellaSwag, $R^2$", "MMLU, $R^2$"], rows)
+
+
+def halfway(ratio: Floats, accuracy: Floats, base: float) -> float:
+    """Return the ratio at which accuracies (n,) have fallen half of the way from base to chance.
+
+    By interpolation over the logarithm of the ratio between the last above and the next below;
+    NaN where none is below.
+    """
+    order = np.argsort(ratio)
+    logs, heights = np.log10(ratio[order]), accuracy[order]
+    half = (base + CHANCE) / 2
+    above = np.flatnonzero(heights >= half)
+    if not len(above) or above[-1] + 1 == len(heights):
+        return float("nan")
+    i = int(above[-1])
+    share = (heights[i] - half) / (heights[i] - heights[i + 1])
+    return float(10 ** (logs[i] + share * (logs[i + 1] - logs[i])))
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One configuration that both SOO and BaMSOO evaluated."""
+
+    soo: Point
+    bamsoo: Point
+
+    @property
+    def items(self) -> int:
+        """SOO's HellaSwag items more than BaMSOO's."""
+        return round((self.soo.hellaswag - self.bamsoo.hellaswag) * N_HELLASWAG)
+
+
+def pairs(study: Published) -> list[Pair]:
+    """Return the configurations that both partition methods evaluated, in SOO's order."""
+    found = {tuple(point.config.values()): point for point in study.evaluated("BaMSOO")}
+    both = [
+        Pair(point, found[tuple(point.config.values())])
+        for point in study.evaluated("SOO")
+        if tuple(point.config.values()) in found
+    ]
+    return both
+
+
+def landscape_facts(study: Published) -> Facts:
+    """Return the numbers of the text about the landscape."""
+    points, low = study.evaluated(), untrained(study)
+    scores = column(low, "hellaswag")
+    tiny = [point for point in low if point.ratio < 0.05]
+    wide = [point for point in low if point.ratio > 1.5]
+    past = [point for point in points if point.log10_rate > CLIFF]
+    best = max(points, key=lambda point: point.hellaswag)
+    source = study.source(low)
+    ratios = column(low, "ratio")
+    fitted = isotonic(ratios, scores)
+    top = float(column(tiny, "hellaswag").mean())
+    return Facts(
+        "landscape",
+        {
+            "UntrainedRows": count(len(low), source),
+            "CollapseRsq": number(explained(fitted, scores), 4, source),
+            "CollapseTop": number(top, 4, study.source(tiny)),
+            "CollapseBottom": number(
+                float(column(wide, "hellaswag").mean()), 4, study.source(wide)
+            ),
+            "CollapseHalf": number(halfway(ratios, fitted, top), 1, source),
+            "PastCliffRows": count(len(past), study.source(past)),
+            "PastCliffBest": number(float(column(past, "hellaswag").max()), 3, study.source(past)),
+            "BestOfAll": number(best.hellaswag, 4, study.source([best])),
+            **_noise(study),
+        },
+    )
+
+
+def _noise(study: Published) -> dict[str, Cell]:
+    both = pairs(study)
+    source = study.source([point for pair in both for point in (pair.soo, pair.bamsoo)])
+    apart = [pair for pair in both if abs(pair.items) > _FEW_ITEMS]
+    far = study.source([point for pair in apart for point in (pair.soo, pair.bamsoo)])
+    gaps = sorted(abs(pair.soo.hellaswag - pair.bamsoo.hellaswag) for pair in apart)
+    near = [pair.soo.hellaswag - pair.bamsoo.hellaswag for pair in both if pair not in apart]
+    return {
+        "Duplicates": count(len(both), source),
+        "NearDuplicates": count(len(near), source),
+        "FarLeast": number(gaps[0], 3, far),
+        "FarMost": number(gaps[-1], 3, far),
+        # Of one run: the spread of a difference is sqrt(2) as large.
+        "RepeatSd": number(float(np.sqrt(np.mean(np.square(near)) / 2)), 5, source),
+    }
+
+
+def duplicates(study: Published) -> Table:
+    """Return the repeated configurations, by learning rate: how far apart two runs are."""
+    both = pairs(study)
+    rows = []
+    for rate in sorted({pair.soo.log10_rate for pair in both}):
+        here = [pair for pair in both if pair.soo.log10_rate == rate]
+        source = study.source([point for pair in here for point in (pair.soo, pair.bamsoo)])
+        items = np.array([abs(pair.items) for pair in here])
+        mmlu = np.array([abs(pair.soo.mmlu - pair.bamsoo.mmlu) for pair in here])
+        rows.append(
+            (
+                f"$10^{{{rate:g}}}$",
+                [
+                    count(len(here), source),
+                    count(int((items <= _FEW_ITEMS).sum()), source),
+                    count(int(items.max()), source),
+                    number(float(mmlu.max()), 4, source),
+                ],
+            )
+        )
+    columns = ["learning rate", "pairs", "within 2 items", "most items apart", "MMLU, most apart"]
+    return Table("duplicates", columns, rows)
+
+
+def calm(points: Sequence[Point]) -> list[Point]:
+    """Return the rows that the collapse takes little of: what is left is the learning rate's."""
+    return [point for point in points if point.ratio <= LITTLE]

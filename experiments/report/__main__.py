@@ -1,0 +1,87 @@
+"""Write a page about runs, and its figures and tables for papers.
+
+    python -m experiments.report FOLDER... out=FOLDER [metric=NAME] [direction=min|max]
+
+Each FOLDER is searched for runs (a file by `experiments.pack` will do too). `out` gets
+`index.html`, one page that needs no network, `figures/*.pdf`, `*.svg` and `tables/*.tex`.
+Runs are compared by the value that was minimised, unless a metric is named.
+"""
+
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from importlib.util import find_spec
+from multiprocessing import get_context
+from pathlib import Path
+
+from experiments.mistakes import answered
+
+_KEYS = ("out", "metric", "direction")
+_NEEDED = ("jinja2", "shap", "optuna")
+_WORKERS = 2
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says."""
+
+    paths: list[Path]
+    out: Path
+    metric: str | None
+    direction: str | None
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; return its exit status."""
+    if not arguments or {"-h", "--help"} & set(arguments):
+        print(__doc__)
+        return 0 if arguments else 2
+
+    def command() -> int:
+        written = make(options(arguments))
+        print(f"{written[0]}: the report; {len(written) - 1} figures and tables beside it")
+        return 0
+
+    return answered(command, list(arguments))
+
+
+def make(given: Options) -> list[Path]:
+    """Write the report on some folders and return its files, the page first."""
+    for module in _NEEDED:
+        if find_spec(module) is None:
+            raise ModuleNotFoundError(f"No module named {module!r}", name=module)
+    from experiments.report.contents import contents
+    from experiments.report.gather import gather
+    from experiments.report.page import write
+
+    found = gather(given.paths, given.metric, given.direction)
+    # Workers are forked: they have all modules, and what they compute does not need the runs.
+    with ProcessPoolExecutor(_WORKERS, mp_context=get_context("fork")) as pool:
+        return write(contents(found, pool), found.suite.optimizers, given.out, pool)
+
+
+def options(arguments: Sequence[str]) -> Options:
+    """Return what a command line says.
+
+    Raises:
+        ValueError: there is no path, no `out`, or a setting that does not exist.
+    """
+    paths, given = [], {}
+    for word in arguments:
+        key, equals, value = word.partition("=")
+        if equals and key in _KEYS:
+            given[key] = value
+        elif equals and not Path(word).exists():
+            raise ValueError(f"{key}: expected one of {', '.join(_KEYS)}, got {word}")
+        else:
+            paths.append(Path(word))
+    if not paths:
+        raise ValueError("FOLDER: expected at least one folder of results, got none")
+    if not given.get("out"):
+        raise ValueError("out: expected out=FOLDER for the report, got none")
+    return Options(paths, Path(given["out"]), given.get("metric"), given.get("direction"))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,108 @@
+"""The comparison with measured points, and the count of evaluations that are needed."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiments.evaluations_needed import line, random_line
+from objectives.serving import validate, validate_cpu
+
+ROW = {
+    "id": "one",
+    "silicon_data_source": "made up",
+    "backend": "vllm",
+    "backend_version": "0.14",
+    "model_path": "meta-llama/Llama-3.1-70B",
+    "system": "h100_sxm",
+    "mode": "agg",
+    "isl": "1024",
+    "osl": "1024",
+    "gemm_quant_mode": "fp8",
+    "batch_size": "4",
+    "tp_size": "8",
+    "pp_size": "1",
+    "attention_dp_size": "",
+    "silicon_ttft_ms": "70",
+    "silicon_tpot_ms": "9",
+}
+
+
+def table(tmp_path: Path, *rows: dict[str, str]) -> list[dict[str, str]]:
+    """Return what validate writes about a file of some rows."""
+    points, out = tmp_path / "points.csv", tmp_path / "table.csv"
+    with points.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(ROW))
+        writer.writeheader()
+        writer.writerows(rows)
+    assert validate.main([str(points), "--table", str(out)]) == 0
+    with out.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_known_point_is_compared(tmp_path: Path) -> None:
+    found = [one for one in table(tmp_path, ROW) if one["model"] == "Llama-3.1-70B"]
+    assert len(found) == 1 and found[0]["rows"] == "1"
+    # What an H100 node measured for 1,024 tokens back is 70 and 9.1 ms.
+    assert 0.5 < float(found[0]["ttft_ratio"]) < 2
+    assert 0.8 < float(found[0]["tpot_ratio"]) < 1.2
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"model_path": "openai/gpt-oss-120b"}, "no card for the model"),
+        ({"system": "mi300x"}, "no kernels for the system"),
+        ({"backend": "mlc"}, "no kernels for the engine"),
+        ({"gemm_quant_mode": "int4_wo"}, "no kernels for the number format"),
+        ({"mode": "disagg", "batch_size": ""}, "disaggregated serving"),
+        ({"batch_size": ""}, "batch_size is missing"),
+        ({"isl": "many"}, "isl is no number"),
+        ({"tp_size": "16"}, "16 GPUs"),
+        ({"tp_size": "1", "gemm_quant_mode": ""}, "does not fit into the memory as simulated"),
+    ],
+)
+def test_what_is_not_modelled_is_a_row_that_says_why(
+    tmp_path: Path, change: dict[str, str], reason: str
+) -> None:
+    (found,) = table(tmp_path, {**ROW, **change})
+    assert found["note"] == f"not modelled: {reason}" and found["tpot_ratio"] == ""
+
+
+def test_a_file_of_another_form_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "other.csv"
+    path.write_text("a,b\n1,2\n")
+    assert validate.main([str(path)]) == 1
+    assert validate.main([str(tmp_path / "absent.csv")]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2 and "expected the columns" in lines[0]
+
+
+def test_the_halves_part_the_rows() -> None:
+    halves = [validate.half({"id": str(i)}) for i in range(1000)]
+    assert 400 < halves.count("test") < 600
+    assert set(halves) == {"test", "calibration"}
+
+
+def test_the_cpu_sweeps_signs_and_order_hold(capsys: pytest.CaptureFixture[str]) -> None:
+    validate_cpu.main([])
+    found = [one for one in capsys.readouterr().out.splitlines() if "(all)" in one]
+    assert [one.split("  rho ")[0].split("(all)")[1].split()[0] for one in found] == ["2", "6", "4"]
+    assert all(float(one.split("rho ")[1]) > 0.7 for one in found)
+
+
+def test_the_median_of_runs_that_did_not_come_near_is_beyond_the_budget() -> None:
+    # The first run is near at its third evaluation, the others never.
+    runs = [[3.0, 2.0, 1.0], [3.0, 3.0, 3.0], [3.0, 2.0, 2.0]]
+    found = line("some", runs, 1.5, 3)
+    assert found == ("some", 3, 3, 1, "> 3", "0.500")
+    assert json.dumps(line("one", runs[:1], 1.5, 3)[4]) == '"3"'
+
+
+def test_random_search_expects_the_first_of_k_at_the_k_plus_firsts() -> None:
+    # Two good ones among five: (5 + 1)/(2 + 1) = 2.
+    assert random_line(np.array([1.0, 5, 5, 1, 5]), 2.0)[4] == "2"
