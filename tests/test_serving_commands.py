@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from experiments.command_line import prepare
 from experiments.mistakes import explain
 from node import build, search_path
 from objectives.serving.engine import Demand
@@ -258,3 +259,13 @@ def test_the_cause_of_a_failed_start_is_the_first_error_not_its_consequences() -
     )
     assert engine.reason(printed) == "ValueError: No available memory for the cache blocks."
     assert engine.is_out_of_memory(printed)
+
+
+def test_a_launcher_is_chosen_where_the_engine_has_it() -> None:
+    assert prepare(["objective.engine.launcher=ssh", "objective.engine.launcher.host=node"]) == [
+        "objective/launcher@objective.engine=ssh",
+        "objective.engine.launcher.host=node",
+    ]
+    assert "did you mean objective.engine.launcher?" in line(
+        "serving_vllm", *prepare(["objective.launcher=ssh"])
+    )

@@ -89,6 +89,12 @@ def test_a_failure_over_ssh_grades_as_it_does_here(behaviour: str, status: str) 
     assert evaluation.items["status"] == status
 
 
+def test_why_a_server_over_ssh_refused_is_said_without_what_ssh_says_of_the_wait() -> None:
+    # The stand-in ssh prints such a line for each request for health before the server serves.
+    error = str(evaluate(objective(ssh(), "refuses", repeats=0)).error)
+    assert "unknown flag" in error and "open failed" not in error
+
+
 def test_a_machine_that_is_not_reached_is_not_the_configurations_fault() -> None:
     launcher = ssh()
     found = objective(launcher, "serves", repeats=0)
