@@ -62,7 +62,7 @@ class Bench:
         metrics: dict[str, float] = {}
         items: dict[str, str] = {}
         try:
-            self._run(config, plan, metrics, items)
+            self._run(config, plan, watch, metrics, items)
         except Failure as failure:
             failure.metrics, failure.items = metrics, items
             self._check_host(watch, metrics, failure.status in _HASTE)
@@ -71,7 +71,12 @@ class Bench:
         return metrics, items
 
     def _run(
-        self, config: Config, plan: Plan, metrics: dict[str, float], items: dict[str, str]
+        self,
+        config: Config,
+        plan: Plan,
+        watch: CpuWatch,
+        metrics: dict[str, float],
+        items: dict[str, str],
     ) -> None:
         """Fill metrics and items as far as the configuration gets."""
         server = Server(
@@ -81,6 +86,7 @@ class Bench:
             port=self.port,
             startup_timeout_s=self.startup_timeout_s,
             memory_limit_bytes=self.memory_limit_bytes,
+            watch=watch,
         )
         metrics["gpus"] = float(self.engine.gpus(config))
         with server:

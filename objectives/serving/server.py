@@ -17,7 +17,7 @@ import psutil
 from objectives import child
 from objectives.serving.engine import Demand, Engine
 from objectives.serving.grades import Failure, Invalid
-from objectives.serving.host import free_port, is_free, peak_memory_bytes
+from objectives.serving.host import CpuWatch, free_port, is_free, peak_memory_bytes
 from objectives.trial import Config
 
 _WAITING = re.compile(r"channel \d+: open failed: connect failed")
@@ -41,6 +41,7 @@ class Server:
         port: 0: any that is free.
         startup_timeout_s: after which a server that does not serve is ended.
         memory_limit_bytes: of its address space; None: the machine's.
+        watch: stopped before the server is killed; None: there is none.
 
     Entering raises `Failure` where the configuration is to blame, `Invalid` where the host is.
     """
@@ -54,7 +55,9 @@ class Server:
         port: int,
         startup_timeout_s: float,
         memory_limit_bytes: int | None,
+        watch: CpuWatch | None = None,
     ) -> None:
+        self._watch = watch
         self._engine, self._config, self._demand = engine, config, demand
         self._port = port or free_port(engine.host)
         self._timeout_s, self._memory = startup_timeout_s, memory_limit_bytes
@@ -165,6 +168,8 @@ class Server:
 
     def _end(self) -> None:
         """Kill the process group; return when its port is free again."""
+        if self._watch is not None:
+            self._watch.stop()
         carried = self._carried
         if carried is not None:
             self._await_carrier()
