@@ -7,10 +7,12 @@
 
 A server lives as long as the other side writes to our standard input: one byte every few seconds
 (`tether.py`). When it is closed, or silent for `SILENCE_S` (a connection that was cut is not
-closed), all processes of the mark are killed. They are found by a variable of their environment,
-which everything that the server starts inherits, whatever session or process group it makes.
+closed), all processes of the mark are killed. They are the server's session, whatever descends from
+us (orphans are handed to us), and what carries the mark in its environment; a process that sets its
+title, as vLLM's do, overwrites that, so no one of the three would do.
 """
 
+import ctypes
 import glob
 import json
 import os
@@ -19,6 +21,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 VARIABLE = "TUNEOFF_SERVER"
@@ -27,24 +30,55 @@ STARTED = "tuneoff: the server's machine was reached"
 ENDED = "tuneoff: the server ended with status"
 _POLL_S = 0.1
 _KILL_S = 20.0
+_PR_SET_CHILD_SUBREAPER = 36
+_guards = False  # whether our descendants are a server's
 
 
 def processes(mark: str) -> list[int]:
-    """Return the processes that carry a mark, this one not among them."""
-    wanted = f"{VARIABLE}={mark}".encode()
-    found = []
-    for folder in glob.glob("/proc/[0-9]*"):
-        pid = int(folder.rpartition("/")[2])
+    """Return the processes of a mark, this one not among them."""
+    table = _table()
+    session = _session(mark)
+    found = {pid for pid, row in table.items() if row[1] == session or _carries(pid, mark)}
+    if _guards:
+        found.add(os.getpid())
+    while more := {pid for pid, row in table.items() if row[0] in found} - found:
+        found |= more
+    return sorted(found - {os.getpid()})
+
+
+def _table() -> dict[int, tuple[int, int]]:
+    """Return parent and session of every process that is not dead."""
+    table = {}
+    for path in glob.glob("/proc/[0-9]*/stat"):
         try:
-            with open(f"{folder}/environ", "rb") as file:
-                carries = wanted in file.read().split(b"\0")
-            with open(f"{folder}/stat", "rb") as file:
-                dead = file.read().rpartition(b")")[2].split()[0] in (b"Z", b"X")
+            with open(path, "rb") as file:
+                fields = file.read().rpartition(b")")[2].split()
         except OSError:
             continue
-        if carries and not dead and pid != os.getpid():
-            found.append(pid)
-    return found
+        if fields[0] not in (b"Z", b"X"):
+            table[int(path.split("/")[2])] = (int(fields[1]), int(fields[3]))
+    return table
+
+
+def _carries(pid: int, mark: str) -> bool:
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            return f"{VARIABLE}={mark}".encode() in file.read().split(b"\0")
+    except OSError:
+        return False
+
+
+def _note(mark: str) -> str:
+    """Return the file that holds the session of a mark's server while it runs."""
+    return os.path.join(tempfile.gettempdir(), f"tuneoff-{mark}")
+
+
+def _session(mark: str) -> int:
+    try:
+        with open(_note(mark)) as file:
+            return int(file.read())
+    except (OSError, ValueError):
+        return -1
 
 
 def end(mark: str) -> int:
@@ -59,12 +93,19 @@ def end(mark: str) -> int:
         if time.monotonic() > until:
             return len(left)
         time.sleep(_POLL_S)
+    try:
+        os.remove(_note(mark))
+    except OSError:
+        pass
     return 0
 
 
 def run(mark: str, command: list[str]) -> int:
     """Run a command until it ends or the other side is gone; return its exit status."""
+    global _guards
     print(STARTED, flush=True)
+    _guards = True
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(1))
     environment = {**os.environ, VARIABLE: mark}
@@ -76,10 +117,13 @@ def run(mark: str, command: list[str]) -> int:
         print(f"{ENDED} 127: {error}", flush=True)
         return 127
     try:
+        with open(_note(mark), "w") as file:
+            file.write(str(server.pid))
         return _watch(server)
     finally:
         end(mark)
         server.wait()
+        _guards = False
 
 
 def _watch(server: "subprocess.Popen[bytes]") -> int:
