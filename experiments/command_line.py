@@ -31,7 +31,8 @@ def prepare(arguments: list[str]) -> list[str]:
     """Put arguments as Hydra wants them.
 
     `objective.space.<parameter>.<key>=` may set keys that a YAML does not list, and
-    `objective.<part>=` chooses among the YAMLs of `conf/objective/<part>/` where there are such.
+    `objective.<part>=`, or `objective.<place>.<part>=`, chooses among the YAMLs of
+    `conf/objective/<part>/` where there are such.
     """
     return [_prepared(argument) for argument in arguments]
 
@@ -39,9 +40,9 @@ def prepare(arguments: list[str]) -> list[str]:
 def _prepared(argument: str) -> str:
     if re.match(r"objective(\.inner)*\.space\.", argument):
         return f"++{argument}"
-    part = re.match(r"objective\.(\w+)=(.*)", argument)
-    if part and (provenance.ROOT / "conf" / "objective" / part[1]).is_dir():
-        return f"objective/{part[1]}@objective={part[2]}"
+    part = re.match(r"objective((?:\.\w+)*)\.(\w+)=(.*)", argument)
+    if part and (provenance.ROOT / "conf" / "objective" / part[2]).is_dir():
+        return f"objective/{part[2]}@objective{part[1]}={part[3]}"
     return argument
 
 

@@ -85,6 +85,11 @@ def _settings_line(text: str, arguments: list[str], name: str) -> str:
         options = re.findall(r"^\t(\S+)$", text, flags=re.MULTILINE)
         return f"{group[1]}: expected one of {', '.join(options)}, got {group[2]}"
     override = re.search(r"Could not override '([^']+)'", text)
+    if override and "@" in override[1]:
+        part, _, place = override[1].rpartition("/")[2].partition("@")
+        meant = re.search(r"Did you mean to override \S+@(\S+)\?", text)
+        what = f"; did you mean {meant[1]}.{part}?" if meant else ""
+        return f"{place}.{part}: expected a part that this objective has, got none{what}"
     if override:
         return _misspelt(override[1], arguments, name)
     parse = re.search(r"Error parsing override '([^']*)'", text)

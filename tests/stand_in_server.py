@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 BEHAVIOUR, PORT = sys.argv[1], int(sys.argv[2])
 TOKEN_S = float(os.environ.get("STAND_IN_TOKEN_S", "0.002"))  # before each token
+ENGINES = ("vllm", "sglang")
 WARMUP = 1  # requests before the load
 _served = 0
 _lock = threading.Lock()
@@ -22,6 +23,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.send_response(200)
         self.end_headers()
+        if self.path == "/metrics":
+            self.wfile.write(metrics().encode())
 
     def do_POST(self) -> None:
         global _served
@@ -51,6 +54,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *arguments: object) -> None:
         pass
+
+
+def metrics() -> str:
+    """Return the counters under vLLM's and SGLang's names, with labels as theirs have."""
+    prompts = [f'{engine}:prompt_tokens_total{{engine="0"}} {_served}.0' for engine in ENGINES]
+    used = ['vllm:kv_cache_usage_perc{engine="0"} 0.25', 'sglang:token_usage{tp_rank="0"} 0.25']
+    return "\n".join(["# HELP a page", *prompts, *used, ""])
 
 
 class Server(ThreadingHTTPServer):

@@ -212,6 +212,22 @@ def test_cpu_of_other_processes_is_seen_and_our_own_is_not_counted() -> None:
     assert 0.1 < foreign < psutil.cpu_count() - own_cores + 0.2
 
 
+def test_what_killed_descendants_used_is_not_taken_for_other_processes() -> None:
+    # A parent that only waits, and a child of it that is busy: as a server with workers.
+    busy = "import time; t = time.monotonic()\nwhile time.monotonic() < t + 60: pass"
+    program = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {busy!r}])"
+    watch = CpuWatch()
+    process = subprocess.Popen([sys.executable, "-c", program], start_new_session=True)
+    until = time.monotonic() + 1.5
+    while time.monotonic() < until:
+        time.sleep(0)
+    watch.stop()
+    during = watch.foreign_cores()
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert watch.foreign_cores() == during
+
+
 @pytest.mark.parametrize("signal_number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_nothing_is_left_when_a_run_is_ended_in_mid_load(
     signal_number: int, tmp_path: Path

@@ -12,6 +12,7 @@ from objectives.serving.host import CpuWatch
 from objectives.serving.load_generator import Load, LoadGenerator
 from objectives.serving.measures import measure
 from objectives.serving.server import Server
+from objectives.serving.server_metrics import ServerMetrics
 from objectives.trial import Config
 
 _HASTE = ("timed_out", "broke_off", "requests_failed")  # failures that a slow host alone can cause
@@ -61,7 +62,7 @@ class Bench:
         metrics: dict[str, float] = {}
         items: dict[str, str] = {}
         try:
-            self._run(config, plan, metrics, items)
+            self._run(config, plan, watch, metrics, items)
         except Failure as failure:
             failure.metrics, failure.items = metrics, items
             self._check_host(watch, metrics, failure.status in _HASTE)
@@ -70,7 +71,12 @@ class Bench:
         return metrics, items
 
     def _run(
-        self, config: Config, plan: Plan, metrics: dict[str, float], items: dict[str, str]
+        self,
+        config: Config,
+        plan: Plan,
+        watch: CpuWatch,
+        metrics: dict[str, float],
+        items: dict[str, str],
     ) -> None:
         """Fill metrics and items as far as the configuration gets."""
         server = Server(
@@ -80,34 +86,36 @@ class Bench:
             port=self.port,
             startup_timeout_s=self.startup_timeout_s,
             memory_limit_bytes=self.memory_limit_bytes,
+            watch=watch,
         )
         metrics["gpus"] = float(self.engine.gpus(config))
         with server:
             metrics["startup_s"] = server.startup_s
             self._warm_up(server, plan)
-            load = self._send(server, plan, self.seed)
+            with ServerMetrics(self.engine, server.url) as own:
+                load = self._send(server, plan, self.seed)
+            metrics |= {f"server_{name}": x for name, x in own.metrics().items()}
             metrics["memory_bytes"] = float(server.memory_bytes())
-            ended = server.ended()
-            if ended is None:
-                own = self.engine.metrics(server.url)
-                metrics |= {f"server_{name}": x for name, x in own.items()}
+            ended, lost = server.ended(), server.lost()
         metrics["client_late_s"] = load.late_s
         if len(load.requests):
             metrics |= measure(load.requests, self.limits, [self.more])
             items |= load.requests.pack()
         done = int(load.requests.succeeded.sum())
-        self._judge(load, ended, done, len(plan))
+        self._judge(load, ended, lost, done, len(plan))
         failed = metrics["failed_share"]
         if failed > _FAILED_SHARE:
             why = next(error for error in load.requests.errors if error)
             raise Failure("requests_failed", f"{failed:.0%} of {len(plan)}, the first: {why}")
 
-    def _judge(self, load: Load, ended: str | None, done: int, n: int) -> None:
+    def _judge(self, load: Load, ended: str | None, lost: str | None, done: int, n: int) -> None:
         """Raise where the load did not come to its end."""
         if load.late_s > self.max_late_s:
             raise Invalid(
                 f"client: expected to be at most {self.max_late_s:g} s late, got {load.late_s:.3f}"
             )
+        if lost is not None:
+            raise Invalid(lost)
         progress = f"after {done} of {n} requests"
         if ended is not None:
             raise Failure("died", f"{progress} {ended}", done / n)
@@ -123,7 +131,7 @@ class Bench:
         answers = np.minimum(plan.answer_tokens[:n], _WARMUP_ANSWER)
         warmup = Plan(plan.prompt_tokens[:n], answers, None, n, 0)
         load = self._send(server, warmup, self.seed + 1)
-        self._judge(load, server.ended(), 0, len(plan))
+        self._judge(load, server.ended(), server.lost(), 0, len(plan))
 
     def _send(self, server: Server, plan: Plan, seed: int) -> Load:
         return self.generator.run(

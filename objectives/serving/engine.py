@@ -6,9 +6,27 @@ An engine describes and starts nothing itself: `server.py` starts what it descri
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from objectives.trial import Config
+
+
+@dataclass(frozen=True)
+class Carried:
+    """What belongs to a server that runs elsewhere: its process here only carries it.
+
+    Attributes:
+        end: command that ends what is left of it there; exit status 0: nothing is.
+        memory: command that prints the most memory it has had there, in bytes.
+        started: text that is printed as soon as the other machine was reached.
+        ended: text that is printed there when the server ended by itself.
+    """
+
+    end: list[str]
+    memory: list[str]
+    started: str
+    ended: str
 
 
 @dataclass(frozen=True)
@@ -18,10 +36,13 @@ class Launch:
     Attributes:
         command: the argument list; it ends with our process (`objectives.child`).
         environment: variables added to ours.
+        carried: where the server runs elsewhere; its command then ends, within seconds, when its
+            standard input is closed.
     """
 
     command: list[str]
     environment: dict[str, str] = field(default_factory=dict)
+    carried: Carried | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +72,8 @@ class Engine(ABC):
             whether it is free is not ours to see.
         health: path that answers 200 as soon as requests are served.
         completions: path of OpenAI's completions endpoint.
+        gauges: what /metrics is asked for during the load, and our name for it.
+        counters: likewise; what they grew by over the load.
     """
 
     name: str
@@ -59,6 +82,8 @@ class Engine(ABC):
     remote: bool = False
     health: str = "/health"
     completions: str = "/v1/completions"
+    gauges: Mapping[str, str] = MappingProxyType({})
+    counters: Mapping[str, str] = MappingProxyType({})
 
     @abstractmethod
     def launch(self, config: Config, port: int, demand: Demand) -> Launch:
@@ -84,9 +109,9 @@ class Engine(ABC):
         """Return how many GPUs a configuration takes; rates are compared per GPU."""
         return 1
 
-    def metrics(self, url: str) -> dict[str, float]:
-        """Return what the server counted itself, where it says."""
-        return {}
+    def refusal(self, config: Config, demand: Demand) -> str | None:
+        """Return why the engine is known to refuse a configuration, or None."""
+        return None
 
     @abstractmethod
     def is_out_of_memory(self, output: str) -> bool:

@@ -20,9 +20,21 @@ class CpuWatch:
     def __init__(self) -> None:
         self._started = time.monotonic()
         self._busy, self._own = _busy_s(), _own_s()
+        self._stopped: float | None = None
+
+    def stop(self) -> None:
+        """End the watch; call it before descendants are killed.
+
+        What a process used that is killed together with its parent is nobody's afterwards, and
+        would be taken for others'.
+        """
+        if self._stopped is None:
+            self._stopped = self.foreign_cores()
 
     def foreign_cores(self) -> float:
-        """Return the mean number of cores that others have used since the start."""
+        """Return the mean number of cores that others have used from the start to the stop."""
+        if self._stopped is not None:
+            return self._stopped
         elapsed = time.monotonic() - self._started
         foreign = (_busy_s() - self._busy) - (_own_s() - self._own)
         return max(foreign / elapsed, 0.0) if elapsed > 0 else 0.0

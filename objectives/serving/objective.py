@@ -14,7 +14,7 @@ from typing import Any
 from objectives.objective import Objective
 from objectives.serving import arrivals, constraints
 from objectives.serving.bench import Bench
-from objectives.serving.engine import Engine
+from objectives.serving.engine import Demand, Engine
 from objectives.serving.grades import Failure, Invalid, record
 from objectives.serving.host import cores, hardware
 from objectives.serving.load_generator import LoadGenerator
@@ -145,8 +145,11 @@ class Serving(Objective):
         if broken:
             reason = f"expected {broken[0]}, got {trial.config}; not launched"
             return self._failed(Failure("infeasible", reason), 0.0)
-        started = time.perf_counter()
         plan = self._plan.first(max(round(trial.fidelity * len(self._plan)), 1))
+        refusal = self._engine.refusal(trial.config, Demand(plan.largest, len(plan)))
+        if refusal is not None:
+            return self._failed(Failure("infeasible", f"{refusal}; not launched"), 0.0)
+        started = time.perf_counter()
         try:
             related = self._measured_reference() if self._score.needs_reference else {}
             started = time.perf_counter()

@@ -1,0 +1,92 @@
+"""What a server says of itself while it is loaded: its Prometheus page, asked every half second.
+
+A gauge (KV-cache usage, requests waiting) is over by the end of the load, so it is sampled: its
+mean and its maximum count. A counter (preemptions, prefix-cache hits) counts by its growth.
+"""
+
+import re
+import statistics
+import threading
+import urllib.request
+from collections import defaultdict
+from types import TracebackType
+
+from objectives.serving.engine import Engine
+
+_PERIOD_S = 0.5
+_ANSWER_S = 2.0
+_LINE = re.compile(r"([A-Za-z_:][A-Za-z0-9_:]*)(?:\{.*\})? +(\S+)(?: +-?\d+)?")
+
+
+def read(text: str) -> dict[str, list[float]]:
+    """Return the samples of each name on a page of Prometheus' text format, whatever the labels.
+
+    Several samples stand for several engines of one server (data parallelism).
+    """
+    found: dict[str, list[float]] = defaultdict(list)
+    for line in text.splitlines():
+        sample = None if line.startswith("#") else _LINE.fullmatch(line.strip())
+        if sample:
+            found[sample[1]].append(float(sample[2]))
+    return dict(found)
+
+
+class ServerMetrics:
+    """Asks a server inside the `with` block; what cannot be had is left out.
+
+    Args:
+        engine: says what is asked for: `gauges`, `counters`. Neither: nobody is asked.
+        url: of the server.
+    """
+
+    def __init__(self, engine: Engine, url: str) -> None:
+        self._engine, self._url = engine, f"{url}/metrics"
+        self._gauges: dict[str, list[float]] = defaultdict(list)
+        self._first: dict[str, float] = {}
+        self._last: dict[str, float] = {}
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> "ServerMetrics":
+        if self._engine.gauges or self._engine.counters:
+            self._first = self._counters(self._page())
+            self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._done.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+            self._last = self._counters(self._page())
+
+    def metrics(self) -> dict[str, float]:
+        """Return `<gauge>_mean` and `<gauge>_max`, and each counter's growth over the block."""
+        found: dict[str, float] = {}
+        for name, samples in self._gauges.items():
+            found[f"{name}_mean"] = statistics.fmean(samples)
+            found[f"{name}_max"] = max(samples)
+        shared = [name for name in self._first if name in self._last]
+        return found | {name: self._last[name] - self._first[name] for name in shared}
+
+    def _watch(self) -> None:
+        while not self._done.wait(_PERIOD_S):
+            page = self._page()
+            for theirs, ours in self._engine.gauges.items():
+                if theirs in page:
+                    self._gauges[ours].append(max(page[theirs]))
+
+    def _counters(self, page: dict[str, list[float]]) -> dict[str, float]:
+        known = self._engine.counters.items()
+        return {ours: sum(page[theirs]) for theirs, ours in known if theirs in page}
+
+    def _page(self) -> dict[str, list[float]]:
+        try:
+            with urllib.request.urlopen(self._url, timeout=_ANSWER_S) as answer:
+                return read(answer.read().decode(errors="replace"))
+        except (OSError, ValueError):
+            return {}
