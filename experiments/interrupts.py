@@ -8,8 +8,7 @@ evaluation is raised again before that evaluation is believed.
 """
 
 import signal
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from types import FrameType
 
 _held = False
@@ -43,29 +42,30 @@ def check() -> None:
         raise KeyboardInterrupt(*([] if _arrived == signal.SIGINT else [_arrived]))
 
 
-@contextmanager
-def held() -> Iterator[None]:
+class _Block:
+    """Holds signals, or lets them interrupt, until its end; then what it was before holds."""
+
+    def __init__(self, hold: bool) -> None:
+        self._hold = hold
+
+    def __enter__(self) -> None:
+        global _held
+        if not self._hold:
+            check()
+        self._before, _held = _held, self._hold
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        global _held
+        _held = self._before
+        if kind is None and not (_held and self._hold):
+            check()
+
+
+def held() -> _Block:
     """Hold signals until the end of the block; it may be entered again inside itself."""
-    with _holding(True):
-        yield
+    return _Block(True)
 
 
-@contextmanager
-def released() -> Iterator[None]:
+def released() -> _Block:
     """Let signals interrupt the block, also inside a block that holds them."""
-    check()
-    with _holding(False):
-        yield
-    check()
-
-
-@contextmanager
-def _holding(hold: bool) -> Iterator[None]:
-    global _held
-    before, _held = _held, hold
-    try:
-        yield
-    finally:
-        _held = before
-    if not _held:
-        check()
+    return _Block(False)
