@@ -120,7 +120,7 @@ def finetune_command(folder: Path, place: Path, config: Any, steps: int) -> list
         f"--train.global_batch_size={config.batch}",
         f"--train.micro_batch_size={config.batch}",
         f"--train.max_seq_length={config.max_length}",
-        f"--train.lr_warmup_steps={min(config.warmup_steps, steps)}",
+        f"--train.lr_warmup_steps={min(config.warmup_steps, steps - 1)}",
         "--train.epochs=1000",
         "--eval.interval=100000",
         f"--optimizer={{'class_path':'torch.optim.AdamW','init_args':{rates}}}",
