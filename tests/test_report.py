@@ -300,7 +300,7 @@ def test_an_unknown_metric_is_refused_with_those_there_are(
 ) -> None:
     _log(tmp_path, "a")
     said = _wrong(capsys, tmp_path, f"out={tmp_path}/out", "metric=scor")
-    assert said == "metric: expected one of score, got scor\n"
+    assert said == "metric: expected one of value, score, got scor\n"
 
 
 def test_a_report_without_a_place_to_go_is_refused(

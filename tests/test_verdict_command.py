@@ -173,7 +173,7 @@ def test_an_unknown_metric_is_refused_with_those_there_are(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _log(tmp_path, "a", [3.0, 2.0], metrics={"loss": 1.0})
-    assert "metric: expected one of loss, got los" in _wrong(capsys, tmp_path, "metric=los")
+    assert "metric: expected one of value, loss, got los" in _wrong(capsys, tmp_path, "metric=los")
 
 
 def test_a_metric_of_unknown_direction_needs_one(

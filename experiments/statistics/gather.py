@@ -60,7 +60,9 @@ def quantity_of(runs: Sequence[Run], metric: str | None, direction: str | None) 
     assert metric is not None
     known = {name for run in runs for name in (*run.metrics, *_tested(run))}
     if metric not in known:
-        raise ValueError(f"metric: expected one of {', '.join(sorted(known))}, got {metric}")
+        raise ValueError(
+            f"metric: expected one of {', '.join(['value', *sorted(known)])}, got {metric}"
+        )
     if direction is not None:
         return Quantity(metric, 1 if direction == "min" else -1)
     if any(run.header["metric"] != metric for run in runs):
