@@ -18,7 +18,7 @@ import numpy as np
 from ConfigSpace import ConfigurationSpace
 from hydra.utils import instantiate
 
-from experiments import provenance
+from experiments import provenance, words
 from experiments.execution import carry_out, describe, folder_name, is_finished, logged, open_log
 from experiments.mistakes import answered
 from experiments.results import Run, load, row_of, run_of
@@ -170,23 +170,15 @@ def options(arguments: Sequence[str]) -> tuple[list[Path], Path, int, int]:
     Raises:
         ValueError: a word is no setting, or `out` or the folders are missing.
     """
-    given: dict[str, Any] = dict(_DEFAULTS)
-    paths = []
-    for word in arguments:
-        key, equals, value = word.partition("=")
-        if not equals or Path(word).exists():
-            paths.append(Path(word))
-        elif key == "out":
-            given[key] = value
-        elif key in _DEFAULTS:
-            if not value.isdecimal() or int(value) < 1:
-                raise ValueError(f"{key}: expected an integer of at least 1, got {value}")
-            given[key] = int(value)
-        else:
-            raise ValueError(f"{key}: expected one of out, top, repeats, got {word}")
-    if not paths or "out" not in given:
-        raise ValueError("confirm: expected FOLDER... and out=FOLDER, got less")
-    return paths, Path(given["out"]), given["top"], given["repeats"]
+    paths, given = words.split(arguments, ("out", *_DEFAULTS))
+    if "out" not in given:
+        raise ValueError("out: expected out=FOLDER for the new logs, got none")
+    counts = dict(_DEFAULTS)
+    for key in counts.keys() & given.keys():
+        if not given[key].isdecimal() or int(given[key]) < 1:
+            raise ValueError(f"{key}: expected an integer of at least 1, got {given[key]}")
+        counts[key] = int(given[key])
+    return paths, Path(given["out"]), counts["top"], counts["repeats"]
 
 
 def main(arguments: Sequence[str]) -> int:

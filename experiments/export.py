@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 
+from experiments import words
 from experiments.mistakes import answered
 from experiments.results import Run, load
 
@@ -58,17 +59,8 @@ def export(runs: Sequence[Run], format: str, out: Path) -> None:
 
 def _settings(arguments: Sequence[str]) -> tuple[list[Path], str, Path]:
     """Return folders, format and `out` of a command line."""
-    given: dict[str, str] = {}
-    folders: list[Path] = []
-    for word in arguments:
-        key, equals, value = word.partition("=")
-        if equals and key in ("format", "out"):
-            given[key] = value
-        elif equals and not Path(word).exists():
-            raise ValueError(f"{key}: expected format= or out=, got {word}")
-        else:
-            folders.append(Path(word))
-    if not folders or len(given) < 2 or not all(given.values()):
+    folders, given = words.split(arguments, ("format", "out"))
+    if len(given) < 2 or not all(given.values()):
         raise ValueError(
             f"export: expected FOLDER... format={'|'.join(_WRITERS)} out=PATH, got "
             f"{' '.join(arguments) or 'nothing'}"

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments import words
 from experiments.mistakes import answered
 from experiments.statistics.anytime import Suite, Task
 from experiments.statistics.currencies import CURRENCIES, CurrencyRanks, currency_ranks
@@ -43,27 +44,9 @@ def options(arguments: Sequence[str]) -> _Options:
     Raises:
         ValueError: a word is no setting, no folder is given, or a number is none.
     """
-    given: dict[str, str] = {}
-    paths = []
-    for word in arguments:
-        key, equals, value = word.partition("=")
-        if equals and key in _KEYS:
-            given[key] = value
-        elif equals and not Path(word).exists():
-            raise ValueError(f"{key}: expected one of {', '.join(_KEYS)}, got {word}")
-        else:
-            paths.append(Path(word))
-    if not paths:
-        raise ValueError("FOLDER: expected at least one folder of results, got none")
-    level, equal = _number(given, "level", LEVEL), _number(given, "equal", 0.0)
+    paths, given = words.split(arguments, _KEYS)
+    level, equal = words.number(given, "level", LEVEL), words.number(given, "equal", 0.0)
     return _Options(paths, given.get("metric"), given.get("direction"), level, equal)
-
-
-def _number(given: dict[str, str], key: str, default: float) -> float:
-    try:
-        return float(given.get(key, default))
-    except ValueError:
-        raise ValueError(f"{key}: expected a number, got {given[key]}") from None
 
 
 def report(suite: Suite, level: float, equal: float) -> str:

@@ -1,10 +1,11 @@
 """Write a page about runs, and its figures and tables for papers.
 
-    python -m experiments.report FOLDER... out=FOLDER [metric=NAME] [direction=min|max]
+    python -m experiments.report FOLDER... out=FOLDER [metric=NAME] [direction=min|max] [equal=0]
 
 Each FOLDER is searched for runs (a file by `experiments.pack` will do too). `out` gets
 `index.html`, one page that needs no network, `figures/*.pdf`, `*.svg` and `tables/*.tex`.
-Runs are compared by the value that was minimised, unless a metric is named.
+Runs are compared by the value that was minimised, unless a metric is named; in the verdict,
+differences up to `equal` are ties.
 """
 
 import sys
@@ -15,9 +16,10 @@ from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
 
+from experiments import words
 from experiments.mistakes import answered
 
-_KEYS = ("out", "metric", "direction")
+_KEYS = ("out", "metric", "direction", "equal")
 _NEEDED = ("jinja2", "shap", "optuna")
 _WORKERS = 2
 
@@ -30,6 +32,7 @@ class Options:
     out: Path
     metric: str | None
     direction: str | None
+    equal: float
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -58,7 +61,7 @@ def make(given: Options) -> list[Path]:
     found = gather(given.paths, given.metric, given.direction)
     # Workers are forked: they have all modules, and what they compute does not need the runs.
     with ProcessPoolExecutor(_WORKERS, mp_context=get_context("fork")) as pool:
-        return write(contents(found, pool), found.suite.optimizers, given.out, pool)
+        return write(contents(found, pool, given.equal), found.suite.optimizers, given.out, pool)
 
 
 def options(arguments: Sequence[str]) -> Options:
@@ -67,20 +70,16 @@ def options(arguments: Sequence[str]) -> Options:
     Raises:
         ValueError: there is no path, no `out`, or a setting that does not exist.
     """
-    paths, given = [], {}
-    for word in arguments:
-        key, equals, value = word.partition("=")
-        if equals and key in _KEYS:
-            given[key] = value
-        elif equals and not Path(word).exists():
-            raise ValueError(f"{key}: expected one of {', '.join(_KEYS)}, got {word}")
-        else:
-            paths.append(Path(word))
-    if not paths:
-        raise ValueError("FOLDER: expected at least one folder of results, got none")
+    paths, given = words.split(arguments, _KEYS)
     if not given.get("out"):
         raise ValueError("out: expected out=FOLDER for the report, got none")
-    return Options(paths, Path(given["out"]), given.get("metric"), given.get("direction"))
+    return Options(
+        paths,
+        Path(given["out"]),
+        given.get("metric"),
+        given.get("direction"),
+        words.number(given, "equal", 0.0),
+    )
 
 
 if __name__ == "__main__":

@@ -53,8 +53,11 @@ class Contents:
     sections: list[Section]
 
 
-def contents(found: Gathered, pool: Executor) -> Contents:
-    """Return all that the report says of some runs; the forests are fitted in `pool`."""
+def contents(found: Gathered, pool: Executor, equal: float = 0.0) -> Contents:
+    """Return all that the report says of some runs; the forests are fitted in `pool`.
+
+    Differences up to `equal` are ties in its verdict.
+    """
     suite = found.suite
     fitted = _fitted(found, pool)
     critical = critical_difference(suite, LEVEL)
@@ -88,7 +91,7 @@ def contents(found: Gathered, pool: Executor) -> Contents:
     return Contents(
         title=_title(suite),
         facts=_facts(found),
-        verdict=sentences(suite, verdict(suite)),
+        verdict=sentences(suite, verdict(suite, equal=equal)),
         limits=limits(found, critical, pairs),
         notes=[*warnings, *suite.notes, *notices],
         sections=[s for s in sections if s.lines or s.charts or s.tables],
