@@ -41,9 +41,9 @@ class Serving(Objective):
     """
 
     shares_host = False
-    # Of log(e2e_p90_s / reference): five runs of the default on two quiet, virtual cores, 1.5
-    # requests a second, near what they can serve. Their tokens a second differed by .4 %.
-    noise_sd = 0.28
+    # Of log(e2e_p90_s / reference): five runs of the default and two of five others on two quiet,
+    # virtual cores, one request a second. At 1.5, near what they can serve, it is .5.
+    noise_sd = 0.09
 
     def __init__(
         self,
