@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from objectives.cache import cache_folder
 from objectives.lora_ft import checkpoint
 
 CONVERT = "from objectives.lora_ft.checkpoint import SMOLLM2, find; print(find(SMOLLM2).folder())"
@@ -96,4 +97,4 @@ def test_the_cache_is_where_the_user_wants_it(
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert checkpoint.cache_folder() == folder
+    assert cache_folder() == folder

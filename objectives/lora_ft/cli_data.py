@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from objectives.lora_ft import task_files
-from objectives.lora_ft.checkpoint import cache_folder
+from objectives.cache import cache_folder
 from objectives.lora_ft.data import load, subset
 from objectives.lora_ft.workbench import split
 

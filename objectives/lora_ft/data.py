@@ -32,7 +32,7 @@ from typing import TypeVar
 import numpy as np
 
 from objectives.lora_ft import hub_data
-from objectives.lora_ft.checkpoint import cache_folder
+from objectives.cache import cache_folder
 
 SHIPPED = Path(__file__).parent / "shipped"
 SOURCES = ("auto", "folder", "hub", "shipped")

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from objectives import child
+from objectives.cache import cache_folder
 from objectives.lora_ft import checkpoint, cli_results, command_lines
 from objectives.lora_ft.cli_data import STOCK, Local, Source, Stock
 from objectives.lora_ft.cli_results import Unusable
@@ -107,7 +108,7 @@ class LitGPTCommandLines(Objective):
                 whole(name, number, 1)
         self._checkpoint = checkpoint.find(model)
         self._source: Source = Stock(sizes) if data == STOCK else Local(data, sizes, seed)
-        root = Path(folder).expanduser() if folder else checkpoint.cache_folder() / "litgpt_cli"
+        root = Path(folder).expanduser() if folder else cache_folder() / "litgpt_cli"
         self._folders = TrialFolders(root)
 
     def evaluate(self, trial: Trial) -> Evaluation:

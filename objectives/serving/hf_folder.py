@@ -22,7 +22,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from objectives.lora_ft.checkpoint import SMOLLM2, cache_folder, find
+from objectives.cache import cache_folder
+from objectives.lora_ft.checkpoint import SMOLLM2, find
 
 _RECIPE = 1  # raised whenever the same checkpoint would be converted to something else
 _AS_THEY_ARE = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json")

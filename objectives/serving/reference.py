@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from objectives.lora_ft.checkpoint import cache_folder
+from objectives.cache import cache_folder
 
 
 def reference(

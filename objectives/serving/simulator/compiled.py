@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 
 from numba import config, njit
 
-from objectives.lora_ft.checkpoint import cache_folder
+from objectives.cache import cache_folder
 
 F = TypeVar("F", bound=Callable[..., Any])
 
