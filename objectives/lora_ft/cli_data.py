@@ -4,8 +4,8 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
-from objectives.lora_ft import task_files
 from objectives.cache import cache_folder
+from objectives.lora_ft import task_files
 from objectives.lora_ft.data import load, subset
 from objectives.lora_ft.workbench import split
 

@@ -31,8 +31,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from objectives.lora_ft import hub_data
 from objectives.cache import cache_folder
+from objectives.lora_ft import hub_data
 
 SHIPPED = Path(__file__).parent / "shipped"
 SOURCES = ("auto", "folder", "hub", "shipped")
