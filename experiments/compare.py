@@ -1,6 +1,8 @@
 """One picture and one table of several runs of one objective.
 
-python -m experiments.compare FOLDER... --out picture.png
+    python -m experiments.compare FOLDER... --out picture.png
+
+Each FOLDER is searched for runs; a file by `experiments.pack` will do too.
 """
 
 import argparse
@@ -8,13 +10,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
 from experiments.convergence import mark_outside, view
-from experiments.run_log import History, read
+from experiments.mistakes import answered
+from experiments.results import Floats, Run, load
 
 _STYLES = ["-", "--", "-.", ":"]  # beside colour, so that the lines differ without it
 _MARKERS = "osD^vPX*"
@@ -22,37 +27,38 @@ _MARKERS = "osD^vPX*"
 
 def main(arguments: Sequence[str]) -> int:
     """Draw and print; return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m experiments.compare", description=__doc__)
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.compare", description=__doc__, formatter_class=form
+    )
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
     parser.add_argument("--out", type=Path, required=True, help="the picture, PNG or PDF")
     given = parser.parse_args(arguments)
-    try:
-        runs = [load(folder) for folder in given.folders]
-        _check_comparable(runs)
+
+    def command() -> int:
+        runs = gather(given.folders)
         draw(runs, given.out)
-    except (ValueError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    print(table(runs))
-    print(f"\npicture: {given.out}")
-    return 0
+        print(table(runs))
+        print(f"\npicture: {given.out}")
+        return 0
+
+    return answered(command, list(arguments))
 
 
-def load(folder: Path) -> History:
-    """Read the log in a folder.
+def gather(folders: Sequence[Path]) -> list[Run]:
+    """Read the runs of one objective.
 
     Raises:
-        ValueError: it has no header.
+        ValueError: there are none, or they differ in objective, data or model.
+        OSError: a folder cannot be read.
     """
-    history = read(folder / "log.jsonl")
-    if history.header is None:
-        raise ValueError(f"{folder}: expected a run, got an empty log; leave it out")
-    return history
-
-
-def _check_comparable(runs: Sequence[History]) -> None:
-    """Raise where runs differ in objective, data or model."""
-    first, *others = (run.header or {} for run in runs)
+    for folder in folders:
+        if not folder.exists():
+            raise ValueError(f"{folder}: expected a folder of runs, got none there")
+    runs = load(folders)
+    if not runs:
+        raise ValueError(f"{folders[0]}: expected runs, got empty logs only")
+    first, *others = (run.header for run in runs)
     for other in others:
         for key in ("objective", "fingerprint"):
             if other[key] != first[key]:
@@ -60,24 +66,32 @@ def _check_comparable(runs: Sequence[History]) -> None:
                     f"{key}: expected runs of one objective on the same data, got "
                     f"{first[key]} and {other[key]}"
                 )
+    return runs
 
 
-def incumbents(run: History) -> list[tuple[float, float]]:
+def incumbents(run: Run) -> list[tuple[float, float]]:
     """Return (budget spent, metric of the incumbent) at each improvement, and at the end."""
-    assert run.header is not None
-    metric, spent, best = run.header["metric"], 0.0, float("inf")
+    spent, best = np.cumsum(run.fidelities).tolist(), float("inf")
+    shown = _metric(run)
     steps: list[tuple[float, float]] = []
-    for id, evaluation in run.evaluations.items():
-        spent += run.trials[id].fidelity
-        if evaluation.error is not None or evaluation.value is None:
-            continue
-        if evaluation.value < best and run.trials[id].fidelity == 1.0:
-            best = evaluation.value
-            steps.append((spent, evaluation.metrics[metric] if metric else best))
-    return [*steps, (spent, steps[-1][1])] if steps else []
+    for i in np.flatnonzero(_good(run) & (run.fidelities == 1.0)).tolist():
+        if run.values[i] < best:
+            best = float(run.values[i])
+            steps.append((spent[i], float(shown[i])))
+    return [*steps, (spent[-1], steps[-1][1])] if steps else []
 
 
-def draw(runs: Sequence[History], path: Path) -> None:
+def _good(run: Run) -> NDArray[np.bool_]:
+    return ~run.failed & ~np.isnan(run.values)
+
+
+def _metric(run: Run) -> Floats:
+    """Return what is drawn of each evaluation (n,): the metric that the value stands for."""
+    name = run.header["metric"]
+    return run.values if name is None else run.metrics.get(name, np.full(len(run.ids), np.nan))
+
+
+def draw(runs: Sequence[Run], path: Path) -> None:
     """Write the incumbents of all runs over the budget, every evaluation beside it."""
     figure = Figure(figsize=(10.5, 4.6), layout="constrained")
     FigureCanvasAgg(figure)
@@ -88,9 +102,9 @@ def draw(runs: Sequence[History], path: Path) -> None:
         _draw_evaluations(right, run, number, limits)
     left.set_ylim(limits)
     right.set_ylim(limits)
-    header = runs[0].header or {}
+    header = runs[0].header
     metric = header["metric"] or "value (minimised)"
-    seeds = sorted({(run.header or {})["seed"] for run in runs})
+    seeds = sorted({run.seed for run in runs})
     of_seed = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {seeds}"
     left.set_title(f"incumbent on {header['names']['objective']}, {of_seed}")
     left.set_xlabel("budget spent (full evaluations)")
@@ -99,13 +113,13 @@ def draw(runs: Sequence[History], path: Path) -> None:
     if left.lines:
         left.legend(fontsize=8)
     right.set_title("every evaluation\n(x: failed, hollow: off the scale)", fontsize=10)
-    right.set_xticks(range(len(runs)), [_name(run) for run in runs], rotation=35, ha="right")
+    right.set_xticks(range(len(runs)), [run.optimizer for run in runs], rotation=35, ha="right")
     if header.get("notice"):
         figure.supxlabel(header["notice"], fontsize=7, color="0.3")
     figure.savefig(path, dpi=150)
 
 
-def _draw_incumbent(axes: Axes, run: History, number: int) -> None:
+def _draw_incumbent(axes: Axes, run: Run, number: int) -> None:
     steps = incumbents(run)
     if steps:
         axes.step(
@@ -115,72 +129,59 @@ def _draw_incumbent(axes: Axes, run: History, number: int) -> None:
             linestyle=_STYLES[number % len(_STYLES)],
             marker=_MARKERS[number % len(_MARKERS)],
             markersize=4,
-            label=_name(run),
+            label=run.optimizer,
         )
 
 
-def shown(run: History) -> list[float]:
+def shown(run: Run) -> list[float]:
     """Return the metric of every successful evaluation, in order of arrival."""
-    metric = (run.header or {})["metric"]
-    return [
-        e.metrics[metric] if metric else e.value
-        for e in run.evaluations.values()
-        if e.error is None and e.value is not None
-    ]
+    return _metric(run)[_good(run)].tolist()
 
 
-def _limits(runs: Sequence[History]) -> tuple[float, float]:
+def _limits(runs: Sequence[Run]) -> tuple[float, float]:
     """Return the vertical limits that all runs share."""
     ends = [
-        (run.evaluations[id].value, incumbents(run)[-1][1])
+        (float(run.values[i]), incumbents(run)[-1][1])
         for run in runs
-        if (id := run.incumbent()) is not None
+        if (i := run.incumbent()) is not None
     ]
     if not ends:
         return 0.0, 1.0
     return view([y for run in runs for y in shown(run)], min(ends)[1])
 
 
-def _draw_evaluations(axes: Axes, run: History, number: int, limits: tuple[float, float]) -> None:
+def _draw_evaluations(axes: Axes, run: Run, number: int, limits: tuple[float, float]) -> None:
     values = shown(run)
     marker = _MARKERS[number % len(_MARKERS)]
     places = [number + 0.25 * (i % 5 - 2) / 2 for i in range(len(values))]
     axes.plot(places, values, marker, color=f"C{number}", markersize=4, alpha=0.7)
     mark_outside(axes, places, values, limits)
-    n_failed = len(run.evaluations) - len(values)
+    n_failed = len(run.ids) - len(values)
     axes.plot([number] * n_failed, [0.02] * n_failed, "x", transform=axes.get_xaxis_transform())
 
 
-def _name(run: History) -> str:
-    assert run.header is not None
-    return str(run.header["names"]["optimizer"])
-
-
-def table(runs: Sequence[History]) -> str:
+def table(runs: Sequence[Run]) -> str:
     """Return a Markdown table: each run's incumbent, its metrics, and what was never optimised."""
-    metrics = sorted({name for run in runs for e in run.evaluations.values() for name in e.metrics})
+    metrics = sorted({name for run in runs for name in run.metrics})
     tests = sorted({name for run in runs for name in _test(run)})
     head = ["optimizer", "seed", "evaluations", "failed", "found at", "value", *metrics, *tests]
     rows = [head, ["---"] * len(head)]
     for run in runs:
-        id = run.incumbent()
-        n_failed = sum(e.error is not None for e in run.evaluations.values())
-        cells = [_name(run), (run.header or {})["seed"], len(run.evaluations), n_failed]
-        if id is not None:
-            best = run.evaluations[id]
-            numbers = [best.value, *(best.metrics.get(name) for name in metrics)]
-            numbers += [_test(run).get(name) for name in tests]
-            cells += [list(run.evaluations).index(id) + 1]
-            cells += ["" if x is None else f"{x:.4f}" for x in numbers]
+        i = run.incumbent()
+        cells = [run.optimizer, run.seed, len(run.ids), int(run.failed.sum())]
+        if i is not None:
+            nothing = np.full(len(run.ids), np.nan)
+            numbers = [run.values[i], *(run.metrics.get(name, nothing)[i] for name in metrics)]
+            numbers += [_test(run).get(name, np.nan) for name in tests]
+            cells += [i + 1, *("" if np.isnan(x) else f"{x:.4f}" for x in numbers)]
         rows.append([str(cell) for cell in cells])
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
-def _test(run: History) -> dict[str, float]:
+def _test(run: Run) -> dict[str, float]:
     """Return the test metrics at the run's incumbent."""
-    found = [
-        e["metrics"] for e in run.events if e["event"] == "test" and e["id"] == run.incumbent()
-    ]
+    i = run.incumbent()
+    found = [] if i is None else [t["metrics"] for t in run.tests if t["id"] == int(run.ids[i])]
     return found[-1] if found else {}
 
 

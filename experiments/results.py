@@ -20,6 +20,8 @@ from objectives.trial import Config
 
 PACK = "runs.jsonl.xz"
 PACK_FORMAT = 1
+ROUNDING = 1e-9
+"""Shares of a budget such as 1/3 do not add up exactly."""
 
 Floats = NDArray[np.float64]
 
@@ -77,6 +79,16 @@ class Run:
     def failed(self) -> NDArray[np.bool_]:
         """Which evaluations failed, (n,)."""
         return np.array([error is not None for error in self.errors], dtype=bool)
+
+    def incumbent(self, budget: float = np.inf) -> int | None:
+        """Return the place of the first best full evaluation that succeeded; None without any.
+
+        Args:
+            budget: what came after it was spent does not count.
+        """
+        good = ~self.failed & ~np.isnan(self.values) & (self.fidelities == 1.0)
+        good &= np.cumsum(self.fidelities) <= budget + ROUNDING
+        return int(np.argmin(np.where(good, self.values, np.inf))) if good.any() else None
 
 
 def load(paths: Iterable[Path]) -> list[Run]:

@@ -6,11 +6,14 @@ import pytest
 
 from experiments import compare
 from experiments.convergence import draw, view
-from experiments.run_log import Event, RunLog
+from experiments.run_log import Event, RunLog, read
 
 HEADER: Event = {
     "event": "header",
     "format": 1,
+    "identity": "it",
+    "optimizer": {},
+    "time": 0.0,
     "names": {"optimizer": "soo", "objective": "it"},
     "objective": {},
     "fingerprint": {"version": 1},
@@ -26,7 +29,7 @@ def _log(folder: Path, accuracies: list[float | None]) -> Path:
         log.append(HEADER)
         for id, accuracy in enumerate(accuracies):
             trials = [{"id": id, "config": {"x": id}, "fidelity": 1.0}]
-            log.append({"event": "ask", "n": 1, "trials": trials})
+            log.append({"event": "ask", "n": 1, "trials": trials, "ask_s": 0.0, "tell_s": {}})
             failed = accuracy is None
             log.append(
                 {
@@ -34,6 +37,7 @@ def _log(folder: Path, accuracies: list[float | None]) -> Path:
                     "id": id,
                     "value": None if accuracy is None else 1 - accuracy,
                     "cost": 1.0,
+                    "time": 1.0 + id,
                     "metrics": {} if accuracy is None else {"accuracy": accuracy},
                     "error": "it broke" if failed else None,
                 }
@@ -57,15 +61,15 @@ def test_the_best_is_in_view_where_more_is_better() -> None:
     "accuracies", [[], [0.5], [None, None], [0.5, 0.5, 0.5], [0.2, None, 0.7, 0.1]]
 )
 def test_any_run_can_be_drawn(accuracies: list[float | None], tmp_path: Path) -> None:
-    run = compare.load(_log(tmp_path, accuracies))
-    draw(run, tmp_path / "one.png")
-    compare.draw([run, run], tmp_path / "two.png")
+    folder = _log(tmp_path, accuracies)
+    draw(read(folder / "log.jsonl"), tmp_path / "one.png")
+    compare.draw(compare.gather([folder]) * 2, tmp_path / "two.png")
     assert (tmp_path / "one.png").read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / "two.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_incumbents_are_shown_in_the_metrics_own_units(tmp_path: Path) -> None:
-    run = compare.load(_log(tmp_path, [0.2, None, 0.7, 0.1]))
+    (run,) = compare.gather([_log(tmp_path, [0.2, None, 0.7, 0.1])])
     assert compare.incumbents(run) == [(1.0, 0.2), (3.0, 0.7), (4.0, 0.7)]
 
 
@@ -74,11 +78,20 @@ def test_runs_on_different_data_are_not_compared(
 ) -> None:
     one, other = _log(tmp_path / "one", [0.2]), _log(tmp_path / "other", [0.2])
     log = other / "log.jsonl"
-    log.write_text(log.read_text().replace('"version": 1', '"version": 2'))
+    log.write_text(log.read_text().replace('"version": 1', '"version": 2').replace('"it"', '"2"'))
     assert compare.main([str(one), str(other), "--out", str(tmp_path / "it.png")]) == 2
     assert "expected runs of one objective on the same data" in capsys.readouterr().err
 
 
+def test_a_folder_that_is_not_there_is_refused_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert compare.main([str(tmp_path / "no"), "--out", str(tmp_path / "it.png")]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        f"{tmp_path / 'no'}: expected a folder of runs, got none there"
+    ]
+
+
 def test_the_table_counts_failures(tmp_path: Path) -> None:
-    table = compare.table([compare.load(_log(tmp_path, [0.2, None, 0.7]))])
+    table = compare.table(compare.gather([_log(tmp_path, [0.2, None, 0.7])]))
     assert table.splitlines()[2] == "| soo | 0 | 3 | 1 | 3 | 0.3000 | 0.7000 |"

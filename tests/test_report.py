@@ -15,8 +15,10 @@ from experiments.report.contents import Contents, contents
 from experiments.report.gather import gather
 from experiments.report.importance import measure, sample
 from experiments.report.page import embedded, write
+from experiments.report.problems import axes
 from experiments.report.table import Cell, Row, Table, escape
 from experiments.results import run_of
+from made_runs import made_run
 from objectives.space import UnitCube, build_space
 
 EVIL = '</script><script>document.documentElement.dataset.errors="broken out"</script>'
@@ -252,6 +254,22 @@ def test_importance_finds_the_parameter_that_matters_and_freezes_the_other() -> 
     assert given is not None
     found = measure(given)
     assert found.fanova["x"] > 0.9 and found.shap["x"] > 0.9 and found.frozen == ["y"]
+
+
+def test_a_bound_that_only_the_machine_knew_is_taken_from_what_was_evaluated() -> None:
+    settings = {
+        "_target_": "no.such.objective",
+        "space": {
+            "threads": {"type": "int", "lower": 1, "upper": "2*cores"},
+            "batch": {"type": "int", "lower": 16, "upper": 256, "log": True},
+        },
+    }
+    run = made_run([1.0, 2.0], settings=settings)
+    for config, threads in zip(run.configs, (1, 3), strict=True):
+        config.clear()
+        config.update(threads=threads, batch=32)
+    cube = axes([run], None)
+    assert cube.config([1.0, 1.0]) == {"threads": 3, "batch": 256}
 
 
 def test_json_in_the_page_cannot_end_its_script() -> None:

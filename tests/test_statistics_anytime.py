@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from experiments.results import Run
-from experiments.statistics.anytime import Missing, Quantity, compare_on, incumbent
+from experiments.statistics.anytime import Missing, Quantity, compare_on
 from experiments.statistics.improvement import improvement
 from made_runs import made_run
 
@@ -133,8 +133,8 @@ def test_a_run_without_any_evaluation_is_refused_by_name() -> None:
 
 
 def test_the_incumbent_of_equal_values_is_the_first() -> None:
-    assert incumbent(made_run([2.0, 1.0, 1.0]), 3) == 1
-    assert incumbent(made_run([None, 1.0]), 1) is None
+    assert made_run([2.0, 1.0, 1.0]).incumbent(3) == 1
+    assert made_run([None, 1.0]).incumbent(1) is None
 
 
 def test_a_mean_of_seeds_hides_no_run_without_success() -> None:

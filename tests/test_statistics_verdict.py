@@ -100,8 +100,9 @@ def test_those_who_beat_the_same_are_named_together() -> None:
     runs += [*_seeds("b", [float(x) for x in range(12)])]
     for name, least in (("c", 20.0), ("d", 40.0)):
         runs += _seeds(name, [least + x for x in range(12)])
-    assert "a and b are each better than c and d; c is better than d; the other 1 of 6" in (
-        _said(runs)[0]
+    assert (
+        "a and b are each better than c and d; c is better than d; the other 1 of 6"
+        in (_said(runs)[0])
     )
 
 

@@ -4,6 +4,7 @@ They come from the objective where it could be made again, or else from the spac
 or from the configurations that were evaluated.
 """
 
+import contextlib
 import math
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -21,12 +22,28 @@ def axes(runs: Sequence[Run], objective: Objective | None) -> UnitCube:
     configs = [config for run in runs for config in run.configs]
     if objective is not None and _holds(cube := UnitCube(objective.space), configs):
         return cube
+    observed = _observed(configs)
     stated = runs[0].header["objective"].get("space")
     if stated and all(isinstance(each, dict) and "type" in each for each in stated.values()):
-        cube = UnitCube(build_space(stated))
-        if _holds(cube, configs):
-            return cube
-    return UnitCube(build_space(_observed(configs)))
+        kept = {
+            name: each if _is_plain(each) else observed[name]
+            for name, each in stated.items()
+            if _is_plain(each) or name in observed
+        }
+        with contextlib.suppress(ValueError):  # a condition on what only the machine described
+            if _holds(cube := UnitCube(build_space(kept)), configs):
+                return cube
+    return UnitCube(build_space(observed))
+
+
+def _is_plain(description: dict[str, Any]) -> bool:
+    """Return whether a parameter is described by numbers, not by the machine (`2*cores`)."""
+    alone = {key: value for key, value in description.items() if key != "when"}
+    try:
+        build_space({"alone": alone})
+    except ValueError:
+        return False
+    return True
 
 
 def _holds(cube: UnitCube, configs: Iterable[Config]) -> bool:

@@ -93,7 +93,7 @@ def seconds(s: float) -> str:
 def incumbents(found: Gathered) -> Table:
     """Return each run's incumbent, with its metrics and those of its test."""
     runs = [run for task in found.suite.tasks for run in found.runs_of(task)]
-    kept = {id(run): incumbent(run) for run in runs}
+    kept = {id(run): run.incumbent() for run in runs}
     metrics = _names(run.metrics for run in runs)
     tests = _names(test["metrics"] for run in runs for test in run.tests)
     rows = []
@@ -117,12 +117,6 @@ def incumbents(found: Gathered) -> Table:
 
 def _names(rows: Any) -> list[str]:
     return list(dict.fromkeys(name for row in rows for name in row))
-
-
-def incumbent(run: Run) -> int | None:
-    """Return the place of the first full evaluation of the least value among the successes."""
-    good = ~run.failed & ~np.isnan(run.values) & (run.fidelities == 1.0)
-    return int(np.argmin(np.where(good, run.values, np.inf))) if good.any() else None
 
 
 def config_text(config: dict[str, Any]) -> str:

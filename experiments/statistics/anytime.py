@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from experiments.results import Floats, Run
-from experiments.statistics.references import ROUNDING, fixed_optimizers, references, scales
+from experiments.results import ROUNDING, Floats, Run
+from experiments.statistics.references import fixed_optimizers, references, scales
 
 Optima = Mapping[str, float]
 """Known optima by `problem(run)`."""
@@ -314,13 +314,6 @@ def best_so_far(run: Run, grid: Floats, quantity: Quantity) -> Floats:
             f"{run.objective}, seed {run.seed}, got none there"
         )
     return found
-
-
-def incumbent(run: Run, budget: float) -> int | None:
-    """Return the place of the run's incumbent under a budget; None before the first success."""
-    good = ~run.failed & ~np.isnan(run.values) & (run.fidelities == 1.0)
-    good &= np.cumsum(run.fidelities) <= budget + ROUNDING
-    return int(np.argmin(np.where(good, run.values, np.inf))) if good.any() else None
 
 
 def _measured(run: Run, metric: str) -> Floats:

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.stats import binomtest, ttest_1samp
 
 from experiments.results import Floats, Run
-from experiments.statistics.anytime import Task, incumbent
+from experiments.statistics.anytime import Task
 from experiments.statistics.paired import holm
 
 _FLOAT16 = 2e-3  # relative: float16 has 11 bits, and means of it fewer errors
@@ -86,7 +86,7 @@ def _p(d: Floats) -> float:
 
 
 def _packed(task: Task, run: Run, metric: str) -> str | None:
-    place = incumbent(run, float(task.grid[-1]))
+    place = run.incumbent(float(task.grid[-1]))
     return None if place is None else run.items[place].get(metric)
 
 
@@ -94,7 +94,7 @@ def _outcomes(task: Task, runs: dict[int, Run], metric: str) -> dict[int, Floats
     """Return the outcomes of the incumbents by seed, (n_items,) each."""
     found: dict[int, Floats] = {}
     for seed, run in runs.items():
-        text, place = _packed(task, run, metric), incumbent(run, float(task.grid[-1]))
+        text, place = _packed(task, run, metric), run.incumbent(float(task.grid[-1]))
         if text is not None and place is not None:
             found[seed] = unpack(text, float(run.metrics[metric][place]))
     return found

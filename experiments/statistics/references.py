@@ -5,14 +5,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from experiments.results import Floats, Run
+from experiments.results import ROUNDING, Floats, Run
 from experiments.statistics.paired import rounded
 
 Curves = Mapping[str, Mapping[int, Floats]]
 """By optimizer and seed, the least so far at each step, (n_steps,); infinite before a success."""
-
-ROUNDING = 1e-9
-"""Shares of a budget such as 1/3 do not add up exactly."""
 
 
 def fixed_optimizers(runs: Mapping[str, Mapping[int, Run]], budget: float) -> frozenset[str]:
