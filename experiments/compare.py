@@ -135,7 +135,7 @@ def _draw_incumbent(axes: Axes, run: Run, number: int) -> None:
 
 def shown(run: Run) -> list[float]:
     """Return the metric of every successful evaluation, in order of arrival."""
-    return _metric(run)[_good(run)].tolist()
+    return [float(y) for y in _metric(run)[_good(run)]]
 
 
 def _limits(runs: Sequence[Run]) -> tuple[float, float]:
