@@ -14,8 +14,9 @@ from experiments.report import __main__ as report
 from experiments.report.contents import Contents, contents
 from experiments.report.gather import gather
 from experiments.report.importance import measure, sample
-from experiments.report.page import embedded, write
+from experiments.report.page import Figures, embedded, write
 from experiments.report.problems import axes
+from experiments.report.style import looks
 from experiments.report.table import Cell, Row, Table, escape
 from experiments.results import run_of
 from made_runs import made_run
@@ -74,7 +75,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             _log(folder / "runs", optimizer, seed, names={"optimizer": optimizer, "objective": "g"})
     found = gather([folder / "runs"], None, None)
     with ThreadPoolExecutor(1) as pool:
-        yield write(contents(found, pool), found.suite.optimizers, folder / "out", pool)[0]
+        figures = Figures(folder / "out" / "figures", looks(found.suite.optimizers), pool)
+        yield write(contents(found, pool, known=figures.add), figures, folder / "out")[0]
 
 
 def test_the_page_opens_without_a_script_error_and_draws_every_chart(

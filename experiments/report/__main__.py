@@ -21,7 +21,6 @@ from experiments.mistakes import answered
 
 _KEYS = ("out", "metric", "direction", "equal")
 _NEEDED = ("jinja2", "shap", "optuna")
-_WORKERS = 2
 
 
 @dataclass(frozen=True)
@@ -56,12 +55,20 @@ def make(given: Options) -> list[Path]:
             raise ModuleNotFoundError(f"No module named {module!r}", name=module)
     from experiments.report.contents import contents
     from experiments.report.gather import gather
-    from experiments.report.page import write
+    from experiments.report.importance import prepare
+    from experiments.report.page import Figures, write
+    from experiments.report.style import looks
 
-    found = gather(given.paths, given.metric, given.direction)
-    # Workers are forked: they have all modules, and what they compute does not need the runs.
-    with ProcessPoolExecutor(_WORKERS, mp_context=get_context("fork")) as pool:
-        return write(contents(found, pool, given.equal), found.suite.optimizers, given.out, pool)
+    # Forked, so that they have all modules; what they compute does not need the runs.
+    with _workers(1) as forests, _workers(2) as drawing:
+        forests.submit(prepare)  # while the runs are read
+        found = gather(given.paths, given.metric, given.direction)
+        figures = Figures(given.out / "figures", looks(found.suite.optimizers), drawing)
+        return write(contents(found, forests, given.equal, figures.add), figures, given.out)
+
+
+def _workers(n: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(n, mp_context=get_context("fork"))
 
 
 def options(arguments: Sequence[str]) -> Options:

@@ -1,6 +1,6 @@
 """What stands in the report, section by section: one list for the page and the files beside it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 
@@ -53,10 +53,19 @@ class Contents:
     sections: list[Section]
 
 
-def contents(found: Gathered, pool: Executor, equal: float = 0.0) -> Contents:
-    """Return all that the report says of some runs; the forests are fitted in `pool`.
+def contents(
+    found: Gathered,
+    pool: Executor,
+    equal: float = 0.0,
+    known: Callable[[list[Chart]], None] = lambda charts: None,
+) -> Contents:
+    """Return all that the report says of some runs.
 
-    Differences up to `equal` are ties in its verdict.
+    Args:
+        found: the runs.
+        pool: where the forests are fitted.
+        equal: differences up to this are ties in the verdict.
+        known: is called with charts as soon as they are known; with each once.
     """
     suite = found.suite
     fitted = _fitted(found, pool)
@@ -68,30 +77,36 @@ def contents(found: Gathered, pool: Executor, equal: float = 0.0) -> Contents:
     targets = over_budget.reached_targets(suite)
     failures = standings.failures(found.runs)
     items = standings.item_table(suite, LEVEL)
-    sections = [
+    first = [
         Section("Convergence", [], over_budget.convergence(found), [standings.standings(suite)]),
         Section("Ranks and targets", [], ([rank] if rank else []) + targets),
     ]
     if critical is not None:
         chart = comparisons.critical_difference(critical)
-        sections.append(Section("Critical difference", [], [chart]))
-    sections += [
+        first.append(Section("Critical difference", [], [chart]))
+    first += [
         _currencies(suite),
         Section(
             "Centre bias",
             [comparisons.bias_line(pair) for pair in pairs],
             [comparisons.centre_bias(pair) for pair in pairs],
         ),
-        _parameters(found, fitted),
-        Section("Incumbents", [], [], [standings.incumbents(found), *([items] if items else [])]),
+    ]
+    known([chart for section in first for chart in section.charts])
+    last = [
+        Section("Incumbents", [], [], [standings.incumbents(found), *([items] if items else [])])
     ]
     if failures is not None:
-        sections.append(Section("Failures", [], [], [failures]))
-    sections.append(Section("Provenance", warnings, [], [provenance]))
+        last.append(Section("Failures", [], [], [failures]))
+    last.append(Section("Provenance", warnings, [], [provenance]))
+    said = sentences(suite, verdict(suite, equal=equal))
+    measured = _parameters(found, fitted)  # waits for the forests
+    known(measured.charts)
+    sections = [*first, measured, *last]
     return Contents(
         title=_title(suite),
         facts=_facts(found),
-        verdict=sentences(suite, verdict(suite, equal=equal)),
+        verdict=said,
         limits=limits(found, critical, pairs),
         notes=[*warnings, *suite.notes, *notices],
         sections=[s for s in sections if s.lines or s.charts or s.tables],

@@ -44,8 +44,9 @@ def save(chart: Chart, looks: dict[str, Look], stem: Path) -> None:
     """Write `<stem>.pdf` and `<stem>.svg`."""
     with matplotlib.rc_context(_STYLE):
         made = draw(chart, looks)
-        made.draw_without_rendering()
-        made.set_layout_engine("none")  # once is enough for both
+        if engine := made.get_layout_engine():
+            engine.execute(made)
+        made.set_layout_engine(None)  # once is enough for both; "none" would draw each twice
         for kind, date in KINDS.items():
             made.savefig(stem.with_name(f"{stem.name}.{kind}"), metadata={date: None})
 

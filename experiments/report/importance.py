@@ -95,6 +95,15 @@ def sample(runs: Sequence[Run], cube: UnitCube) -> Sample | None:
     return Sample(names, points, scores, len(every))
 
 
+def prepare() -> None:
+    """Import what `measure` needs: seconds."""
+    import optuna
+    import shap
+    from sklearn.ensemble import RandomForestRegressor
+
+    del optuna, shap, RandomForestRegressor
+
+
 def measure(given: Sample) -> Importance:
     """Return the importance of the parameters."""
     shap, explained = _shap(given.points, given.scores)

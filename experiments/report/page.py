@@ -2,7 +2,8 @@
 
 import json
 import re
-from concurrent.futures import Executor
+from collections.abc import Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,47 +11,64 @@ from typing import Any
 from experiments.report.chart import Chart
 from experiments.report.contents import Contents
 from experiments.report.figures import KINDS, save
-from experiments.report.style import Look, looks
+from experiments.report.style import Look
 
 HERE = Path(__file__).parent
 
 
-def write(made: Contents, optimizers: list[str], folder: Path, pool: Executor) -> list[Path]:
-    """Write all files, the figures in `pool`, and return their paths, the page first.
+class Figures:
+    """The charts of a report by the names of their files, drawn in a pool as they come."""
+
+    def __init__(self, folder: Path, looked: dict[str, Look], pool: Executor) -> None:
+        self.charts: dict[str, Chart] = {}
+        self.looks = looked
+        self._folder, self._pool = folder, pool
+        self._saved: list[Future[None]] = []
+
+    def add(self, charts: Sequence[Chart]) -> None:
+        """Draw those that are not empty.
+
+        Raises:
+            OSError: the folder cannot be made.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for chart in charts:
+            if chart.empty:
+                continue
+            stem = file_name(f"{chart.name} {chart.objective or ''}")
+            while stem in self.charts:
+                stem += "_"
+            self.charts[stem] = chart
+            self._saved.append(self._pool.submit(save, chart, self.looks, self._folder / stem))
+
+    def written(self) -> list[Path]:
+        """Wait for the files and return their paths.
+
+        Raises:
+            OSError: one cannot be written.
+        """
+        for each in self._saved:
+            each.result()
+        return [self._folder / f"{stem}.{kind}" for stem in self.charts for kind in KINDS]
+
+
+def write(made: Contents, figures: Figures, folder: Path) -> list[Path]:
+    """Write page and tables, and return the paths of all files, the page first.
 
     Raises:
         OSError: the folder cannot be written.
     """
-    looked = looks(optimizers)
-    for name in ("figures", "tables"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-    stems = {stem: folder / "figures" / stem for stem in named(made)}
-    saved = [pool.submit(save, chart, looked, stems[stem]) for stem, chart in named(made).items()]
+    tables = {
+        folder / "tables" / f"{table.name}.tex": table
+        for section in made.sections
+        for table in section.tables
+    }
+    (folder / "tables").mkdir(parents=True, exist_ok=True)
+    for path, table in tables.items():
+        path.write_text(table.latex(), encoding="utf-8")
     page = folder / "index.html"
-    page.write_text(html(made, looked), encoding="utf-8")
-    written = [page]
-    written += [path.with_name(f"{path.name}.{k}") for path in stems.values() for k in KINDS]
-    for section in made.sections:
-        for table in section.tables:
-            path = folder / "tables" / f"{table.name}.tex"
-            path.write_text(table.latex(), encoding="utf-8")
-            written.append(path)
-    for each in saved:
-        each.result()
-    return written
-
-
-def named(made: Contents) -> dict[str, Chart]:
-    """Return the charts that are not empty, by names for files and for the page."""
-    found: dict[str, Chart] = {}
-    for section in made.sections:
-        for chart in section.charts:
-            if not chart.empty:
-                stem = file_name(f"{chart.name} {chart.objective or ''}")
-                while stem in found:
-                    stem += "_"
-                found[stem] = chart
-    return found
+    page.write_text(html(made, figures), encoding="utf-8")
+    return [page, *figures.written(), *tables]
 
 
 def file_name(text: str) -> str:
@@ -58,11 +76,11 @@ def file_name(text: str) -> str:
     return re.sub(r"[^\w.=-]+", "_", text, flags=re.ASCII).strip("_")[:100]
 
 
-def html(made: Contents, looked: dict[str, Look]) -> str:
+def html(made: Contents, figures: Figures) -> str:
     """Return the page; all text from logs is escaped by the template."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # the extra `report`
 
-    charts = named(made)
+    charts, looked = figures.charts, figures.looks
     data = {
         "looks": {name: asdict(look) for name, look in looked.items()},
         "charts": {stem: asdict(chart) for stem, chart in charts.items()},

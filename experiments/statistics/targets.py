@@ -65,9 +65,10 @@ def _solved(suite: Suite, tau: float) -> tuple[list[str], Floats, Floats]:
             name: dict(zip(sorted(task.curves[name]), times(task, name, [tau])[:, 0], strict=True))
             for name in task.curves
         }
+        dimension = _dimension(task)
         for seed in sorted({seed for by_seed in own.values() for seed in by_seed}):
             rows.append([own.get(name, {}).get(seed, np.inf) for name in suite.optimizers])
-            dimensions.append(_dimension(task))
+            dimensions.append(dimension)
     return suite.optimizers, np.array(rows), np.array(dimensions, dtype=np.float64)
 
 
