@@ -1,6 +1,8 @@
 """`python -m experiments.report`: the page, its files, and its one line on what is wrong."""
 
 import json
+import shutil
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -284,6 +286,26 @@ def test_latex_prints_text_as_it_is() -> None:
     assert escape(r"50 % of a_b & $c\d") == r"50 \% of a\_b \& \$c\textbackslash{}d"
     table = Table("t", ["name", "n"], [Row([Cell("a_b"), Cell("1", 1.0)])])
     assert r"a\_b & 1 \\" in table.latex() and "{lr}" in table.latex()
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_the_tables_compile(page: Path, tmp_path: Path) -> None:
+    marks = Row([Cell("≤ 1 µs ▾ – é < 中 \x07"), Cell("1", 1.0)])
+    (tmp_path / "marks.tex").write_text(Table("t", ["name", "n"], [marks]).latex())
+    tables = [tmp_path / "marks.tex", *sorted((page.parent / "tables").glob("*.tex"))]
+    assert len(tables) > 3
+    document = "\n".join(
+        [
+            r"\documentclass{article}\usepackage{booktabs}\usepackage[T1]{fontenc}",
+            r"\begin{document}\tiny",
+            *(rf"\input{{{table}}}\clearpage" for table in tables),
+            r"\end{document}",
+        ]
+    )
+    (tmp_path / "all.tex").write_text(document)
+    command = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "all.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout[-2000:]
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
