@@ -74,7 +74,12 @@ def _ends(cube: UnitCube, axis: int) -> list[tuple[float, float, str]]:
         return [(axis, (choices.index(each) + 0.5) / n, f"{each}") for each in shown]
     if not hasattr(parameter, "lower"):
         return [(axis, 0.5, f"{parameter.value}")]
-    return [(axis, -0.06, f"{parameter.lower:.3g}"), (axis, 1.06, f"{parameter.upper:.3g}")]
+    return [(axis, -0.06, _short(parameter.lower)), (axis, 1.06, _short(parameter.upper))]
+
+
+def _short(value: float) -> str:
+    """Return a number in few characters; whole numbers as they are."""
+    return f"{value:d}" if isinstance(value, int) and abs(value) < 1e5 else f"{value:.3g}"
 
 
 def importance_chart(task: Task, found: Importance) -> Chart:
