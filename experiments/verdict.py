@@ -1,12 +1,13 @@
 """Say which optimizers are distinguishable from which, and what cannot be said.
 
     python -m experiments.verdict FOLDER... [metric=value] [direction=min|max] [level=0.05]
-                                  [equal=0]
+                                  [equal=0] [pairs=FILE.csv]
 
 FOLDER: of logs, or a file by `experiments.pack`. Runs are compared at their common budget, by the
 value of their incumbents, or by another metric there; differences up to `equal` are ties. Below
 the verdict: mean ranks when the budget is counted in evaluations, in time with the optimizer's
-own, and in the evaluations' cost.
+own, and in the evaluations' cost. `pairs` gets every comparison in numbers: p, the probability of
+improvement, and the Bayesian signed-rank test with a region of practical equivalence.
 """
 
 import sys
@@ -22,10 +23,11 @@ from experiments.statistics.anytime import Suite, Task
 from experiments.statistics.currencies import CURRENCIES, CurrencyRanks, currency_ranks
 from experiments.statistics.gather import gather
 from experiments.statistics.items import compare_items, has_items
+from experiments.statistics.pairs import as_csv, pairs
 from experiments.statistics.ranks import LEAST_TASKS, critical_difference
 from experiments.statistics.verdict import LEVEL, counted, listed, sentences, verdict
 
-_KEYS = ("metric", "direction", "level", "equal")
+_KEYS = ("metric", "direction", "level", "equal", "pairs")
 _QUICK_S = 0.01  # an optimizer's own time is as long, whatever the objective stands for
 
 
@@ -36,6 +38,7 @@ class _Options:
     direction: str | None
     level: float
     equal: float
+    pairs: Path | None
 
 
 def options(arguments: Sequence[str]) -> _Options:
@@ -46,7 +49,8 @@ def options(arguments: Sequence[str]) -> _Options:
     """
     paths, given = words.split(arguments, _KEYS)
     level, equal = words.number(given, "level", LEVEL), words.number(given, "equal", 0.0)
-    return _Options(paths, given.get("metric"), given.get("direction"), level, equal)
+    pairs = Path(given["pairs"]) if given.get("pairs") else None
+    return _Options(paths, given.get("metric"), given.get("direction"), level, equal, pairs)
 
 
 def report(suite: Suite, level: float, equal: float) -> str:
@@ -154,8 +158,13 @@ def main(arguments: Sequence[str]) -> int:
 
     def command() -> int:
         given = options(arguments)
-        suite = gather(given.paths, given.metric, given.direction, optima=False)
+        wanted = given.pairs is not None
+        suite = gather(given.paths, given.metric, given.direction, optima=wanted)
         print(report(suite, given.level, given.equal))
+        if given.pairs is not None:
+            found = verdict(suite, given.level, given.equal)
+            given.pairs.write_text(as_csv(pairs(suite, found)))
+            print(f"\nevery pair in numbers: {given.pairs}")
         return 0
 
     return answered(command, list(arguments))

@@ -1,6 +1,7 @@
 """`python -m experiments.verdict`: what it prints, and its one line on what is wrong."""
 
 import base64
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,35 @@ def _wrong(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
 def _said(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     assert verdict.main([str(argument) for argument in arguments]) == 0
     return capsys.readouterr().out
+
+
+def test_every_pair_stands_in_numbers_in_a_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed in range(6):
+        _log(tmp_path / "runs", "a", [3.0, 1.0 + seed], seed)
+        _log(tmp_path / "runs", "b", [30.0, 20.0 + seed], seed)
+        _log(tmp_path / "runs", "c", [30.0, None], seed)
+    said = _said(capsys, tmp_path / "runs", f"pairs={tmp_path / 'pairs.csv'}")
+    assert f"every pair in numbers: {tmp_path / 'pairs.csv'}" in said
+    rows = list(csv.DictReader((tmp_path / "pairs.csv").open()))
+    assert [(row["first"], row["second"]) for row in rows] == [("a", "b"), ("a", "c"), ("b", "c")]
+    first = rows[0]
+    assert (first["task"], first["n"], first["improvement"]) == ("f", "6", "1")
+    assert float(first["first_better"]) > 0.9
+    total = sum(float(first[key]) for key in ("first_better", "equivalent", "second_better"))
+    assert total == pytest.approx(1, abs=1e-3)
+
+
+def test_one_run_each_has_no_interval_and_no_posterior(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _log(tmp_path / "runs", "a", [3.0, 1.0])
+    _log(tmp_path / "runs", "b", [3.0, 2.0])
+    _said(capsys, tmp_path / "runs", f"pairs={tmp_path / 'pairs.csv'}")
+    (row,) = csv.DictReader((tmp_path / "pairs.csv").open())
+    assert row["improvement"] == "1"
+    assert row["improvement_low"] == row["first_better"] == ""
 
 
 def test_two_optimizers_on_one_objective_with_one_seed_get_ranks_and_what_cannot_be_said(

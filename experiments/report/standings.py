@@ -15,8 +15,11 @@ from experiments.statistics.anytime import Suite, Task
 from experiments.statistics.currencies import CURRENCIES, CurrencyRanks
 from experiments.statistics.items import compare_items, has_items
 from experiments.statistics.ranks import task_ranks
+from experiments.statistics.targets import expected_running_time
 
 _LONG = 160  # characters of an error that are shown
+TARGET = 0.1
+"""Normalised regret that the expected running time is to: this share of a first success's."""
 
 
 def standings(suite: Suite) -> Table:
@@ -32,11 +35,13 @@ def standings(suite: Suite) -> Table:
             n_failed = sum(task.n_failed[name].values())
             cells = [Cell(task.name), Cell(name), Cell(f"{len(finals)}", len(finals))]
             cells += [_final(each, shown.log) for each in (middle, low, high)]
-            cells += [number(rank, 3)]
+            area = float(task.area(name).mean())
+            running = float(expected_running_time(task, name, [TARGET])[0])
+            cells += [number(rank, 3), number(area, 3), number(running, 3)]
             cells += [Cell(f"{n_failed}", n_failed), Cell(f"{shown.label}, {shown.direction}")]
             rows.append(Row(cells, name, task.name))
     columns = ["objective", "optimizer", "runs", "median", "least", "most", "mean rank"]
-    columns += ["failed evaluations", "of what"]
+    columns += ["regret area", f"ERT to {TARGET:.0%}", "failed evaluations", "of what"]
     caption = "What the incumbents came to under the common budget"
     return Table("standings", columns, rows, caption)
 

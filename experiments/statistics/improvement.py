@@ -80,13 +80,18 @@ def win_shares(
     return shares
 
 
-def improvement(suite: Suite, first: str, second: str, seed: int = 0) -> Improvement | None:
-    """Return the probability over all tasks; None where they share no task."""
+def improvement(
+    suite: Suite, first: str, second: str, seed: int = 0, equal: float = 0.0
+) -> Improvement | None:
+    """Return the probability over all tasks; None where they share no task.
+
+    Differences up to `equal` are ties.
+    """
     tables = [
         table
         for task in suite.tasks
         if first in task.curves and second in task.curves
-        if (table := wins(task, first, second)).size
+        if (table := wins(task, first, second, equal=equal)).size
     ]
     if not tables:
         return None
