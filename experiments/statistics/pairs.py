@@ -1,6 +1,6 @@
 """Every pair of optimizers in numbers: what stands behind a verdict, and how much it is.
 
-One row for each comparison of the verdict, across all tasks (`task` is empty) or within one:
+One row for each pair, across all tasks (`task` is empty), or within the task where there is one:
 - `p`: Holm's, as the verdict has it, and `better`, the better of two that are distinguishable;
 - `improvement`: the probability that a run of the first ends better than one of the second, with
   its bootstrapped 95 % interval (`improvement.py`);
@@ -13,7 +13,7 @@ make no claim.
 
 import csv
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from io import StringIO
 
 from experiments.statistics import bayesian
@@ -41,11 +41,9 @@ class Pair:
 
 
 def pairs(suite: Suite, found: Verdict) -> Iterator[Pair]:
-    """Yield the pairs of a verdict on the suite, those across tasks first."""
-    tasks = {task.name: task for task in suite.tasks}
-    for one in [*found.across, *found.within]:
-        own = suite if one.task is None else replace(suite, tasks=[tasks[one.task]])
-        yield _pair(own, one, found.equal)
+    """Yield the pairs of a verdict on the suite."""
+    for one in found.across or found.within:
+        yield _pair(suite, one, found.equal)
 
 
 def _pair(suite: Suite, one: Comparison, equal: float) -> Pair:
