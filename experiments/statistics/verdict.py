@@ -28,6 +28,7 @@ from experiments.statistics.paired import (
 )
 
 LEVEL = 0.05
+_MOST_NAMED = 6  # tasks in one sentence
 
 
 @dataclass(frozen=True)
@@ -182,6 +183,9 @@ def _on(names: Sequence[str], n_tasks: int) -> str:
         return f"On {names[0]}"
     if len(names) == n_tasks:
         return f"On each of the {n_tasks} tasks"
+    if len(names) > _MOST_NAMED:
+        few = ", ".join(names[:3])
+        return f"On each of {len(names)} of the {n_tasks} tasks ({few}, ...)"
     return f"On each of {listed(names)}"
 
 
