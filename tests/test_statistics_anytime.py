@@ -148,3 +148,9 @@ def test_the_probability_of_improvement_counts_ties_half_and_no_success_as_worst
     found = improvement(compare_on([*a, *b]), "a", "b")
     # Pairs: 1 < 2 wins, 1 < inf wins, 2 = 2 half, 2 < inf wins: 3.5 of 4.
     assert found is not None and found.probability == 3.5 / 4
+
+
+def test_tasks_are_in_the_order_of_their_numbers() -> None:
+    runs = [made_run([1.0], objective=f"bbob function={i}") for i in (10, 2, 1)]
+    names = [task.name for task in compare_on(runs).tasks]
+    assert names == ["bbob function=1", "bbob function=2", "bbob function=10"]

@@ -10,9 +10,11 @@ first success, a run that ended early keeps its incumbent, and what cannot be co
 """
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import numpy as np
 
@@ -168,7 +170,7 @@ def compare_on(
     failed = {(m.optimizer, m.objective, m.seed) for m in missing if m.failed}
     notes: list[str] = []
     tasks = []
-    for name, group in by_task.items():
+    for name, group in sorted(by_task.items(), key=lambda item: _by_number(item[0])):
         _check_same_problem(name, group)
         tasks.append(_task(name, group, quantity, optima or {}, failed, notes))
     waiting = [m for m in missing if not m.failed]
@@ -177,6 +179,12 @@ def compare_on(
     optimizers = sorted({name for task in tasks for name in task.curves})
     notes += _uneven(tasks, optimizers)
     return Suite(tasks, optimizers, quantity, notes)
+
+
+def _by_number(name: str) -> list[tuple[str, float]]:
+    """Return a key that puts function=2 before function=10."""
+    parts = re.split(r"(\d+)", name)
+    return [(text, float(digits or 0)) for text, digits in zip_longest(parts[::2], parts[1::2])]
 
 
 def _runs_named(missing: Sequence[Missing]) -> str:
