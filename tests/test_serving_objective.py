@@ -81,7 +81,10 @@ def test_every_preset_of_limits_can_be_chosen(preset: str) -> None:
             "objective.slo: expected a metric that is measured .*, got queue_p90_s",
         ),
         (
-            ["+objective.slo.ttft_p99_s={limit:1,weight:1,steepness:0.3,fail_above:null}"],
+            [
+                "objective.load.requests=20",
+                "+objective.slo.ttft_p99_s={limit:1,weight:1,steepness:0.3,fail_above:null}",
+            ],
             "objective.slo: expected at least 200 requests for ttft_p99_s, got 20; take ttft_p90_s",
         ),
         (
