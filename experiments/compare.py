@@ -58,14 +58,19 @@ def gather(folders: Sequence[Path]) -> list[Run]:
     runs = load(folders)
     if not runs:
         raise ValueError(f"{folders[0]}: expected runs, got empty logs only")
-    first, *others = (run.header for run in runs)
+    first, *others = runs
     for other in others:
-        for key in ("objective", "fingerprint"):
-            if other[key] != first[key]:
-                raise ValueError(
-                    f"{key}: expected runs of one objective on the same data, got "
-                    f"{first[key]} and {other[key]}"
-                )
+        if other.header["objective"] != first.header["objective"]:
+            names = [f"{run.objective} of seed {run.seed}" for run in (first, other)]
+            raise ValueError(
+                f"FOLDER: expected runs of one objective, and one instance of it, got "
+                f"{' and '.join(names)}; name the folders of one"
+            )
+        if other.header["fingerprint"] != first.header["fingerprint"]:
+            raise ValueError(
+                f"fingerprint: expected runs of one objective on the same data, got "
+                f"{first.header['fingerprint']} and {other.header['fingerprint']}"
+            )
     return runs
 
 

@@ -78,9 +78,21 @@ def test_runs_on_different_data_are_not_compared(
 ) -> None:
     one, other = _log(tmp_path / "one", [0.2]), _log(tmp_path / "other", [0.2])
     log = other / "log.jsonl"
-    log.write_text(log.read_text().replace('"version": 1', '"version": 2').replace('"it"', '"2"'))
+    text = log.read_text().replace('"identity": "it"', '"identity": "other"')
+    log.write_text(text.replace('"version": 1', '"version": 2'))
     assert compare.main([str(one), str(other), "--out", str(tmp_path / "it.png")]) == 2
     assert "expected runs of one objective on the same data" in capsys.readouterr().err
+
+
+def test_runs_of_different_objectives_are_not_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _log(tmp_path / "one", [0.2])
+    log = _log(tmp_path / "other", [0.2]) / "log.jsonl"
+    text = log.read_text().replace('"identity": "it"', '"identity": "other"')
+    log.write_text(text.replace('"objective": {}', '"objective": {"shift": 1}'))
+    assert compare.main([str(tmp_path), "--out", str(tmp_path / "it.png")]) == 2
+    assert "expected runs of one objective, and one instance of it" in capsys.readouterr().err
 
 
 def test_a_folder_that_is_not_there_is_refused_in_one_line(
