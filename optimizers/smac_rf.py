@@ -17,6 +17,8 @@ Departures:
 - The forest is refitted before every ask; SMAC asks 8 times between fits, which a run of a few
   dozen evaluations cannot afford (`retrain_after=8` restores it). For the same reason a tenth of
   the asks are random, not a fifth.
+- Where the values' range is beyond what SMAC's scaling resolves (one cliff of 1e300, a range of
+  1e-300, or of 1e-12 of the values' size) they are scaled and cut as `optimizers/warp.py` says.
 """
 
 import copy
@@ -28,18 +30,23 @@ from typing import Any
 
 import numpy as np
 from ConfigSpace import Configuration, ConfigurationSpace
+from numpy.typing import NDArray
 from smac import HyperparameterOptimizationFacade, Scenario
 from smac.acquisition.maximizer import LocalAndSortedRandomSearch
 from smac.main.config_selector import ConfigurationSpaceExhaustedException
 from smac.model.random_forest import RandomForest
 from smac.runhistory import TrialInfo, TrialValue
+from smac.runhistory.encoder import RunHistoryLogScaledEncoder
 
 from objectives.space import UnitCube, plain
 from objectives.trial import Config, Evaluation, Trial
 from optimizers.optimizer import Optimizer
 from optimizers.random_search import draw
+from optimizers.warp import CAP, Scale
 
 _UNLIMITED = 10**9  # trials; the runner keeps the budget
+_LARGEST = 1e100  # beyond, SMAC's variances overflow
+_LEAST = 1e-10  # SMAC's constant that keeps a logarithm finite
 
 
 class SmacRandomForest(Optimizer):
@@ -128,6 +135,8 @@ class SmacRandomForest(Optimizer):
             # SMAC logs the mean time of a local search that looked at no neighbour.
             warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)
             warnings.filterwarnings("ignore", "invalid value encountered", RuntimeWarning)
+            # SMAC's percentile of values near the largest double, which `_encoder` does not use.
+            warnings.filterwarnings("ignore", "overflow encountered", RuntimeWarning)
             try:
                 info = self._facade.ask()
             except (StopIteration, ConfigurationSpaceExhaustedException):
@@ -136,6 +145,32 @@ class SmacRandomForest(Optimizer):
         self._evaluation_seed = info.seed
         config = plain(dict(info.config))
         return info, {name: config[name] for name in self._cube.names if name in config}
+
+
+def _encoder(scenario: Scenario) -> Any:
+    """Return the facade's encoder of values, which here sees what SMAC's own does not resolve."""
+    encoder = RunHistoryLogScaledEncoder(scenario)
+    smac_scaled = encoder.transform_response_values
+
+    def scaled(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the logarithms (n, 1) of the scaled values (n, 1)."""
+        if len(values) == 0 or _is_ordinary(values):
+            logs: NDArray[np.float64] = smac_scaled(values)
+            return logs
+        t = np.minimum(Scale.of(values.ravel()).relative(values), CAP) / CAP
+        # SMAC's formula, for a range of 0 to 1: the fifth percentile of t below the least one.
+        below = np.percentile(t, encoder._scale_percentage) + _LEAST
+        return np.log((t + below) / (1 + below))
+
+    encoder.transform_response_values = scaled
+    return encoder
+
+
+def _is_ordinary(values: NDArray[np.float64]) -> bool:
+    """Return whether SMAC's scaling between the best and the worst value resolves the range."""
+    low, high = float(values.min()), float(values.max())
+    size = max(abs(low), abs(high))
+    return size < _LARGEST and (high == low or high - low > 1e-6 * max(size, 1.0))
 
 
 def _facade(
@@ -167,6 +202,7 @@ def _facade(
                 scenario, retrain_after=settings["retrain_after"]
             ),
             initial_design=facade.get_initial_design(scenario, n_configs=settings["n_initial"]),
+            runhistory_encoder=_encoder(scenario),
             random_design=facade.get_random_design(scenario, probability=random_probability),
             intensifier=facade.get_intensifier(scenario, max_config_calls=1),
             logging_level=False,
