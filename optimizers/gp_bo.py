@@ -60,7 +60,7 @@ class GaussianProcessOptimizer(Optimizer):
         ValueError: a setting is out of its range.
     """
 
-    version = 2
+    version: int = 2  # 1: BoTorch's parts on GPyTorch's kernel, ten points first
 
     def __init__(
         self,

@@ -24,9 +24,12 @@ class Optimizer(ABC):
     Attributes:
         extendable: whether a run may go on under a larger budget; False where the design
             depends on the budget.
+        version: of what it asks; raised when the same seed and tells give other trials, so that a
+            log of the earlier code is not resumed as if it were the same optimizer's.
     """
 
     extendable: bool = True
+    version: int = 1
 
     def __init__(self, space: ConfigurationSpace, *, seed: int) -> None:
         self.space = space

@@ -14,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from objectives.trial import Evaluation
-from optimizers.warp import CAP, Scale
+from optimizers.warp import CAP, Scale, Vector
+
+Flags = NDArray[np.bool_]
 
 
 def succeeded(evaluation: Evaluation) -> bool:
@@ -23,8 +25,19 @@ def succeeded(evaluation: Evaluation) -> bool:
     return evaluation.error is None and value is not None and math.isfinite(value)
 
 
-def targets(evaluations: Sequence[Evaluation], cap: float = CAP) -> NDArray[np.float64]:
+def targets(evaluations: Sequence[Evaluation], cap: float = CAP) -> Vector:
     """Return t (n,) of evaluations, of which one at least succeeded."""
+    return _targets(evaluations, cap)[0]
+
+
+def learnable(evaluations: Sequence[Evaluation]) -> Vector:
+    """Return the targets in natural units: the value of a success that is not cut is its own."""
+    t, scale, values, success = _targets(evaluations, CAP)
+    return np.where(success & (t < CAP), values, scale.natural(t))
+
+
+def _targets(evaluations: Sequence[Evaluation], cap: float) -> tuple[Vector, Scale, Vector, Flags]:
+    """Return t, its scale, the values as told and which of them are those of successes."""
     success = np.array([succeeded(evaluation) for evaluation in evaluations])
     raw = [e.value if e.value is not None else math.nan for e in evaluations]
     values = np.array(raw, dtype=np.float64)
@@ -36,4 +49,4 @@ def targets(evaluations: Sequence[Evaluation], cap: float = CAP) -> NDArray[np.f
     graded = ~success & np.isfinite(values)
     t[~success] = least
     t[graded] = np.clip(scale.relative(values[graded]), least, most)
-    return t
+    return t, scale, values, success

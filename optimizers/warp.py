@@ -26,6 +26,7 @@ OFFSETS: tuple[float | None, ...] = (None, 1.0, 0.1)
 
 _MAX = float(np.finfo(float).max)
 _HUGE = 1e300  # beyond, a difference of two values may overflow
+_SHARE = 1e-6  # of the value's size: the unit where all values are equal
 
 Vector = NDArray[np.float64]
 
@@ -45,8 +46,9 @@ class Scale:
         above = y * shrink - y.min() * shrink
         unit = float(np.median(above))
         if unit == 0.0:  # at least half of the values are the least one
-            unit = float((above / len(y)).sum()) or 1.0
-        return cls(float(y.min() * shrink), unit, shrink)
+            unit = float((above / len(y)).sum())
+        origin = float(y.min() * shrink)
+        return cls(origin, unit or abs(origin) * _SHARE or 1.0, shrink)
 
     def relative(self, y: Vector) -> Vector:
         """Return t of values (n,), not cut."""

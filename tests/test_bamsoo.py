@@ -86,9 +86,10 @@ class Watched(BaMSOO):
         mean, sd = self._model.posterior(
             np.array([self._cube.point(centre.config) for centre in centres])
         )
+        (least,) = self._model.standardised(np.array([best]))
         for i, centre in enumerate(centres):
             self.bounds.append(
-                Bound(first + i, mean[i], sd[i], best, centre.estimated, centre.value)
+                Bound(first + i, mean[i], sd[i], least, centre.estimated, centre.value)
             )
         self.longest_row = max(self.longest_row, self._n_approximated)
 
@@ -118,6 +119,12 @@ class Scripted(GaussianProcess):
         self.sizes.append(len(u))
         mean, sd = self.answer
         return np.full(len(u), mean), np.full(len(u), sd)
+
+    def natural(self, z: Floats) -> Floats:
+        return z
+
+    def standardised(self, y: Floats) -> Floats:
+        return y
 
 
 def _scripted(mean: float, sd: float, dim: int = 1, **settings: Any) -> tuple[Watched, Scripted]:
