@@ -7,12 +7,12 @@ axes, all starts as one problem (their sum; its Hessian is block-diagonal), as B
 ones, over all combinations where there are at most 10^4, else over those that differ in one axis.
 A purely discrete space of at most 10^4 configurations is enumerated.
 
-Whether a configuration is allowed, and not excluded, is asked in the order of their worth, so
-that rules of the space may be as expensive as they like.
+Whether a configuration is admitted (allowed by the space, and not known) is asked in the order of
+their worth, so that it may be expensive to tell.
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from itertools import chain, product
 
 import numpy as np
@@ -30,12 +30,14 @@ MAX_ENUMERATED = 10_000
 _N_LOCAL = 60  # perturbations of the best points in the pool
 _N_MOVED = 20  # axes that a perturbation moves, about, where there are more
 _N_ROUNDS = 3  # of discrete and continuous steps in turn
-_N_POOLS = 20  # drawn until one holds an admissible point
+_N_POOLS = 20  # drawn until one holds an admitted point
 _MAX_ITERATIONS = 20  # of L-BFGS-B
 _CHUNK = 2048  # rows scored at once: bounds the memory
 
 Points = NDArray[np.float64]
 Key = tuple[tuple[str, Value], ...]
+Admits = Callable[[Config], bool]
+"""Says whether a configuration may be proposed."""
 
 
 def key(config: Config) -> Key:
@@ -44,7 +46,7 @@ def key(config: Config) -> Key:
 
 
 class AcquisitionSearch:
-    """Proposes the configuration of greatest acquisition among those not excluded.
+    """Proposes the configuration of greatest acquisition among those that are admitted.
 
     Args:
         cube: the space.
@@ -113,18 +115,15 @@ class AcquisitionSearch:
 
     # ---- candidates
 
-    def _admissible(self, points: Iterable[Points], excluded: set[Key]) -> Iterator[Config]:
-        """Yield the configurations of points that are allowed and not excluded."""
-        for u in points:
-            config = self._cube.config(u)
-            if key(config) not in excluded and self._cube.allows(config):
-                yield config
+    def _admitted(self, points: Iterable[Points], admits: Admits) -> Config | None:
+        """Return the configuration of the first of the points that is admitted."""
+        return next(filter(admits, map(self._cube.config, points)), None)
 
     def _snap(self, points: Points) -> Points:
         return np.array([self._cube.snap(u) for u in points]) if self._snaps else points
 
     def pool(self, best: Points, rng: np.random.Generator) -> Points:
-        """Return candidates (m, dim), few near `best` (k, dim), admissible or not."""
+        """Return candidates (m, dim), few near `best` (k, dim), admitted or not."""
         if self._table is not None and len(self._float_axes) == 0:
             return self._table
         dim = self._cube.dim
@@ -138,8 +137,8 @@ class AcquisitionSearch:
             points = np.concatenate([points, np.clip(centres + steps, 0.0, 1.0)])
         return self._snap(points)
 
-    def spread(self, known: Points, excluded: set[Key], rng: np.random.Generator) -> Config | None:
-        """Return the admissible candidate farthest from the `known` points (k, dim)."""
+    def spread(self, known: Points, admits: Admits, rng: np.random.Generator) -> Config | None:
+        """Return the admitted candidate farthest from the `known` points (k, dim)."""
         inputs = self._features.of_snapped(known)
         for _ in range(_N_POOLS):
             pool = self.pool(known[:0], rng)
@@ -148,7 +147,7 @@ class AcquisitionSearch:
                 columns = self._features.of_snapped(pool)
                 squares = (columns**2).sum(1)[:, None] - 2 * columns @ inputs.T
                 order = np.argsort(-(squares + (inputs**2).sum(1)).min(axis=1), kind="stable")
-            config = next(self._admissible(pool[order], excluded), None)
+            config = self._admitted(pool[order], admits)
             if config is not None:
                 return config
         return None
@@ -156,16 +155,16 @@ class AcquisitionSearch:
     # ---- the search
 
     def maximise(
-        self, worth: Acquisition, best: Points, excluded: set[Key], rng: np.random.Generator
+        self, worth: Acquisition, best: Points, admits: Admits, rng: np.random.Generator
     ) -> Config | None:
-        """Return the configuration of greatest worth that is not excluded; None: found none."""
+        """Return the configuration of greatest worth that is admitted; None: found none."""
         for _ in range(_N_POOLS):
             pool = self.pool(best, rng)
             scores = self._score(worth, pool)
             order = np.argsort(-scores, kind="stable")
             if len(self._float_axes) == 0 and self._table is not None:
-                return next(self._admissible(pool[order], excluded), None)
-            starts = self._starts(pool[order], excluded)
+                return self._admitted(pool[order], admits)
+            starts = self._starts(pool[order], admits)
             if len(starts):
                 break
         else:
@@ -173,25 +172,25 @@ class AcquisitionSearch:
         found, heights = self._climb(worth, starts)
         if len(self._discrete_axes):
             top = int(np.argmax(heights))
-            found[top], heights[top] = self._alternate(worth, found[top], heights[top], excluded)
+            found[top], heights[top] = self._alternate(worth, found[top], heights[top], admits)
         ranked = chain(found[np.argsort(-heights, kind="stable")], starts)
-        return next(self._admissible(ranked, excluded), None)
+        return self._admitted(ranked, admits)
 
     def _score(self, worth: Acquisition, points: Points) -> Points:
         inputs = self._features.of_snapped(points)
         chunks = [inputs[start : start + _CHUNK] for start in range(0, len(inputs), _CHUNK)]
-        return np.nan_to_num(
-            np.concatenate([worth.at(chunk) for chunk in chunks]), nan=-1e300, neginf=-1e300
-        )
+        scores = np.concatenate([worth.at(chunk) for chunk in chunks])
+        scores[~np.isfinite(scores)] = -1e300
+        return scores
 
-    def _starts(self, ranked: Points, excluded: set[Key]) -> Points:
-        """Return admissible ones (k, dim) of ranked points that are no neighbours of a better."""
+    def _starts(self, ranked: Points, admits: Admits) -> Points:
+        """Return admitted ones (k, dim) of ranked points that are no neighbours of a better."""
         chosen: list[Points] = []
         for u in ranked:
             if len(chosen) == self._n_starts:
                 break
             near = any(np.abs(other - u).max() <= 0.05 for other in chosen)
-            if not near and next(self._admissible([u], excluded), None) is not None:
+            if not near and admits(self._cube.config(u)):
                 chosen.append(u)
         return np.array(chosen).reshape(-1, self._cube.dim)
 
@@ -228,14 +227,14 @@ class AcquisitionSearch:
         return found, heights
 
     def _alternate(
-        self, worth: Acquisition, u: Points, height: float, excluded: set[Key]
+        self, worth: Acquisition, u: Points, height: float, admits: Admits
     ) -> tuple[Points, float]:
         """Return a point (dim,) that neither its discrete nor its continuous part can improve."""
         for _ in range(_N_ROUNDS):
             others = self._neighbours(u)
             scores = self._score(worth, others) if len(others) else np.zeros(0)
             better = np.argsort(-scores, kind="stable")[: int((scores > height + 1e-9).sum())]
-            config = next(self._admissible(others[better], excluded), None)
+            config = self._admitted(others[better], admits)
             if config is None:
                 break
             found, heights = self._climb(worth, self._cube.point(config)[None])

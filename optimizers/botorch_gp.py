@@ -1,4 +1,4 @@
-"""Bayesian optimization as BoTorch comes: its default model and acquisition, as its users know them.
+"""Bayesian optimization as BoTorch comes: its default model, acquisition and search.
 
 M. Balandat et al., *BoTorch: A Framework for Efficient Monte-Carlo Bayesian Optimization*, NeurIPS
 2020, by the recipe of its documentation: a scrambled Sobol design, then in each step `SingleTaskGP`

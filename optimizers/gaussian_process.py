@@ -218,7 +218,7 @@ class GaussianProcess:
         theta: Vector = np.array(result.x, dtype=np.float64)
         if np.isfinite(theta).all() and result.fun <= first[best]:
             return theta, float(result.fun)
-        return starts[best] if np.isfinite(first[best]) else last, first[best]
+        return last, first[0]
 
     def _loss(self, theta: Vector, inputs: Inputs, z: Vector) -> tuple[float, Vector]:
         """Return the negative log of likelihood times prior, less constants, and its gradient.
@@ -270,9 +270,7 @@ class GaussianProcess:
             + (1.1 - 1) * theta[-1]
             - 30.0 * noise
         )
-        gradient = np.concatenate(
-            [-1 - away, [1.0 - 0.15 * s], -effects, [0.1 - 30.0 * noise]]
-        )
+        gradient = np.concatenate([-1 - away, [1.0 - 0.15 * s], -effects, [0.1 - 30.0 * noise]])
         return float(density), gradient
 
     # ---- the posterior

@@ -41,6 +41,7 @@ from optimizers.optimizer import Optimizer
 from optimizers.targets import succeeded, targets
 
 _N_CENTRES = 3  # best points told around which candidates are drawn
+_NEAR = 1e-3  # sides of the cube: too little to learn from
 _N_DESIGNS = 50  # Latin hypercubes of which the best spread one is taken
 
 
@@ -100,7 +101,7 @@ class GaussianProcessOptimizer(Optimizer):
         self._design = self._latin_hypercube(n_initial)
 
     def _latin_hypercube(self, n: int) -> list[NDArray[np.float64]]:
-        """Return the design (n,), last point first: the hypercube whose closest two are farthest."""
+        """Return the hypercube whose closest two of `n` points are farthest, last point first."""
         rng = np.random.default_rng(self.seed)
         sampler = qmc.LatinHypercube(self._cube.dim, rng=rng)
         designs = [sampler.random(n) for _ in range(_N_DESIGNS)]
@@ -130,32 +131,47 @@ class GaussianProcessOptimizer(Optimizer):
 
     def _next(self) -> Config | None:
         """Return the next configuration, or None where all are known."""
-        excluded = self._known if self._noiseless else set()
-        if self._search.exhausted(excluded):
+        if self._noiseless and self._search.exhausted(self._known):
             return None
         rng = np.random.default_rng([self.seed, self._n_trials])
         if self._design:
             config = self._cube.config(self._design.pop())
-            if key(config) not in excluded and self._cube.allows(config):
-                return config
-            return self._farthest(excluded, rng)
+            return config if self._admits(config) else self._farthest(rng)
         if not any(map(succeeded, self._told)):
-            return self._farthest(excluded, rng)
-        return self._best(excluded, rng)
+            return self._farthest(rng)
+        return self._best(rng)
 
-    def _best(self, excluded: set[Key], rng: np.random.Generator) -> Config | None:
+    def _admits(self, config: Config) -> bool:
+        known = self._noiseless and key(config) in self._known
+        return not known and self._cube.allows(config)
+
+    def _best(self, rng: np.random.Generator) -> Config | None:
         """Return the configuration that is worth most under the model."""
         t = self._fit()
-        self._gp.pend(self._pending_points())
+        pending = self._pending_points()
+        self._gp.pend(pending)
         centres = np.array(self._points)[np.argsort(t, kind="stable")[:_N_CENTRES]]
-        if self._exploiting is None and self._exploit_every:
-            if self._n_trials % self._exploit_every == 0:
+
+        def admits(config: Config) -> bool:
+            return self._admits(config) and not self._is_near(config, pending)
+
+        if self._exploit_every and self._n_trials % self._exploit_every == 0:
+            if self._exploiting is None:
                 mean = Acquisition("mean", self._gp, 0.0)
-                config = self._search.maximise(mean, centres, excluded, rng)
-                if config is not None:
+                config = self._search.maximise(mean, centres, admits, rng)
+                if config is not None and not self._is_near(config, np.array(self._points)):
                     self._exploiting = self._n_trials
                     return config
-        return self._search.maximise(self._worth(), centres, excluded, rng)
+        worth = self._worth()
+        config = self._search.maximise(worth, centres, admits, rng)
+        return config or self._search.maximise(worth, centres, self._admits, rng)
+
+    def _is_near(self, config: Config, points: NDArray[np.float64]) -> bool:
+        """Return whether an evaluation tells next to nothing that one at `points` does not."""
+        if not self._noiseless or len(points) == 0:
+            return False
+        away = np.abs(points - self._cube.point(config)).max(axis=1)
+        return bool(away.min() < _NEAR)
 
     def _fit(self) -> NDArray[np.float64]:
         """Let the model know all that was told; return the targets (n,)."""
@@ -191,10 +207,10 @@ class GaussianProcessOptimizer(Optimizer):
         points = [self._cube.point(config) for config in self._pending.values()]
         return np.array(points).reshape(-1, self._cube.dim)
 
-    def _farthest(self, excluded: set[Key], rng: np.random.Generator) -> Config | None:
+    def _farthest(self, rng: np.random.Generator) -> Config | None:
         """Return the candidate farthest from what was told, what is pending and the design."""
         known = [*self._points, *self._pending_points(), *map(self._cube.snap, self._design)]
-        return self._search.spread(np.array(known).reshape(-1, self._cube.dim), excluded, rng)
+        return self._search.spread(np.array(known).reshape(-1, self._cube.dim), self._admits, rng)
 
 
 def _validate(acquisition: str, beta: float, noiseless: bool, candidates: int) -> None:

@@ -160,7 +160,8 @@ def _encoder(scenario: Scenario) -> Any:
         t = np.minimum(Scale.of(values.ravel()).relative(values), CAP) / CAP
         # SMAC's formula, for a range of 0 to 1: the fifth percentile of t below the least one.
         below = np.percentile(t, encoder._scale_percentage) + _LEAST
-        return np.log((t + below) / (1 + below))
+        logs = np.log((t + below) / (1 + below))
+        return logs
 
     encoder.transform_response_values = scaled
     return encoder

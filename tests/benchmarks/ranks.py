@@ -96,7 +96,9 @@ def run(optimizer: str, name: str, seed: int) -> dict[str, Any]:
     return {"regret": regrets, "seconds": seconds}
 
 
-def complete(table: Table, optimizers: list[str], problems: list[str], seeds: int, to: Path) -> None:
+def complete(
+    table: Table, optimizers: list[str], problems: list[str], seeds: int, to: Path
+) -> None:
     """Run what the table lacks, saving it after each run."""
     for name in problems:
         for seed in range(seeds):
@@ -111,9 +113,7 @@ def logs(table: Table, optimizer: str, problems: list[str], seeds: int) -> NDArr
     """Return the log10 regrets (problems, marks), the mean over seeds."""
     found = [
         [
-            [
-                table[f"{optimizer} | {name} | {seed}"]["regret"][mark - 1] for mark in MARKS
-            ]
+            [table[f"{optimizer} | {name} | {seed}"]["regret"][mark - 1] for mark in MARKS]
             for seed in range(seeds)
         ]
         for name in problems
@@ -125,7 +125,9 @@ def report(table: Table, optimizers: list[str], problems: list[str], seeds: int)
     """Print mean ranks, times, and what can be told apart from ours."""
     regrets = np.array([logs(table, optimizer, problems, seeds) for optimizer in optimizers])
     ranks = rankdata(regrets, axis=0).mean(axis=1)  # (optimizers, marks)
-    print(f"{len(problems)} problems, {seeds} seed(s); mean rank at {MARKS}; CPU s a run; ms an ask")
+    print(
+        f"{len(problems)} problems, {seeds} seed(s); mean rank at {MARKS}; CPU s a run; ms an ask"
+    )
     for place, optimizer in enumerate(optimizers):
         seconds = [
             table[f"{optimizer} | {name} | {seed}"]["seconds"]
