@@ -13,8 +13,10 @@ Departures, all where the recipe says nothing:
   configuration that it stands for, and so is what the model is told. A proposal that is known or
   forbidden is replaced by a random configuration (an allowed one, and one that is not known where
   100 draws find any).
-- A failure without a graded penalty is told as the worst value so far; values are cut at
-  +-1e150, whose squares are still finite.
+- A failure without a graded penalty is told as the worst value so far. Values are shifted and
+  scaled, which `SingleTaskGP` undoes, so that no size of theirs is lost in its arithmetic; and a
+  cliff, more than ten times the range of all but the worst tenth, is cut there, or the
+  standardisation would hide every difference between the other values.
 - While fewer than two values are told the design goes on.
 - BoTorch's random state is the trial's own, so that it does not depend on how asks are cut, and
   torch's global state is left as it was.
@@ -40,8 +42,9 @@ from optimizers.light_qmc import qmc
 from optimizers.one_thread import one_thread
 from optimizers.optimizer import Optimizer
 from optimizers.random_search import draw
+from optimizers.warp import Scale
 
-_LARGEST = 1e150
+_CLIFF = 10.0  # times the range of all but the worst tenth
 _TRIES = 100  # draws for a configuration that is not known
 
 Key = tuple[tuple[str, Any], ...]
@@ -143,8 +146,8 @@ class BoTorchGP(Optimizer):
     def _acquisition(self, seed: int) -> Any:
         """Return LogEI, or qLogEI with what is pending, of the model of all values told."""
         worst = 0.0 if self._worst is None else self._worst
-        values = [worst if value is None else value for value in self._values]
-        objective = -torch.tensor(values, dtype=torch.float64).clamp(-_LARGEST, _LARGEST)[:, None]
+        values = np.array([worst if value is None else value for value in self._values])
+        objective = -torch.from_numpy(_scaled(values))[:, None]
         if self._model is None:
             self._model = SingleTaskGP(torch.tensor(np.array(self._points)), objective)
             fit_gpytorch_mll(ExactMarginalLogLikelihood(self._model.likelihood, self._model))
@@ -157,6 +160,13 @@ class BoTorchGP(Optimizer):
             sampler=SobolQMCNormalSampler(torch.Size([128]), seed=seed),
             X_pending=torch.tensor(np.array(pending)),
         )
+
+
+def _scaled(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return values (n,), n >= 2, shifted, scaled, and without cliffs."""
+    t = Scale.of(values).relative(values)  # the least is 0
+    ordinary = float(np.sort(t)[-1 - max(1, len(t) // 10)])
+    return np.minimum(t, _CLIFF * ordinary) if ordinary > 0 else t / max(float(t.max()), 1.0)
 
 
 def _key(config: Config) -> Key:

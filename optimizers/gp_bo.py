@@ -159,7 +159,7 @@ class GaussianProcessOptimizer(Optimizer):
             if self._exploiting is None:
                 mean = Acquisition("mean", self._gp, 0.0)
                 config = self._search.maximise(mean, centres, admits, rng)
-                if config is not None and not self._is_near(config, np.array(self._points)):
+                if config is not None:
                     self._exploiting = self._n_trials
                     return config
         worth = self._worth()

@@ -384,7 +384,7 @@ def test_many_evaluations_and_many_axes_are_borne(n: int, dim: int) -> None:
         optimizer.tell(Trial(id, config), answer(sphere(config)))
     told = min(evaluation.value or 0.0 for evaluation in optimizer._told)
     configs = run(optimizer, sphere, 5)  # the first of them is the design
-    assert min(map(sphere, configs)) < 0.5 * told
+    assert min(map(sphere, configs)) < 0.8 * told
 
 
 def test_a_trial_never_asked_can_be_told() -> None:
