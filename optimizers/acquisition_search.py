@@ -207,9 +207,11 @@ class AcquisitionSearch:
         def negated(flat: Points) -> tuple[float, Points]:
             inputs[:, self._column_of] = flat.reshape(free.shape)
             heights, slopes = worth.slopes(inputs)
-            gradient = np.nan_to_num(slopes[:, self._slope_of] * free, nan=0.0)
+            gradient = (slopes[:, self._slope_of] * free).ravel()
             total = -float(heights.sum())
-            return total if math.isfinite(total) else 1e300, -gradient.ravel()
+            if math.isfinite(total) and np.isfinite(gradient).all():
+                return total, -gradient
+            return 1e300, np.zeros(free.size)
 
         result = scipy.optimize.minimize(
             negated,

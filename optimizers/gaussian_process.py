@@ -42,6 +42,7 @@ from optimizers.warp import CAP, OFFSETS, Scale, Warp
 NOISE_FLOOR = 1e-6
 MANY = 200  # data; beyond, the hyperparameters are learned from so many of them
 _FEW = 10  # data up to which every warp is learned; beyond, the last winner and one rival in turn
+_FRESH = 5  # learnings from one that may start from the default to the next
 _FAILED = 1e100  # the loss where the likelihood is not finite
 _EFFECTS = (math.log(0.25), 1.5)  # prior mean and deviation of log v1 and log v2
 _LOG_BOUNDS = {"length": (-5.0, 7.0), "s": (-6.0, 9.0), "v": (-9.0, 5.0), "noise": (-13.8, 1.0)}
@@ -121,7 +122,7 @@ class GaussianProcess:
         self._thetas = {offset: self._default() for offset in warps}
         self._offset = warps[0]
         self._n_learned = 0  # data of the last learning
-        self._turn = 0
+        self._n_learnings = 0
         self.theta = self._default()
         self.x: Matrix = np.zeros((0, self.features.n_columns))
 
@@ -187,8 +188,7 @@ class GaussianProcess:
         tried = list(self._warps)
         if self._n_learned > _FEW and len(tried) > 2:
             rivals = [offset for offset in tried if offset != self._offset]
-            tried = [self._offset, rivals[self._turn % len(rivals)]]
-            self._turn += 1
+            tried = [self._offset, rivals[self._n_learnings % len(rivals)]]
         chosen = _subset(t)
         if len(chosen) < len(t):
             inputs = self._inputs(inputs.x[chosen])
@@ -200,25 +200,30 @@ class GaussianProcess:
             self._thetas[offset] = theta
             losses[offset] = loss - warp.log_jacobian(t[chosen])
         self._offset = min(losses, key=lambda offset: losses[offset])
+        self._n_learnings += 1
 
     def _best_theta(self, last: Vector, inputs: Inputs, z: Vector) -> tuple[Vector, float]:
         """Return the theta that L-BFGS-B finds from the last or the default, and its loss."""
-        starts = [last, self._default()]
-        first = [self._loss(start, inputs, z)[0] for start in starts]
-        best = int(np.argmin(first))
+        starts = [last, self._default()] if self._n_learnings % _FRESH == 0 else [last]
+        first = [self._loss(start, inputs, z) for start in starts]
+        best = min(range(len(starts)), key=lambda place: first[place][0])
+        known = [first[best]]  # L-BFGS-B begins with the loss at its start
+
+        def loss(theta: Vector) -> tuple[float, Vector]:
+            return known.pop() if known else self._loss(theta, inputs, z)
+
         result = scipy.optimize.minimize(
-            self._loss,
+            loss,
             starts[best],
-            args=(inputs, z),
             jac=True,
             method="L-BFGS-B",
             bounds=self._bounds,
             options={"maxiter": self._max_iterations, "ftol": 1e-4},
         )
         theta: Vector = np.array(result.x, dtype=np.float64)
-        if np.isfinite(theta).all() and result.fun <= first[best]:
+        if np.isfinite(theta).all() and result.fun <= first[best][0]:
             return theta, float(result.fun)
-        return last, first[0]
+        return last, first[0][0]
 
     def _loss(self, theta: Vector, inputs: Inputs, z: Vector) -> tuple[float, Vector]:
         """Return the negative log of likelihood times prior, less constants, and its gradient.

@@ -1,6 +1,7 @@
 """Bayesian optimization with a Gaussian process: `gp_bo`, the suite's own optimizer.
 
-EGO (Jones, Schonlau & Welch, 1998) with LogEI (Ament et al., NeurIPS 2023): a small design first,
+EGO (Jones, Schonlau & Welch, 1998) with LogEI (Ament et al., NeurIPS 2023): a small design first
+(the middle of the cube and a Latin hypercube, of 50 the one whose closest points are farthest),
 then in each step the configuration of greatest acquisition under the GP of
 `optimizers/gaussian_process.py`. Every `exploit_every`-th step takes the minimum of the posterior
 mean instead, which costs less than LogEI and finds no worse.
@@ -43,10 +44,11 @@ from optimizers.targets import succeeded, targets
 _N_CENTRES = 3  # best points told around which candidates are drawn
 _NEAR = 1e-3  # sides of the cube: too little to learn from
 _N_DESIGNS = 50  # Latin hypercubes of which the best spread one is taken
+_MARGIN = 0.1  # sides of the cube that the hypercube keeps from its faces
 
 
 class GaussianProcessOptimizer(Optimizer):
-    """Asks for a Latin hypercube, then for the greatest acquisition under a Gaussian process.
+    """Asks for a small design, then for the greatest acquisition under a Gaussian process.
 
     Args:
         n_initial: points of the design.
@@ -98,15 +100,16 @@ class GaussianProcessOptimizer(Optimizer):
         self._points: list[NDArray[np.float64]] = []
         self._told: list[Evaluation] = []
         self._n_fitted = 0
-        self._design = self._latin_hypercube(n_initial)
+        self._design = self._spread_design(n_initial)
 
-    def _latin_hypercube(self, n: int) -> list[NDArray[np.float64]]:
-        """Return the hypercube whose closest two of `n` points are farthest, last point first."""
+    def _spread_design(self, n: int) -> list[NDArray[np.float64]]:
+        """Return the design, last point first: the middle, then a Latin hypercube around it."""
         rng = np.random.default_rng(self.seed)
         sampler = qmc.LatinHypercube(self._cube.dim, rng=rng)
-        designs = [sampler.random(n) for _ in range(_N_DESIGNS)]
-        best = max(designs, key=lambda points: pdist(points).min() if n > 1 else 0.0)
-        return list(best[::-1])
+        designs = [sampler.random(n - 1) for _ in range(_N_DESIGNS)] if n > 1 else []
+        best = max(designs, key=lambda points: pdist(points).min() if n > 2 else 0.0, default=[])
+        hypercube = [_MARGIN + (1 - 2 * _MARGIN) * u for u in best]
+        return [*hypercube[::-1], np.full(self._cube.dim, 0.5)]
 
     def ask(self, n: int = 1) -> list[Trial]:
         trials: list[Trial] = []

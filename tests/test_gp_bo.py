@@ -145,11 +145,16 @@ def test_the_slopes_of_an_acquisition_are_those_of_finite_differences(name: str)
         assert np.allclose(slopes[:, axis], around, rtol=1e-3, atol=1e-4)
 
 
-def test_the_start_is_a_latin_hypercube() -> None:
-    trials = make(PLANE, n_initial=8).ask(8)
+def test_the_start_is_the_middle_and_a_latin_hypercube_within_a_tenth_of_the_faces() -> None:
+    trials = make(PLANE, n_initial=9).ask(9)
+    assert trials[0].config == {"x": 0.5, "y": 0.5}
     for name in PLANE:
-        strata = [int(8 * float(trial.config[name])) for trial in trials]
-        assert sorted(strata) == list(range(8))
+        strata = [math.floor(10 * (float(trial.config[name]) - 0.1)) for trial in trials[1:]]
+        assert sorted(strata) == list(range(8))  # eighths of [0.1, 0.9]
+
+
+def test_a_design_of_one_is_the_middle() -> None:
+    assert make(PLANE, n_initial=1).ask(1)[0].config == {"x": 0.5, "y": 0.5}
 
 
 def test_it_closes_in_on_the_minimum_of_a_bowl() -> None:
