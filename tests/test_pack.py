@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import pack, sweep
-from experiments.results import Run, load
+from experiments.analysis import pack
+from experiments.analysis.results import Run, load
+from experiments.sweeping import sweep
 from processes import events
 
 SETTINGS = ["experiment=smoke", "optimizers=[random,lhs]", "seeds=range(0,2)", "budget=6"]

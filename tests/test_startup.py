@@ -6,7 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 
-QUICK = "from experiments.quick_start import quick_start\nwith quick_start():\n    pass\n"
+QUICK = "from experiments.running.quick_start import quick_start\nwith quick_start():\n    pass\n"
 
 
 def python(*arguments: str) -> "subprocess.CompletedProcess[str]":
