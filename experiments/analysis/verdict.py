@@ -6,8 +6,9 @@
 FOLDER: of logs, or a file by `experiments.analysis.pack`. Runs are compared at their common budget,
 by the value of their incumbents, or by another metric there; differences up to `equal` are ties.
 Below the verdict: mean ranks when the budget is counted in evaluations, in time with the
-optimizer's own, and in the evaluations' cost. `pairs` gets every pair in numbers: p, the probability of
-improvement, and the Bayesian signed-rank test with a region of practical equivalence.
+optimizer's own, and in the evaluations' cost. `pairs` gets every pair in numbers: p, the
+probability of improvement, and the Bayesian signed-rank test with a region of practical
+equivalence.
 """
 
 import sys
