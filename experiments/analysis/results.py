@@ -16,8 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.running.earlier import upgraded
+from experiments.running.events import Ask, Ended, Evaluated
 from experiments.running.header import Header
-from experiments.running.run_log import History, read
+from experiments.running.history import History
+from experiments.running.incumbent import places
+from experiments.running.run_log import read
 from objectives.trial import Config
 
 PACK = "runs.jsonl.xz"
@@ -83,14 +86,14 @@ class Run:
         return np.array([error is not None for error in self.errors], dtype=bool)
 
     def incumbent(self, budget: float = np.inf) -> int | None:
-        """Return the place of the first best full evaluation that succeeded; None without any.
+        """Return the place of the incumbent; None without a success.
 
         Args:
             budget: what came after it was spent does not count.
         """
-        good = ~self.failed & ~np.isnan(self.values) & (self.fidelities == 1.0)
-        good &= np.cumsum(self.fidelities) <= budget + ROUNDING
-        return int(np.argmin(np.where(good, self.values, np.inf))) if good.any() else None
+        late = np.cumsum(self.fidelities) > budget + ROUNDING
+        found = places(self.values.tolist(), self.fidelities.tolist(), self.failed | late)
+        return found[-1] if found else None
 
 
 def load(paths: Iterable[Path]) -> list[Run]:
@@ -129,7 +132,7 @@ def row_of(log: Path) -> dict[str, Any] | None:
     asked, told = _own_times(history)
     ids = list(history.evaluations)
     evaluations = list(history.evaluations.values())
-    answered = {e["id"]: e["time"] for e in history.events if e["event"] == "evaluation"}
+    answered = {e.id: e.time for e in history.events if isinstance(e, Evaluated)}
     start = history.header.time
     columns: dict[str, Any] = {
         "id": ids,
@@ -145,12 +148,11 @@ def row_of(log: Path) -> dict[str, Any] | None:
     }
     if any(evaluation.items for evaluation in evaluations):
         columns["items"] = [evaluation.items for evaluation in evaluations]
-    tests = [e for e in history.events if e["event"] == "test"]
     return {
         "header": history.header.to_json(),
         "budget": history.budget,
         "ended": history.ended,
-        "tests": [{"id": e["id"], "metrics": e["metrics"]} for e in tests],
+        "tests": [{"id": test.id, "metrics": test.metrics} for test in history.tests()],
         "columns": columns,
     }
 
@@ -168,10 +170,11 @@ def _own_times(history: History) -> tuple[dict[int, float], dict[int, float]]:
     asked: dict[int, float] = {}
     told: dict[int, float] = {}
     for event in history.events:
-        if event["event"] == "ask":
-            share = event["ask_s"] / len(event["trials"])
-            asked.update({trial["id"]: share for trial in event["trials"]})
-        told.update({int(id): s for id, s in event.get("tell_s", {}).items()})
+        if isinstance(event, Ask):
+            share = event.ask_s / len(event.trials)
+            asked.update({trial.id: share for trial in event.trials})
+        if isinstance(event, (Ask, Ended)):
+            told.update({int(id): s for id, s in event.tell_s.items()})
     return asked, told
 
 

@@ -1,6 +1,7 @@
 """The picture of one run: the incumbent and every evaluation, failures marked."""
 
 from collections.abc import Sequence
+from math import nan
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from experiments.running.run_log import History
+from experiments.running.history import History
+from experiments.running.incumbent import Incumbent
 
 
 def draw(history: History, path: Path) -> None:
@@ -22,22 +24,20 @@ def draw(history: History, path: Path) -> None:
     figure = Figure(figsize=(7.0, 4.2), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    spent, best = 0.0, None
+    spent, best = 0.0, Incumbent()
     xs: list[float] = []
     shown: list[float] = []
     steps: list[tuple[float, float]] = []
     failures: list[float] = []
     for id, evaluation in history.evaluations.items():
-        spent += history.trials[id].fidelity
+        spent += history.price(history.trials[id])
         if evaluation.error is not None or evaluation.value is None:
             failures.append(spent)
             continue
-        y = evaluation.metrics[metric] if metric else evaluation.value
+        y = evaluation.metrics.get(metric, nan) if metric else evaluation.value
         xs.append(spent)
         shown.append(y)
-        full = history.trials[id].fidelity == 1.0
-        if full and (best is None or evaluation.value < best):
-            best = evaluation.value
+        if best.told(id, evaluation, history.trials[id].fidelity):
             steps.append((spent, y))
     axes.plot(xs, shown, "o", color="0.45", markersize=4, label="evaluation")
     if steps:

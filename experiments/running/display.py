@@ -4,7 +4,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from experiments.running.run_log import History, RunLog
+from experiments.running.events import Ask, Ended
+from experiments.running.history import History
+from experiments.running.run_log import RunLog
 
 
 class ProgressBar:
@@ -66,7 +68,9 @@ def summary(history: History, path: Path) -> str:
     n_failed = sum(evaluation.error is not None for evaluation in history.evaluations.values())
     costs = sum(evaluation.cost for evaluation in history.evaluations.values())
     own = sum(
-        event.get("ask_s", 0.0) + sum(event.get("tell_s", {}).values()) for event in history.events
+        (event.ask_s if isinstance(event, Ask) else 0.0) + sum(event.tell_s.values())
+        for event in history.events
+        if isinstance(event, (Ask, Ended))
     )
     lines = [
         f"{header.names['optimizer']} on {header.names['objective']}, seed {header.seed}: "
@@ -81,12 +85,14 @@ def summary(history: History, path: Path) -> str:
             f"{name}={_short(value)}" for name, value in history.trials[id].config.items()
         )
         lines.append(f"  config     {config}")
-    for event in history.events:
-        if event["event"] == "test" and event["id"] == id:
-            metrics = ", ".join(f"{name} {x:.4g}" for name, x in event["metrics"].items())
+    for test in history.tests():
+        if test.id == id and test.error is not None:
+            lines.append(f"  test       failed: {test.error}")
+        elif test.id == id:
+            metrics = ", ".join(f"{name} {x:.4g}" for name, x in test.metrics.items())
             lines.append(f"  test       {metrics} (never optimised)")
-        if event["event"] == "drift":
-            lines.append("  drift      a replay asked other trials than the log holds; see the log")
+    if history.drifts():
+        lines.append("  drift      a replay asked other trials than the log holds; see the log")
     lines.append(f"  time       {costs:.3g} s evaluating, {own:.3g} s inside the optimizer")
     lines.append(f"  log        {path}")
     return "\n".join(lines)
