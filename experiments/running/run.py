@@ -6,6 +6,7 @@ with run.open(Path("folder")) as log:      # begins a log, or goes on with the r
 """
 
 import inspect
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -80,6 +81,8 @@ class Run:
             ValueError, OSError: the settings make no objective.
         """
         self.settings = settings
+        for family in ("optimizer", "objective"):
+            _check_finite(family, getattr(settings, family))
         if objective is None:
             objective = instantiate(settings.objective, _convert_="all")
         if not isinstance(objective, Objective):
@@ -162,9 +165,18 @@ class Run:
         known = {"fidelities": objective.fidelities, "goals": dict(objective.goals)}
         taken = inspect.signature(get_object(settings["_target_"])).parameters
         told = {name: value for name, value in known.items() if name in taken}
-        made = instantiate(
-            settings, space=objective.space, seed=self.settings.seed, **told, _convert_="all"
+        make = instantiate(
+            settings,
+            space=objective.space,
+            seed=self.settings.seed,
+            _partial_=True,
+            _convert_="all",
         )
+        try:
+            inspect.signature(make).bind(**told)
+        except TypeError as error:
+            raise ValueError(f"optimizer: expected the settings that it has, {error}") from None
+        made = make(**told)
         if not isinstance(made, Optimizer):
             raise ValueError(f"optimizer: expected an Optimizer, got {type(made).__name__}")
         return made
@@ -222,6 +234,18 @@ class Run:
         finally:
             self._executor.close()
             self._optimizer.close()
+
+
+def _check_finite(where: str, settings: Any) -> None:
+    """Raise `ValueError` where a number among settings is infinite or NaN."""
+    if isinstance(settings, dict):
+        for key, value in settings.items():
+            _check_finite(f"{where}.{key}", value)
+    elif isinstance(settings, list):
+        for place, value in enumerate(settings):
+            _check_finite(f"{where}.{place}", value)
+    elif isinstance(settings, float) and not math.isfinite(settings):
+        raise ValueError(f"{where}: expected a finite number, got {settings}")
 
 
 def folder_name(header: Header) -> Path:
