@@ -6,7 +6,8 @@ from pathlib import Path
 
 from experiments.analysis.results import Run, load
 from experiments.analysis.statistics.anytime import Missing, Suite, Task, compare_on, problem
-from experiments.analysis.statistics.gather import missing, quantity_of
+from experiments.analysis.statistics.gather import quantity_of
+from experiments.analysis.statistics.plans import missing
 from experiments.analysis.statistics.remade import known_optima, made_again
 from objectives.objective import Objective
 

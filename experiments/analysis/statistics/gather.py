@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from experiments.analysis.results import Run, load
-from experiments.analysis.statistics.anytime import Missing, Quantity, Suite, compare_on
+from experiments.analysis.statistics.anytime import Quantity, Suite, compare_on
+from experiments.analysis.statistics.plans import missing
 from experiments.analysis.statistics.remade import known_optima, made_again
-from experiments.sweeping.ledger import read_plan, states
+
+_EARLIER = {"hellaswag_acc": "max", "heldout_loss": "min"}
+"""Of the metrics that values stand for in logs of format 1, which declare no goals."""
 
 
 def gather(
@@ -26,7 +26,7 @@ def gather(
     Args:
         paths: as for `experiments.analysis.results.load`.
         metric: to compare at the incumbents instead of the value.
-        direction: min or max; needed where the logs do not tell it of the metric.
+        direction: min or max; needed where the objective declares none of the metric.
         optima: whether known optima are wanted, for regrets; tests and ranks need none.
 
     Raises:
@@ -46,7 +46,7 @@ def gather(
 def quantity_of(runs: Sequence[Run], metric: str | None, direction: str | None) -> Quantity:
     """Return what is compared, checking that all runs have it.
 
-    The metric that an objective's value stands for has the direction of the value.
+    The direction is the one that the objective declares in the header of its runs.
 
     Raises:
         ValueError: no run has the metric, or its direction is not known.
@@ -63,63 +63,37 @@ def quantity_of(runs: Sequence[Run], metric: str | None, direction: str | None) 
         raise ValueError(
             f"metric: expected one of {', '.join(['value', *sorted(known)])}, got {metric}"
         )
-    if direction is not None:
-        return Quantity(metric, 1 if direction == "min" else -1)
-    if any(run.header["metric"] != metric for run in runs):
+    declared = {wanted for run in runs if (wanted := declared_direction(run, metric)) is not None}
+    if len(declared) > 1:
         raise ValueError(
-            f"direction: expected direction=min or direction=max, which the logs do not tell of "
-            f"{metric}, got none"
+            f"metric: expected one direction of {metric} in all runs, got min and max; compare "
+            f"them apart"
         )
-    return Quantity(metric, _sign(runs, metric))
+    wanted = next(iter(declared), direction)
+    if wanted is None:
+        raise ValueError(
+            f"direction: expected direction=min or direction=max, as no objective says which of "
+            f"the two is wanted of {metric}, got none"
+        )
+    if direction not in (None, wanted):
+        raise ValueError(
+            f"direction: expected {wanted}, as the objective says of {metric}, got {direction}"
+        )
+    return Quantity(metric, 1 if wanted == "min" else -1)
+
+
+def declared_direction(run: Run, metric: str) -> str | None:
+    """Return min or max, as the run's objective declares it of a metric; None where it does not."""
+    goal = run.header.get("goals", {}).get(metric)
+    if goal is not None:
+        return "min" if goal["minimise"] else "max"
+    if run.header["metric"] == metric and metric in _EARLIER:
+        return _EARLIER[metric]
+    return None
 
 
 def _tested(run: Run) -> Iterable[str]:
     return (name for test in run.tests for name in test["metrics"])
-
-
-def _sign(runs: Sequence[Run], metric: str) -> int:
-    """Return 1 where the metric falls with the value, -1 where it rises as the value falls."""
-    together = 0.0
-    for run in runs:
-        measured = run.metrics.get(metric, np.full(len(run.values), np.nan))
-        good = ~run.failed & np.isfinite(run.values) & np.isfinite(measured)
-        if good.any():
-            values, numbers = run.values[good], measured[good]
-            together += float(np.sum((values - values.mean()) * (numbers - numbers.mean())))
-    return -1 if together < 0 else 1
-
-
-def missing(paths: Sequence[Path], runs: Sequence[Run]) -> list[Missing]:
-    """Return the planned runs that failed, or are not made yet, under the labels of the others."""
-    by_identity = {run.header["identity"]: run for run in runs}
-    found = []
-    for folder in sorted({plan.parent for path in paths for plan in path.rglob("experiment.json")}):
-        plan = read_plan(folder)
-        state = states(folder, plan)
-        labels = _labels(plan["runs"], by_identity)
-        for planned in plan["runs"]:
-            identity = planned["identity"]
-            failed = state[identity].state == "failed"
-            if identity in by_identity and not failed:
-                continue
-            run = by_identity.get(identity)
-            optimizer = run.optimizer if run else labels["optimizer", planned["optimizer"]]
-            objective = run.objective if run else labels["objective", planned["objective"]]
-            found.append(Missing(optimizer, objective, planned["seed"], failed))
-    return found
-
-
-def _labels(planned: Sequence[dict[str, Any]], runs: dict[str, Run]) -> dict[tuple[str, str], str]:
-    """Map the plan's names to the labels of the runs that exist, or to themselves."""
-    found: dict[tuple[str, str], str] = {}
-    for one in planned:
-        run = runs.get(one["identity"])
-        for family in ("optimizer", "objective"):
-            if run is not None:
-                found[family, one[family]] = getattr(run, family)
-            else:
-                found.setdefault((family, one[family]), one[family])
-    return found
 
 
 def _cut_off(paths: Sequence[Path]) -> list[str]:
