@@ -40,7 +40,8 @@ LOW, HIGH = [1.0, 2, 3, 4, 5, 6], [11.0, 13, 15, 17, 19, 21]
 def test_two_that_differ_in_every_seed_are_told_apart_by_six_seeds() -> None:
     # p = 2 / 2^6 = .031, one comparison.
     assert _said([*_seeds("a", LOW), *_seeds("b", HIGH)]) == [
-        "On f (value after 1 evaluation), over 6 seeds, at the level 0.05 (Holm): a is better than b."
+        "On f (value after 1 evaluation), over 6 seeds, at the level 0.05 (Holm): a is better than "
+        "b."
     ]
 
 
@@ -49,8 +50,8 @@ def test_a_third_that_differs_from_neither_is_said_to_be_not_distinguishable() -
     runs += _seeds("c", [20.0, 0, 20, 0, 20, 0, 20, 0])
     # a - b: p = 2 / 2^8 = .0078, times 3 = .023. The others have both signs.
     assert _said(runs) == [
-        "On f (value after 1 evaluation), over 8 seeds, at the level 0.05 (Holm): a is better than b; the "
-        "other 2 of 3 pairs are not distinguishable."
+        "On f (value after 1 evaluation), over 8 seeds, at the level 0.05 (Holm): a is better than "
+        "b; the other 2 of 3 pairs are not distinguishable."
     ]
 
 
@@ -66,8 +67,8 @@ def test_differences_that_mean_nothing_are_ties() -> None:
 
 def test_one_seed_tells_nothing_and_the_verdict_says_what_it_takes() -> None:
     assert _said([*_seeds("a", [1.0]), *_seeds("b", [2.0])]) == [
-        "On f (value after 1 evaluation), not distinguishable: 1 seed cannot tell any pair apart at the "
-        "level 0.05; it takes at least 6 for 1 comparison."
+        "On f (value after 1 evaluation), not distinguishable: 1 seed cannot tell any pair apart "
+        "at the level 0.05; it takes at least 6 for 1 comparison."
     ]
 
 
