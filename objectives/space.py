@@ -43,6 +43,8 @@ _KEYS = {
     "constant": {"value"},
 }
 
+_DRAWS = 100_000  # random points, of which one has to be allowed
+
 _LARGEST = 1e15  # of a bound's size: integers beyond are not exact as floats
 
 
@@ -247,6 +249,29 @@ class UnitCube:
     def allows(self, config: Config) -> bool:
         """Return whether no forbidden clause holds for a configuration of this cube."""
         return not any(clause.is_forbidden_value(config) for clause in self.space.forbidden_clauses)
+
+    def draw(self, rng: np.random.Generator, n: int = 1) -> NDArray[np.float64]:
+        """Draw `n` unit points (n, dim) whose configurations are allowed, uniformly.
+
+        An optimizer draws one configuration that it may ask in two lines:
+
+            (u,) = cube.draw(rng)
+            config = cube.config(u)
+
+        Raises:
+            ValueError: none of very many points in a row is allowed.
+        """
+        return np.array([self._draw(rng) for _ in range(n)]).reshape(n, self.dim)
+
+    def _draw(self, rng: np.random.Generator) -> NDArray[np.float64]:
+        for _ in range(_DRAWS):
+            point = rng.random(self.dim)
+            if self.allows(self.config(point)):
+                return point
+        raise ValueError(
+            f"space: expected configurations that are allowed, got none in {_DRAWS} random ones; "
+            f"forbid less"
+        )
 
 
 def _holds(condition: Any, active: Config) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from objectives.space import UnitCube, build_space, check, plain
+from objectives.trial import Config
 
 FLOAT = {"type": "float", "lower": -2.0, "upper": 6.0}
 RATE = {"type": "float", "lower": 1e-4, "upper": 1.0, "log": True}
@@ -152,6 +153,47 @@ def test_a_forbidden_combination_is_not_allowed() -> None:
     space = build_space({"kernel": KERNEL, "level": LEVEL}, [{"kernel": "rbf", "level": "low"}])
     assert not UnitCube(space).allows({"kernel": "rbf", "level": "low"})
     assert UnitCube(space).allows({"kernel": "rbf", "level": "high"})
+
+
+FORBIDDING = build_space(
+    {"kernel": KERNEL, "level": LEVEL, "x": FLOAT},
+    [
+        {"kernel": kernel, "level": level}
+        for kernel in ("linear", "rbf")
+        for level in ("high", "top")
+    ]
+    + [{"kernel": "poly"}],
+)
+
+
+def test_drawn_points_are_allowed_and_uniform() -> None:
+    cube = UnitCube(FORBIDDING)
+    points = cube.draw(np.random.default_rng(0), 2000)
+    assert points.shape == (2000, 3)
+    configs = [cube.config(point) for point in points]
+    assert all(cube.allows(config) for config in configs)
+    # Four combinations are left: 500 each, give or take five standard deviations of 19.4.
+    counts = Counter((config["kernel"], config["level"]) for config in configs)
+    assert len(counts) == 4 and all(403 < count < 597 for count in counts.values())
+
+
+def test_points_drawn_at_once_are_those_drawn_one_by_one() -> None:
+    cube = UnitCube(FORBIDDING)
+    one_by_one = np.random.default_rng(1)
+    expected = np.concatenate([cube.draw(one_by_one) for _ in range(9)])
+    assert np.array_equal(cube.draw(np.random.default_rng(1), 9), expected)
+    assert cube.draw(np.random.default_rng(1), 0).shape == (0, 3)
+
+
+class _Nothing(UnitCube):
+    def allows(self, config: Config) -> bool:
+        return False
+
+
+def test_where_everything_is_forbidden_drawing_ends_with_the_reason() -> None:
+    space = build_space({"kernel": KERNEL, "x": FLOAT})
+    with pytest.raises(ValueError, match="space: expected configurations that are allowed, got"):
+        _Nothing(space).draw(np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("u", [[0.5], [0.5, 0.5, 0.5], [0.5, 1.01], [-0.01, 0.5], [0.5, math.nan]])
