@@ -13,6 +13,7 @@ A space is described by one mapping per parameter:
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -25,49 +26,63 @@ from ConfigSpace import (
     EqualsCondition,
     ForbiddenAndConjunction,
     ForbiddenEqualsClause,
+    ForbiddenInClause,
     InCondition,
     OrdinalHyperparameter,
     UniformFloatHyperparameter,
     UniformIntegerHyperparameter,
 )
+from ConfigSpace.forbidden import ForbiddenClause
 from ConfigSpace.hyperparameters import Hyperparameter
 from numpy.typing import NDArray
 
+from objectives.conditions import first_allowed, is_active
+from objectives.parameters import expect_type, hyperparameter
 from objectives.trial import Config, Value
 
-_KEYS = {
-    "float": {"lower", "upper", "log"},
-    "int": {"lower", "upper", "log"},
-    "categorical": {"choices"},
-    "ordinal": {"choices"},
-    "constant": {"value"},
-}
-
 _DRAWS = 100_000  # random points, of which one has to be allowed
-
-_LARGEST = 1e15  # of a bound's size: integers beyond are not exact as floats
 
 
 def build_space(
     parameters: Mapping[str, Mapping[str, Any]],
-    forbidden: Sequence[Mapping[str, Value]] = (),
+    forbidden: Sequence[Mapping[str, Any]] = (),
+    types: Mapping[str, type] = MappingProxyType({}),
 ) -> ConfigurationSpace:
     """Build a ConfigSpace space; the parameters keep their order as the axes of the unit cube.
 
     Args:
         parameters: one description per parameter, as in the module's docstring.
-        forbidden: combinations of values that no configuration may hold.
+        forbidden: combinations of values that no configuration may hold; as in `when`, a list
+            stands for any of its values. Where they forbid ConfigSpace's default configuration,
+            another one becomes the default.
+        types: what all values of a parameter have to be: bool, int, float or str.
 
     Raises:
-        ValueError: a description is incomplete, contradictory, or has an unknown key.
+        ValueError: a description is incomplete, contradictory, or has an unknown key, a value is
+            not of the parameter's type, or the clauses forbid everything.
     """
     if not parameters:
         raise ValueError("space: expected at least one parameter, got none")
+    space = _declared(parameters, {})
+    for name, kind in types.items():
+        if name in parameters:
+            expect_type(f"space.{name}", parameters[name], kind)
+    if forbidden:
+        default = first_allowed(space, [_clause(space, clause) for clause in forbidden])
+        space = _declared(parameters, default)
+        space.add(*(_clause(space, clause) for clause in forbidden))
+    return space
+
+
+def _declared(
+    parameters: Mapping[str, Mapping[str, Any]], default: Mapping[str, Value]
+) -> ConfigurationSpace:
+    """Return the space of the parameters and their conditions, with their defaults."""
     space = ConfigurationSpace(meta={"axes": list(parameters)})
     for name, description in parameters.items():
         _expect_mapping(f"space.{name}", description)
         with _named(f"space.{name}"):
-            space.add(_hyperparameter(name, description))
+            space.add(hyperparameter(name, description, default.get(name)))
     for name, description in parameters.items():
         when = description.get("when") or {}
         _expect_mapping(f"space.{name}.when", when)
@@ -77,12 +92,29 @@ def build_space(
                 space.add(AndConjunction(*conditions))
             elif conditions:
                 space.add(conditions[0])
-    for clause in forbidden:
-        _expect_mapping("forbidden", clause)
-        with _named(f"forbidden {dict(clause)}"):
-            parts = [ForbiddenEqualsClause(space[key], value) for key, value in clause.items()]
-            space.add(ForbiddenAndConjunction(*parts) if len(parts) > 1 else parts[0])
     return space
+
+
+def _clause(
+    space: ConfigurationSpace, clause: Mapping[str, Any]
+) -> ForbiddenClause | ForbiddenAndConjunction:
+    """Return a combination of values as what ConfigSpace forbids."""
+    _expect_mapping("forbidden", clause)
+    where = f"forbidden {dict(clause)}"
+    parts = []
+    for name, values in clause.items():
+        if name not in space:
+            raise ValueError(f"{where}: expected parameters of {list(space)}, got {name}")
+        many = list(values) if isinstance(values, (list, tuple)) else [values]
+        if not many:
+            raise ValueError(f"{where}: expected at least one value of {name}, got none")
+        with _named(where):
+            parts.append(
+                ForbiddenEqualsClause(space[name], many[0])
+                if len(many) == 1
+                else ForbiddenInClause(space[name], many)
+            )
+    return ForbiddenAndConjunction(*parts) if len(parts) > 1 else parts[0]
 
 
 @contextmanager
@@ -115,53 +147,6 @@ def _condition(
         if len(many) == 1:
             return EqualsCondition(space[name], space[parent], many[0])
         return InCondition(space[name], space[parent], many)
-
-
-def _hyperparameter(name: str, description: Mapping[str, Any]) -> "Hyperparameter[Any, Any]":
-    where = f"space.{name}"
-    kind = description.get("type")
-    if not isinstance(kind, str) or kind not in _KEYS:
-        raise ValueError(f"{where}.type: expected one of {list(_KEYS)}, got {kind}")
-    allowed = _KEYS[kind] | {"type", "when"}
-    unknown = [key for key in description if key not in allowed]
-    if unknown:
-        raise ValueError(f"{where}: expected the keys {sorted(allowed)}, got {unknown[0]}")
-    if kind == "constant":
-        return Constant(name, _plain_values(f"{where}.value", [description.get("value")])[0])
-    if kind in ("categorical", "ordinal"):
-        choices = description.get("choices")
-        if not isinstance(choices, (list, tuple)) or not choices:
-            raise ValueError(f"{where}.choices: expected a list of values, got {choices}")
-        values = _plain_values(f"{where}.choices", list(choices))
-        if kind == "categorical":
-            return CategoricalHyperparameter(name, values)
-        return OrdinalHyperparameter(name, values)
-    lower, upper = description.get("lower"), description.get("upper")
-    log = description.get("log", False)
-    numeric = (int,) if kind == "int" else (int, float)
-    for key, bound in (("lower", lower), ("upper", upper)):
-        if isinstance(bound, bool) or not isinstance(bound, numeric) or not abs(bound) <= _LARGEST:
-            raise ValueError(f"{where}.{key}: expected a finite {kind}, got {bound!r}")
-    if not isinstance(log, bool):
-        raise ValueError(f"{where}.log: expected true or false, got {log!r}")
-    assert isinstance(lower, (int, float)) and isinstance(upper, (int, float))
-    if lower > upper:
-        raise ValueError(f"{where}: expected lower <= upper, got {lower} > {upper}")
-    if log and lower <= 0:
-        raise ValueError(f"{where}.lower: expected a positive bound on a log scale, got {lower}")
-    if lower == upper:
-        return Constant(name, lower)
-    if kind == "int":
-        return UniformIntegerHyperparameter(name, int(lower), int(upper), log=log)
-    return UniformFloatHyperparameter(name, float(lower), float(upper), log=log)
-
-
-def _plain_values(where: str, values: list[Any]) -> list[Value]:
-    """Return the values, or raise where JSON would not give one back as it is."""
-    for value in values:
-        if not isinstance(value, (bool, int, float, str)):
-            raise ValueError(f"{where}: expected true, false, numbers or text, got {value!r}")
-    return values
 
 
 def check(space: ConfigurationSpace, config: Config) -> None:
@@ -228,8 +213,7 @@ class UnitCube:
         active: Config = {}
         for axis in self._topological:
             name = self.names[axis]
-            conditions = self.space.parent_conditions_of[name]
-            if all(_holds(condition, active) for condition in conditions):
+            if is_active(self.space, name, active):
                 active[name] = values[axis]
         return {name: active[name] for name in self.names if name in active}
 
@@ -272,13 +256,6 @@ class UnitCube:
             f"space: expected configurations that are allowed, got none in {_DRAWS} random ones; "
             f"forbid less"
         )
-
-
-def _holds(condition: Any, active: Config) -> bool:
-    """Return whether a condition holds; one on an inactive parent does not."""
-    if isinstance(condition, AndConjunction):
-        return all(_holds(part, active) for part in condition.components)
-    return condition.parent.name in active and bool(condition.satisfied_by_value(active))
 
 
 class _Axis:
