@@ -90,9 +90,10 @@ def expect_type(where: str, description: Mapping[str, Any], kind: type) -> None:
 
 def dot_hint(name: str, known: Iterable[str]) -> str:
     """Return what to say of an unknown name that is the beginning of one with a dot, else ""."""
-    dotted = [other for other in known if other.startswith(f"{name}.")]
-    hint = f"; {dotted[0]} holds a dot: it can be set in a YAML only, not on the command line"
-    return hint if dotted else ""
+    for other in known:
+        if other.startswith(f"{name}."):
+            return f"; {other} holds a dot: it can be set in a YAML only, not on the command line"
+    return ""
 
 
 def _kind(where: str, description: Mapping[str, Any]) -> str:
