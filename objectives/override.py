@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from objectives.parameters import KEYS, dot_hint
+from objectives.space import is_whole
 
 Descriptions = Mapping[str, Mapping[str, Any]]
 """One description per parameter, as `objectives.space.build_space` takes them."""
@@ -35,10 +36,7 @@ def override(defaults: Descriptions, overrides: Descriptions) -> dict[str, dict[
 
 def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     """Return one description with some of its keys replaced."""
-    kind = new.get("type")
-    if not isinstance(kind, str) or kind not in KEYS:
-        return {**old, **new}
-    if KEYS[kind] - {"log"} <= set(new):
+    if is_whole(new):
         return dict(new)
-    known = KEYS[kind] | {"type", "when"}
+    known = KEYS.get(str(new.get("type", old.get("type"))), set(old)) | {"type", "when"}
     return {**{key: value for key, value in old.items() if key in known}, **new}

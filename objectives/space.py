@@ -10,7 +10,6 @@ A space is described by one mapping per parameter:
     degree:        {type: int, lower: 2, upper: 5, when: {kernel: poly}}     # or [a, b]
 """
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
@@ -22,22 +21,18 @@ from ConfigSpace import (
     CategoricalHyperparameter,
     Configuration,
     ConfigurationSpace,
-    Constant,
     EqualsCondition,
     ForbiddenAndConjunction,
     ForbiddenEqualsClause,
     ForbiddenInClause,
     InCondition,
-    OrdinalHyperparameter,
-    UniformFloatHyperparameter,
-    UniformIntegerHyperparameter,
 )
 from ConfigSpace.forbidden import ForbiddenClause
-from ConfigSpace.hyperparameters import Hyperparameter
 from numpy.typing import NDArray
 
+from objectives.axis import Axis
 from objectives.conditions import first_allowed, is_active
-from objectives.parameters import expect_type, hyperparameter
+from objectives.parameters import KEYS, expect_type, hyperparameter
 from objectives.trial import Config, Value
 
 _DRAWS = 100_000  # random points, of which one has to be allowed
@@ -149,6 +144,12 @@ def _condition(
         return InCondition(space[name], space[parent], many)
 
 
+def is_whole(description: Mapping[str, Any]) -> bool:
+    """Return whether a description holds all that its type needs, so that it can stand alone."""
+    kind = description.get("type")
+    return isinstance(kind, str) and kind in KEYS and KEYS[kind] - {"log"} <= set(description)
+
+
 def check(space: ConfigurationSpace, config: Config) -> None:
     """Raise `ValueError`, naming what is wrong, unless `config` is a point of `space`."""
     try:
@@ -187,7 +188,7 @@ class UnitCube:
         axes = (space.meta or {}).get("axes", list(space))
         self.names: list[str] = list(axes)
         self.dim = len(self.names)
-        self._axes = [_Axis(space[name]) for name in self.names]
+        self._axes = [Axis(space[name]) for name in self.names]
         self.n_values = np.array([axis.n_values for axis in self._axes])
         self.categorical = np.array(
             [isinstance(space[name], CategoricalHyperparameter) for name in self.names]
@@ -213,7 +214,7 @@ class UnitCube:
         active: Config = {}
         for axis in self._topological:
             name = self.names[axis]
-            if is_active(self.space, name, active):
+            if self.is_active(name, active):
                 active[name] = values[axis]
         return {name: active[name] for name in self.names if name in active}
 
@@ -229,6 +230,13 @@ class UnitCube:
     def snap(self, u: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the unit point of the configuration that `u` (dim,) stands for."""
         return self.point(self.config(u))
+
+    def is_active(self, name: str, active: Mapping[str, Any]) -> bool:
+        """Return whether a parameter is active, given the values of those that are.
+
+        Only its parents matter; in `list(space)` they stand before it.
+        """
+        return is_active(self.space, name, active)
 
     def allows(self, config: Config) -> bool:
         """Return whether no forbidden clause holds for a configuration of this cube."""
@@ -256,55 +264,3 @@ class UnitCube:
             f"space: expected configurations that are allowed, got none in {_DRAWS} random ones; "
             f"forbid less"
         )
-
-
-class _Axis:
-    """One parameter's piece of the cube."""
-
-    def __init__(self, parameter: "Hyperparameter[Any, Any]") -> None:
-        self._choices: list[Value] | None = None
-        self._integer = isinstance(parameter, UniformIntegerHyperparameter)
-        if isinstance(parameter, (UniformFloatHyperparameter, UniformIntegerHyperparameter)):
-            half = 0.5 if self._integer else 0.0
-            self._bounds = (parameter.lower, parameter.upper)
-            self._log = bool(parameter.log)
-            low, high = parameter.lower - half, parameter.upper + half
-            self._low, self._high = (math.log(low), math.log(high)) if self._log else (low, high)
-            count = parameter.upper - parameter.lower + 1
-            self.n_values = float(count) if self._integer else math.inf
-        elif isinstance(parameter, (CategoricalHyperparameter, OrdinalHyperparameter, Constant)):
-            if isinstance(parameter, CategoricalHyperparameter):
-                self._choices = list(parameter.choices)
-            elif isinstance(parameter, OrdinalHyperparameter):
-                self._choices = list(parameter.sequence)
-            else:
-                self._choices = [parameter.value]
-            self.n_values = float(len(self._choices))
-        else:
-            kind = type(parameter).__name__
-            raise ValueError(
-                f"space.{parameter.name}: expected a uniform, categorical, ordinal or constant "
-                f"parameter, got {kind}"
-            )
-
-    def value(self, x: float) -> Value:
-        """Return the natural value at the place `x` in [0, 1]."""
-        if self._choices is not None:
-            return self._choices[min(int(x * len(self._choices)), len(self._choices) - 1)]
-        natural = self._low + x * (self._high - self._low)
-        natural = math.exp(natural) if self._log else natural
-        if self._integer:
-            natural = math.floor(natural + 0.5)
-        return min(max(natural, self._bounds[0]), self._bounds[1])
-
-    def place(self, value: Value) -> float:
-        """Return the place in [0, 1] of a natural value."""
-        if self._choices is not None:
-            return (self._choices.index(value) + 0.5) / len(self._choices)
-        assert not isinstance(value, str)
-        if self._integer and self._log:  # the middle of its share
-            ends = [math.log(value - 0.5), math.log(value + 0.5)]
-            natural = sum(ends) / 2
-        else:
-            natural = math.log(value) if self._log else float(value)
-        return min(max((natural - self._low) / (self._high - self._low), 0.0), 1.0)

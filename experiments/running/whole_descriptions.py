@@ -9,7 +9,7 @@ import re
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
-from objectives.parameters import KEYS
+from objectives.space import is_whole
 
 
 def replacing(arguments: list[str]) -> list[str]:
@@ -30,7 +30,4 @@ def _is_whole(argument: str) -> bool:
         value = OverridesParser.create().parse_override(argument).value()
     except HydraException:
         return False  # Hydra says why
-    if not isinstance(value, dict):
-        return False
-    kind = value.get("type")
-    return isinstance(kind, str) and kind in KEYS and KEYS[kind] - {"log"} <= set(value)
+    return isinstance(value, dict) and is_whole(value)
