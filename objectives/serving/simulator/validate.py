@@ -31,7 +31,8 @@ from scipy.stats import spearmanr
 
 from objectives.serving.load.arrivals import Plan
 from objectives.serving.simulator.cards import MODELS, SYSTEMS
-from objectives.serving.simulator.engine import OVERHEADS, Deployment, Settings, kv_blocks
+from objectives.serving.simulator.deployment import OVERHEADS, Deployment, Settings
+from objectives.serving.simulator.memory import kv_blocks
 from objectives.serving.simulator.node import serve_load
 
 HALVES = ("all", "calibration", "test")
