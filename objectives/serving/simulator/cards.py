@@ -123,12 +123,14 @@ def system_of(
     """
     if name not in SYSTEMS:
         raise ValueError(f"objective.system: expected one of {list(SYSTEMS)}, got {name!r}")
-    changes = {}
-    given = {"memory_gib": (memory_gib, GIB), "bandwidth_tb_s": (bandwidth_tb_s, 1e12)}
-    for key, (number, unit) in given.items():
+    changed = SYSTEMS[name]
+    for key, number in (("memory_gib", memory_gib), ("bandwidth_tb_s", bandwidth_tb_s)):
         if number is None:
             continue
         if isinstance(number, bool) or not isinstance(number, int | float) or not 0 < number < 1e6:
             raise ValueError(f"objective.{key}: expected a positive number, got {number!r}")
-        changes[key.split("_")[0]] = number * unit
-    return dataclasses.replace(SYSTEMS[name], **changes)
+    if memory_gib is not None:
+        changed = dataclasses.replace(changed, memory=memory_gib * GIB)
+    if bandwidth_tb_s is not None:
+        changed = dataclasses.replace(changed, bandwidth=bandwidth_tb_s * 1e12)
+    return changed

@@ -20,7 +20,7 @@ import numpy as np
 import yaml
 from scipy.stats import spearmanr
 
-from objectives.serving.simulator.deployment import Deployment
+from objectives.serving.simulator.deployment import Deployment, Overheads
 from objectives.serving.simulator.serving_sim import ServingSim
 from objectives.trial import Config, Trial
 
@@ -29,16 +29,18 @@ HEADER = ("changed", "served_by_both", "spearman", "best_tenth_kept", "fail_now"
 Change = Callable[[Deployment], Deployment]
 
 
-def _overheads(**changes: float) -> Change:
-    return lambda d: replace(d, overheads=replace(d.overheads, **changes))
+def _overheads(change: Callable[[Overheads], Overheads]) -> Change:
+    return lambda d: replace(d, overheads=change(d.overheads))
 
 
 CHANGES: dict[str, Change] = {
-    "3.5 GB of other memory, not 0.5": _overheads(other_bytes=3.5e9),
-    "ranks never wait at an all-reduce": _overheads(skew=0.0),
-    "no gap between pieces of a graph": _overheads(gap=0.0),
+    "3.5 GB of other memory, not 0.5": _overheads(lambda o: replace(o, other_bytes=3.5e9)),
+    "ranks never wait at an all-reduce": _overheads(lambda o: replace(o, skew=0.0)),
+    "no gap between pieces of a graph": _overheads(lambda o: replace(o, gap=0.0)),
     "a slow host (2.4)": lambda d: replace(d, host_slowdown=2.4),
-    "the host takes no time in a step": _overheads(host_fixed=0.0, host_each=0.0),
+    "the host takes no time in a step": _overheads(
+        lambda o: replace(o, host_fixed=0.0, host_each=0.0)
+    ),
     "an A100 of 40 GB": lambda d: replace(
         d, system=replace(d.system, memory=40 * 2**30, bandwidth=1.555e12)
     ),

@@ -102,7 +102,7 @@ def table(rows: Sequence[Mapping[str, str]]) -> list[tuple[str, ...]]:
         simulated = latency_s(row)
         measured = float(row["Latency"])
         ratios[key].append(None if simulated is None else simulated / measured)
-    lines = []
+    lines: list[tuple[str, ...]] = []
     for (card, gpus, batch), found in sorted(ratios.items()):
         known = np.array([ratio for ratio in found if ratio is not None])
         figures = ("", "")
