@@ -109,7 +109,7 @@ def test_the_order_of_runs_tasks_and_seeds_changes_nothing() -> None:
         shuffled = [runs[i] for i in rng.permutation(len(runs))]
         assert _found(shuffled) == _found(runs)
         seeds = rng.permutation(8) + 100
-        other = [replace(run, header={**run.header, "seed": int(seeds[run.seed])}) for run in runs]
+        other = [replace(run, header=replace(run.header, seed=int(seeds[run.seed]))) for run in runs]
         assert _found(other) == _found(runs)
 
 
@@ -180,7 +180,7 @@ def _cut(run: Run, n: int) -> Run:
         run.optimizer,
         run.seed,
         objective=run.objective,
-        settings=run.header["objective"],
+        settings=run.header.objective,
         costs=run.costs[:n].tolist(),
         ask_s=run.ask_s[:n].tolist(),
         budget=run.budget,

@@ -2,14 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from experiments.analysis.results import Run, load
-from experiments.analysis.statistics.anytime import Quantity, Suite, compare_on
-from experiments.analysis.statistics.plans import missing
-from experiments.analysis.statistics.remade import known_optima, made_again
-
-_EARLIER = {"hellaswag_acc": "max", "heldout_loss": "min"}
-"""Of the metrics that values stand for in logs of format 1, which declare no goals."""
+from experiments.analysis.statistics.anytime import Missing, Quantity, Suite, compare_on, problem
+from experiments.running.plan import read_plan, states
 
 
 def gather(
@@ -26,7 +23,7 @@ def gather(
     Args:
         paths: as for `experiments.analysis.results.load`.
         metric: to compare at the incumbents instead of the value.
-        direction: min or max; needed where the objective declares none of the metric.
+        direction: min or max; needed where no objective declares it of the metric.
         optima: whether known optima are wanted, for regrets; tests and ranks need none.
 
     Raises:
@@ -36,17 +33,22 @@ def gather(
     runs = load(paths)
     quantity = quantity_of(runs, metric, direction)
     wanted = optima and quantity.metric is None
-    unsaid = [run for run in runs if "optimum" not in run.header]
-    known = known_optima(runs, made_again(unsaid)) if wanted else {}
+    known = known_optima(runs) if wanted else {}
     suite = compare_on(runs, quantity, known, missing(paths, runs))
     suite.notes.extend([*_cut_off(paths), *_spread_notes(runs)])
     return suite
 
 
+def known_optima(runs: Sequence[Run]) -> dict[str, float]:
+    """Return the known optima by problem, as the headers say them."""
+    optima = {problem(run): run.header.optimum for run in runs}
+    return {key: optimum for key, optimum in optima.items() if optimum is not None}
+
+
 def quantity_of(runs: Sequence[Run], metric: str | None, direction: str | None) -> Quantity:
     """Return what is compared, checking that all runs have it.
 
-    The direction is the one that the objective declares in the header of its runs.
+    A metric that an objective declares as a goal has that goal's direction.
 
     Raises:
         ValueError: no run has the metric, or its direction is not known.
@@ -63,37 +65,66 @@ def quantity_of(runs: Sequence[Run], metric: str | None, direction: str | None) 
         raise ValueError(
             f"metric: expected one of {', '.join(['value', *sorted(known)])}, got {metric}"
         )
-    declared = {wanted for run in runs if (wanted := declared_direction(run, metric)) is not None}
+    return Quantity(metric, 1 if _direction(runs, metric, direction) == "min" else -1)
+
+
+def _direction(runs: Sequence[Run], metric: str, given: str | None) -> str:
+    """Return min or max, as the objectives declare it of a metric, or else as it is given."""
+    goals = [goal for run in runs if (goal := run.header.goals.get(metric)) is not None]
+    declared = {"min" if goal.minimise else "max" for goal in goals}
     if len(declared) > 1:
         raise ValueError(
             f"metric: expected one direction of {metric} in all runs, got min and max; compare "
             f"them apart"
         )
-    wanted = next(iter(declared), direction)
+    wanted = next(iter(declared), given)
     if wanted is None:
         raise ValueError(
-            f"direction: expected direction=min or direction=max, as no objective says which of "
-            f"the two is wanted of {metric}, got none"
+            f"direction: expected direction=min or direction=max, as no objective declares the "
+            f"direction of {metric}, got none"
         )
-    if direction not in (None, wanted):
+    if given not in (None, wanted):
         raise ValueError(
-            f"direction: expected {wanted}, as the objective says of {metric}, got {direction}"
+            f"direction: expected {wanted}, as the objective declares for {metric}, got {given}"
         )
-    return Quantity(metric, 1 if wanted == "min" else -1)
-
-
-def declared_direction(run: Run, metric: str) -> str | None:
-    """Return min or max, as the run's objective declares it of a metric; None where it does not."""
-    goal = run.header.get("goals", {}).get(metric)
-    if goal is not None:
-        return "min" if goal["minimise"] else "max"
-    if run.header["metric"] == metric and metric in _EARLIER:
-        return _EARLIER[metric]
-    return None
+    return wanted
 
 
 def _tested(run: Run) -> Iterable[str]:
     return (name for test in run.tests for name in test["metrics"])
+
+
+def missing(paths: Sequence[Path], runs: Sequence[Run]) -> list[Missing]:
+    """Return the planned runs that failed, or are not made yet, under the labels of the others."""
+    by_identity = {run.header.identity: run for run in runs}
+    found = []
+    for folder in sorted({plan.parent for path in paths for plan in path.rglob("experiment.json")}):
+        plan = read_plan(folder)
+        state = states(folder, plan)
+        labels = _labels(plan["runs"], by_identity)
+        for planned in plan["runs"]:
+            identity = planned["identity"]
+            failed = state[identity].state == "failed"
+            if identity in by_identity and not failed:
+                continue
+            run = by_identity.get(identity)
+            optimizer = run.optimizer if run else labels["optimizer", planned["optimizer"]]
+            objective = run.objective if run else labels["objective", planned["objective"]]
+            found.append(Missing(optimizer, objective, planned["seed"], failed))
+    return found
+
+
+def _labels(planned: Sequence[dict[str, Any]], runs: dict[str, Run]) -> dict[tuple[str, str], str]:
+    """Map the plan's names to the labels of the runs that exist, or to themselves."""
+    found: dict[tuple[str, str], str] = {}
+    for one in planned:
+        run = runs.get(one["identity"])
+        for family in ("optimizer", "objective"):
+            if run is not None:
+                found[family, one[family]] = getattr(run, family)
+            else:
+                found.setdefault((family, one[family]), one[family])
+    return found
 
 
 def _cut_off(paths: Sequence[Path]) -> list[str]:
@@ -112,7 +143,7 @@ def _spread_notes(runs: Sequence[Run]) -> list[str]:
     """Warn where runs of one comparison come from different code, versions or hardware."""
     notes = []
     for key in ("code", "versions", "hardware"):
-        distinct = {repr(run.header[key]) for run in runs}
+        distinct = {repr(getattr(run.header, key)) for run in runs}
         if len(distinct) > 1:
             notes.append(f"the runs were made with {len(distinct)} different {key}")
     return notes
