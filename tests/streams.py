@@ -1,4 +1,4 @@
-"""A server that streams completions as a script says: which chunks come, when, and what they hold."""
+"""A server that streams completions as a script says."""
 
 import json
 import threading

@@ -56,7 +56,7 @@ async def post(url: str, content: bytes) -> Pieces:
     loop = asyncio.get_running_loop()
     request = head.encode() + content
     transport, exchange = await loop.create_connection(
-        lambda: _Exchange(request, loop.create_future()), parts.hostname, parts.port or 80
+        lambda: _Exchange(request, loop.create_future()), str(parts.hostname), parts.port or 80
     )
     try:
         await exchange.complete
