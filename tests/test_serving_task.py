@@ -50,7 +50,7 @@ def test_a_task_for_vllm_may_have_the_older_form_of_parameters(tmp_path: Path) -
     }
     task = build("serving_task", changed(tmp_path, base_runtime="vllm", parameters=parameters))
     assert task._engine.name == "vLLM"
-    assert task._default == {"tensor_parallel_size": 1, "enable_prefix_caching": True}
+    assert task.default == {"tensor_parallel_size": 1, "enable_prefix_caching": True}
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,8 @@ STANDARD = ("ttft_p50_s", "ttft_p90_s", "tpot_p90_s", "itl_p50_s", "e2e_p90_s")
 """Latencies that every load reports; an SLO may name other percentiles."""
 RATES = ("output_tokens_per_s", "requests_per_s", "goodput_per_s")
 OTHERS = ("failed_share", "memory_bytes", "startup_s")
+PER_GPU = "_per_gpu"
+"""Ends the name of a rate that is divided by the GPUs of the configuration."""
 MORE_IS_BETTER = RATES
 _LATENCY = re.compile(rf"({'|'.join(QUANTITIES)})_p(\d{{1,2}}(?:\.\d+)?)_s")
 
@@ -123,12 +125,15 @@ def percentile_of(metric: str) -> tuple[str, float] | None:
 
 def goal_of(metric: str) -> dict[str, Goal]:
     """Return the goal of a metric that a load measures."""
-    return {metric: Goal(minimise=metric not in MORE_IS_BETTER, unit=_unit(metric))}
+    more = metric.removesuffix(PER_GPU) in MORE_IS_BETTER
+    return {metric: Goal(minimise=not more, unit=_unit(metric))}
 
 
 def _unit(metric: str) -> str:
-    if metric in RATES:
-        return "requests/s" if metric != "output_tokens_per_s" else "tokens/s"
+    rate = metric.removesuffix(PER_GPU)
+    if rate in RATES:
+        unit = "tokens/s" if rate == "output_tokens_per_s" else "requests/s"
+        return unit if rate == metric else f"{unit}/GPU"
     if metric.endswith("_bytes"):
         return "bytes"
     return "s" if metric.endswith("_s") else ""
@@ -148,13 +153,27 @@ def check_metric(where: str, metric: str, n_requests: int) -> None:
                 f"percentile of {', '.join(QUANTITIES)}), got {metric}"
             )
         return
-    percentile = found[1]
-    least = round(2 / (1 - percentile / 100)) if percentile > 90 else 1
+    least = requests_needed(metric)
     if n_requests < least:
         raise ValueError(
             f"{where}: expected at least {least} requests for {metric}, got {n_requests}; take "
             f"{found[0]}_p90_s, or more requests"
         )
+
+
+def requests_needed(metric: str, shortened: bool = False) -> int:
+    """Return how many requests a load needs that is to measure a metric.
+
+    Beyond the 90th, a percentile p needs 2 / (1 - p/100). Up to there a whole load may have any
+    number, as its author chose; one that is shortened needs 1 / (1 - p/100): 10 for the 90th.
+    """
+    found = percentile_of(metric)
+    if found is None:
+        return 1
+    share = 1 - found[1] / 100
+    if found[1] > 90:
+        return round(2 / share)
+    return round(1 / share) if shortened else 1
 
 
 def measure(
