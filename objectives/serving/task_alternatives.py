@@ -64,9 +64,7 @@ FIELDS: Mapping[tuple[str, str], list[str]] = {
 _GEMM = ("auto", "float16", "bfloat16", "float32", "fp8")
 _KV_CACHE = {
     "sglang": {"auto": "auto", "fp8": "fp8_e5m2", "fp8_e5m2": "fp8_e5m2", "fp8_e4m3": "fp8_e4m3"},
-    "vllm": {
-        name: name for name in ("auto", "bfloat16", "fp8", "fp8_e5m2", "fp8_e4m3")
-    },
+    "vllm": {name: name for name in ("auto", "bfloat16", "fp8", "fp8_e5m2", "fp8_e4m3")},
 }
 _FP8 = ("fp8", "fp8_e5m2", "fp8_e4m3")
 
@@ -176,6 +174,6 @@ class Alternatives:
 def _expect(name: str, runtime: str, value: Value, known: Any) -> None:
     if value not in known:
         raise ValueError(
-            f"quant_config: expected a {name} that {runtime} has a flag for "
+            f"quant_config: expected {name} to be one that {runtime} has a flag for "
             f"({', '.join(dict.fromkeys(known))}), got {value!r}"
         )

@@ -4,15 +4,13 @@
 the reason, or is refused with what it may have meant.
 """
 
-import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from objectives.serving.task_alternatives import FIELDS, Alternatives
+from objectives.serving.task_sections import Sections, read_json
 from objectives.trial import Value
 
 RUNTIMES = ("sglang", "vllm")
@@ -131,8 +129,8 @@ def read_task(path: Path) -> Task:
     Raises:
         ValueError: it cannot be read, or says what is not understood; the text names the place.
     """
-    file = _File(path)
-    content = file.keys(_content(path), "", [*_READ[""], *UNREAD[""]])
+    file = Sections(path)
+    content = file.keys(read_json(path), "", [*_READ[""], *UNREAD[""]])
     runtime = str(file.one_of(content, "", "base_runtime", RUNTIMES))
     model = _section(file, content, "model")
     optimization = _section(file, content, "optimization")
@@ -158,105 +156,12 @@ def read_task(path: Path) -> Task:
     )
 
 
-class _File:
-    """Takes values of the right type out of a file's sections, or says where another one stands."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def wrong(self, where: str, rule: str, value: object, then: str = "") -> ValueError:
-        """Return the error that says what was expected where."""
-        return ValueError(f"{self.path}: {where}: expected {rule}, got {_shown(value)}{then}")
-
-    def keys(self, section: Any, where: str, known: list[str]) -> dict[str, Any]:
-        """Return a section all of whose keys are known."""
-        if not isinstance(section, dict):
-            raise self.wrong(where or "file", "an object with keys", section)
-        for key in section:
-            if key not in known:
-                close = get_close_matches(key, known, n=1)
-                meant = f"; did you mean {close[0]}?" if close else ""
-                raise ValueError(
-                    f"{self.path}: {where or 'file'}: expected the keys {known}, got {key}{meant}"
-                )
-        return section
-
-    def mapping(self, section: Mapping[str, Any], where: str, key: str) -> dict[str, Any]:
-        """Return a section in a section, with at least one key."""
-        found = section.get(key)
-        if not isinstance(found, dict) or not found:
-            raise self.wrong(_place(where, key), "an object with keys", found)
-        return found
-
-    def one_of(
-        self, section: Mapping[str, Any], where: str, key: str, known: Any
-    ) -> object:
-        """Return a word of some."""
-        found = section.get(key)
-        if not isinstance(found, str) or found not in known:
-            raise self.wrong(_place(where, key), f"one of {list(known)}", found)
-        return found
-
-    def number(
-        self, section: Mapping[str, Any], where: str, key: str, usual: float | None
-    ) -> float:
-        """Return a positive number; None: there is no usual one."""
-        found = section.get(key, usual)
-        is_number = isinstance(found, int | float) and not isinstance(found, bool)
-        if not is_number or not 0 < found < math.inf:
-            raise self.wrong(_place(where, key), "a positive number", found)
-        return float(found)
-
-    def whole(self, section: Mapping[str, Any], where: str, key: str, usual: int) -> int:
-        """Return a whole number of at least 1."""
-        found = section.get(key, usual)
-        if isinstance(found, bool) or not isinstance(found, int) or found < 1:
-            raise self.wrong(_place(where, key), "a whole number >= 1", found)
-        return found
-
-    def switch(self, section: Mapping[str, Any], where: str, key: str) -> bool:
-        """Return true or false; absent is false."""
-        found = section.get(key, False)
-        if not isinstance(found, bool):
-            raise self.wrong(_place(where, key), "true or false", found)
-        return found
-
-    def listed(self, section: Mapping[str, Any], where: str, key: str, kind: type[Any]) -> Any:
-        """Return a list of texts, or of whole numbers of at least 1."""
-        found, place = section.get(key), _place(where, key)
-        if not isinstance(found, list) or not found:
-            raise self.wrong(place, "a list of values", found)
-        for value in found:
-            fits = isinstance(value, kind) and not isinstance(value, bool)
-            if not fits or (kind is int and value < 1):
-                rule = "whole numbers >= 1" if kind is int else "texts"
-                raise self.wrong(place, rule, value)
-        return found
-
-
-def _shown(value: object) -> str:
-    return "nothing" if value is None else f"{value!r:.120}"
-
-
-def _place(where: str, key: str) -> str:
-    return f"{where}.{key}" if where else key
-
-
-def _content(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ValueError(f"task: expected a JSON file, got {path}: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"task: expected JSON, got {path}: {error}") from None
-
-
-def _section(file: _File, content: Mapping[str, Any], name: str) -> dict[str, Any]:
+def _section(file: Sections, content: Mapping[str, Any], name: str) -> dict[str, Any]:
     known = [*_READ[name], *UNREAD[name]]
     return file.keys(file.mapping(content, "", name), name, known)
 
 
-def _model(file: _File, model: Mapping[str, Any]) -> str:
+def _model(file: Sections, model: Mapping[str, Any]) -> str:
     """Return the model; older files call it `name`."""
     if len([key for key in _READ["model"] if key in model]) != 1:
         raise file.wrong("model", "id_or_path, or in an older file name", dict(model))
@@ -266,7 +171,7 @@ def _model(file: _File, model: Mapping[str, Any]) -> str:
     return found
 
 
-def _check_additional(file: _File, given: Any) -> None:
+def _check_additional(file: Sections, given: Any) -> None:
     """Raise unless what is added to each request is what is sent anyway."""
     where = "benchmark.additional_params"
     for key, value in file.keys(given, where, ["temperature", "ignore_eos"]).items():
@@ -278,7 +183,7 @@ def _check_additional(file: _File, given: Any) -> None:
 
 
 def _space(
-    file: _File, content: Mapping[str, Any], runtime: str
+    file: Sections, content: Mapping[str, Any], runtime: str
 ) -> tuple[dict[str, dict[str, Any]], dict[str, Value], Alternatives]:
     """Return the space (numbers in their order), the first value of each list, and alternatives."""
     alternatives = Alternatives(runtime)
@@ -304,7 +209,7 @@ def _space(
 
 
 def _add(
-    file: _File, given: dict[str, tuple[str, list[Any]]], name: str, where: str, values: Any
+    file: Sections, given: dict[str, tuple[str, list[Any]]], name: str, where: str, values: Any
 ) -> None:
     """Add a parameter's list of values, or of `{"values": [...]}`, where it is not given yet."""
     if isinstance(values, dict):
@@ -336,7 +241,7 @@ def _description(values: list[Any]) -> dict[str, Any]:
     return {"type": kind, "choices": sorted(choices) if numbers else choices}
 
 
-def _limits(file: _File, slo: Mapping[str, Any]) -> list[Limit]:
+def _limits(file: Sections, slo: Mapping[str, Any]) -> list[Limit]:
     found = []
     for key, given in file.keys(dict(slo), "slo", [*_QUANTITIES, "steepness"]).items():
         if key == "steepness":
@@ -355,7 +260,7 @@ def _limits(file: _File, slo: Mapping[str, Any]) -> list[Limit]:
     return found
 
 
-def _limit(file: _File, metric: str, where: str, given: Any) -> Limit:
+def _limit(file: Sections, metric: str, where: str, given: Any) -> Limit:
     line = file.keys(given, where, _LIMIT_KEYS)
     return Limit(
         metric=metric,
