@@ -18,9 +18,9 @@ from experiments.analysis.report.gather import gather
 from experiments.analysis.report.importance import measure, sample
 from experiments.analysis.report.page import Figures, embedded, write
 from experiments.analysis.report.problems import axes
-from experiments.analysis.report.style import looks
 from experiments.analysis.report.table import Cell, Row, Table, escape
 from experiments.analysis.results import run_of
+from experiments.running.looks import looks
 from made_runs import made_run
 from objectives.space import UnitCube, build_space
 
@@ -200,7 +200,7 @@ def test_accuracies_are_shown_in_their_own_sign_with_the_optimum(tmp_path: Path)
     assert chart.y.title == "score" and "higher is better" in chart.caption
     line = [y for y in chart.series[0].y if y is not None]
     assert line == sorted(line)
-    assert chart.line is not None and chart.line[0] == pytest.approx(1.0)
+    assert chart.lines == [(pytest.approx(1.0), "optimum")]
 
 
 def test_failures_are_marked_in_the_convergence_chart(tmp_path: Path) -> None:

@@ -90,6 +90,13 @@ class Run:
         good &= np.cumsum(self.fidelities) <= budget + ROUNDING
         return int(np.argmin(np.where(good, self.values, np.inf))) if good.any() else None
 
+    def default(self) -> int | None:
+        """Return the place of the first full success of the objective's default configuration."""
+        default = self.header.get("default")
+        good = ~self.failed & ~np.isnan(self.values) & (self.fidelities == 1.0)
+        places = np.flatnonzero(good).tolist() if default is not None else []
+        return next((i for i in places if self.configs[i] == default), None)
+
 
 def load(paths: Iterable[Path]) -> list[Run]:
     """Return the runs of folders (searched for logs and packed files) and of packed files.

@@ -58,7 +58,7 @@ def make(given: Options) -> list[Path]:
     from experiments.analysis.report.gather import gather
     from experiments.analysis.report.importance import prepare
     from experiments.analysis.report.page import Figures, write
-    from experiments.analysis.report.style import looks
+    from experiments.running.looks import looks
 
     # Forked, so that they have all modules; what they compute does not need the runs.
     with _workers(1) as forests, _workers(2) as drawing:

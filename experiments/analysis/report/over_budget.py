@@ -58,8 +58,13 @@ def _convergence(task: Task, shown: Shown) -> Chart:
         series,
         objective=task.name,
         caption=f"{what}; {shown.direction}; {known}.",
-        line=None if shown.optimum is None else (shown.optimum, "optimum"),
+        lines=_lines(shown),
     )
+
+
+def _lines(shown: Shown) -> list[tuple[float, str]]:
+    named = ((shown.optimum, "optimum"), (shown.default, "default configuration"))
+    return [(height, label) for height, label in named if height is not None]
 
 
 def _failures(task: Task, optimizer: str) -> list[tuple[float, str]]:
