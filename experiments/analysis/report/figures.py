@@ -12,13 +12,14 @@ from matplotlib.ticker import MaxNLocator
 
 from experiments.analysis.report.chart import Chart, Number, Series
 from experiments.running.looks import DASHES, MARKERS, Look
-from experiments.running.panels import with_strips
+from experiments.running.panels import plain_text, with_strips
 
 TONES = ["#c9c9c9", "#7fa8c9", "#b8410a"]
 """Of the parallel coordinates, worst to best; their lightness falls as well."""
 
 _OWN = {"filled": Look("#0072B2", "solid", "circle"), "hollow": Look("#D55E00", "solid", "circle")}
 _LONG = 48  # characters of a label
+_SHORT = 14  # of one beside a strip
 
 KINDS = {"pdf": "CreationDate", "svg": "Date"}
 """The files of a figure, and what would differ from one time to the next."""
@@ -71,18 +72,19 @@ def draw(chart: Chart, looks: dict[str, Look]) -> Figure:
 
 
 def _legend(figure: Figure, panels: list[Axes]) -> None:
-    by_label = {}
+    by_label: dict[str, Any] = {}
     for axes in panels:
         handles, labels = axes.get_legend_handles_labels()
         by_label.update(zip(labels, handles, strict=True))
     if by_label:
-        figure.legend(by_label.values(), by_label.keys(), loc="outside right center", frameon=False)
+        figure.legend(
+            list(by_label.values()), list(by_label), loc="outside right center", frameon=False
+        )
 
 
-def _plain(text: str) -> str:
+def _plain(text: str, longest: int = _LONG) -> str:
     """Return text in which matplotlib finds no formula, cut where it would take the figure."""
-    short = text if len(text) <= _LONG else text[: _LONG - 1] + "…"
-    return short.replace("$", r"\$")
+    return plain_text(text if len(text) <= longest else text[: longest - 1] + "…")
 
 
 def _floats(values: list[Number]) -> list[float]:
@@ -113,7 +115,8 @@ def _failures(strip: Axes, failing: list[Series], looks: dict[str, Look]) -> Non
         budgets = [budget for budget, _ in series.failures]
         colour = looks[series.name].colour
         strip.plot(budgets, [row] * len(budgets), "x", color=colour, markersize=3)
-    strip.set_yticks(range(len(failing)), [_plain(series.name) for series in failing])
+    names = [_plain(series.name, _SHORT) for series in failing]
+    strip.set_yticks(range(len(failing)), names)
     strip.tick_params(labelsize=6.5)
     strip.plot([], [], "x", color="0.3", markersize=3, label="failed")
 
