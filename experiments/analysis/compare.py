@@ -17,7 +17,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from experiments.analysis.results import Floats, Run, load
+from experiments.analysis.results import Run, load
+from experiments.analysis.rows import Floats
 from experiments.running.convergence import BUDGET
 from experiments.running.headline import headline
 from experiments.running.looks import Look, looks
@@ -67,16 +68,16 @@ def gather(folders: Sequence[Path]) -> list[Run]:
         raise ValueError(f"{folders[0]}: expected runs, got empty logs only")
     first, *others = runs
     for other in others:
-        if other.header["objective"] != first.header["objective"]:
+        if other.header.objective != first.header.objective:
             names = [f"{run.objective} of seed {run.seed}" for run in (first, other)]
             raise ValueError(
                 f"FOLDER: expected runs of one objective, and one instance of it, got "
                 f"{' and '.join(names)}; name the folders of one"
             )
-        if other.header["fingerprint"] != first.header["fingerprint"]:
+        if other.header.fingerprint != first.header.fingerprint:
             raise ValueError(
                 f"fingerprint: expected runs of one objective on the same data, got "
-                f"{first.header['fingerprint']} and {other.header['fingerprint']}"
+                f"{first.header.fingerprint} and {other.header.fingerprint}"
             )
     return runs
 
@@ -102,7 +103,7 @@ def _good(run: Run) -> NDArray[np.bool_]:
 
 def _metric(run: Run) -> Floats:
     """Return what is drawn of each evaluation (n,): the metric that the value stands for."""
-    name = headline(run.header).metric
+    name = run.header.metric
     return run.values if name is None else run.metrics.get(name, np.full(len(run.ids), np.nan))
 
 
@@ -125,7 +126,7 @@ def draw(runs: Sequence[Run], path: Path) -> None:
     left.set_ylim(limits)
     right.set_ylim(limits)
     _label(left, when, right, how_many, runs)
-    if notice := runs[0].header.get("notice"):
+    if notice := runs[0].header.notice:
         figure.supxlabel(plain_text(notice), fontsize=7, color="0.3")
     figure.savefig(path, dpi=150)
 
@@ -136,7 +137,7 @@ def _label(
     header = runs[0].header
     seeds = sorted({run.seed for run in runs})
     of_seed = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {', '.join(map(str, seeds))}"
-    objective = plain_text(header["names"]["objective"])
+    objective = plain_text(header.names["objective"])
     left.set_title(f"incumbent on {objective}, {of_seed}", fontsize=10)
     bottom = when or left
     bottom.set_xlabel(BUDGET)

@@ -48,27 +48,26 @@ def draw(history: History, path: Path) -> None:
     figure = Figure(figsize=(7.0, 4.4), layout="constrained")
     FigureCanvasAgg(figure)
     ((axes, strip),) = with_strips(figure, 1 if points.failures else 0)
-    _draw_evaluations(axes, points, header["names"]["optimizer"])
+    _draw_evaluations(axes, points, header.names["optimizer"])
     if strip is not None:
         strip.plot(points.failures, [0] * len(points.failures), "x", color=FAILED, label="failed")
         strip.set_yticks([0], [f"failed ({len(points.failures)})"])
-    names, bottom = header["names"], strip or axes
+    names, bottom = header.names, strip or axes
     axes.set_title(
-        f"{plain_text(names['optimizer'])} on {plain_text(names['objective'])}, "
-        f"seed {header['seed']}"
+        f"{plain_text(names['optimizer'])} on {plain_text(names['objective'])}, seed {header.seed}"
     )
     bottom.set_xlabel(BUDGET)
     axes.set_ylabel(plain_text(headline(header).label))
     bottom.xaxis.set_major_locator(MaxNLocator(integer=True))
     legend(axes, *([strip] if strip else []))
-    if header.get("notice"):
-        figure.supxlabel(plain_text(header["notice"]), fontsize=7, color="0.3", wrap=True)
+    if header.notice:
+        figure.supxlabel(plain_text(header.notice), fontsize=7, color="0.3", wrap=True)
     figure.savefig(path, dpi=150)
 
 
 def _points(history: History) -> _Drawn:
     assert history.header is not None
-    metric = headline(history.header).metric
+    metric = history.header.metric
     drawn = _Drawn([], [], [], [], default_number(history))
     spent, best = 0.0, None
     top = top_fidelity(history)

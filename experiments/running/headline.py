@@ -4,10 +4,9 @@ An objective declares it in its goals and the header of the log holds it. Nothin
 the numbers.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from experiments.running.header import Header
 from experiments.running.run_log import History
 
 
@@ -17,13 +16,13 @@ class Headline:
 
     Attributes:
         metric: the metric that the value stands for; None: the value itself, which is minimised.
-        minimise: whether lower is better; None where the log does not declare it.
+        minimise: whether lower is better.
         unit: of the metric, or empty.
         optimum: the best possible number in its own unit, where it is known.
     """
 
     metric: str | None
-    minimise: bool | None
+    minimise: bool
     unit: str
     optimum: float | None
 
@@ -36,22 +35,17 @@ class Headline:
 
     @property
     def direction(self) -> str:
-        """Which way is better, in words; empty where nobody declared it."""
-        if self.minimise is None:
-            return ""
+        """Which way is better, in words."""
         return "lower is better" if self.minimise else "higher is better"
 
 
-def headline(header: Mapping[str, Any]) -> Headline:
+def headline(header: Header) -> Headline:
     """Return what is shown of the evaluations under a log's header."""
-    goals: Mapping[str, Any] = header.get("goals") or {}
-    metric = header.get("metric") or next(iter(goals), None)
+    metric = header.metric
     if metric is None:
-        return Headline(None, True, "", header.get("optimum"))
-    goal = goals.get(metric)
-    if goal is None:
-        return Headline(metric, None, "", None)
-    return Headline(metric, bool(goal["minimise"]), goal.get("unit") or "", goal.get("optimum"))
+        return Headline(None, True, "", header.optimum)
+    goal = header.goals[metric]
+    return Headline(metric, goal.minimise, goal.unit, goal.optimum)
 
 
 def top_fidelity(history: History) -> float:
@@ -75,7 +69,7 @@ def default_number(history: History) -> float | None:
     The header names the default, if there is one. Its first full success counts.
     """
     assert history.header is not None
-    default, metric = history.header.get("default"), headline(history.header).metric
+    default, metric = history.header.default, history.header.metric
     for id, evaluation in history.evaluations.items():
         trial = history.trials[id]
         if default is None or trial.config != default or trial.fidelity < 1:

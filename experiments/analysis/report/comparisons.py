@@ -7,7 +7,7 @@ import numpy as np
 
 from experiments.analysis.report.chart import Axis, Chart, Series, numbers
 from experiments.analysis.report.shown import FLOOR
-from experiments.analysis.results import Floats
+from experiments.analysis.rows import Floats
 from experiments.analysis.statistics.anytime import Suite, Task
 from experiments.analysis.statistics.currencies import CURRENCIES, CurrencyRanks
 from experiments.analysis.statistics.intervals import interval

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from experiments.analysis.results import Floats, Run
+from experiments.analysis.results import Run
+from experiments.analysis.rows import Floats
 from experiments.analysis.statistics.anytime import Quantity, Suite, Task, best_so_far
 from experiments.running.headline import Headline, headline
 
@@ -52,7 +53,7 @@ def show(suite: Suite, task: Task) -> Shown:
     if suite.quantity.metric is not None:
         return _chosen(suite.quantity, task, runs)
     about = headline(runs[0].header)
-    if about.metric is not None and about.minimise is not None:
+    if about.metric is not None:
         return _in_metric(task, runs, about, about.metric)
     if task.known:
         return _above_optimum(task, runs)
@@ -63,8 +64,8 @@ def show(suite: Suite, task: Task) -> Shown:
 def _chosen(quantity: Quantity, task: Task, runs: Sequence[Run]) -> Shown:
     """Show the metric that was asked for."""
     assert quantity.metric is not None
-    goal = (runs[0].header.get("goals") or {}).get(quantity.metric) or {}
-    unit = f" ({goal['unit']})" if goal.get("unit") else ""
+    goal = runs[0].header.goals.get(quantity.metric)
+    unit = f" ({goal.unit})" if goal is not None and goal.unit else ""
     curves = {name: quantity.sign * task.matrix(name) for name in task.curves}
     default = _default(task, runs, quantity.metric)
     return Shown(f"{quantity.metric}{unit}", quantity.sign, False, None, default, curves)
