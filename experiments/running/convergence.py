@@ -67,7 +67,7 @@ def draw(history: History, path: Path) -> None:
 
 def _points(history: History) -> _Drawn:
     assert history.header is not None
-    metric = history.header.metric
+    about = headline(history.header)
     drawn = _Drawn([], [], [], [], default_number(history))
     spent, best = 0.0, None
     top = top_fidelity(history)
@@ -77,7 +77,7 @@ def _points(history: History) -> _Drawn:
         if evaluation.error is not None or evaluation.value is None:
             drawn.failures.append(spent)
             continue
-        y = evaluation.metrics.get(metric) if metric else evaluation.value
+        y = about.of(evaluation)
         if y is None:
             continue
         if fidelity < top:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from experiments.running.header import Header
 from experiments.running.run_log import History
+from objectives.trial import Evaluation
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,10 @@ class Headline:
     minimise: bool
     unit: str
     optimum: float | None
+
+    def of(self, evaluation: Evaluation) -> float | None:
+        """Return the number of an evaluation; None where it has none."""
+        return evaluation.value if self.metric is None else evaluation.metrics.get(self.metric)
 
     @property
     def label(self) -> str:
@@ -63,17 +68,23 @@ def top_fidelity(history: History) -> float:
     )
 
 
-def default_number(history: History) -> float | None:
-    """Return what the objective's default configuration came to; None where it was not evaluated.
+def default_trial(history: History) -> int | None:
+    """Return the id of the first full success of the objective's default configuration.
 
-    The header names the default, if there is one. Its first full success counts.
+    The header names the default, if there is one; None where it was not evaluated.
     """
     assert history.header is not None
-    default, metric = history.header.default, history.header.metric
+    default = history.header.default
     for id, evaluation in history.evaluations.items():
         trial = history.trials[id]
-        if default is None or trial.config != default or trial.fidelity < 1:
-            continue
-        if evaluation.error is None:
-            return evaluation.metrics.get(metric) if metric else evaluation.value
+        full = trial.fidelity == 1.0 and evaluation.error is None
+        if default is not None and full and trial.config == default:
+            return id
     return None
+
+
+def default_number(history: History) -> float | None:
+    """Return what the default configuration came to; None where it was not evaluated."""
+    assert history.header is not None
+    id = default_trial(history)
+    return None if id is None else headline(history.header).of(history.evaluations[id])
