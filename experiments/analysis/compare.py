@@ -17,8 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from experiments.analysis.results import Run, load
-from experiments.analysis.rows import Floats
+from experiments.analysis.results import Floats, Run, load
 from experiments.running.convergence import BUDGET
 from experiments.running.headline import headline
 from experiments.running.looks import Look, looks

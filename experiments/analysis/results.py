@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from experiments.analysis.labels import labels_of
 from experiments.analysis.packed import PACK, unpacked
-from experiments.analysis.rows import MOST_BUDGET, Columns, Floats, Row, row_of, tests_of
+from experiments.analysis.rows import MOST_BUDGET, Columns, Row, row_of, tests_of
 from experiments.running.earlier import upgraded
 from experiments.running.fields import Fields
 from experiments.running.header import Header
@@ -23,6 +23,8 @@ from objectives.trial import Config
 
 ROUNDING = 1e-9
 """Shares of a budget such as 1/3 do not add up exactly."""
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import numpy as np
 
 from experiments.analysis.report.chart import Axis, Chart, Series, numbers
 from experiments.analysis.report.shown import FLOOR
-from experiments.analysis.rows import Floats
+from experiments.analysis.results import Floats
 from experiments.analysis.statistics.anytime import Suite, Task
 from experiments.analysis.statistics.currencies import CURRENCIES, CurrencyRanks
 from experiments.analysis.statistics.intervals import interval
@@ -81,11 +81,11 @@ def centre_pairs(suite: Suite) -> list[Pair]:
     groups: dict[str, dict[bool, Task]] = {}
     for task in suite.tasks:
         run = next(iter(next(iter(task.runs.values())).values()))
-        settings = dict(run.header["objective"])
+        settings = dict(run.header.objective)
         if "shift" in settings:
             shift = settings.pop("shift")
             settings.pop("instance", None)
-            key = run.header["names"]["objective"] + json.dumps(settings, sort_keys=True)
+            key = run.header.names["objective"] + json.dumps(settings, sort_keys=True)
             groups.setdefault(key, {}).setdefault(shift in (None, "none"), task)
     return [
         Pair(_base(each[True].name), each[True], each[False])

@@ -16,8 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import norm, rankdata
 
-from experiments.analysis.results import Run
-from experiments.analysis.rows import Floats
+from experiments.analysis.results import Floats, Run
 from experiments.analysis.statistics.importance import fanova
 from objectives.space import UnitCube
 

@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from experiments.analysis.report.chart import Axis, Chart, Series, numbers
 from experiments.analysis.report.gather import Gathered
 from experiments.analysis.report.shown import Shown, show
-from experiments.analysis.results import Run
-from experiments.analysis.rows import Floats
+from experiments.analysis.results import Floats, Run
 from experiments.analysis.statistics import ranks, targets
 from experiments.analysis.statistics.anytime import Suite, Task
 from experiments.analysis.statistics.intervals import interval

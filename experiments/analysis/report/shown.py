@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from experiments.analysis.results import Run
-from experiments.analysis.rows import Floats
+from experiments.analysis.results import Floats, Run
 from experiments.analysis.statistics.anytime import Quantity, Suite, Task, best_so_far
 from experiments.running.headline import Headline, headline
 
