@@ -259,7 +259,8 @@ def test_shares_that_rank_well_beat_random_search(name: str) -> None:
 
 def test_population_based_training_solves_its_toy() -> None:
     # Jaderberg et al., section 4.5: maximise 1.2 - t0^2 - t1^2 by ascent on
-    # 1.2 - h0 t0^2 - h1 t1^2. A population of two with h = (1, 0) and (0, 1) cannot do it alone; copying lets it.
+    # 1.2 - h0 t0^2 - h1 t1^2. A population of two with h = (1, 0) and (0, 1) cannot do it alone;
+    # copying lets it.
     grid = Fidelities(tuple(k / 20 for k in range(1, 21)), changeable=("h0", "h1"))
     space = build_space(
         {name: {"type": "float", "lower": 0.0, "upper": 1.0} for name in ("h0", "h1")}
