@@ -177,11 +177,11 @@ def test_a_run_whose_evaluations_all_failed_gets_a_report(tmp_path: Path) -> Non
     assert _made(tmp_path).sections
 
 
-def test_a_budget_that_not_all_reached_is_truncated_and_it_is_said(tmp_path: Path) -> None:
+def test_a_budget_that_not_all_were_given_is_the_common_one_and_it_is_said(tmp_path: Path) -> None:
     _log(tmp_path, "a")
     _log(tmp_path, "b", n=12)
     made = _made(tmp_path)
-    assert any("truncated to the common budget of 12" in note for note in made.notes)
+    assert any("compared at the common budget of 12" in note for note in made.notes)
     assert "common budget 12" in made.facts
 
 
