@@ -20,7 +20,7 @@ def test_runs_of_another_version_of_the_objective_are_refused() -> None:
 
 
 def test_the_committed_runs_of_the_earlier_simulator_are_refused() -> None:
-    with pytest.raises(ValueError, match="serving_sim: expected runs of today's version"):
+    with pytest.raises(ValueError, match="serving_sim: expected runs of today's objective"):
         main([str(ROOT / "results" / "serving_sim" / "runs.jsonl.xz")])
 
 

@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 import yaml
 from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
 from hydra.utils import instantiate
 
 from experiments.analysis.results import Run, load
@@ -109,7 +110,14 @@ def rebuilt(runs: Sequence[Run], changes: Sequence[str]) -> Objective:
         if key not in settings:
             raise ValueError(f"--set: expected one of {list(settings)}, got {key}")
         settings[key] = yaml.safe_load(value)
-    made = remake(settings)
+    try:
+        made = remake(settings)
+    except HydraException as error:
+        told = str(error.__cause__ or error).splitlines()[0]
+        raise ValueError(
+            f"{names[0]}: expected runs of today's objective, got settings that it does not take "
+            f"({told}); make the runs again"
+        ) from None
     before = runs[0].header.fingerprint
     now = {"version": made.version, **made.fingerprint()}
     changed = [key for key in {**before, **now} if before.get(key) != now.get(key)]
