@@ -6,10 +6,10 @@
 
 A server lives as long as the other side writes to our standard input: a first line of variables
 that are secret, as JSON, and then one byte every few seconds (`tether.py`). When it is closed, or
-silent for `SILENCE_S` (a connection that was cut is not closed), all processes of the mark are asked
-to end, and after `GRACE_S` they are killed. They are the server's session, whatever descends from us
-(orphans are handed to us), and what carries the mark in its environment. None of the three finds all
-of them: a process that sets its title, as vLLM's do, overwrites its environment.
+silent for `SILENCE_S` (a connection that was cut is not closed), all processes of the mark are
+asked to end, and after `GRACE_S` they are killed. They are the server's session, whatever descends
+from us (orphans are handed to us), and what carries the mark in its environment. None of the three
+finds all of them: a process that sets its title, as vLLM's do, overwrites its environment.
 """
 
 from __future__ import annotations
