@@ -11,9 +11,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from experiments.running.plan import failures, read_ledger, read_plan, states
 from experiments.running.run_log import RunLog
 from experiments.sweeping import experiment, sweep
-from experiments.sweeping.ledger import Lock, failures, read_ledger, read_plan, states
+from experiments.sweeping.ledger import Lock
 from processes import ROOT, environment, events, finish, timeless
 
 CHEAP = ["experiment=smoke", "optimizers=[random,soo]", "objectives=[branin]", "seeds=range(0,2)"]
