@@ -47,7 +47,7 @@ class Dropout(nn.Module):
     def __init__(self, p: float) -> None:
         super().__init__()
         self._dropped = round(p * 2**16) - 2**15  # as int16
-        self._scale = 1 / (1 - p)
+        self.scale = 1 / (1 - p)
 
     @classmethod
     def seed(cls, seed: int, device: torch.device) -> None:
@@ -57,10 +57,14 @@ class Dropout(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
             return x
+        return x.masked_fill(self.draw(x), 0) * self.scale
+
+    def draw(self, x: Tensor) -> Tensor:
+        """Draw which values of x are dropped; the others count `scale`."""
         words = torch.empty((x.numel() + 3) // 4, dtype=torch.int64, device=x.device)
         words.random_(-(2**63), None, generator=self._local.generator)
         bits = words.view(torch.int16)[: x.numel()].view(x.shape)
-        return x.masked_fill(bits < self._dropped, 0) * self._scale
+        return bits < self._dropped
 
 
 class BaseModel:
