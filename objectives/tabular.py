@@ -25,7 +25,7 @@ from ConfigSpace import (
     UniformIntegerHyperparameter,
 )
 
-from objectives.box import whole
+from objectives.functions.box import whole
 from objectives.objective import Objective
 from objectives.space import UnitCube, build_space, check
 from objectives.table import Column, Row, Table, column

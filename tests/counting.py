@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from objectives.synthetic import Branin
+from objectives.functions.synthetic import Branin
 from objectives.trial import Evaluation, Trial
 
 

@@ -1,11 +1,11 @@
-"""Runs as `experiments.results.load` returns them, made from a list of values."""
+"""Runs as `experiments.analysis.results.load` returns them, made from a list of values."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from experiments.results import Run
+from experiments.analysis.results import Run
 
 
 def made_run(

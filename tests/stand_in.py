@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from objectives import child
-from objectives.serving.client import Client
 from objectives.serving.engine import Demand, Engine, Launch
+from objectives.serving.load.client import Client
 from objectives.serving.objective import Serving
 from objectives.trial import Config, Trial
 

@@ -1,4 +1,4 @@
-"""`python -m experiments.confirm`: the best seen, the recommended, the confirmed."""
+"""`python -m experiments.sweeping.confirm`: the best seen, the recommended, the confirmed."""
 
 import json
 from pathlib import Path
@@ -8,11 +8,18 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from experiments import confirm, provenance
-from experiments.execution import carry_out, describe, new_optimizer, open_log
-from experiments.results import load
-from experiments.run_log import History, RunLog, read
-from experiments.statistics.incumbents import best_seen, candidates, confirmed, recommended, top
+from experiments.analysis.results import load
+from experiments.analysis.statistics.incumbents import (
+    best_seen,
+    candidates,
+    confirmed,
+    recommended,
+    top,
+)
+from experiments.running import provenance
+from experiments.running.run import carry_out, describe, new_optimizer, open_log
+from experiments.running.run_log import History, RunLog, read
+from experiments.sweeping import confirm
 from made_runs import made_run
 from objectives.objective import Objective
 

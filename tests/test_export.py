@@ -19,13 +19,14 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from experiments import export, sweep
-from experiments.exchange import tables
-from experiments.exchange.coco import NO_SUCCESS
-from experiments.exchange.iohprofiler import FAILED
-from experiments.exchange.optuna_storage import study_name
-from experiments.exchange.problems import Problems
-from experiments.results import Run, load
+from experiments.analysis import export
+from experiments.analysis.exchange import tables
+from experiments.analysis.exchange.coco import NO_SUCCESS
+from experiments.analysis.exchange.iohprofiler import FAILED
+from experiments.analysis.exchange.optuna_storage import study_name
+from experiments.analysis.exchange.problems import Problems
+from experiments.analysis.results import Run, load
+from experiments.sweeping import sweep
 
 INNER = "objective@objective.inner=bbob objective.inner.function=8 objective.inner.dimension=2"
 
@@ -145,7 +146,7 @@ def test_optuna_has_the_space_s_distributions(mixed: Path, tmp_path: Path) -> No
     studies = [optuna.load_study(study_name=name, storage=storage) for name in names]
     trials = [trial for study in studies for trial in study.trials]
     found = {name: d for trial in trials for name, d in trial.distributions.items()}
-    # as objectives/mixed.py describes its space
+    # as objectives/functions/mixed.py describes its space
     assert found["learning_rate"] == FloatDistribution(1e-5, 1.0, log=True)
     assert isinstance(found["width"], IntDistribution) and found["width"].log
     assert isinstance(found["depth"], IntDistribution) and not found["depth"].log
@@ -233,7 +234,7 @@ def test_a_bbob_function_that_was_changed_is_no_function_of_coco(tmp_path: Path)
          ".sqlite3, .journal, .log, got ''"),
         (["{runs}", "format=coco", "out={new}"], "failing penalty=400: expected one of COCO's "
          "functions as it is (objective=bbob), as cocopp knows no other, got "
-         "objectives.failing.Failing; use format=ioh"),
+         "objectives.wrappers.failing.Failing; use format=ioh"),
         (["{new}", "format=csv", "out={new}"], "{new}: expected a place to read or write, got: No "
          "such file or directory"),
     ],

@@ -8,8 +8,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
+from experiments.analysis.results import Run, run_of
 from experiments.paper import comparison, comparison_tables, drawn, landscape, published
-from experiments.results import Run, run_of
 from objectives.objective import Objective
 from objectives.trial import Config, Trial
 from processes import ROOT

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from experiments import compare
-from experiments.convergence import draw, view
-from experiments.run_log import Event, RunLog, read
+from experiments.analysis import compare
+from experiments.running.convergence import draw, view
+from experiments.running.run_log import Event, RunLog, read
 
 HEADER: Event = {
     "event": "header",

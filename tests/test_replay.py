@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from ConfigSpace import ConfigurationSpace
 
-from experiments.replay import main
+from experiments.replaying.replay import main
 from objectives.space import build_space
 from objectives.trial import Config, Evaluation, Trial
 from optimizers.published_bamsoo import PublishedBaMSOO
@@ -273,7 +273,7 @@ def test_the_published_variant_runs_like_any_other(tmp_path: Path) -> None:
 
 
 def test_what_the_fault_costs_is_printed_and_repeats() -> None:
-    command = [sys.executable, "-m", "experiments.variants", "objective=lora_published"]
+    command = [sys.executable, "-m", "experiments.replaying.variants", "objective=lora_published"]
     command += ["optimizer=soo", "optimizer.variant=v2,published", "budget=50"]
     first, second = (
         subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=True)

@@ -1,4 +1,4 @@
-"""`python -m experiments.report`: the page, its files, and its one line on what is wrong."""
+"""The report command: the page, its files, and its one line on what is wrong."""
 
 import json
 import shutil
@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 
 from browser import opened, root
-from experiments.report import __main__ as report
-from experiments.report.contents import Contents, contents
-from experiments.report.gather import gather
-from experiments.report.importance import measure, sample
-from experiments.report.page import Figures, embedded, write
-from experiments.report.problems import axes
-from experiments.report.style import looks
-from experiments.report.table import Cell, Row, Table, escape
-from experiments.results import run_of
+from experiments.analysis.report import __main__ as report
+from experiments.analysis.report.contents import Contents, contents
+from experiments.analysis.report.gather import gather
+from experiments.analysis.report.importance import measure, sample
+from experiments.analysis.report.page import Figures, embedded, write
+from experiments.analysis.report.problems import axes
+from experiments.analysis.report.style import looks
+from experiments.analysis.report.table import Cell, Row, Table, escape
+from experiments.analysis.results import run_of
 from made_runs import made_run
 from objectives.space import UnitCube, build_space
 

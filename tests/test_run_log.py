@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from experiments.run_log import RunLog, read
+from experiments.running.run_log import RunLog, read
 
 HEADER = {"event": "header", "format": 1, "budget": 5.0, "names": {}, "seed": 0}
 ASK = {"event": "ask", "n": 1, "trials": [{"id": 0, "config": {"x": 0.1}, "fidelity": 1.0}]}
@@ -116,7 +116,7 @@ def test_an_evaluation_is_saved_when_the_disk_fills_up(
 
     path = _write(tmp_path, HEADER, ASK)
     with RunLog(tmp_path) as log:
-        monkeypatch.setattr("experiments.run_log.os.write", full)
+        monkeypatch.setattr("experiments.running.run_log.os.write", full)
         with pytest.raises(OSError, match="No space left"):
             log.append(ANSWER)
         monkeypatch.undo()

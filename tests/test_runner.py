@@ -6,9 +6,9 @@ import pytest
 from ConfigSpace import ConfigurationSpace
 
 from counting import DyingBranin
-from experiments.evaluator import Evaluator, InlineEvaluator, ProcessEvaluator
-from experiments.run_log import History, RunLog
-from experiments.runner import run
+from experiments.running.executors.evaluator import Evaluator, InlineEvaluator, ProcessEvaluator
+from experiments.running.run_log import History, RunLog
+from experiments.running.runner import run
 from objectives.objective import Objective
 from objectives.space import UnitCube, build_space
 from objectives.trial import Evaluation, Trial

@@ -16,7 +16,7 @@ import pytest
 
 from objectives.serving.bench import Bench
 from objectives.serving.grades import Invalid
-from objectives.serving.host import CpuWatch, free_port, is_free
+from objectives.serving.host.host import CpuWatch, free_port, is_free
 from objectives.serving.objective import Serving
 from objectives.trial import Evaluation
 from stand_in import SERVER, StandIn, serving, trial

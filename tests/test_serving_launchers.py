@@ -14,13 +14,13 @@ import pytest
 
 from node import search_path, serving, stand_in_engine
 from objectives import child
-from objectives.serving import on_host
 from objectives.serving.engine import Carried, Demand
-from objectives.serving.host import free_port
-from objectives.serving.launcher import Launcher, Local, Srun, Ssh
+from objectives.serving.engines.sglang import Sglang
+from objectives.serving.engines.vllm import Vllm
+from objectives.serving.host import on_host
+from objectives.serving.host.host import free_port
+from objectives.serving.host.launcher import Launcher, Local, Srun, Ssh
 from objectives.serving.objective import Serving
-from objectives.serving.sglang import Sglang
-from objectives.serving.vllm import Vllm
 from objectives.trial import Trial
 
 WAIT_S = 60.0

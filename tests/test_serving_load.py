@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from objectives.serving.arrivals import plan, read_trace
-from objectives.serving.lengths import parse
+from objectives.serving.load.arrivals import plan, read_trace
+from objectives.serving.load.lengths import parse
 
 POISSON = {
     "arrivals": "poisson",

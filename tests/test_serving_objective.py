@@ -10,12 +10,12 @@ from ConfigSpace import ConfigurationSpace
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
-from experiments.mistakes import explain
+from experiments.running.mistakes import explain
 from objectives.objective import Objective
 from objectives.serving import objective as module
 from objectives.serving.bench import Bench
 from objectives.serving.constraints import Constraint, read
-from objectives.serving.host import cores
+from objectives.serving.host.host import cores
 from objectives.serving.reference import cache_path
 from objectives.space import UnitCube, build_space
 from objectives.trial import Trial

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from objectives.serving.grades import GRADES, Failure
-from objectives.serving.measures import Requests, check_metric, measure
+from objectives.serving.load.measures import Requests, check_metric, measure
 from objectives.serving.score import SCORES, Score, build
 
 REFERENCE = {"output_tokens_per_s": 50.0, "e2e_p90_s": 3.0}

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from objectives.serving.arrivals import Plan
+from objectives.serving.load.arrivals import Plan
 from objectives.serving.simulator.cards import MODELS, SYSTEMS
 from objectives.serving.simulator.engine import (
     OVERHEADS,

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from experiments.mistakes import explain
+from experiments.running.mistakes import explain
 from node import build, search_path
-from objectives.serving.server_metrics import read
+from objectives.serving.engines.server_metrics import read
 from objectives.serving.task import EXAMPLE
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.evaluations_needed import line, random_line
-from objectives.serving import validate, validate_cpu
+from experiments.sweeping.evaluations_needed import line, random_line
+from objectives.serving.simulator import validate, validate_cpu
 
 ROW = {
     "id": "one",

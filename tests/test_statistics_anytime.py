@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from experiments.results import Run
-from experiments.statistics.anytime import Missing, Quantity, compare_on
-from experiments.statistics.improvement import improvement
+from experiments.analysis.results import Run
+from experiments.analysis.statistics.anytime import Missing, Quantity, compare_on
+from experiments.analysis.statistics.improvement import improvement
 from made_runs import made_run
 
 INF = float("inf")

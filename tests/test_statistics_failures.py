@@ -5,13 +5,13 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from experiments.results import Run
-from experiments.statistics.anytime import Suite, compare_on
-from experiments.statistics.currencies import currency_ranks
-from experiments.statistics.improvement import win_shares
-from experiments.statistics.ranks import anytime_ranks, rank_table
-from experiments.statistics.targets import times
-from experiments.statistics.verdict import verdict
+from experiments.analysis.results import Run
+from experiments.analysis.statistics.anytime import Suite, compare_on
+from experiments.analysis.statistics.currencies import currency_ranks
+from experiments.analysis.statistics.improvement import win_shares
+from experiments.analysis.statistics.ranks import anytime_ranks, rank_table
+from experiments.analysis.statistics.targets import times
+from experiments.analysis.statistics.verdict import verdict
 from made_runs import made_run
 
 OPTIMIZERS, SEEDS, BUDGET = ("a", "b", "c"), 6, 12

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import wilcoxon
 
-from experiments.statistics.anytime import Suite, compare_on
-from experiments.statistics.paired import (
+from experiments.analysis.statistics.anytime import Suite, compare_on
+from experiments.analysis.statistics.paired import (
     holm,
     least_p,
     least_pairs,
@@ -13,7 +13,7 @@ from experiments.statistics.paired import (
     sign_test,
     signed_rank,
 )
-from experiments.statistics.ranks import (
+from experiments.analysis.statistics.ranks import (
     anytime_ranks,
     critical_difference,
     friedman,
@@ -21,7 +21,7 @@ from experiments.statistics.ranks import (
     rank_columns,
     rank_table,
 )
-from experiments.statistics.simulated import lognormal, suite_of
+from experiments.analysis.statistics.simulated import lognormal, suite_of
 from made_runs import made_run
 
 INF = float("inf")

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.results import Run
-from experiments.statistics.anytime import compare_on
-from experiments.statistics.calibration import calibrate, main
-from experiments.statistics.power import across_tasks, within_a_task
-from experiments.statistics.simulated import (
+from experiments.analysis.results import Run
+from experiments.analysis.statistics.anytime import compare_on
+from experiments.analysis.statistics.calibration import calibrate, main
+from experiments.analysis.statistics.power import across_tasks, within_a_task
+from experiments.analysis.statistics.simulated import (
     failing,
     few_values,
     heavy,
@@ -18,7 +18,7 @@ from experiments.statistics.simulated import (
     suite_of,
     two_optima,
 )
-from experiments.statistics.verdict import sentences, verdict
+from experiments.analysis.statistics.verdict import sentences, verdict
 from made_runs import made_run
 
 
@@ -160,16 +160,18 @@ def test_the_power_table_asks_for_more_seeds_of_smaller_differences() -> None:
 def test_the_power_table_has_a_row_where_no_number_of_tasks_is_enough(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("experiments.statistics.power._N_DRAWS", 20)
+    monkeypatch.setattr("experiments.analysis.statistics.power._N_DRAWS", 20)
     rows = [row for row in across_tasks((0.1,)) if row["optimizers"] == 12]
     assert rows[0]["needed_for_80_pct"] == "more than 60"
 
 
 def test_the_calibration_writes_its_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("experiments.statistics.calibration.DESIGNS", ((2, 1),))
-    monkeypatch.setattr("experiments.statistics.calibration.across_tasks", lambda: iter([]))
+    monkeypatch.setattr("experiments.analysis.statistics.calibration.DESIGNS", ((2, 1),))
     monkeypatch.setattr(
-        "experiments.statistics.calibration.within_a_task", lambda: within_a_task((3.0,))
+        "experiments.analysis.statistics.calibration.across_tasks", lambda: iter([])
+    )
+    monkeypatch.setattr(
+        "experiments.analysis.statistics.calibration.within_a_task", lambda: within_a_task((3.0,))
     )
     assert main(["--out", str(tmp_path), "--suites", "2"]) == 0
     rows = list(csv.DictReader((tmp_path / "calibration.csv").open()))

@@ -11,9 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from experiments import experiment, sweep
-from experiments.ledger import Lock, failures, read_ledger, read_plan, states
-from experiments.run_log import RunLog
+from experiments.running.run_log import RunLog
+from experiments.sweeping import experiment, sweep
+from experiments.sweeping.ledger import Lock, failures, read_ledger, read_plan, states
 from processes import ROOT, environment, events, finish, timeless
 
 CHEAP = ["experiment=smoke", "optimizers=[random,soo]", "objectives=[branin]", "seeds=range(0,2)"]
@@ -21,7 +21,7 @@ N_CHEAP = 4  # 2 optimizers x 1 objective x 2 seeds
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "experiments.sweep", *arguments]
+    return [sys.executable, "-m", "experiments.sweeping.sweep", *arguments]
 
 
 def typed(*arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -156,7 +156,7 @@ def test_an_interrupted_sweep_says_how_to_go_on(
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == code
-    assert "go on with: python -m experiments.sweep experiment=smoke" in errors
+    assert "go on with: python -m experiments.sweeping.sweep experiment=smoke" in errors
     assert len(errors.splitlines()) == 1
     assert "partial" in state_names(folder)
     assert typed(*settings).stdout == f"4 done: {folder}\n"

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from objectives.synthetic import Branin
+from objectives.functions.synthetic import Branin
 from objectives.tabular import Tabular
 from objectives.trial import Config, Trial
 

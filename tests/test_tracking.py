@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from experiments.evaluator import InlineEvaluator
-from experiments.execution import describe
-from experiments.run_log import RunLog
-from experiments.runner import run
-from experiments.tracking import Tracker
-from objectives.failing import Failing
-from objectives.synthetic import Branin
+from experiments.running.executors.evaluator import InlineEvaluator
+from experiments.running.run import describe
+from experiments.running.run_log import RunLog
+from experiments.running.runner import run
+from experiments.running.tracking import Tracker
+from objectives.functions.synthetic import Branin
+from objectives.wrappers.failing import Failing
 from optimizers.random_search import RandomSearch
 from processes import finish, timeless
 

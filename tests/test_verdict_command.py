@@ -1,4 +1,4 @@
-"""`python -m experiments.verdict`: what it prints, and its one line on what is wrong."""
+"""`python -m experiments.analysis.verdict`: what it prints, and its one line on what is wrong."""
 
 import base64
 import csv
@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from experiments import verdict
-from experiments.statistics.gather import gather
+from experiments.analysis import verdict
+from experiments.analysis.statistics.gather import gather
 
 
 def _header(optimizer: str, seed: int, **changes: Any) -> dict[str, Any]:
@@ -276,7 +276,9 @@ def test_an_optimum_in_the_header_is_the_reference(tmp_path: Path) -> None:
 def test_an_objective_that_cannot_be_made_again_has_no_known_optimum(
     name: str, tmp_path: Path
 ) -> None:
-    _log(tmp_path, "a", [3.0, 2.0], objective={"_target_": f"objectives.synthetic.{name}"})
+    _log(
+        tmp_path, "a", [3.0, 2.0], objective={"_target_": f"objectives.functions.synthetic.{name}"}
+    )
     log = tmp_path / "a-0" / "log.jsonl"
     log.write_text(log.read_text().replace('"optimum": 0.0, ', ""))
     assert not gather([tmp_path]).tasks[0].known

@@ -14,9 +14,9 @@ from itertools import combinations
 
 import numpy as np
 
+from experiments.analysis.results import Run
+from experiments.analysis.statistics.paired import holm, paired
 from experiments.paper.published import Floats, ranges
-from experiments.results import Run
-from experiments.statistics.paired import holm, paired
 from objectives.objective import Objective
 from objectives.trial import Trial
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from experiments.analysis.statistics.intervals import interval
 from experiments.paper.comparison import (
     NEAR,
     Comparison,
@@ -14,7 +15,6 @@ from experiments.paper.comparison import (
 from experiments.paper.numbers import Cell, Facts, Section, Source, Table, count, number, words
 from experiments.paper.pictures import BLUE, DARK, LIGHT, figure
 from experiments.paper.published import Floats
-from experiments.statistics.intervals import interval
 
 _LEAST_REGRET = 1e-5  # shown, on a logarithmic axis
 

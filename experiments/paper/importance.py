@@ -14,11 +14,11 @@ import numpy as np
 from ConfigSpace import ConfigurationSpace
 from matplotlib.figure import Figure
 
+from experiments.analysis.statistics.importance import fanova
 from experiments.paper.numbers import Cell, Table, number
 from experiments.paper.pictures import BLUE, DARK, LIGHT, NAMES, figure
 from experiments.paper.published import Published, column
 from experiments.paper.study_figures import PARAMETERS, correlations
-from experiments.statistics.importance import fanova
 
 _N_TREES = 64
 _MAX_DEPTH = 64

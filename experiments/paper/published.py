@@ -10,8 +10,8 @@ import numpy as np
 from ConfigSpace import ConfigurationSpace
 from numpy.typing import NDArray
 
-from experiments import recording
 from experiments.paper.numbers import Source
+from experiments.replaying import recording
 from objectives.trial import Config
 
 Floats = NDArray[np.float64]

@@ -17,9 +17,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from objectives import child
+from objectives import checkpoint, child
 from objectives.cache import cache_folder
-from objectives.lora_ft import checkpoint, cli_results, command_lines
+from objectives.lora_ft import cli_results, command_lines
 from objectives.lora_ft.cli_data import STOCK, Local, Source, Stock
 from objectives.lora_ft.cli_results import Unusable
 from objectives.lora_ft.command_lines import Training

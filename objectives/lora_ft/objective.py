@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from litgpt.lora import GPT
 
-from objectives.lora_ft import checkpoint, scoring
+from objectives import checkpoint
+from objectives.lora_ft import scoring
 from objectives.lora_ft.data import load
 from objectives.lora_ft.model import MATRICES, Adapters
 from objectives.lora_ft.settings import TARGETS, expect_parameters, one_of, whole

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from objectives.box import whole
+from objectives.functions.box import whole
 from objectives.lora_published.surface import Array, Surface, logistic
 from objectives.objective import Objective
 from objectives.space import build_space, check

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from objectives.serving.arrivals import Plan
 from objectives.serving.engine import Demand, Engine
+from objectives.serving.engines.server_metrics import ServerMetrics
 from objectives.serving.grades import Failure, Invalid
-from objectives.serving.host import CpuWatch
-from objectives.serving.load_generator import Load, LoadGenerator
-from objectives.serving.measures import measure
-from objectives.serving.server import Server
-from objectives.serving.server_metrics import ServerMetrics
+from objectives.serving.host.host import CpuWatch
+from objectives.serving.host.server import Server
+from objectives.serving.load.arrivals import Plan
+from objectives.serving.load.load_generator import Load, LoadGenerator
+from objectives.serving.load.measures import measure
 from objectives.trial import Config
 
 _HASTE = ("timed_out", "broke_off", "requests_failed")  # failures that a slow host alone can cause

@@ -12,12 +12,13 @@ from difflib import get_close_matches
 from typing import Any
 
 from objectives.objective import Objective
-from objectives.serving import arrivals, constraints
+from objectives.serving import constraints
 from objectives.serving.bench import Bench
 from objectives.serving.engine import Demand, Engine
 from objectives.serving.grades import Failure, Invalid, record
-from objectives.serving.host import cores, hardware
-from objectives.serving.load_generator import LoadGenerator
+from objectives.serving.host.host import cores, hardware
+from objectives.serving.load import arrivals
+from objectives.serving.load.load_generator import LoadGenerator
 from objectives.serving.reference import reference
 from objectives.serving.score import build
 from objectives.space import build_space, check

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from objectives.serving.grades import Failure
-from objectives.serving.measures import MORE_IS_BETTER, check_metric
+from objectives.serving.load.measures import MORE_IS_BETTER, check_metric
 
 SCORES = ("slo", "goodput", "throughput", "latency", "compat")
 C = 5.0

@@ -21,12 +21,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from objectives.serving.launcher import Launcher
-from objectives.serving.load_generator import LoadGenerator
-from objectives.serving.node_engine import NodeEngine
+from objectives.serving.engines.node_engine import NodeEngine
+from objectives.serving.engines.sglang import Sglang
+from objectives.serving.engines.vllm import Vllm
+from objectives.serving.host.launcher import Launcher
+from objectives.serving.load.load_generator import LoadGenerator
 from objectives.serving.objective import Serving
-from objectives.serving.sglang import Sglang
-from objectives.serving.vllm import Vllm
 from objectives.trial import Value
 
 EXAMPLE = Path(__file__).with_name("example_task.json")

@@ -19,9 +19,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from experiments.evaluator import InlineEvaluator
-from experiments.run_log import FORMAT, RunLog
-from experiments.runner import run
+from experiments.running.executors.evaluator import InlineEvaluator
+from experiments.running.run_log import FORMAT, RunLog
+from experiments.running.runner import run
 from objectives.objective import Objective
 from objectives.space import build_space
 from objectives.trial import Config, Evaluation, Trial

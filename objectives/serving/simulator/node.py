@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from objectives.serving.arrivals import Plan
-from objectives.serving.measures import Requests
+from objectives.serving.load.arrivals import Plan
+from objectives.serving.load.measures import Requests
 from objectives.serving.simulator.engine import Deployment, Settings, rules, step_costs
 from objectives.serving.simulator.scheduler import serve
 from objectives.serving.simulator.state import GAPS, LARGEST, PREEMPTED, STEPS, State, new_state

@@ -1,0 +1,332 @@
+"""Runs on a common budget: how good the incumbent was after each full evaluation.
+
+    suite = compare_on([*load(["results/smoke"])])
+    suite.tasks[0].curves["lhs"][0]  # (n_steps,), of seed 0
+
+A task is an objective; seeds of one objective are one task. Lower is better throughout. Nothing
+is dropped: a failed evaluation spends its budget, a run has no incumbent (infinity) before its
+first success, a run that ended early keeps its incumbent, and what cannot be compared is said in
+`Suite.notes`.
+"""
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+
+import numpy as np
+
+from experiments.analysis.results import ROUNDING, Floats, Run
+from experiments.analysis.statistics.references import fixed_optimizers, references, scales
+
+Optima = Mapping[str, float]
+"""Known optima by `problem(run)`."""
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A run that was planned and has no log that could be compared.
+
+    Attributes:
+        failed: it was tried and failed; it counts as a run without a success. False: it was
+            not made yet.
+    """
+
+    optimizer: str
+    objective: str
+    seed: int
+    failed: bool
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What is compared.
+
+    Attributes:
+        metric: the metric at the incumbent; None: the value itself.
+        sign: 1 where lower is better, -1 where higher is.
+    """
+
+    metric: str | None = None
+    sign: int = 1
+
+    def __str__(self) -> str:
+        return self.metric or "value"
+
+
+@dataclass(frozen=True)
+class Task:
+    """All runs on one objective.
+
+    Attributes:
+        name: the objective's label.
+        grid: budget spent, in full evaluations, (n_steps,); the last is the common budget.
+        curves: by optimizer and seed, the quantity at the incumbent, (n_steps,), signed so that
+            lower is better; infinite before the first success.
+        n_failed: by optimizer and seed, the failed evaluations within the common budget.
+        instances: whether each seed is another instance of the problem.
+        reference: by seed, the known optimum, or the best that any run saw of that problem.
+        scale: by seed, what a first success is above the reference: the median over the runs.
+        known: whether the reference is a known optimum.
+        fixed: the optimizers whose runs are one trajectory, whatever the seed.
+        runs: by optimizer and seed; a failed run without a log is absent.
+    """
+
+    name: str
+    grid: Floats
+    curves: dict[str, dict[int, Floats]]
+    n_failed: dict[str, dict[int, int]]
+    instances: bool
+    reference: dict[int, float]
+    scale: dict[int, float]
+    known: bool
+    fixed: frozenset[str]
+    runs: dict[str, dict[int, Run]]
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds that every optimizer of the task has."""
+        each = [set(by_seed) for by_seed in self.curves.values()]
+        return sorted(set.intersection(*each)) if each else []
+
+    def matrix(self, optimizer: str, seeds: Sequence[int] | None = None) -> Floats:
+        """Return an optimizer's curves, (n_seeds, n_steps); of all its seeds unless some are."""
+        own = self.curves[optimizer]
+        chosen = sorted(own) if seeds is None else seeds
+        return np.array([own[seed] for seed in chosen]).reshape(len(chosen), len(self.grid))
+
+    def final(self, optimizer: str, seeds: Sequence[int] | None = None) -> Floats:
+        """Return what its runs came to under the common budget, (n_seeds,)."""
+        return self.matrix(optimizer, seeds)[:, -1]
+
+    def regret(self, optimizer: str, seeds: Sequence[int] | None = None) -> Floats:
+        """Return normalised regret, (n_seeds, n_steps).
+
+        (best so far - reference) / scale: 0 is the optimum, 1 what a first success typically
+        is, infinity no success yet. Under noise a value below the optimum counts as 0.
+        """
+        chosen = sorted(self.curves[optimizer]) if seeds is None else seeds
+        reference = np.array([[self.reference[seed]] for seed in chosen]).reshape(-1, 1)
+        scale = np.array([[self.scale[seed]] for seed in chosen]).reshape(-1, 1)
+        found: Floats = np.maximum(self.matrix(optimizer, chosen) - reference, 0.0) / scale
+        return found
+
+    def area(self, optimizer: str, seeds: Sequence[int] | None = None) -> Floats:
+        """Return the mean over the steps of normalised regret, at most 1 each, (n_seeds,).
+
+        A description, not what ranks go by: its cap depends on the other runs.
+        """
+        area: Floats = np.minimum(self.regret(optimizer, seeds), 1.0).mean(axis=1)
+        return area
+
+
+@dataclass(frozen=True)
+class Suite:
+    """What is compared with what.
+
+    Attributes:
+        optimizers: every optimizer that has a run on some task, in the order of their names.
+        notes: what a reader must know: truncated budgets, missing and failed runs, optimizers
+            that do not depend on the seed.
+    """
+
+    tasks: list[Task]
+    optimizers: list[str]
+    quantity: Quantity
+    notes: list[str]
+
+
+def problem(run: Run) -> str:
+    """Return what tells the run's problem from others: its objective's settings, as JSON."""
+    return json.dumps(run.header["objective"], sort_keys=True)
+
+
+def compare_on(
+    runs: Sequence[Run],
+    quantity: Quantity | None = None,
+    optima: Optima | None = None,
+    missing: Sequence[Missing] = (),
+) -> Suite:
+    """Put runs on a common budget, objective by objective.
+
+    Args:
+        runs: from `experiments.analysis.results.load`.
+        quantity: what is compared; the value unless given.
+        optima: known optima of problems; elsewhere the best seen by anyone is the reference.
+        missing: planned runs that are not among `runs`, or failed.
+
+    Raises:
+        ValueError: no evaluations; two runs of one seed; runs on different data or models; a
+            metric that a run does not have.
+    """
+    if not runs:
+        raise ValueError("results: expected runs to compare, got none")
+    quantity = quantity or Quantity()
+    by_task: dict[str, list[Run]] = defaultdict(list)
+    for run in runs:
+        by_task[run.objective].append(run)
+    failed = {(m.optimizer, m.objective, m.seed) for m in missing if m.failed}
+    notes: list[str] = []
+    tasks = []
+    for name, group in sorted(by_task.items(), key=lambda item: _by_number(item[0])):
+        _check_same_problem(name, group)
+        tasks.append(_task(name, group, quantity, optima or {}, failed, notes))
+    waiting = [m for m in missing if not m.failed]
+    if waiting:
+        notes.append(f"planned runs that are not made yet: {len(waiting)}: {_runs_named(waiting)}")
+    optimizers = sorted({name for task in tasks for name in task.curves})
+    notes += _uneven(tasks, optimizers)
+    return Suite(tasks, optimizers, quantity, notes)
+
+
+def _by_number(name: str) -> list[tuple[str, float]]:
+    """Return a key that puts function=2 before function=10."""
+    parts = re.split(r"(\d+)", name)
+    return [(text, float(digits or 0)) for text, digits in zip_longest(parts[::2], parts[1::2])]
+
+
+def _runs_named(missing: Sequence[Missing]) -> str:
+    by_name: dict[str, int] = defaultdict(int)
+    for one in missing:
+        by_name[f"{one.optimizer} on {one.objective}"] += 1
+    shown = [f"{name} ({count})" for name, count in list(by_name.items())[:5]]
+    return ", ".join(shown) + (", ..." if len(by_name) > 5 else "")
+
+
+def _uneven(tasks: Sequence[Task], optimizers: Sequence[str]) -> list[str]:
+    """Say where optimizers lack seeds that others have."""
+    notes = []
+    for task in tasks:
+        every = {seed for own in task.curves.values() for seed in own}
+        for name in optimizers:
+            lacks = every - set(task.curves.get(name, {}))
+            if lacks:
+                notes.append(
+                    f"{name} lacks {len(lacks)} of {len(every)} seeds on {task.name}: pairs are "
+                    f"compared on the seeds that both have, ranks on those that all have"
+                )
+    return notes
+
+
+def _check_same_problem(name: str, runs: Sequence[Run]) -> None:
+    """Raise where one seed was run twice, or one problem on different data or models."""
+    seen: dict[tuple[str, int], Run] = {}
+    prints: dict[str, Run] = {}
+    for run in runs:
+        first = prints.setdefault(problem(run), run)
+        mine, other = run.header["fingerprint"], first.header["fingerprint"]
+        if mine != other:
+            keys = [key for key in {**mine, **other} if mine.get(key) != other.get(key)]
+            raise ValueError(
+                f"{name}: expected runs of one fingerprint, got {keys[0]}={other.get(keys[0])} "
+                f"({first.optimizer}, seed {first.seed}) and {keys[0]}={mine.get(keys[0])} "
+                f"({run.optimizer}, seed {run.seed}); compare them apart"
+            )
+        twin = seen.setdefault((run.optimizer, run.seed), run)
+        if twin is not run:
+            raise ValueError(
+                f"{name}: expected one run of {run.optimizer} with seed {run.seed}, got two, of "
+                f"budgets {twin.budget:g} and {run.budget:g}; give the folder of one"
+            )
+
+
+def _task(
+    name: str,
+    runs: Sequence[Run],
+    quantity: Quantity,
+    optima: Optima,
+    failed: set[tuple[str, str, int]],
+    notes: list[str],
+) -> Task:
+    own_failed = {(o, seed) for o, objective, seed in failed if objective == name}
+    grid = _grid(name, runs, own_failed, notes)
+    curves: dict[str, dict[int, Floats]] = defaultdict(dict)
+    n_failed: dict[str, dict[int, int]] = defaultdict(dict)
+    by_seed: dict[str, dict[int, Run]] = defaultdict(dict)
+    for run in runs:
+        within = np.cumsum(run.fidelities) <= grid[-1] + ROUNDING
+        curves[run.optimizer][run.seed] = best_so_far(run, grid, quantity)
+        n_failed[run.optimizer][run.seed] = int(run.failed[within].sum())
+        by_seed[run.optimizer][run.seed] = run
+    for optimizer, seed in sorted(own_failed):
+        if seed not in curves[optimizer]:
+            curves[optimizer][seed] = np.full(len(grid), np.inf)
+            n_failed[optimizer][seed] = 0
+            notes.append(f"{optimizer} failed as a whole on {name}, seed {seed}: it ranks last")
+    problems = {seed: problem(run) for own in by_seed.values() for seed, run in own.items()}
+    instances = len(set(problems.values())) > 1
+    fixed = frozenset() if instances else fixed_optimizers(by_seed, float(grid[-1]))
+    reference, known = references(curves, problems, optima if quantity.metric is None else {})
+    scale = scales(curves, problems, reference)
+    ordered = {optimizer: dict(sorted(curves[optimizer].items())) for optimizer in sorted(curves)}
+    return Task(
+        name, grid, ordered, dict(n_failed), instances, reference, scale, known, fixed,
+        dict(by_seed),
+    )  # fmt: skip
+
+
+def _grid(name: str, runs: Sequence[Run], failed: set[tuple[str, int]], notes: list[str]) -> Floats:
+    """Return 1, 2, ..., common budget; the budget alone where that is below 1."""
+    reached = [_reached(run, (run.optimizer, run.seed) in failed) for run in runs]
+    common = min(reached)
+    if common <= 0:
+        run = runs[int(np.argmin(reached))]
+        raise ValueError(
+            f"{name}: expected evaluations, got a run without any ({run.optimizer}, seed "
+            f"{run.seed}); finish it with the command that began it, or leave it out"
+        )
+    if common < max(reached) - ROUNDING:
+        short = sum(r < max(reached) - ROUNDING for r in reached)
+        notes.append(
+            f"{name}: truncated to the common budget of {common:g}: {short} of {len(runs)} runs "
+            f"did not reach {max(reached):g}"
+        )
+    whole = np.arange(1.0, np.floor(common + ROUNDING) + 1)
+    return whole if len(whole) and common - whole[-1] < ROUNDING else np.append(whole, common)
+
+
+def _reached(run: Run, failed: bool) -> float:
+    """Return the budget for which the run can answer.
+
+    A run that ended, if before its budget, has no more to ask; one that failed will ask no
+    more. Both keep their incumbents.
+    """
+    return run.budget if run.ended or failed else float(run.fidelities.sum())
+
+
+def best_so_far(run: Run, grid: Floats, quantity: Quantity) -> Floats:
+    """Return the quantity at the incumbent after each budget of the grid, (n_steps,).
+
+    The incumbent is the first full evaluation of the least value among the successes.
+
+    Raises:
+        ValueError: the run does not have the metric at an incumbent.
+    """
+    good = ~run.failed & ~np.isnan(run.values) & (run.fidelities == 1.0)
+    values = np.where(good, run.values, np.inf)
+    lowest = np.minimum.accumulate(values)
+    last = np.searchsorted(np.cumsum(run.fidelities), grid + ROUNDING, side="right") - 1
+    none = (last < 0) | (np.append(lowest, np.inf)[last] == np.inf)
+    if quantity.metric is None:
+        return np.where(none, np.inf, np.append(lowest, np.inf)[last])
+    improves = values < np.append(np.inf, lowest[:-1])
+    incumbent = np.maximum.accumulate(np.where(improves, np.arange(len(values)), 0))
+    measured = quantity.sign * _measured(run, quantity.metric)
+    at_incumbent = np.append(measured[incumbent], np.inf)  # so that an empty run has a last entry
+    found = np.where(none, np.inf, at_incumbent[last])
+    if np.isnan(found[-1]):
+        raise ValueError(
+            f"metric: expected {quantity.metric} at the incumbent of {run.optimizer} on "
+            f"{run.objective}, seed {run.seed}, got none there"
+        )
+    return found
+
+
+def _measured(run: Run, metric: str) -> Floats:
+    """Return a metric, or a test metric of incumbents, per evaluation, (n,)."""
+    if metric in run.metrics:
+        return run.metrics[metric]
+    tests = {test["id"]: test["metrics"].get(metric, np.nan) for test in run.tests}
+    return np.array([tests.get(id, np.nan) for id in run.ids.tolist()], dtype=np.float64)

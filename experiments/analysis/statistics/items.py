@@ -1,0 +1,138 @@
+"""Paired inference item by item, where evaluations log per-item outcomes.
+
+It tells whether the incumbents of two optimizers differ on these items; whether the optimizers
+do takes seeds. With several seeds, an item's outcome is the mean over the incumbents of the
+common seeds. Pairs are tested by a paired t test over items; single 0/1 outcomes by the exact
+McNemar test, which asks only the items on which two incumbents differ. Holm over all pairs.
+"""
+
+import base64
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from scipy.stats import binomtest, ttest_1samp
+
+from experiments.analysis.results import Floats, Run
+from experiments.analysis.statistics.anytime import Task
+from experiments.analysis.statistics.paired import holm
+
+_FLOAT16 = 2e-3  # relative: float16 has 11 bits, and means of it fewer errors
+
+
+@dataclass(frozen=True)
+class ItemComparison:
+    """Two optimizers' incumbents on the same items.
+
+    Attributes:
+        difference: mean over items of the first's outcome less the second's, in natural units.
+        standard_error: of the difference, paired by item; NaN for one item.
+        corrected: p by Holm over all pairs.
+    """
+
+    first: str
+    second: str
+    difference: float
+    standard_error: float
+    corrected: float
+    n_items: int
+    n_seeds: int
+
+
+def has_items(task: Task, metric: str) -> bool:
+    """Tell whether every optimizer has a run whose incumbent logged outcomes of the metric."""
+    return bool(task.runs) and all(
+        any(_packed(task, run, metric) is not None for run in by_seed.values())
+        for by_seed in task.runs.values()
+    )
+
+
+def compare_items(task: Task, metric: str) -> list[ItemComparison]:
+    """Compare the incumbents under the common budget, every pair of optimizers.
+
+    Raises:
+        ValueError: outcomes do not average to the metric, or are not as many for all runs.
+    """
+    outcomes = _aligned(
+        task.name, {name: _outcomes(task, runs, metric) for name, runs in task.runs.items()}
+    )
+    found, p_values = [], []
+    for first, second in combinations(sorted(outcomes), 2):
+        seeds = sorted(outcomes[first].keys() & outcomes[second].keys())
+        if not seeds:
+            continue
+        d = np.mean([outcomes[first][s] - outcomes[second][s] for s in seeds], axis=0)
+        error = float(d.std(ddof=1) / np.sqrt(len(d))) if len(d) > 1 else float("nan")
+        p_values.append(_p(d))
+        found.append((first, second, float(d.mean()), error, len(d), len(seeds)))
+    return [
+        ItemComparison(first, second, difference, error, p, n_items, n_seeds)
+        for (first, second, difference, error, n_items, n_seeds), p in zip(
+            found, holm(p_values), strict=True
+        )
+    ]
+
+
+def _p(d: Floats) -> float:
+    """Return the two-sided p of differences by item, (n_items,)."""
+    if not d.any():
+        return 1.0
+    if np.isin(d, (-1.0, 0.0, 1.0)).all():
+        above, differing = int((d > 0).sum()), int((d != 0).sum())
+        return float(binomtest(above, differing).pvalue)
+    if len(d) < 2 or np.ptp(d) == 0:
+        return 1.0  # no spread between items, so nothing to hold the difference against
+    return float(ttest_1samp(d, 0.0).pvalue)
+
+
+def _packed(task: Task, run: Run, metric: str) -> str | None:
+    place = run.incumbent(float(task.grid[-1]))
+    return None if place is None else run.items[place].get(metric)
+
+
+def _outcomes(task: Task, runs: dict[int, Run], metric: str) -> dict[int, Floats]:
+    """Return the outcomes of the incumbents by seed, (n_items,) each."""
+    found: dict[int, Floats] = {}
+    for seed, run in runs.items():
+        text, place = _packed(task, run, metric), run.incumbent(float(task.grid[-1]))
+        if text is not None and place is not None:
+            found[seed] = unpack(text, float(run.metrics[metric][place]))
+    return found
+
+
+def _aligned(name: str, outcomes: dict[str, dict[int, Floats]]) -> dict[str, dict[int, Floats]]:
+    """Cut all outcomes to the same items, checking that what is cut away is padding.
+
+    Where all outcomes are 0, the last byte does not tell its items from its padding; those of
+    other runs do.
+    """
+    every = [outcome for by_seed in outcomes.values() for outcome in by_seed.values()]
+    least = min(map(len, every), default=0)
+    if any(outcome[least:].any() for outcome in every):
+        sizes = sorted({len(outcome) for outcome in every})
+        raise ValueError(f"{name}: expected as many items in all runs, got {sizes}")
+    return {
+        optimizer: {seed: outcome[:least] for seed, outcome in by_seed.items()}
+        for optimizer, by_seed in outcomes.items()
+    }
+
+
+def unpack(text: str, mean: float) -> Floats:
+    """Return packed outcomes, whichever packing gives the metric as their mean, (n_items,).
+
+    The log does not say which of its two packings an objective chose, nor how many of the last
+    byte's bits are items.
+
+    Raises:
+        ValueError: neither gives it.
+    """
+    raw = base64.b64decode(text)
+    bits = np.unpackbits(np.frombuffer(raw, dtype=np.uint8)).astype(np.float64)
+    for n in range(len(bits), max(len(bits) - 8, 0), -1):
+        if abs(bits.sum() / n - mean) < 1e-9:
+            return np.asarray(bits[:n])
+    if raw and len(raw) % 2 == 0:
+        floats = np.frombuffer(raw, dtype="<f2").astype(np.float64)
+        if abs(floats.mean() - mean) <= _FLOAT16 * max(abs(mean), 1e-3):
+            return floats
+    raise ValueError(f"items: expected outcomes whose mean is the metric {mean:g}, got others")
