@@ -10,6 +10,7 @@ from hydra.utils import instantiate
 
 from experiments.analysis.results import Run, run_of
 from experiments.paper import comparison, comparison_tables, drawn, landscape, published
+from made_headers import header_event
 from objectives.objective import Objective
 from objectives.trial import Config, Trial
 from processes import ROOT
@@ -45,7 +46,7 @@ def _run(name: str, seed: int, values: list[float], ended: bool = True) -> Run:
         **{key: [0.0] * n for key in ("cost", "ask_s", "tell_s", "time")},
     }
     names = {"optimizer": name, "objective": "lora_published"}
-    header = {"seed": seed, "names": names, "optimizer": {}, "objective": {}}
+    header = header_event(seed=seed, names=names)
     row = {"header": header, "budget": 4.0, "ended": ended, "tests": [], "columns": columns}
     return run_of(row)
 

@@ -94,7 +94,7 @@ def test_regret_is_zero_at_the_best_seen_and_one_at_the_typical_first_success() 
 
 def test_a_known_optimum_is_the_reference_and_noise_below_it_is_no_negative_regret() -> None:
     run = made_run([4.0, -1.0])
-    optima = {'{"_target_": "f"}': 0.0}
+    optima = {'{"class": "f"}': 0.0}
     task = compare_on([run], optima=optima).tasks[0]
     assert task.known
     assert task.regret("a")[0] == pytest.approx([1, 0])

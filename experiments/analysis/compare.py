@@ -60,16 +60,16 @@ def gather(folders: Sequence[Path]) -> list[Run]:
         raise ValueError(f"{folders[0]}: expected runs, got empty logs only")
     first, *others = runs
     for other in others:
-        if other.header["objective"] != first.header["objective"]:
+        if other.header.objective != first.header.objective:
             names = [f"{run.objective} of seed {run.seed}" for run in (first, other)]
             raise ValueError(
                 f"FOLDER: expected runs of one objective, and one instance of it, got "
                 f"{' and '.join(names)}; name the folders of one"
             )
-        if other.header["fingerprint"] != first.header["fingerprint"]:
+        if other.header.fingerprint != first.header.fingerprint:
             raise ValueError(
                 f"fingerprint: expected runs of one objective on the same data, got "
-                f"{first.header['fingerprint']} and {other.header['fingerprint']}"
+                f"{first.header.fingerprint} and {other.header.fingerprint}"
             )
     return runs
 
@@ -92,7 +92,7 @@ def _good(run: Run) -> NDArray[np.bool_]:
 
 def _metric(run: Run) -> Floats:
     """Return what is drawn of each evaluation (n,): the metric that the value stands for."""
-    name = run.header["metric"]
+    name = run.header.metric
     return run.values if name is None else run.metrics.get(name, np.full(len(run.ids), np.nan))
 
 
@@ -108,10 +108,10 @@ def draw(runs: Sequence[Run], path: Path) -> None:
     left.set_ylim(limits)
     right.set_ylim(limits)
     header = runs[0].header
-    metric = header["metric"] or "value (minimised)"
+    metric = header.metric or "value (minimised)"
     seeds = sorted({run.seed for run in runs})
     of_seed = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {seeds}"
-    left.set_title(f"incumbent on {header['names']['objective']}, {of_seed}")
+    left.set_title(f"incumbent on {header.names['objective']}, {of_seed}")
     left.set_xlabel("budget spent (full evaluations)")
     left.set_ylabel(metric)
     left.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -119,8 +119,8 @@ def draw(runs: Sequence[Run], path: Path) -> None:
         left.legend(fontsize=8)
     right.set_title("every evaluation\n(x: failed, hollow: off the scale)", fontsize=10)
     right.set_xticks(range(len(runs)), [run.optimizer for run in runs], rotation=35, ha="right")
-    if header.get("notice"):
-        figure.supxlabel(header["notice"], fontsize=7, color="0.3")
+    if header.notice:
+        figure.supxlabel(header.notice, fontsize=7, color="0.3")
     figure.savefig(path, dpi=150)
 
 

@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.running.run_log import Event, History, read
+from experiments.running.earlier import upgraded
+from experiments.running.header import Header
+from experiments.running.run_log import History, read
 from objectives.trial import Config
 
 PACK = "runs.jsonl.xz"
@@ -31,7 +33,7 @@ class Run:
     """One run; arrays have one entry per evaluation, in the order of arrival.
 
     Attributes:
-        header: the first event of its log: settings, seed, versions, hardware, fingerprint.
+        header: the first event of its log: the problem, settings, seed, versions, hardware.
         optimizer: its label among the runs it was loaded with: the name, and the settings in
             which runs of this name differ.
         objective: likewise. Settings that equal the seed in all runs of the name, as an
@@ -52,7 +54,7 @@ class Run:
         tests: the test metrics of incumbents, in order: `id` and `metrics` each.
     """
 
-    header: Event
+    header: Header
     optimizer: str
     objective: str
     budget: float
@@ -73,7 +75,7 @@ class Run:
     @property
     def seed(self) -> int:
         """The seed of the run."""
-        return int(self.header["seed"])
+        return int(self.header.seed)
 
     @property
     def failed(self) -> NDArray[np.bool_]:
@@ -128,7 +130,7 @@ def row_of(log: Path) -> dict[str, Any] | None:
     ids = list(history.evaluations)
     evaluations = list(history.evaluations.values())
     answered = {e["id"]: e["time"] for e in history.events if e["event"] == "evaluation"}
-    start = history.header["time"]
+    start = history.header.time
     columns: dict[str, Any] = {
         "id": ids,
         "config": _columns([history.trials[id].config for id in ids]),
@@ -145,7 +147,7 @@ def row_of(log: Path) -> dict[str, Any] | None:
         columns["items"] = [evaluation.items for evaluation in evaluations]
     tests = [e for e in history.events if e["event"] == "test"]
     return {
-        "header": history.header,
+        "header": history.header.to_json(),
         "budget": history.budget,
         "ended": history.ended,
         "tests": [{"id": e["id"], "metrics": e["metrics"]} for e in tests],
@@ -181,7 +183,7 @@ def _columns(rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
 
 def run_of(row: dict[str, Any]) -> Run:
     """Turn a row of a packed file into a run, labelled by its names alone."""
-    header, columns = row["header"], row["columns"]
+    header, columns = Header.from_json(upgraded(row["header"])), row["columns"]
     n = len(columns["id"])
     configs = [
         {key: column[i] for key, column in columns["config"].items() if column[i] is not None}
@@ -189,8 +191,8 @@ def run_of(row: dict[str, Any]) -> Run:
     ]
     return Run(
         header=header,
-        optimizer=header["names"]["optimizer"],
-        objective=header["names"]["objective"],
+        optimizer=header.names["optimizer"],
+        objective=header.names["objective"],
         budget=row["budget"],
         ended=row["ended"],
         ids=np.array(columns["id"], dtype=np.int64),
@@ -241,10 +243,10 @@ def _labels(runs: Sequence[Run], family: str, seeds: bool) -> list[str]:
 
     A setting that is the run's budget in all of them, as a design's number of points is, is none.
     """
-    settings = [dict(_flat(run.header[family])) for run in runs]
+    settings = [dict(_flat(getattr(run.header, family))) for run in runs]
     groups: dict[str, list[int]] = defaultdict(list)
     for i, run in enumerate(runs):
-        groups[run.header["names"][family]].append(i)
+        groups[run.header.names[family]].append(i)
     shown: dict[str, list[str]] = {}
     for name, members in groups.items():
         keys = list(dict.fromkeys(key for i in members for key in settings[i]))
@@ -255,11 +257,11 @@ def _labels(runs: Sequence[Run], family: str, seeds: bool) -> list[str]:
             key
             for key in keys
             if len({repr(settings[i].get(key)) for i in members}) > 1
-            if any(settings[i].get(key) != runs[i].header["budget"] for i in members)
+            if any(settings[i].get(key) != runs[i].header.budget for i in members)
         ]
     labels = []
     for run, own in zip(runs, settings, strict=True):
-        name = run.header["names"][family]
+        name = run.header.names[family]
         labels.append(" ".join([name, *(f"{key}={own.get(key)}" for key in shown[name])]))
     return labels
 

@@ -136,7 +136,7 @@ def _items(suite: Suite, level: float) -> list[str]:
     lines = []
     for task in suite.tasks:
         metric = suite.quantity.metric or next(
-            run.header["metric"] for own in task.runs.values() for run in own.values()
+            run.header.metric for own in task.runs.values() for run in own.values()
         )
         if metric is None or not has_items(task, metric):
             continue

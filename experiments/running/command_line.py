@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from experiments.running import provenance
 from experiments.running.display import ProgressBar, summary
+from experiments.running.header import Header
 from experiments.running.run import (
     carry_out,
     describe,
@@ -20,7 +21,7 @@ from experiments.running.run import (
     new_optimizer,
     open_log,
 )
-from experiments.running.run_log import Event, RunLog
+from experiments.running.run_log import RunLog
 from experiments.running.tracking import BACKENDS, Tracker, mlflow_client
 from objectives.objective import Objective
 
@@ -60,17 +61,19 @@ def run_one(settings: DictConfig) -> None:
     folder = _folder(settings, header)
     path = folder / "log.jsonl"
     earlier = logged(header, folder)
-    if is_finished(earlier, header["budget"]):
+    if is_finished(earlier, header.budget):
         print(f"finished before: {len(earlier.evaluations)} evaluations, nothing to do")
         print(summary(earlier, path))
         return
-    optimizer = new_optimizer(header, objective, earlier)
+    plain = OmegaConf.to_container(settings.optimizer, resolve=True)
+    assert isinstance(plain, dict)
+    optimizer = new_optimizer({str(key): x for key, x in plain.items()}, header, objective, earlier)
     client = mlflow_client() if settings.tracking == "mlflow" else None
     with RunLog(folder) as log:
         _say(log, header)
         open_log(log, header)
         shown = None if settings.progress == "auto" else settings.progress
-        bar = ProgressBar(log.history, header["budget"], shown)
+        bar = ProgressBar(log.history, header.budget, shown)
         tracker = None if client is None else Tracker(client, log)
 
         def watch(log: RunLog) -> None:
@@ -92,11 +95,11 @@ def run_one(settings: DictConfig) -> None:
             print(f"  picture    {folder / 'convergence.png'}")
 
 
-def _say(log: RunLog, header: Event) -> None:
+def _say(log: RunLog, header: Header) -> None:
     """Say which data are used, and what the log already holds."""
     _progress["path"] = str(log.path)
-    if header["notice"]:
-        print(f"note: {header['notice']}", flush=True)
+    if header.notice:
+        print(f"note: {header.notice}", flush=True)
     if log.history.header is not None:
         print(f"resuming after {len(log.history.evaluations)} evaluations: {log.path}", flush=True)
 
@@ -121,7 +124,7 @@ def check_settings(settings: DictConfig) -> None:
         raise ValueError(f"plot: expected true or false, got {settings.plot}")
 
 
-def _header(settings: DictConfig, names: dict[str, str], objective: Objective) -> Event:
+def _header(settings: DictConfig, names: dict[str, str], objective: Objective) -> Header:
     """Return the first event of the log."""
     resolved = OmegaConf.to_container(settings, resolve=True)
     as_written = OmegaConf.to_container(settings, resolve=False)
@@ -130,7 +133,7 @@ def _header(settings: DictConfig, names: dict[str, str], objective: Objective) -
     return describe(plain, as_written["optimizer"], names, objective)
 
 
-def _folder(settings: DictConfig, header: Event) -> Path:
+def _folder(settings: DictConfig, header: Header) -> Path:
     if settings.out is not None:
         return Path(str(settings.out))
     return provenance.ROOT / "results" / folder_name(header)

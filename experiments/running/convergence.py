@@ -18,7 +18,7 @@ def draw(history: History, path: Path) -> None:
     The vertical axis is the metric that the value stands for, where the objective names one.
     """
     assert history.header is not None
-    header, metric = history.header, history.header.get("metric")
+    header, metric = history.header, history.header.metric
     figure = Figure(figsize=(7.0, 4.2), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
@@ -53,14 +53,14 @@ def draw(history: History, path: Path) -> None:
         axes.plot(
             failures, [0.02] * len(failures), "x", color="C3", transform=bottom, label="failed"
         )
-    names = header["names"]
-    axes.set_title(f"{names['optimizer']} on {names['objective']}, seed {header['seed']}")
+    names = header.names
+    axes.set_title(f"{names['optimizer']} on {names['objective']}, seed {header.seed}")
     axes.set_xlabel("budget spent (full evaluations)")
     axes.set_ylabel(metric or "value (minimised)")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend()
-    if header.get("notice"):
-        figure.supxlabel(header["notice"], fontsize=7, color="0.3", wrap=True)
+    if header.notice:
+        figure.supxlabel(header.notice, fontsize=7, color="0.3", wrap=True)
     figure.savefig(path, dpi=150)
 
 

@@ -69,12 +69,12 @@ def summary(history: History, path: Path) -> str:
         event.get("ask_s", 0.0) + sum(event.get("tell_s", {}).values()) for event in history.events
     )
     lines = [
-        f"{header['names']['optimizer']} on {header['names']['objective']}, seed {header['seed']}: "
+        f"{header.names['optimizer']} on {header.names['objective']}, seed {header.seed}: "
         f"{len(history.evaluations)} evaluations, {n_failed} failed, budget spent "
         f"{history.spent:.6g} of {history.budget:.6g}",
     ]
-    if header.get("notice"):
-        lines.append(f"  note       {header['notice']}")
+    if header.notice:
+        lines.append(f"  note       {header.notice}")
     lines.append(f"  incumbent  {incumbent_line(history)}")
     if id is not None:
         config = ", ".join(

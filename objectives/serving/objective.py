@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from objectives.objective import Objective
+from objectives.objective import Objective, Resources
 from objectives.serving import constraints
 from objectives.serving.bench import Bench
 from objectives.serving.engine import Demand, Engine
@@ -19,6 +19,7 @@ from objectives.serving.grades import Failure, Invalid, record
 from objectives.serving.host.host import cores, hardware
 from objectives.serving.load import arrivals
 from objectives.serving.load.load_generator import LoadGenerator
+from objectives.serving.load.measures import goal_of
 from objectives.serving.reference import reference
 from objectives.serving.score import build
 from objectives.space import build_space, check
@@ -41,7 +42,7 @@ class Serving(Objective):
         ModuleNotFoundError: what the engine needs is not installed.
     """
 
-    shares_host = False
+    resources = Resources(whole_host=True)
     # Of log(e2e_p90_s / reference): five runs of the default and two of five others on two quiet,
     # virtual cores, one request a second. At 1.5, near what they can serve, it is .5.
     noise_sd = 0.09
@@ -80,7 +81,7 @@ class Serving(Objective):
         _whole("seed", seed, 0)
         self._plan = arrivals.plan(load, seed)
         self._score = build(score, base, slo, len(self._plan))
-        self.metric = None if score in ("slo", "compat") else self._score.metric
+        self.goals = {} if score in ("slo", "compat") else goal_of(self._score.metric)
         self._reference_runs, self._repeats = reference_runs, repeats
         limit_gib = (
             None if memory_limit_gib is None else _positive("memory_limit_gib", memory_limit_gib)
@@ -134,9 +135,9 @@ class Serving(Objective):
         }
         self.space = build_space(described)
         self._constraints = constraints.read(list(texts), self.space)
-        self._default: Config = {name: _counted(value) for name, value in default.items()}
+        self.default: Config = {name: _counted(value) for name, value in default.items()}
         try:
-            check(self.space, self._default)
+            check(self.space, self.default)
         except ValueError as error:
             raise ValueError(f"objective.default: {error}") from None
 
@@ -207,13 +208,13 @@ class Serving(Objective):
                 **self._settings,
                 "limits": dict(self._bench.limits),
                 "metric": self._score.metric,
-                "default": self._default,
+                "default": self.default,
                 "runs": self._reference_runs,
             }
             self._reference = reference(
                 depends_on,
                 self._reference_runs,
-                lambda: self._valid_run(self._default, self._plan)[0],
+                lambda: self._valid_run(self.default, self._plan)[0],
             )
         return self._reference
 

@@ -45,7 +45,7 @@ def columns(runs: Sequence[Run]) -> Columns:
 
     for run in runs:
         n = len(run.ids)
-        add("identity", [run.header["identity"]] * n)
+        add("identity", [run.header.identity] * n)
         add("objective", [run.objective] * n)
         add("optimizer", [run.optimizer] * n)
         add("seed", [run.seed] * n)
@@ -113,7 +113,7 @@ def write_parquet(runs: Sequence[Run], path: Path) -> None:
         "texts": [key for key in texts if any(_plain(run, key) for run in runs)],
         "runs": [
             {
-                "header": run.header,
+                "header": run.header.to_json(),
                 "budget": run.budget,
                 "ended": run.ended,
                 "tests": run.tests,

@@ -44,7 +44,7 @@ class Shown:
 def show(suite: Suite, task: Task) -> Shown:
     """Return how a task is shown."""
     runs = [run for own in task.runs.values() for run in own.values()]
-    metric = runs[0].header.get("metric")
+    metric = runs[0].header.metric
     if suite.quantity.metric is not None:
         sign = suite.quantity.sign
         curves = {name: sign * task.matrix(name) for name in task.curves}

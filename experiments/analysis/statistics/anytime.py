@@ -140,7 +140,7 @@ class Suite:
 
 def problem(run: Run) -> str:
     """Return what tells the run's problem from others: its objective's settings, as JSON."""
-    return json.dumps(run.header["objective"], sort_keys=True)
+    return json.dumps(run.header.objective, sort_keys=True)
 
 
 def compare_on(
@@ -216,7 +216,7 @@ def _check_same_problem(name: str, runs: Sequence[Run]) -> None:
     prints: dict[str, Run] = {}
     for run in runs:
         first = prints.setdefault(problem(run), run)
-        mine, other = run.header["fingerprint"], first.header["fingerprint"]
+        mine, other = run.header.fingerprint, first.header.fingerprint
         if mine != other:
             keys = [key for key in {**mine, **other} if mine.get(key) != other.get(key)]
             raise ValueError(

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from objectives.trial import Goal
+
 QUANTITIES = ("ttft", "tpot", "itl", "e2e")
 STANDARD = ("ttft_p50_s", "ttft_p90_s", "tpot_p90_s", "itl_p50_s", "e2e_p90_s")
 """Latencies that every load reports; an SLO may name other percentiles."""
@@ -96,6 +98,19 @@ def percentile_of(metric: str) -> tuple[str, float] | None:
     """Return the quantity and the percentile that a latency's name stands for, else None."""
     found = _LATENCY.fullmatch(metric)
     return (found[1], float(found[2])) if found else None
+
+
+def goal_of(metric: str) -> dict[str, Goal]:
+    """Return the goal of a metric that a load measures."""
+    return {metric: Goal(minimise=metric not in MORE_IS_BETTER, unit=_unit(metric))}
+
+
+def _unit(metric: str) -> str:
+    if metric in RATES:
+        return "requests/s" if metric != "output_tokens_per_s" else "tokens/s"
+    if metric.endswith("_bytes"):
+        return "bytes"
+    return "s" if metric.endswith("_s") else ""
 
 
 def check_metric(where: str, metric: str, n_requests: int) -> None:

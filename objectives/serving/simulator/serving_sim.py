@@ -15,7 +15,7 @@ from objectives.objective import Objective
 from objectives.serving import constraints
 from objectives.serving.grades import Failure, record
 from objectives.serving.load import arrivals
-from objectives.serving.load.measures import measure
+from objectives.serving.load.measures import goal_of, measure
 from objectives.serving.score import build
 from objectives.serving.simulator.cards import MODELS, SYSTEMS
 from objectives.serving.simulator.engine import (
@@ -79,9 +79,9 @@ class ServingSim(Objective):
         self._longest = whole("objective.max_model_len", max_model_len, self._plan.largest)
         self._limit_s = float(load_timeout_s)
         self._score = build(score, base, slo, len(self._plan))
-        self.metric = self._score.metric if score != "slo" or not slo else None
+        self.goals = goal_of(self._score.metric) if score != "slo" or not slo else {}
         self.noise_sd = VALUE_SD * noise
-        self._default = dict(default)
+        self.default: Config = dict(default)
         self._check_default()
         self._reference: dict[str, float] | None = None
 
@@ -97,9 +97,9 @@ class ServingSim(Objective):
     def _check_default(self) -> None:
         """Raise unless the default configuration starts."""
         try:
-            check(self.space, self._default)
-            self._refuse(self._default)
-            start(self._deployment, _settings(self._default), self._longest)
+            check(self.space, self.default)
+            self._refuse(self.default)
+            start(self._deployment, _settings(self.default), self._longest)
         except (ValueError, Failure) as error:
             raise ValueError(
                 f"objective.default: expected a configuration that starts, got: {error}"
@@ -169,7 +169,7 @@ class ServingSim(Objective):
             metrics: dict[str, float] = {}
             quiet = dataclasses.replace(self._deployment, noise=0.0)
             try:
-                self._run(self._default, self._plan, quiet, 0, metrics)
+                self._run(self.default, self._plan, quiet, 0, metrics)
             except Failure as failure:
                 raise ValueError(
                     f"objective.default: expected a configuration that serves the load, got: "
