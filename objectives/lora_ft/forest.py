@@ -97,3 +97,20 @@ def groves(sequences: Sequence[Branching], n_tokens: int) -> list[list[int]]:
         pieces[-1].append(number)
         left -= length
     return pieces
+
+
+def shared(sequences: Sequence[Branching], n_pieces: int) -> list[list[int]]:
+    """Share the sequences out over so many pieces, as equally long as can be.
+
+    Longest first, each to the shortest piece so far.
+
+    Returns:
+        The sequences' numbers in each piece, in their order; every piece has some.
+    """
+    pieces: list[list[int]] = [[] for _ in range(min(n_pieces, len(sequences)))]
+    lengths = [0] * len(pieces)
+    for number in sorted(range(len(sequences)), key=lambda i: (-sequences[i].n_inputs, i)):
+        shortest = lengths.index(min(lengths))
+        pieces[shortest].append(number)
+        lengths[shortest] += sequences[number].n_inputs
+    return [sorted(piece) for piece in pieces]

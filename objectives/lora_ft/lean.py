@@ -28,8 +28,12 @@ _HEAD_ROWS = 16  # targets at once in the loss: their float32 logits fit the cac
 Gradients = tuple[Tensor | None, ...]
 
 
-def is_lean(config: Config) -> bool:
-    """Return whether a model is the plain Llama that this module computes."""
+def can_read(model: GPT) -> bool:
+    """Return whether a model is the plain Llama that this module computes, its head as it was."""
+    return _is_plain_llama(model.config) and not hasattr(model.lm_head, "lora_A")
+
+
+def _is_plain_llama(config: Config) -> bool:
     return bool(
         config.norm_class_name == "RMSNorm"
         and config.mlp_class_name == "LLaMAMLP"

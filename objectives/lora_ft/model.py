@@ -18,8 +18,8 @@ from litgpt.lora import GPT, Config
 from torch import Tensor, nn
 
 from objectives.lora_ft.packing import Packed
+from objectives.lora_ft.settings import MATRICES
 
-MATRICES = ("query", "key", "value", "projection", "mlp", "head")
 DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
 _MAX_LENGTH = 2048  # tokens; no question or instruction of the data comes near
 
@@ -65,6 +65,13 @@ class Dropout(nn.Module):
         words.random_(-(2**63), None, generator=self._local.generator)
         bits = words.view(torch.int16)[: x.numel()].view(x.shape)
         return bits < self._dropped
+
+
+def set_dropout(model: GPT, p: float) -> None:
+    """Set the dropout of every adapter."""
+    for module in model.modules():
+        if hasattr(module, "lora_A"):
+            module.lora_dropout = Dropout(p) if p > 0 else nn.Identity()
 
 
 class BaseModel:
@@ -128,8 +135,7 @@ class BaseModel:
                 b = torch.zeros(module.lora_B.shape, device="cpu")
                 module.lora_A = nn.Parameter(a.to(self.device, self.dtype))
                 module.lora_B = nn.Parameter(b.to(self.device, self.dtype))
-                if adapters.dropout > 0:
-                    module.lora_dropout = Dropout(adapters.dropout)
+        set_dropout(model, adapters.dropout)
         starts = [p for name, p in model.named_parameters() if name.endswith("lora_B")]
         n_off = sum(bool(b.any()) for b in starts)
         if n_off or not starts:

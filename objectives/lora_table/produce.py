@@ -20,7 +20,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from objectives.lora_ft import checkpoint, scoring
+from objectives import checkpoint
+from objectives.lora_ft import scoring
 from objectives.lora_ft.data import Data, load, subset
 from objectives.lora_ft.encoding import Encoder
 from objectives.lora_ft.model import BaseModel
