@@ -27,6 +27,7 @@ from ConfigSpace import (
 
 from objectives.functions.box import whole
 from objectives.objective import Objective
+from objectives.parameters import dot_hint
 from objectives.space import UnitCube, build_space, check
 from objectives.table import Column, Row, Table, column
 from objectives.trial import Config, Evaluation, Goal, Trial, Value
@@ -235,7 +236,8 @@ def _space(
         raise ValueError(f"space: expected parameters with their keys, got {given!r}")
     unknown = [name for name in given if name not in parameters]
     if unknown:
-        raise ValueError(f"space: expected some of {list(parameters)}, got {unknown[0]}")
+        hint = dot_hint(str(unknown[0]), parameters)
+        raise ValueError(f"space: expected some of {list(parameters)}, got {unknown[0]}{hint}")
     return build_space(
         {name: given.get(name) or _derived(table, source) for name, source in parameters.items()}
     )

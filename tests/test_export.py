@@ -234,7 +234,7 @@ def test_a_bbob_function_that_was_changed_is_no_function_of_coco(tmp_path: Path)
          ".sqlite3, .journal, .log, got ''"),
         (["{runs}", "format=coco", "out={new}"], "failing penalty=400: expected one of COCO's "
          "functions as it is (objective=bbob), as cocopp knows no other, got "
-         "objectives.wrappers.failing.Failing; use format=ioh"),
+         "failing; use format=ioh"),
         (["{new}", "format=csv", "out={new}"], "{new}: expected a place to read or write, got: No "
          "such file or directory"),
     ],

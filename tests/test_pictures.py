@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from experiments.analysis import compare
-from experiments.running.convergence import draw, view
+from experiments.running.convergence import draw
+from experiments.running.panels import view
 from experiments.running.run_log import RunLog, read
 from made_headers import goal, header_event
 

@@ -17,10 +17,10 @@ from experiments.analysis.report.contents import Contents, contents
 from experiments.analysis.report.gather import gather
 from experiments.analysis.report.importance import measure, sample
 from experiments.analysis.report.page import Figures, embedded, write
-from experiments.analysis.report.style import looks
 from experiments.analysis.report.table import Cell, Row, Table, escape
 from experiments.analysis.results import run_of
 from experiments.analysis.spaces import space_of
+from experiments.running.looks import looks
 from made_headers import goal, header_event
 from made_runs import made_run
 from objectives.space import UnitCube, build_space
@@ -193,13 +193,43 @@ def test_runs_made_with_different_packages_are_warned_of(tmp_path: Path) -> None
 
 def test_accuracies_are_shown_in_their_own_sign_with_the_optimum(tmp_path: Path) -> None:
     # score = 1 - value, and the optimum of the value is 0: that of the score is 1.
+    goals = {"score": {"minimise": False, "unit": "points", "reference": None, "optimum": 1.0}}
     for optimizer in ("a", "b"):
-        _log(tmp_path, optimizer, goals=goal("score", minimise=False), optimum=0.0)
+        _log(tmp_path, optimizer, goals=goals, optimum=0.0)
     chart = _made(tmp_path).sections[0].charts[0]
-    assert chart.y.title == "score" and "higher is better" in chart.caption
+    assert chart.y.title == "score (points)" and "higher is better" in chart.caption
     line = [y for y in chart.series[0].y if y is not None]
     assert line == sorted(line)
-    assert chart.line is not None and chart.line[0] == pytest.approx(1.0)
+    assert chart.lines == [(pytest.approx(1.0), "optimum")]
+
+
+def test_a_direction_that_nobody_declared_is_not_guessed(tmp_path: Path) -> None:
+    # The score rises as the value falls in all evaluations of both.
+    _log(tmp_path, "a", optimum=None)
+    _log(tmp_path, "b", optimum=None)
+    chart = _made(tmp_path).sections[0].charts[0]
+    assert chart.y.title == "value (minimised)" and "lower is better" in chart.caption
+
+
+@pytest.mark.parametrize(("minimise", "said"), [(False, "higher"), (True, "lower")])
+def test_one_evaluation_is_shown_in_the_declared_direction(
+    minimise: bool, said: str, tmp_path: Path
+) -> None:
+    for optimizer in ("a", "b"):
+        _log(tmp_path, optimizer, n=1, goals=goal("score", minimise=minimise))
+    assert f"{said} is better" in _made(tmp_path).sections[0].charts[0].caption
+
+
+def test_the_default_has_a_line_where_it_was_evaluated(tmp_path: Path) -> None:
+    # As `_log` draws the configurations of "a"; the second best of them is the default.
+    drawn = np.random.default_rng([0, 1]).random((30, 2))
+    successes = [i for i in range(30) if i % 5 != 4]
+    x, y = sorted(drawn[successes].tolist())[1]
+    config = {"x": x, "y": y, "text": EVIL}
+    for optimizer in ("a", "bb"):
+        _log(tmp_path, optimizer, optimum=None, default=config)
+    chart = _made(tmp_path).sections[0].charts[0]
+    assert chart.lines == [(pytest.approx(x), "default configuration")]
 
 
 def test_failures_are_marked_in_the_convergence_chart(tmp_path: Path) -> None:

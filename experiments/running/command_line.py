@@ -23,6 +23,8 @@ from experiments.running.run import (
 )
 from experiments.running.run_log import RunLog
 from experiments.running.tracking import BACKENDS, Tracker, mlflow_client
+from experiments.running.whole_descriptions import replacing
+from experiments.running.yaml_words import read_words_as_typed
 from objectives.objective import Objective
 
 _progress: dict[str, str] = {}  # what an interrupt says: filled as far as the run got
@@ -33,9 +35,11 @@ def prepare(arguments: list[str]) -> list[str]:
 
     `objective.space.<parameter>.<key>=` may set keys that a YAML does not list, and
     `objective.<part>=`, or `objective.<place>.<part>=`, chooses among the YAMLs of
-    `conf/objective/<part>/` where there are such.
+    `conf/objective/<part>/` where there are such. A whole description of a parameter replaces
+    the old one. From here on, YAML files are read like the arguments.
     """
-    return [_prepared(argument) for argument in arguments]
+    read_words_as_typed()
+    return replacing([_prepared(argument) for argument in arguments])
 
 
 def _prepared(argument: str) -> str:

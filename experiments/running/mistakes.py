@@ -92,6 +92,19 @@ def _settings_line(text: str, arguments: list[str], name: str) -> str:
         return f"{place}.{part}: expected a part that this objective has, got none{what}"
     if override:
         return _misspelt(override[1], arguments, name)
+    merged = re.search(r"Error merging override '?\+{0,2}([\w.]+)=(.*)'?$", text)
+    if merged:
+        key, value = merged[1], merged[2].rstrip("'")
+        return (
+            f"{key}: expected a value of the kind that its YAML holds, a list or keys with values, "
+            f"got {value}; to replace it by the other kind: '~{key}' '+{key}={value}'"
+        )
+    quoted = re.search(r'\+*(objective[\w.]*\.space)\."', text)
+    if quoted:
+        return (
+            f"{quoted[1]}: expected a parameter's name without quotes, got what Hydra cannot read; "
+            f"a name that holds a dot can be set in a YAML only, not on the command line"
+        )
     parse = re.search(r"Error parsing override '([^']*)'", text)
     if parse:
         return f"{parse[1]}: expected key=value, got what Hydra cannot read"

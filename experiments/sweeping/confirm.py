@@ -18,7 +18,8 @@ import numpy as np
 from ConfigSpace import ConfigurationSpace
 
 from experiments.analysis import words
-from experiments.analysis.results import Run, load, row_of, run_of
+from experiments.analysis.results import Run, load, run_of
+from experiments.analysis.rows import row_of
 from experiments.analysis.statistics.incumbents import (
     Candidate,
     best_seen,
