@@ -6,7 +6,7 @@ from typing import Any
 
 from ConfigSpace import ConfigurationSpace
 
-from objectives.lora_ft.settings import one_of, positive, whole
+from objectives.lora_ft.settings import CHANGEABLE, one_of, positive, whole
 from objectives.lora_ft.training import SCHEDULES, Plan
 from objectives.lora_ft.workbench import Sizes
 from objectives.trial import Fidelities
@@ -60,7 +60,8 @@ def fidelities_of(plan: Plan, space: ConfigurationSpace, batch: int) -> Fideliti
                 f"steps, got {each}"
             )
     steps = math.gcd(*(plan.instructions // each for each in batches))
-    return Fidelities(tuple(n / steps for n in range(1, steps + 1) if steps % n == 0))
+    shares = tuple(n / steps for n in range(1, steps + 1) if steps % n == 0)
+    return Fidelities(shares, CHANGEABLE)
 
 
 def _batches(space: ConfigurationSpace) -> list[int]:

@@ -26,7 +26,6 @@ from objectives.lora_ft.data import load
 from objectives.lora_ft.measures import Measured
 from objectives.lora_ft.model import Adapters
 from objectives.lora_ft.settings import (
-    CHANGEABLE,
     TARGETS,
     Hyperparameters,
     default_of,
@@ -59,15 +58,11 @@ class LoraFineTuning(Objective):
     Evaluations may share a host: none changes another's value, though each takes `threads`
     threads and its own memory. `conf/objective/route/in_process.yaml` describes the settings.
 
-    Attributes:
-        changeable: what a trial may set otherwise than the one it resumes.
-
     Raises:
         ValueError: a setting, the data or the model cannot be used.
     """
 
     version = 2
-    changeable = CHANGEABLE
 
     def __init__(
         self,

@@ -16,7 +16,7 @@ import torch
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
-_TOKENS_AT_ONCE = {"cpu": 512, "cuda": 16384}
+TOKENS_AT_ONCE = {"cpu": 512, "cuda": 16384}
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,6 @@ def team(threads: int, device: torch.device) -> Iterator[Team]:
         with ThreadPoolExecutor(
             n_threads, initializer=torch.set_num_threads, initargs=(1,)
         ) as pool:
-            yield Team(pool, _TOKENS_AT_ONCE[device.type])
+            yield Team(pool, TOKENS_AT_ONCE[device.type])
     finally:
         torch.set_num_threads(before)

@@ -14,10 +14,7 @@ import numpy as np
 LEARNING_RATES = (1e-5, 2.6e-5, 6.6e-5, 1.7e-4, 4.4e-4, 1.1e-3, 2.9e-3, 7.5e-3, 1.9e-2, 5e-2)
 RANKS = (1, 4, 16, 64)
 ALPHAS = (1, 4, 16, 64)
-MATRICES = {
-    "attention": ("query", "key", "value", "projection"),
-    "attention_mlp": ("query", "key", "value", "projection", "mlp"),
-}
+MATRICES = ("attention", "attention_mlp")
 BATCHES = (2, 4)
 INSTRUCTIONS = 108  # trained on in all: 27 steps of 4, 54 of 2
 SHARES = {"1/9": 9, "1/3": 3, "1": 1}  # a checkpoint's name, and the part of the steps it stands at

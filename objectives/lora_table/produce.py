@@ -11,7 +11,8 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -22,14 +23,20 @@ import torch
 
 from objectives import checkpoint
 from objectives.lora_ft import scoring
-from objectives.lora_ft.data import Data, load, subset
-from objectives.lora_ft.encoding import Encoder
-from objectives.lora_ft.model import BaseModel
-from objectives.lora_ft.workbench import split
+from objectives.lora_ft.data import Data, load
+from objectives.lora_ft.scoring import Floats
+from objectives.lora_ft.team import TOKENS_AT_ONCE, Piece, Result, Team
+from objectives.lora_ft.training import Diverged
 from objectives.lora_table import records
+from objectives.lora_table.bench import (
+    PRECISION,
+    SELECTION_ITEMS,
+    Bench,
+    hellaswag_items,
+    item_losses,
+)
 from objectives.lora_table.cells import (
     CELLS,
-    INSTRUCTIONS,
     REFERENCE,
     SHARES,
     Training,
@@ -37,37 +44,25 @@ from objectives.lora_table.cells import (
     first_pass,
     uniform_replicates,
 )
-from objectives.lora_table.finetuning import Diverged, Finetuning, Floats
 from objectives.lora_table.records import Row
 from objectives.quiet import Background
 
-DATA_SEED = 1337  # of the split into training and held-out instructions, and of HellaSwag's items
-PRECISION = "bf16"
-MAX_LENGTH = 128  # tokens of prompt and response
-SELECTION_ITEMS = {"1/9": 24, "1/3": 48, "1": 128}  # each the beginning of the next
-TEST_ITEMS = 128
-HELLASWAG_ITEMS = 64
 _WAIT_S = 10.0
 
 
-class Bench:
-    """Base weights and the data as tokens."""
+class Pausing(Team):
+    """Works piece by piece in the calling thread, and waits while somebody measures times."""
 
-    def __init__(self, data: Data, folder: Path) -> None:
-        self.base = BaseModel(folder, torch.device("cpu"), PRECISION)
-        encoder = Encoder(folder, self.base.max_length, MAX_LENGTH, True)
-        training, heldout = split(data.instructions, DATA_SEED)
-        self.training = encoder.instructions(training, INSTRUCTIONS)
-        n_selection = SELECTION_ITEMS["1"]
-        others = encoder.instructions(heldout, n_selection + TEST_ITEMS)
-        if len(self.training) < INSTRUCTIONS or len(others) < n_selection + TEST_ITEMS:
-            raise ValueError(
-                f"objective.data: expected {INSTRUCTIONS} instructions to train on and "
-                f"{n_selection + TEST_ITEMS} held out, got {len(self.training)} and {len(others)}"
-            )
-        self.selection, self.test = others[:n_selection], others[n_selection:]
-        self.questions = subset(data.hellaswag, HELLASWAG_ITEMS, DATA_SEED)
-        self.endings = [encoder.question(question) for question in self.questions]
+    def __init__(self, background: Background) -> None:
+        super().__init__(ThreadPoolExecutor(1), TOKENS_AT_ONCE["cpu"])
+        self.background = background
+
+    def map(self, work: Callable[[int, Piece], Result], pieces: Sequence[Piece]) -> list[Result]:
+        results = []
+        for number, piece in enumerate(pieces):
+            with self.background.piece():
+                results.append(work(number, piece))
+        return results
 
 
 class Clock:
@@ -85,7 +80,7 @@ class Clock:
         return round(self._last[0] - last[0], 3), round(self._last[1] - last[1], 3)
 
 
-def make(bench: Bench, training: Training, background: Background) -> tuple[Row, Row]:
+def make(bench: Bench, training: Training, team: Pausing) -> tuple[Row, Row]:
     """Train once and return its row and its items; a divergence is part of the row."""
     items: Row = {"cell": training.cell.id, "train_seed": training.train_seed}
     row: Row = {**asdict(training.cell), "cell": training.cell.id}
@@ -94,27 +89,29 @@ def make(bench: Bench, training: Training, background: Background) -> tuple[Row,
     row |= {"started": datetime.now(UTC).isoformat(timespec="seconds"), "checkpoints": []}
     row |= {"test_loss": None, "test_cpu_s": None, "error": None}
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
-    clock = Clock(background)
-    run = Finetuning(bench.base, training, bench.training, background)
+    clock = Clock(team.background)
+    run = bench.begun(training)
     try:
         for share, parts in SHARES.items():
-            run.train(training.cell.steps // parts)
+            run.train(team, training.cell.steps // parts)
             spent = clock.split()
-            losses = run.item_losses(bench.selection[: SELECTION_ITEMS[share]])
-            row["checkpoints"].append(_checkpoint(share, run, losses, spent, clock.split()))
+            losses = item_losses(team, run.model, bench.selection[: SELECTION_ITEMS[share]])
+            row["checkpoints"].append(
+                _checkpoint(share, len(run.losses), losses, spent, clock.split())
+            )
             items[f"selection {share}"] = scoring.pack_floats(losses)
             _expect_finite(f"held-out loss at {share} of the steps", losses)
-        losses = run.item_losses(bench.test)
+        losses = item_losses(team, run.model, bench.test)
         row["test_loss"], row["test_cpu_s"] = _number(losses.mean()), clock.split()[0]
         items["test"] = scoring.pack_floats(losses)
         _expect_finite("test loss", losses)
         if training.part != "factorial":
-            row |= _hellaswag(bench, run, items)
+            means, packed = hellaswag_items(team, run.model, bench)
+            row |= means
+            items |= packed
             row["hellaswag_cpu_s"] = clock.split()[0]
     except Diverged as reason:
-        row["error"] = str(reason) or (
-            f"training loss is {run.losses[-1]} at step {len(run.losses)} of {training.cell.steps}"
-        )
+        row["error"] = str(reason)
         row["error_cpu_s"] = clock.split()[0]
     row["train_losses"] = [_number(loss, 4) for loss in run.losses]
     row["peak_mib"] = _peak_mib()
@@ -123,33 +120,20 @@ def make(bench: Bench, training: Training, background: Background) -> tuple[Row,
 
 def _checkpoint(
     share: str,
-    run: Finetuning,
+    step: int,
     losses: Floats,
     training_s: tuple[float, float],
     scoring_s: tuple[float, float],
 ) -> Row:
     return {
         "fidelity": share,
-        "step": len(run.losses),
+        "step": step,
         "heldout_loss": _number(losses.mean()),
         "items": len(losses),
         "train_cpu_s": training_s[0],
         "train_wall_s": training_s[1],
         "score_cpu_s": scoring_s[0],
         "score_wall_s": scoring_s[1],
-    }
-
-
-def _hellaswag(bench: Bench, run: Finetuning, items: Row) -> Row:
-    """Score HellaSwag and add its items."""
-    judged = scoring.outcomes(bench.questions, run.branch_sums(bench.endings))
-    items["hellaswag p_right"] = scoring.pack_floats(judged.p_right)
-    items["hellaswag right"] = scoring.pack_bits(judged.right)
-    items["hellaswag right_norm"] = scoring.pack_bits(judged.right_norm)
-    return {
-        "hellaswag_acc": float(judged.right.mean()),
-        "hellaswag_acc_norm": float(judged.right_norm.mean()),
-        "hellaswag_p_right": _number(judged.p_right.mean()),
     }
 
 
@@ -168,12 +152,12 @@ def _number(value: float, digits: int = 6) -> float | str:
     return round(float(value), digits) if np.isfinite(value) else str(float(value))
 
 
-def open_block(bench: Bench, data: Data, digest: str, folder: Path, background: Background) -> int:
+def open_block(bench: Bench, data: Data, digest: str, folder: Path, team: Pausing) -> int:
     """Train the reference cell to a third and return the block that this process works in."""
-    clock = Clock(background)
-    run = Finetuning(bench.base, Training(REFERENCE, 0, "reference"), bench.training, background)
-    run.train(REFERENCE.steps // SHARES["1/3"])
-    losses = run.item_losses(bench.selection[: SELECTION_ITEMS["1/9"]])
+    clock = Clock(team.background)
+    run = bench.begun(Training(REFERENCE, 0, "reference"))
+    run.train(team, REFERENCE.steps // SHARES["1/3"])
+    losses = item_losses(team, run.model, bench.selection[: SELECTION_ITEMS["1/9"]])
     identity: Row = {
         "processor": _processor(),
         "versions": {
@@ -253,9 +237,9 @@ def produce(folder: Path, n_trainings: int | None, say: Callable[[str], None]) -
     found = checkpoint.find(checkpoint.SMOLLM2)
     data = load("auto")
     bench = Bench(data, found.folder())
-    background = Background()
+    team = Pausing(Background())
     number, rows, items = records.own_files(folder)
-    block = open_block(bench, data, found.digest, folder, background)
+    block = open_block(bench, data, found.digest, folder, team)
     say(f"process {number}, block {block}, data {data.digest[:8]}")
     claims = records.Claims(folder)
     n_made = 0
@@ -264,7 +248,7 @@ def produce(folder: Path, n_trainings: int | None, say: Callable[[str], None]) -
         if training is None:
             say("the table is whole")
             return
-        row, its_items = make(bench, training, background)
+        row, its_items = make(bench, training, team)
         items.append(its_items)
         rows.append({**row, "block": block, "process": number})
         claims.release(training.number)
