@@ -124,6 +124,7 @@ class Table:
 
     Attributes:
         path: of the file.
+        header: the names of its columns.
         rows: those that are kept, in their order.
     """
 
@@ -172,7 +173,7 @@ class Table:
         rows: list[Row] = []
         with self.path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file)
-            header = [name.strip() for name in next(reader, [])]
+            header = self.header = [name.strip() for name in next(reader, [])]
             for name in needed:
                 if header.count(name) != 1:
                     rule = "a column" if name not in header else "one column"
