@@ -27,7 +27,7 @@ from objectives.objective import Objective
 from objectives.space import UnitCube, check
 from objectives.table import Column, Row, Table, column
 from objectives.tabular_space import fit, space_of
-from objectives.trial import Config, Evaluation, Trial
+from objectives.trial import Config, Evaluation, Goal, Trial
 
 _ROOT = Path(__file__).parents[1]
 _LOOKUPS = ("exact", "nearest")
@@ -75,7 +75,7 @@ class Tabular(Objective):
         self._metrics = _columns("metrics", metrics)
         self._value, self._maximise = _value_column(value)
         self._cost = None if cost is None else column("cost", cost)
-        self.metric = _shown(self._metrics, self._value)
+        self.goals = {_shown(self._metrics, self._value): Goal(minimise=not self._maximise)}
         table = Table(self._path, where, self._needed())
         self.space = space_of(table, self._parameters, space)
         self._cube = UnitCube(self.space)

@@ -16,7 +16,10 @@ import sys
 from itertools import islice
 from typing import Any, Protocol
 
-from experiments.running.run_log import Event, RunLog
+from experiments.running.events import Evaluated
+from experiments.running.header import Header
+from experiments.running.incumbent import Incumbent
+from experiments.running.run_log import RunLog
 from objectives.trial import Evaluation, Trial
 
 _PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
@@ -82,7 +85,7 @@ class Tracker:
             client: to MLflow.
             log: open, with its header.
         """
-        self._client, self._sent, self._best = client, 0, float("inf")
+        self._client, self._sent, self._best = client, 0, Incumbent()
         self._broken = False
         self._guarded(lambda: self._open(log))
         self(log)
@@ -113,13 +116,13 @@ class Tracker:
     def _open(self, log: RunLog) -> None:
         header = log.history.header
         assert header is not None
-        name = header["names"]["objective"]
+        name = header.names["objective"]
         found = self._client.get_experiment_by_name(name)
         self._experiment = (
             self._client.create_experiment(name) if found is None else found.experiment_id
         )
         # The header's time makes a log unlike any other, wherever its folder is moved.
-        self._log_id = f"{header['identity']}-{header['time']!r}"
+        self._log_id = f"{header.identity}-{header.time!r}"
         runs = self._search(f"tags.`tuneoff.log` = '{self._log_id}'")
         self._parent = runs[0].info.run_id if runs else self._create_parent(header)
         self._client.update_run(self._parent, "RUNNING")
@@ -129,11 +132,10 @@ class Tracker:
         }
 
     def _end(self, log: RunLog) -> None:
-        tests = (event for event in log.history.events if event["event"] == "test")
-        for event in tests:
-            for name, number in event["metrics"].items():
-                ended = _milliseconds(event["time"])
-                self._client.log_metric(self._parent, f"test.{name}", number, ended, event["id"])
+        for test in log.history.tests():
+            for name, number in test.metrics.items():
+                ended = _milliseconds(test.time)
+                self._client.log_metric(self._parent, f"test.{name}", number, ended, test.id)
         status = "FINISHED" if log.history.ended else "KILLED"
         self._client.set_terminated(self._parent, status)
 
@@ -150,20 +152,22 @@ class Tracker:
             if not token:
                 return found
 
-    def _create_parent(self, header: Event) -> str:
-        names = header["names"]
+    def _create_parent(self, header: Header) -> str:
+        names = header.names
         run = self._client.create_run(
             self._experiment,
-            _milliseconds(header["time"]),
+            _milliseconds(header.time),
             {"tuneoff.log": self._log_id},
-            f"{names['optimizer']} seed {header['seed']}",
+            f"{names['optimizer']} seed {header.seed}",
         )
         parent: str = run.info.run_id
         for key in ("seed", "budget", "identity"):
-            self._client.log_param(parent, key, header[key])
+            self._client.log_param(parent, key, getattr(header, key))
         for family in ("optimizer", "objective"):
             self._client.log_param(parent, family, names[family])
-            self._client.set_tag(parent, f"settings.{family}", str(header[family])[:_LONGEST])
+            self._client.set_tag(
+                parent, f"settings.{family}", str(getattr(header, family))[:_LONGEST]
+            )
         return parent
 
     def _send(self, log: RunLog) -> None:
@@ -172,11 +176,10 @@ class Tracker:
         new = list(islice(history.evaluations.items(), self._sent, None))
         if not new:
             return
-        answers = (e for e in reversed(history.events) if e["event"] == "evaluation")
-        times = {e["id"]: e["time"] for e in islice(answers, len(new))}
+        answers = (e for e in reversed(history.events) if isinstance(e, Evaluated))
+        times = {e.id: e.time for e in islice(answers, len(new))}
         for id, evaluation in new:
-            if evaluation.error is None and evaluation.value is not None:
-                self._best = min(self._best, evaluation.value)
+            self._best.told(id, evaluation, history.trials[id].fidelity)
             run_id, whole = self._children.get(str(self._sent), (None, False))
             if not whole:
                 ended = _milliseconds(times[id])
@@ -202,7 +205,7 @@ class Tracker:
                 numbers["penalty"] = evaluation.value
         elif evaluation.value is not None:
             numbers["value"] = evaluation.value
-            for name, number in (("value", evaluation.value), ("best", self._best)):
+            for name, number in (("value", evaluation.value), ("best", self._best.value)):
                 client.log_metric(self._parent, name, number, ended, place)
         for name, number in numbers.items():
             client.log_metric(run_id, name, number, ended, 0)

@@ -23,9 +23,9 @@ from omegaconf import OmegaConf
 
 from experiments.running import provenance
 from experiments.running.command_line import check_settings, prepare
+from experiments.running.header import Header
 from experiments.running.mistakes import explain
-from experiments.running.run import describe, folder_name
-from experiments.running.run_log import Event
+from experiments.running.run import Run, RunSettings, folder_name
 from objectives.objective import Objective
 
 KEYS = ("optimizers", "objectives", "seeds", "budget")
@@ -39,14 +39,14 @@ class PlannedRun:
     Attributes:
         optimizer: its entry, one value per override.
         objective: its entry.
-        header: the description of the run; see `execution.describe`.
-        shares_host: whether other runs may go on beside it.
+        settings: of the run.
+        header: of its log.
     """
 
     optimizer: str
     objective: str
-    header: Event
-    shares_host: bool
+    settings: RunSettings
+    header: Header
 
     @cached_property
     def folder(self) -> str:
@@ -54,7 +54,7 @@ class PlannedRun:
         return str(folder_name(self.header))
 
     def __str__(self) -> str:
-        return f"{self.optimizer} on {self.objective}, seed {self.header['seed']}"
+        return f"{self.optimizer} on {self.objective}, seed {self.header.seed}"
 
 
 @dataclass(frozen=True)
@@ -81,16 +81,21 @@ class Experiment:
         made: dict[str, Objective] = {}
         runs: dict[str, PlannedRun] = {}
         for seed, objective, optimizer in itertools.product(self.seeds, objectives, optimizers):
-            settings = _resolve(optimizers[optimizer], objectives[objective], seed, self.budget)
-            key = provenance.digest(settings["objective"])
+            resolved = _resolve(optimizers[optimizer], objectives[objective], seed, self.budget)
+            key = provenance.digest(resolved["objective"])
             if key not in made:
-                made[key] = _make(objective, settings["objective"])
-            names = {"optimizer": _name(optimizer), "objective": _name(objective)}
-            header = describe(settings, optimizers[optimizer], names, made[key])
-            planned = PlannedRun(
-                _shown(optimizer), _shown(objective), header, made[key].shares_host
+                made[key] = _make(objective, resolved["objective"])
+            settings = RunSettings(
+                names={"optimizer": _name(optimizer), "objective": _name(objective)},
+                optimizer=resolved["optimizer"],
+                objective=resolved["objective"],
+                seed=seed,
+                budget=float(self.budget),
+                optimizer_as_written=optimizers[optimizer],
             )
-            same = runs.setdefault(header["identity"], planned)
+            header = Run(settings, made[key]).header
+            planned = PlannedRun(_shown(optimizer), _shown(objective), settings, header)
+            same = runs.setdefault(header.identity, planned)
             if same is not planned:
                 raise ValueError(f"{self.name}: expected different runs, got twice {planned}")
         return list(runs.values())

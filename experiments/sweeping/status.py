@@ -17,7 +17,7 @@ from experiments.running.quick_start import quick_start
 
 with quick_start():
     from experiments.running.mistakes import explain
-    from experiments.sweeping.ledger import RunState, read_ledger, read_plan, states, summary
+    from experiments.running.plan import RunState, read_ledger, read_plan, states, summary
     from experiments.sweeping.sweep import default_folder
 
 STATES = ("done", "running", "partial", "failed", "waiting")

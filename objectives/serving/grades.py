@@ -16,6 +16,8 @@ the configuration: the evaluation is invalid, is repeated, and is never scored (
 
 from dataclasses import dataclass
 
+from objectives.serving.host.secrets import cleared
+
 GRADES = {
     "slo": 0.5,
     "requests_failed": 0.5,
@@ -98,7 +100,7 @@ class Record:
 
 
 def record(ended: Failure | Invalid) -> Record:
-    """Return what the log says of a failure or an invalid evaluation."""
+    """Return what the log says of a failure or an invalid evaluation: nothing secret."""
     if isinstance(ended, Failure):
-        return Record(ended.stage, ended.status, ended.reason)
-    return Record(INVALID_STAGE, "invalid", " ".join(str(ended).split()))
+        return Record(ended.stage, ended.status, cleared(ended.reason))
+    return Record(INVALID_STAGE, "invalid", cleared(" ".join(str(ended).split())))

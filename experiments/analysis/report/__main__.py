@@ -11,10 +11,8 @@ differences up to `equal` are ties.
 
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
-from multiprocessing import get_context
 from pathlib import Path
 
 from experiments.analysis import words
@@ -58,18 +56,14 @@ def make(given: Options) -> list[Path]:
     from experiments.analysis.report.gather import gather
     from experiments.analysis.report.importance import prepare
     from experiments.analysis.report.page import Figures, write
-    from experiments.analysis.report.style import looks
+    from experiments.analysis.report.workers import workers
+    from experiments.running.looks import looks
 
-    # Forked, so that they have all modules; what they compute does not need the runs.
-    with _workers(1) as forests, _workers(2) as drawing:
+    with workers(1, 2) as (forests, drawing):
         forests.submit(prepare)  # while the runs are read
         found = gather(given.paths, given.metric, given.direction)
         figures = Figures(given.out / "figures", looks(found.suite.optimizers), drawing)
         return write(contents(found, forests, given.equal, figures.add), figures, given.out)
-
-
-def _workers(n: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(n, mp_context=get_context("fork"))
 
 
 def options(arguments: Sequence[str]) -> Options:
