@@ -7,15 +7,15 @@ import os
 import signal
 import sys
 
-from experiments.quick_start import quick_start
+from experiments.running.quick_start import quick_start
 
 with quick_start():
     import hydra
     from omegaconf import DictConfig
 
-    from experiments import interrupts
-    from experiments.command_line import interrupted, prepare, run_one
-    from experiments.mistakes import explain
+    from experiments.running import interrupts
+    from experiments.running.command_line import interrupted, prepare, run_one
+    from experiments.running.mistakes import explain
 
 _mistakes: list[str] = []  # of the runs of a sweep: one bad run does not stop the others
 

@@ -125,12 +125,15 @@ class GaussianProcessOptimizer(Optimizer):
         return trials
 
     def tell(self, trial: Trial, evaluation: Evaluation) -> None:
-        self._n_trials = max(self._n_trials, trial.id + 1)
         self._pending.pop(trial.id, None)
         self._exploiting = None if trial.id == self._exploiting else self._exploiting
         self._known.add(key(trial.config))
         self._points.append(self._cube.point(trial.config))
         self._told.append(evaluation)
+
+    def refuse(self, trial: Trial) -> None:
+        self._pending.pop(trial.id, None)
+        self._exploiting = None if trial.id == self._exploiting else self._exploiting
 
     def _next(self) -> Config | None:
         """Return the next configuration, or None where all are known."""

@@ -1,6 +1,8 @@
 """The contract of an optimizer: it knows the space, never the function."""
 
 from abc import ABC, abstractmethod
+from functools import wraps
+from typing import Any
 
 from ConfigSpace import ConfigurationSpace
 
@@ -24,8 +26,8 @@ class Optimizer(ABC):
     Attributes:
         extendable: whether a run may go on under a larger budget; False where the design
             depends on the budget.
-        version: of what it asks; raised when the same seed and tells give other trials, so that a
-            log of the earlier code is not resumed as if it were the same optimizer's.
+        version: raised by the author whenever the same seed and answers give other trials; a log
+            of another version is not resumed.
     """
 
     extendable: bool = True
@@ -36,6 +38,20 @@ class Optimizer(ABC):
         self.seed = seed
         self._n_trials = 0
         self._worst: float | None = None
+
+    def __init_subclass__(cls, **settings: Any) -> None:
+        """Number trials here alone: a `tell` of an id that was never asked skips that id."""
+        super().__init_subclass__(**settings)
+        tell = cls.__dict__.get("tell")
+        if tell is None:
+            return
+
+        @wraps(tell)
+        def numbered(self: "Optimizer", trial: Trial, evaluation: Evaluation) -> None:
+            self.skip(trial.id)
+            tell(self, trial, evaluation)
+
+        type.__setattr__(cls, "tell", numbered)
 
     @abstractmethod
     def ask(self, n: int = 1) -> list[Trial]:
@@ -48,6 +64,22 @@ class Optimizer(ABC):
     @abstractmethod
     def tell(self, trial: Trial, evaluation: Evaluation) -> None:
         """Take the answer to a trial: once per trial, in any order."""
+
+    def refuse(self, trial: Trial) -> None:
+        """Take a trial back that was asked and will never be evaluated.
+
+        That happens only where a replay drifted. What the budget cannot pay is no such trial: it
+        waits for a larger one, and no optimizer is told anything of it.
+        """
+        self.tell(trial, Evaluation(None, 0.0, error="refused: it is not in the log"))
+
+    def close(self) -> None:
+        """End what runs beside, such as threads; nothing is asked or told after it."""
+        return None
+
+    def skip(self, id: int) -> None:
+        """Give no later trial an id up to this one."""
+        self._n_trials = max(self._n_trials, id + 1)
 
     def _trial(self, config: Config, fidelity: float = 1.0, resumes: int | None = None) -> Trial:
         """Make the next trial."""

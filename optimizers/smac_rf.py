@@ -12,13 +12,14 @@ Departures:
   one.
 - Beyond the initial design and before there is any value, configurations are drawn at random;
   SMAC does so too, but for ever in a small finite space.
+- Where ConfigSpace leaves an inactive parameter in a configuration, as it may under nested
+  conditions, that parameter is left out.
 - A finite space that SMAC holds to be used up is drawn from at random.
 - The initial design has a fixed size, so that a run can be extended; SMAC's depends on the budget.
+- Values whose transformation would be infinite are transformed otherwise (`smac_encoder.py`).
 - The forest is refitted before every ask; SMAC asks 8 times between fits, which a run of a few
   dozen evaluations cannot afford (`retrain_after=8` restores it). For the same reason a tenth of
   the asks are random, not a fifth.
-- Where the values' range is beyond what SMAC's scaling resolves (one cliff of 1e300, a range of
-  1e-300, or of 1e-12 of the values' size) they are scaled and cut as `optimizers/warp.py` says.
 """
 
 import copy
@@ -30,23 +31,19 @@ from typing import Any
 
 import numpy as np
 from ConfigSpace import Configuration, ConfigurationSpace
-from numpy.typing import NDArray
 from smac import HyperparameterOptimizationFacade, Scenario
 from smac.acquisition.maximizer import LocalAndSortedRandomSearch
 from smac.main.config_selector import ConfigurationSpaceExhaustedException
 from smac.model.random_forest import RandomForest
 from smac.runhistory import TrialInfo, TrialValue
-from smac.runhistory.encoder import RunHistoryLogScaledEncoder
 
 from objectives.space import UnitCube, plain
 from objectives.trial import Config, Evaluation, Trial
 from optimizers.optimizer import Optimizer
 from optimizers.random_search import draw
-from optimizers.warp import CAP, Scale
+from optimizers.smac_encoder import finite
 
 _UNLIMITED = 10**9  # trials; the runner keeps the budget
-_LARGEST = 1e100  # beyond, SMAC's variances overflow
-_LEAST = 1e-10  # SMAC's constant that keeps a logarithm finite
 
 
 class SmacRandomForest(Optimizer):
@@ -110,7 +107,6 @@ class SmacRandomForest(Optimizer):
         return trials
 
     def tell(self, trial: Trial, evaluation: Evaluation) -> None:
-        self._n_trials = max(self._n_trials, trial.id + 1)
         info, config = self._pending.pop(trial.id, (None, {}))
         value = self._value(evaluation)
         told = info
@@ -135,8 +131,6 @@ class SmacRandomForest(Optimizer):
             # SMAC logs the mean time of a local search that looked at no neighbour.
             warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)
             warnings.filterwarnings("ignore", "invalid value encountered", RuntimeWarning)
-            # SMAC's percentile of values near the largest double, which `_encoder` does not use.
-            warnings.filterwarnings("ignore", "overflow encountered", RuntimeWarning)
             try:
                 info = self._facade.ask()
             except (StopIteration, ConfigurationSpaceExhaustedException):
@@ -144,34 +138,10 @@ class SmacRandomForest(Optimizer):
         self._n_asked += 1
         self._evaluation_seed = info.seed
         config = plain(dict(info.config))
-        return info, {name: config[name] for name in self._cube.names if name in config}
-
-
-def _encoder(scenario: Scenario) -> Any:
-    """Return the facade's encoder of values, which here sees what SMAC's own does not resolve."""
-    encoder = RunHistoryLogScaledEncoder(scenario)
-    smac_scaled = encoder.transform_response_values
-
-    def scaled(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the logarithms (n, 1) of the scaled values (n, 1)."""
-        if len(values) == 0 or _is_ordinary(values):
-            logs: NDArray[np.float64] = smac_scaled(values)
-            return logs
-        t = np.minimum(Scale.of(values.ravel()).relative(values), CAP) / CAP
-        # SMAC's formula, for a range of 0 to 1: the fifth percentile of t below the least one.
-        below = np.percentile(t, encoder._scale_percentage) + _LEAST
-        logs = np.log((t + below) / (1 + below))
-        return logs
-
-    encoder.transform_response_values = scaled
-    return encoder
-
-
-def _is_ordinary(values: NDArray[np.float64]) -> bool:
-    """Return whether SMAC's scaling between the best and the worst value resolves the range."""
-    low, high = float(values.min()), float(values.max())
-    size = max(abs(low), abs(high))
-    return size < _LARGEST and (high == low or high - low > 1e-6 * max(size, 1.0))
+        held = self._cube.config(self._cube.point(config))
+        if held.keys() != config.keys():
+            return None, held if self._cube.allows(held) else draw(self._cube, self._rng)
+        return info, {name: config[name] for name in held}
 
 
 def _facade(
@@ -203,7 +173,7 @@ def _facade(
                 scenario, retrain_after=settings["retrain_after"]
             ),
             initial_design=facade.get_initial_design(scenario, n_configs=settings["n_initial"]),
-            runhistory_encoder=_encoder(scenario),
+            runhistory_encoder=finite(facade.get_runhistory_encoder(scenario)),
             random_design=facade.get_random_design(scenario, probability=random_probability),
             intensifier=facade.get_intensifier(scenario, max_config_calls=1),
             logging_level=False,

@@ -10,7 +10,7 @@ from pathlib import Path
 from processes import ROOT
 
 PRELOAD = [
-    "experiments.command_line",
+    "experiments.running.command_line",
     *(f"optimizers.{p.stem}" for p in ROOT.glob("optimizers/*.py")),
 ]
 

@@ -7,7 +7,7 @@ import ioh
 import numpy as np
 import pytest
 
-from objectives.bbob import Bbob
+from objectives.functions.bbob import Bbob
 from objectives.space import UnitCube
 from objectives.trial import Config, Trial
 

@@ -1,4 +1,4 @@
-"""`python -m experiments.confirm`: the best seen, the recommended, the confirmed."""
+"""`python -m experiments.sweeping.confirm`: the best seen, the recommended, the confirmed."""
 
 import json
 from pathlib import Path
@@ -8,32 +8,33 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from experiments import confirm, provenance
-from experiments.execution import carry_out, describe, new_optimizer, open_log
-from experiments.results import load
-from experiments.run_log import History, RunLog, read
-from experiments.statistics.incumbents import best_seen, candidates, confirmed, recommended, top
+from experiments.analysis.results import load
+from experiments.analysis.statistics.incumbents import (
+    best_seen,
+    candidates,
+    confirmed,
+    recommended,
+    top,
+)
+from experiments.running import provenance
+from experiments.running.run import Run, RunSettings
+from experiments.running.run_log import read
+from experiments.sweeping import confirm
 from made_runs import made_run
-from objectives.objective import Objective
 
 
 def _run(folder: Path, objective: str, seed: int = 0) -> None:
     """Make a run of random search with eight evaluations."""
-    from hydra.utils import instantiate
-
     words = ["optimizer=random", *objective.split(), "budget=8", f"seed={seed}"]
     with initialize_config_dir(str(provenance.ROOT / "conf"), version_base=None):
         composed = compose("config", words)
     settings = OmegaConf.to_container(composed, resolve=True)
     assert isinstance(settings, dict)
-    made: Objective = instantiate(settings["objective"], _convert_="all")
-    names = {"optimizer": "random", "objective": "made"}
     plain = {str(key): value for key, value in settings.items()}
-    header = describe(plain, plain["optimizer"], names, made)
-    with RunLog(folder) as log:
-        open_log(log, header)
-        optimizer = new_optimizer(header, made, History())
-        carry_out(header, optimizer, made, log, lambda log: None)
+    names = {"optimizer": "random", "objective": "made"}
+    run = Run(RunSettings(names, plain["optimizer"], plain["objective"], seed, plain["budget"]))
+    with run.open(folder) as log:
+        run.execute(log)
 
 
 NOISY = "objective=noisy objective.sd=20"
@@ -75,9 +76,9 @@ def test_the_top_few_are_evaluated_again_in_a_log_of_their_own(
     (path,) = (tmp_path / "again").rglob("log.jsonl")
     history = read(path)
     assert history.header is not None and history.ended
-    identity = load([tmp_path / "runs"])[0].header["identity"]
-    assert history.header["optimizer"]["confirms"] == identity
-    assert history.header["budget"] == 8 and len(history.evaluations) == 8
+    identity = load([tmp_path / "runs"])[0].header.identity
+    assert history.header.optimizer["confirms"] == identity
+    assert history.header.budget == 8 and len(history.evaluations) == 8
     values = [evaluation.value for evaluation in history.evaluations.values()]
     assert len(set(values)) == 8  # every repeat has new noise
     said = capsys.readouterr().out
@@ -101,7 +102,7 @@ def test_the_same_command_evaluates_nothing_twice(tmp_path: Path) -> None:
 
 def test_new_seeds_remove_the_luck_of_the_best_seen(tmp_path: Path) -> None:
     seen, anew = [], []
-    for seed in range(6):
+    for seed in range(20):
         _run(tmp_path / f"runs{seed}", NOISY, seed)
         (run,) = load([tmp_path / f"runs{seed}"])
         again = confirm.confirm(run, tmp_path / "again", 1, 5)

@@ -19,13 +19,14 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from experiments import export, sweep
-from experiments.exchange import tables
-from experiments.exchange.coco import NO_SUCCESS
-from experiments.exchange.iohprofiler import FAILED
-from experiments.exchange.optuna_storage import study_name
-from experiments.exchange.problems import Problems
-from experiments.results import Run, load
+from experiments.analysis import export
+from experiments.analysis.exchange import tables
+from experiments.analysis.exchange.coco import NO_SUCCESS
+from experiments.analysis.exchange.iohprofiler import FAILED
+from experiments.analysis.exchange.optuna_storage import study_name
+from experiments.analysis.exchange.problems import Problems
+from experiments.analysis.results import Run, load
+from experiments.sweeping import sweep
 
 INNER = "objective@objective.inner=bbob objective.inner.function=8 objective.inner.dimension=2"
 
@@ -124,7 +125,7 @@ def test_optuna_reads_every_trial_of_every_run(ending: str, mixed: Path, tmp_pat
     for run in runs:
         study = optuna.load_study(study_name=study_name(run), storage=storage)
         assert study.direction.name == "MINIMIZE"
-        assert study.user_attrs["identity"] == run.header["identity"]
+        assert study.user_attrs["identity"] == run.header.identity
         assert [trial.user_attrs["trial"] for trial in study.trials] == run.ids.tolist()
         assert [trial.params for trial in study.trials] == run.configs
         for i, trial in enumerate(study.trials):
@@ -133,7 +134,7 @@ def test_optuna_reads_every_trial_of_every_run(ending: str, mixed: Path, tmp_pat
             assert trial.user_attrs.get("error") == error
             value = trial.value if error is None else trial.user_attrs.get("penalty", math.nan)
             assert value == pytest.approx(run.values[i].item(), rel=0, abs=0, nan_ok=True)
-            answered = datetime.fromtimestamp(run.header["time"] + run.times[i])
+            answered = datetime.fromtimestamp(run.header.time + run.times[i])
             assert trial.datetime_start is not None and trial.datetime_complete == answered
             assert trial.datetime_start <= answered
 
@@ -145,7 +146,7 @@ def test_optuna_has_the_space_s_distributions(mixed: Path, tmp_path: Path) -> No
     studies = [optuna.load_study(study_name=name, storage=storage) for name in names]
     trials = [trial for study in studies for trial in study.trials]
     found = {name: d for trial in trials for name, d in trial.distributions.items()}
-    # as objectives/mixed.py describes its space
+    # as objectives/functions/mixed.py describes its space
     assert found["learning_rate"] == FloatDistribution(1e-5, 1.0, log=True)
     assert isinstance(found["width"], IntDistribution) and found["width"].log
     assert isinstance(found["depth"], IntDistribution) and not found["depth"].log
@@ -170,7 +171,7 @@ def test_cocopp_s_data_sets_hold_the_runs(bbob: Path, tmp_path: Path) -> None:
         data = sets[run.optimizer, 8 if "failing" in run.objective else 1]
         place = data.instancenumbers.index(run.seed)
         assert data.maxevals[place] == 12
-        optimum = Problems().of(run).optimum
+        optimum = Problems([run]).of(run).optimum
         assert optimum is not None
         reached = np.where(run.failed, np.inf, run.values) - optimum
         assert data.finalfunvals[place] == pytest.approx(reached.min(), rel=1e-12)
@@ -207,7 +208,7 @@ def test_iohinspector_loads_every_evaluation(bbob: Path, mixed: Path, tmp_path: 
     )
     expected = []
     for run in runs:
-        dim = len(Problems().of(run).space)
+        dim = len(Problems([run]).of(run).space)
         for i, value in enumerate(np.where(run.failed, FAILED, run.values).tolist(), start=1):
             expected.append((run.optimizer, run.seed, dim, i, value))
     assert found == sorted(expected)
@@ -233,7 +234,7 @@ def test_a_bbob_function_that_was_changed_is_no_function_of_coco(tmp_path: Path)
          ".sqlite3, .journal, .log, got ''"),
         (["{runs}", "format=coco", "out={new}"], "failing penalty=400: expected one of COCO's "
          "functions as it is (objective=bbob), as cocopp knows no other, got "
-         "objectives.failing.Failing; use format=ioh"),
+         "failing; use format=ioh"),
         (["{new}", "format=csv", "out={new}"], "{new}: expected a place to read or write, got: No "
          "such file or directory"),
     ],

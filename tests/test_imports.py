@@ -22,14 +22,14 @@ HEAVY = (
 LIGHT = [
     "objectives.space",
     "objectives.trial",
-    "objectives.synthetic",
+    "objectives.functions.synthetic",
     "optimizers.optimizer",
     "optimizers.random_search",
     "optimizers.lhs",
     "optimizers.sobol",
     "optimizers.grid",
     "optimizers.soo",
-    "experiments.runner",
+    "experiments.running.runner",
 ]
 
 

@@ -7,7 +7,7 @@ import pytest
 
 START = """
 import os, signal
-from experiments import interrupts
+from experiments.running import interrupts
 
 def arrives():
     os.kill(os.getpid(), signal.{name})

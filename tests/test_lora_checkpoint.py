@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from objectives import checkpoint
 from objectives.cache import cache_folder
-from objectives.lora_ft import checkpoint
 
-CONVERT = "from objectives.lora_ft.checkpoint import SMOLLM2, find; print(find(SMOLLM2).folder())"
+CONVERT = "from objectives.checkpoint import SMOLLM2, find; print(find(SMOLLM2).folder())"
 FILES = {"lit_model.pth", "model_config.yaml", "tokenizer.json", "tokenizer_config.json"}
 
 

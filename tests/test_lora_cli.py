@@ -20,8 +20,9 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import nn
 
-from experiments.command_line import prepare
-from objectives.lora_ft import checkpoint, command_lines, launch, litgpt_cli, task_files
+from experiments.running.command_line import prepare
+from objectives import checkpoint
+from objectives.lora_ft import command_lines, launch, litgpt_cli, task_files
 from objectives.lora_ft.command_lines import Training
 from objectives.lora_ft.data import Question
 from objectives.lora_ft.litgpt_cli import LitGPTCommandLines

@@ -14,7 +14,8 @@ from litgpt.lora import GPT
 from lm_eval.api.model import TemplateLM
 from tokenizers import Tokenizer
 
-from objectives.lora_ft import checkpoint, scoring
+from objectives import checkpoint
+from objectives.lora_ft import scoring
 from objectives.lora_ft.data import SHIPPED, Question, read_folder, subset
 from objectives.lora_ft.encoding import Encoder
 from objectives.lora_ft.model import MATRICES, Adapters, BaseModel

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from objectives.mixed import Mixed
+from objectives.functions.mixed import Mixed
 from objectives.space import UnitCube
 from objectives.trial import Config, Trial
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import pack, sweep
-from experiments.results import Run, load
+from experiments.analysis import pack
+from experiments.analysis.results import Run, load
+from experiments.sweeping import sweep
 from processes import events
 
 SETTINGS = ["experiment=smoke", "optimizers=[random,lhs]", "seeds=range(0,2)", "budget=6"]
@@ -105,7 +106,9 @@ def test_a_design_made_for_the_budget_has_one_name_under_two_budgets(tmp_path: P
 @pytest.mark.parametrize("content", [b"", b"no xz", b"\xfd7zXZ\x00cut off"])
 def test_a_file_that_is_none_is_named(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "runs.jsonl.xz").write_bytes(content)
-    with pytest.raises(ValueError, match="runs.jsonl.xz: expected a folder of runs, or a file by"):
+    with pytest.raises(
+        ValueError, match="runs.jsonl.xz: expected a folder of runs, or a file of packed runs"
+    ):
         load([tmp_path / "runs.jsonl.xz"])
 
 

@@ -4,34 +4,32 @@ from pathlib import Path
 
 import pytest
 
-from experiments import compare
-from experiments.convergence import draw, view
-from experiments.run_log import Event, RunLog, read
+from experiments.analysis import compare
+from experiments.running.convergence import draw
+from experiments.running.panels import view
+from experiments.running.run_log import RunLog, read
+from made_headers import append, goal, header_event
 
-HEADER: Event = {
-    "event": "header",
-    "format": 1,
-    "identity": "it",
-    "optimizer": {},
-    "time": 0.0,
-    "names": {"optimizer": "soo", "objective": "it"},
-    "objective": {},
-    "fingerprint": {"version": 1},
-    "metric": "accuracy",
-    "notice": "data: small",
-    "seed": 0,
-    "budget": 4.0,
-}
+HEADER = header_event(
+    identity="it",
+    objective={},
+    names={"optimizer": "soo", "objective": "it"},
+    goals=goal("accuracy", minimise=False),
+    notice="data: small",
+    budget=4.0,
+    time=0.0,
+)
 
 
 def _log(folder: Path, accuracies: list[float | None]) -> Path:
     with RunLog(folder) as log:
-        log.append(HEADER)
+        append(log, HEADER)
         for id, accuracy in enumerate(accuracies):
             trials = [{"id": id, "config": {"x": id}, "fidelity": 1.0}]
-            log.append({"event": "ask", "n": 1, "trials": trials, "ask_s": 0.0, "tell_s": {}})
+            append(log, {"event": "ask", "n": 1, "trials": trials, "ask_s": 0.0, "tell_s": {}})
             failed = accuracy is None
-            log.append(
+            append(
+                log,
                 {
                     "event": "evaluation",
                     "id": id,
@@ -40,7 +38,7 @@ def _log(folder: Path, accuracies: list[float | None]) -> Path:
                     "time": 1.0 + id,
                     "metrics": {} if accuracy is None else {"accuracy": accuracy},
                     "error": "it broke" if failed else None,
-                }
+                },
             )
     return folder
 

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from objectives.serving.arrivals import Plan, plan
-from objectives.serving.client import Client
 from objectives.serving.engine import Demand
-from objectives.serving.load_generator import Load, prompts
-from objectives.serving.server import Server
+from objectives.serving.host.server import Server
+from objectives.serving.load.arrivals import Plan, plan
+from objectives.serving.load.client import Client
+from objectives.serving.load.load_generator import Load, prompts
 from objectives.trial import Config
 from stand_in import StandIn
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.command_line import prepare
-from experiments.mistakes import explain
+from experiments.running.command_line import prepare
+from experiments.running.mistakes import explain
 from node import build, search_path
 from objectives.serving.engine import Demand
+from objectives.serving.engines.vllm import Vllm
 from objectives.serving.grades import GRADES
-from objectives.serving.vllm import Vllm
 from objectives.space import UnitCube
 from objectives.trial import Config, Trial
 
@@ -51,7 +51,7 @@ def line(name: str, *overrides: str) -> str:
 def grade(name: str, config: Config, *overrides: str) -> tuple[float, float, str]:
     """Return the grade, the cost and the error of a configuration that is never launched."""
     objective = build(name, *overrides)
-    full = {**objective._default, **config}
+    full = {**objective.default, **config}
     evaluation = objective.evaluate(Trial(0, full))
     assert evaluation.value is not None
     above = evaluation.value - objective._score.ceiling
@@ -237,7 +237,7 @@ def test_a_mistake_ends_in_one_clear_line(name: str, overrides: list[str], expec
 def test_the_model_of_this_machine_is_not_looked_for_on_another() -> None:
     words = ["objective/launcher@objective.engine=ssh", "objective.engine.launcher.host=node"]
     said = line("serving_vllm_cpu", *words)
-    assert "expected a folder on node" in said and "objectives.serving.hf_folder" in said
+    assert "expected a folder on node" in said and "objectives.serving.engines.hf_folder" in said
 
 
 def test_a_machine_without_gpus_is_told_of_the_cpu_variant(

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from objectives.serving.arrivals import plan
 from objectives.serving.grades import Invalid
-from objectives.serving.guidellm_load import GuideLlm
-from objectives.serving.load_generator import Load
-from objectives.serving.measures import measure
+from objectives.serving.load.arrivals import plan
+from objectives.serving.load.guidellm_load import GuideLlm
+from objectives.serving.load.load_generator import Load
+from objectives.serving.load.measures import measure
 from stand_in import StandIn
 
 LOAD = {

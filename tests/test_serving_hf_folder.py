@@ -9,7 +9,7 @@ import torch
 from litgpt import GPT, Config
 from transformers import AutoModelForCausalLM, LlamaConfig
 
-from objectives.serving.hf_folder import hf_folder
+from objectives.serving.engines.hf_folder import hf_folder
 
 
 def checkpoint(folder: Path) -> GPT:

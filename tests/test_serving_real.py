@@ -10,7 +10,7 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
 from objectives.objective import Objective
-from objectives.serving.host import free_port, is_free
+from objectives.serving.host.host import free_port, is_free
 from objectives.trial import Config, Evaluation, Trial
 
 CONF = Path(__file__).parents[1] / "conf"

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from ConfigSpace import ConfigurationSpace
 
-from objectives.box import BoxFunction
+from objectives.functions.box import BoxFunction
+from objectives.functions.synthetic import Branin, Hartmann3, Hartmann6, Rosenbrock, Shekel
 from objectives.space import build_space
-from objectives.synthetic import Branin, Hartmann3, Hartmann6, Rosenbrock, Shekel
 from objectives.trial import Evaluation, Trial
 from optimizers.partition import Cell
 from optimizers.soo import SOO

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from experiments.results import Run
-from experiments.statistics.anytime import Suite, compare_on
-from experiments.statistics.currencies import currency_ranks
-from experiments.statistics.improvement import win_shares
-from experiments.statistics.ranks import anytime_ranks, rank_table
-from experiments.statistics.targets import times
-from experiments.statistics.verdict import verdict
+from experiments.analysis.results import Run
+from experiments.analysis.statistics.anytime import Suite, compare_on
+from experiments.analysis.statistics.currencies import currency_ranks
+from experiments.analysis.statistics.improvement import win_shares
+from experiments.analysis.statistics.ranks import anytime_ranks, rank_table
+from experiments.analysis.statistics.targets import times
+from experiments.analysis.statistics.verdict import verdict
 from made_runs import made_run
 
 OPTIMIZERS, SEEDS, BUDGET = ("a", "b", "c"), 6, 12
@@ -90,7 +90,9 @@ def test_a_run_without_a_success_ranks_last_in_every_currency() -> None:
 
 def test_failures_are_counted_within_the_common_budget() -> None:
     runs = [made_run([None, 1.0, None], "a"), made_run([1.0], "b", budget=3, ended=False)]
-    assert compare_on(runs).tasks[0].n_failed == {"a": {0: 1}, "b": {0: 0}}
+    assert compare_on(runs).tasks[0].n_failed == {"a": {0: 2}, "b": {0: 0}}
+    runs.append(made_run([1.0, 1.0], "c"))
+    assert compare_on(runs).tasks[0].n_failed == {"a": {0: 1}, "b": {0: 0}, "c": {0: 0}}
 
 
 @pytest.mark.parametrize("penalty", PENALTIES)

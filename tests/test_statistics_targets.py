@@ -5,14 +5,14 @@ import base64
 import numpy as np
 import pytest
 
-from experiments.results import Run
-from experiments.statistics.anytime import Suite, compare_on
-from experiments.statistics.bayesian import over_tasks, signed_rank, within_task
-from experiments.statistics.currencies import currency_ranks
-from experiments.statistics.improvement import improvement
-from experiments.statistics.intervals import interval
-from experiments.statistics.items import compare_items, has_items, unpack
-from experiments.statistics.targets import (
+from experiments.analysis.results import Run
+from experiments.analysis.statistics.anytime import Suite, compare_on
+from experiments.analysis.statistics.bayesian import over_tasks, signed_rank, within_task
+from experiments.analysis.statistics.currencies import currency_ranks
+from experiments.analysis.statistics.improvement import improvement
+from experiments.analysis.statistics.intervals import interval
+from experiments.analysis.statistics.items import compare_items, has_items, unpack
+from experiments.analysis.statistics.targets import (
     data_profile,
     ecdf,
     expected_running_time,

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from experiments import status, sweep
-from experiments.ledger import RunState, held, read_ledger, read_plan, states
-from experiments.run_log import RunLog
+from experiments.running.plan import RunState, held, read_ledger, read_plan, states
+from experiments.running.run_log import RunLog
+from experiments.sweeping import status, sweep
 
 SETTINGS = ["experiment=smoke", "optimizers=[random,soo]", "objectives=[branin]", "budget=5"]
 

@@ -11,9 +11,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from experiments import experiment, sweep
-from experiments.ledger import Lock, failures, read_ledger, read_plan, states
-from experiments.run_log import RunLog
+from experiments.running.plan import failures, read_ledger, read_plan, states
+from experiments.running.run_log import RunLog
+from experiments.sweeping import experiment, sweep
+from experiments.sweeping.ledger import Lock
 from processes import ROOT, environment, events, finish, timeless
 
 CHEAP = ["experiment=smoke", "optimizers=[random,soo]", "objectives=[branin]", "seeds=range(0,2)"]
@@ -21,7 +22,7 @@ N_CHEAP = 4  # 2 optimizers x 1 objective x 2 seeds
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "experiments.sweep", *arguments]
+    return [sys.executable, "-m", "experiments.sweeping.sweep", *arguments]
 
 
 def typed(*arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -143,7 +144,7 @@ def test_a_run_whose_worker_was_killed_is_resumed_by_another(tmp_path: Path) -> 
     output, errors = process.communicate(timeout=60)
     assert (process.returncode, output, errors) == (0, f"4 done: {folder}\n", "")
     failed = [event["error"] for event in read_ledger(folder) if event["event"] == "failed"]
-    assert failed == ["its worker process ended with exit code -9"]
+    assert failed == ["its worker process ended with signal SIGKILL"]
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -156,7 +157,7 @@ def test_an_interrupted_sweep_says_how_to_go_on(
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == code
-    assert "go on with: python -m experiments.sweep experiment=smoke" in errors
+    assert "go on with: python -m experiments.sweeping.sweep experiment=smoke" in errors
     assert len(errors.splitlines()) == 1
     assert "partial" in state_names(folder)
     assert typed(*settings).stdout == f"4 done: {folder}\n"
@@ -215,9 +216,9 @@ def test_a_second_sweep_in_a_folder_is_refused(tmp_path: Path) -> None:
 
 def test_a_run_that_another_process_makes_is_left_to_it(tmp_path: Path) -> None:
     plan = experiment.load("smoke", {"optimizers": ["soo"], "seeds": 0}).plan()
-    task = plan[0].header, tmp_path / plan[0].folder
+    task = plan[0], tmp_path / plan[0].folder
     with RunLog(task[1]):
-        assert sweep.make_run(task, lambda evaluations: None) == sweep.ELSEWHERE
+        assert sweep.make_run(task, lambda evaluations: None).elsewhere
 
 
 def test_more_seeds_may_be_added_but_no_run_be_changed(
@@ -280,9 +281,9 @@ def test_a_mistake_ends_in_one_line(
 def test_the_seed_gives_every_run_its_own_instance() -> None:
     objective = "ackley objective.shift=${seed} objective.dimension=2,3"
     plan = experiment.load("smoke", {"objectives": [objective], "optimizers": ["soo"]}).plan()
-    found = [(run.header["seed"], run.header["objective"]["shift"]) for run in plan]
+    found = [(run.header.seed, run.header.objective["shift"]) for run in plan]
     assert found == [(0, 0), (0, 0), (1, 1), (1, 1)]
-    assert [run.header["objective"]["dimension"] for run in plan] == [2, 3, 2, 3]
+    assert [run.header.objective["dimension"] for run in plan] == [2, 3, 2, 3]
 
 
 def test_optimizers_that_begin_with_a_latin_hypercube_of_one_size_share_it(tmp_path: Path) -> None:

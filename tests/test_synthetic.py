@@ -9,9 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from objectives.box import BoxFunction
+from objectives.functions.box import BoxFunction
+from objectives.functions.synthetic import (
+    Ackley,
+    Branin,
+    Hartmann3,
+    Hartmann6,
+    Levy,
+    Rosenbrock,
+    Shekel,
+)
 from objectives.space import UnitCube
-from objectives.synthetic import Ackley, Branin, Hartmann3, Hartmann6, Levy, Rosenbrock, Shekel
 from objectives.trial import Config, Trial
 
 Shift = int | str | None
@@ -227,6 +235,9 @@ def test_no_metric_tells_an_optimizer_the_regret() -> None:
 
 
 def test_importing_the_functions_imports_no_heavy_library() -> None:
-    code = "import sys, objectives.synthetic; print({'torch', 'ioh', 'hydra'} & set(sys.modules))"
+    code = (
+        "import sys, objectives.functions.synthetic; "
+        "print({'torch', 'ioh', 'hydra'} & set(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stdout.strip()) == (0, "set()")

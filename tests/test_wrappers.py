@@ -10,13 +10,13 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
-from objectives.failing import Failing
-from objectives.noisy import Noisy
+from objectives.functions.synthetic import Branin
 from objectives.objective import Objective
-from objectives.slow import Slow
 from objectives.space import build_space
-from objectives.synthetic import Branin
 from objectives.trial import Config, Evaluation, Trial
+from objectives.wrappers.failing import Failing
+from objectives.wrappers.noisy import Noisy
+from objectives.wrappers.slow import Slow
 
 CONFIG: Config = {"x1": 2.0, "x2": 3.0}
 
@@ -221,8 +221,8 @@ def test_sleeps_stay_within_the_jitter_and_differ_by_trial(
 def test_the_sleep_is_part_of_the_cost(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([0.0, 3.0, 3.0, 3.5])  # around the sleep, then around the formula
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
-    monkeypatch.setattr("objectives.slow.perf_counter", lambda: next(clock))
-    monkeypatch.setattr("objectives.box.perf_counter", lambda: next(clock))
+    monkeypatch.setattr("objectives.wrappers.slow.perf_counter", lambda: next(clock))
+    monkeypatch.setattr("objectives.functions.box.perf_counter", lambda: next(clock))
     assert slow(branin(), seconds=3).evaluate(Trial(0, CONFIG)).cost == 3.5
 
 

@@ -12,11 +12,11 @@ from pathlib import Path
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from experiments import provenance
-from experiments.command_line import prepare
-from experiments.mistakes import answered
 from experiments.paper import numbers, pictures
 from experiments.paper.contents import Inputs, figures, gather, sections
+from experiments.running import provenance
+from experiments.running.command_line import prepare
+from experiments.running.mistakes import answered
 
 
 def make(settings: DictConfig) -> Inputs:

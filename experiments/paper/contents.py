@@ -10,8 +10,9 @@ from hydra.utils import instantiate
 from matplotlib.figure import Figure
 from omegaconf import DictConfig
 
-from experiments import provenance, results
+from experiments.analysis import results
 from experiments.paper import (
+    claims,
     comparison,
     comparison_tables,
     drawn,
@@ -24,6 +25,7 @@ from experiments.paper import (
     surface,
 )
 from experiments.paper.numbers import Section, Table
+from experiments.running import provenance
 from objectives.objective import Objective
 
 
@@ -77,8 +79,8 @@ def gather(settings: DictConfig) -> Inputs:
 
 _MAKE = {
     "held_out": "python -m objectives.lora_published.fit data=CSV out={path}",
-    "comparison": "python -m experiments.sweep experiment=paper_surrogate workers=2, then "
-    "python -m experiments.pack results/paper_surrogate",
+    "comparison": "python -m experiments.sweeping.sweep experiment=paper_surrogate workers=2, then "
+    "python -m experiments.analysis.pack results/paper_surrogate",
     "drawn": "TUNEOFF_DATA=... python -m objectives.lora_ft.drawn_adapters out={path}",
 }
 
@@ -111,6 +113,8 @@ def sections(inputs: Inputs) -> list[Section]:
             landscape.duplicates(study),
             importance.table(study, space),
         ]
+        told = claims.facts(printed, study)
+        made += [told] if told else []
     if study and inputs.held_out:
         made.append(surface.table(study, inputs.objective, inputs.held_out, inputs.held_out_name))
     if inputs.samples:

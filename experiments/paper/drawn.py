@@ -13,11 +13,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments import recording
 from experiments.paper.landscape import CHANCE, halfway, isotonic, untrained
 from experiments.paper.numbers import Facts, Section, Source, Table, count, number
 from experiments.paper.pictures import BLUE, DARK, MIDDLE, figure, letter
 from experiments.paper.published import Floats, Published, column, ranges
+from experiments.replaying import recording
 
 _COLUMNS = ("rank", "ratio", "draw", "items", "acc", "log_likelihood_change", "size")
 _MARKERS = "osD^v<>Ph*"

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments import recording
 from experiments.paper.numbers import Source, Table, number
 from experiments.paper.pictures import BLUE, DARK, MIDDLE, NAMES, figure, letter
 from experiments.paper.published import Floats, Point, Published, column
+from experiments.replaying import recording
 from objectives.objective import Objective
 from objectives.trial import Trial
 

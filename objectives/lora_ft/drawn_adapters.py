@@ -28,7 +28,8 @@ from litgpt.lora import GPT
 from omegaconf import DictConfig
 from torch import nn
 
-from objectives.lora_ft import checkpoint, scoring
+from objectives import checkpoint
+from objectives.lora_ft import scoring
 from objectives.lora_ft.data import load, subset
 from objectives.lora_ft.encoding import Encoder
 from objectives.lora_ft.model import Adapters, BaseModel

@@ -25,8 +25,8 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
-from objectives.box import BoxFunction
-from objectives.synthetic import Branin, Hartmann3, Hartmann6, Levy, Rosenbrock, Shekel
+from objectives.functions.box import BoxFunction
+from objectives.functions.synthetic import Branin, Hartmann3, Hartmann6, Levy, Rosenbrock, Shekel
 from optimizers.optimizer import Optimizer
 
 _MARKS = (25, 50, 100, 200)

@@ -28,8 +28,8 @@ from numpy.typing import NDArray
 from omegaconf import OmegaConf
 from scipy.stats import wilcoxon
 
-from objectives import synthetic
-from objectives.box import BoxFunction
+from objectives.functions import synthetic
+from objectives.functions.box import BoxFunction
 from objectives.space import UnitCube
 from objectives.trial import Evaluation, Trial
 from optimizers.gp_bo import GaussianProcessOptimizer

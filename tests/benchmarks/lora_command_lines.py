@@ -23,7 +23,7 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
-from objectives.lora_ft import checkpoint
+from objectives import checkpoint
 from objectives.lora_ft.data import load, subset
 from objectives.lora_ft.encoding import Encoder
 from objectives.lora_ft.workbench import split

@@ -2,8 +2,8 @@
 
 from peer_branin import branin
 
-from objectives.box import Vector
-from objectives.synthetic import Branin
+from objectives.functions.box import Vector
+from objectives.functions.synthetic import Branin
 
 
 class PeerBranin(Branin):

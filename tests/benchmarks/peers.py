@@ -44,7 +44,7 @@ def command(suite: str, python: str, folder: Path, runs: int, n: int) -> list[st
             one = ["optimizer=random", "objective=branin", target, f"budget={n}"]
             return [python, "run.py", *one, "plot=false", f"out={folder}"]
         lists = ["optimizers=[random]", f"objectives=['branin {target}']", f"seeds=range(0,{runs})"]
-        sweep = [python, "-m", "experiments.sweep", "experiment=smoke"]
+        sweep = [python, "-m", "experiments.sweeping.sweep", "experiment=smoke"]
         return [*sweep, *lists, f"budget={n}", f"out={folder}"]
     if suite == "carps":
         task = ["+optimizer/randomsearch=config", "+task=peer_branin", f"baserundir={folder}"]

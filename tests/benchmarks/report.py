@@ -43,7 +43,9 @@ def main() -> None:
             file = base / f"{name}.yaml"
             base.mkdir(parents=True, exist_ok=True)
             file.write_text(text)
-            _python("experiments.sweep", f"experiment={file}", f"out={folder}", "workers=2")
+            _python(
+                "experiments.sweeping.sweep", f"experiment={file}", f"out={folder}", "workers=2"
+            )
             wall, cpu = zip(
                 *(_report(folder, Path(temporary) / "out") for _ in range(3)), strict=True
             )
@@ -57,7 +59,7 @@ def main() -> None:
 
 def _report(folder: Path, out: Path) -> tuple[float, float]:
     before, start = _cpu(), time.monotonic()
-    _python("experiments.report", str(folder), f"out={out}")
+    _python("experiments.analysis.report", str(folder), f"out={out}")
     return time.monotonic() - start, _cpu() - before
 
 

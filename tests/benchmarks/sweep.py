@@ -24,7 +24,7 @@ SETTINGS = ["optimizers=[random,lhs,sobol]", "objectives=[branin]", "budget=50"]
 def sweep(folder: Path, seeds: int, workers: int) -> tuple[float, float]:
     """Make the sweep in a fresh process; return wall and processor seconds."""
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    command = [sys.executable, "-m", "experiments.sweep", "experiment=smoke", *SETTINGS]
+    command = [sys.executable, "-m", "experiments.sweeping.sweep", "experiment=smoke", *SETTINGS]
     subprocess.run(
         [*command, f"seeds=range(0,{seeds})", f"workers={workers}", f"out={folder}"],
         cwd=ROOT,

@@ -1,0 +1,197 @@
+"""Runs as an Optuna storage, for `optuna-dashboard` and Optuna's own analyses.
+
+`out` ends in `.db` or `.sqlite3` for SQLite (13 ms of processor time an evaluation), in `.journal`
+or `.log` for a journal (0.4 ms). A run is a study, named
+`<objective> | <optimizer> | seed <seed> of <budget> | <identity>`; an evaluation is a trial, in
+the order of arrival:
+
+- The parameters have Optuna's distributions, log scales and bounds included. Of an ordinal, the
+  choices keep their order; a constant is a categorical of one choice; what is inactive is absent.
+- A success is COMPLETE with its value, to be minimised. A failure is FAIL with no value, as
+  Optuna has it: `error`, and `penalty` where the objective grades one, are user attributes.
+- `metric.<name>`, `cost_s`, `ask_s`, `tell_s`, `fidelity` and `trial` (the id) are user
+  attributes too, and so is, of the study, what the log's header says.
+- A trial ends when its answer came. It starts `cost` seconds before, but not before the run
+  does, nor, where trials are evaluated one by one, before the last answer.
+"""
+
+import json
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+from ConfigSpace import (
+    CategoricalHyperparameter,
+    Constant,
+    OrdinalHyperparameter,
+    UniformIntegerHyperparameter,
+)
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import event
+
+from experiments.analysis.exchange.problems import Problems
+from experiments.analysis.results import Run
+
+SQLITE = (".db", ".sqlite3")
+JOURNAL = (".journal", ".log")
+
+_OF_THE_STUDY = (
+    "names",
+    "optimizer",
+    "objective",
+    "goals",
+    "notice",
+    "fingerprint",
+    "code",
+    "versions",
+    "hardware",
+)
+
+
+def write(runs: Sequence[Run], path: Path) -> None:
+    """Write all runs into a new storage.
+
+    Raises:
+        ValueError: the name of the file is none of those above.
+    """
+    problems = Problems(runs)
+    spaces = [problems.of(run).space for run in runs]
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        with warnings.catch_warnings(), _storage(path) as storage:
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            for run, space in zip(runs, spaces, strict=True):
+                _write_study(run, space, storage)
+    finally:
+        optuna.logging.set_verbosity(verbosity)
+
+
+@contextmanager
+def _storage(path: Path) -> Iterator[BaseStorage]:
+    """Open a new storage of the kind that the name says; it is on the disk at the end."""
+    if path.suffix in SQLITE:
+        rdb = RDBStorage(f"sqlite:///{path}")
+        event.listen(rdb.engine, "connect", _leave_the_disk_alone)
+        rdb.engine.dispose()  # so that the next connection is one of those
+        yield rdb
+        rdb.remove_session()
+        rdb.engine.dispose()
+    elif path.suffix in JOURNAL:
+        journal = _Memory()
+        yield JournalStorage(journal)
+        path.write_text("".join(json.dumps(log) + "\n" for log in journal.logs), "utf-8")
+    else:
+        endings = ", ".join([*SQLITE, *JOURNAL])
+        raise ValueError(f"out: expected a file that ends in one of {endings}, got {path.suffix!r}")
+
+
+def _leave_the_disk_alone(connection: Any, record: object) -> None:
+    """Save SQLite's flush at each of many small steps: the file counts when it is whole."""
+    connection.execute("PRAGMA synchronous = OFF")
+    connection.execute("PRAGMA journal_mode = MEMORY")
+
+
+class _Memory:
+    """A journal's backend that keeps the lines, to be written once, not flushed one by one."""
+
+    def __init__(self) -> None:
+        self.logs: list[dict[str, Any]] = []
+
+    def read_logs(self, log_number_from: int) -> list[dict[str, Any]]:
+        return self.logs[log_number_from:]
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        self.logs.extend(logs)
+
+
+def study_name(run: Run) -> str:
+    """Return the name of a run's study."""
+    identity = run.header.identity[:8]
+    return f"{run.objective} | {run.optimizer} | seed {run.seed} of {run.budget:g} | {identity}"
+
+
+def _write_study(run: Run, space: Any, storage: Any) -> None:
+    name = study_name(run)
+    study = optuna.create_study(storage=storage, study_name=name, direction="minimize")
+    study.set_metric_names(["value"])
+    about = {key: run.header.to_json()[key] for key in _OF_THE_STUDY}
+    own = {"seed": run.seed, "identity": run.header.identity, "budget": run.budget}
+    for key, value in {**about, **own, "ended": run.ended, "tests": run.tests}.items():
+        study.set_user_attr(key, value)
+    distributions = {name: _distribution(space[name]) for name in space}
+    for trial in _trials(run, distributions):
+        study.add_trial(trial)
+
+
+def _distribution(parameter: Any) -> BaseDistribution:
+    if isinstance(parameter, Constant):
+        return CategoricalDistribution([parameter.value])
+    if isinstance(parameter, CategoricalHyperparameter):
+        return CategoricalDistribution(list(parameter.choices))
+    if isinstance(parameter, OrdinalHyperparameter):
+        return CategoricalDistribution(list(parameter.sequence))
+    if isinstance(parameter, UniformIntegerHyperparameter):
+        return IntDistribution(parameter.lower, parameter.upper, log=parameter.log)
+    return FloatDistribution(parameter.lower, parameter.upper, log=parameter.log)
+
+
+def _trials(run: Run, distributions: dict[str, BaseDistribution]) -> list[FrozenTrial]:
+    started, ended = _datetimes(run)
+    trials = []
+    for i, config in enumerate(run.configs):
+        failed = run.errors[i] is not None
+        attributes: dict[str, Any] = {
+            "trial": int(run.ids[i]),
+            "fidelity": run.fidelities[i].item(),
+            "cost_s": run.costs[i].item(),
+            "ask_s": run.ask_s[i].item(),
+            "tell_s": run.tell_s[i].item(),
+        }
+        for name, measured in run.metrics.items():
+            if not np.isnan(measured[i]):
+                attributes[f"metric.{name}"] = measured[i].item()
+        if failed:
+            attributes["error"] = run.errors[i]
+            if not np.isnan(run.values[i]):
+                attributes["penalty"] = run.values[i].item()
+        trials.append(
+            FrozenTrial(
+                number=i,
+                trial_id=i,
+                state=TrialState.FAIL if failed else TrialState.COMPLETE,
+                value=None if failed else run.values[i].item(),
+                datetime_start=started[i],
+                datetime_complete=ended[i],
+                params=config,
+                distributions={name: distributions[name] for name in config},
+                user_attrs=attributes,
+                system_attrs={},
+                intermediate_values={},
+            )
+        )
+    return trials
+
+
+def _datetimes(run: Run) -> tuple[list[datetime], list[datetime]]:
+    """Return when each trial began and ended, in local time as Optuna keeps it."""
+    alone = run.header.workers == 1
+    earliest = np.concatenate([[0.0], run.times[:-1]]) if alone else np.zeros(len(run.ids))
+    began = np.maximum(run.times - run.costs, earliest)
+    start = float(run.header.time)
+    return (
+        [datetime.fromtimestamp(start + s) for s in began.tolist()],
+        [datetime.fromtimestamp(start + s) for s in run.times.tolist()],
+    )

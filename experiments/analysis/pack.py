@@ -1,0 +1,88 @@
+"""Pack the logs of an experiment into one small file that can be committed.
+
+    python -m experiments.analysis.pack FOLDER... [--out FOLDER/runs.jsonl.xz]
+
+The file is JSON lines, compressed by xz: first a line with the format, then a line per run, with
+the header of its log (settings, versions, hardware, fingerprint) and one column per quantity:
+id, config, fidelity, value, error, cost, metrics, items, ask_s, tell_s and time. Seconds are
+rounded, to 1e-6 and times of arrival to 1e-3; all else is exact. Tracebacks, and what was asked
+but never answered, are left out. The same logs give the same bytes. Read it with
+`experiments.analysis.results.load`.
+"""
+
+import argparse
+import json
+import lzma
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from experiments.analysis.packed import PACK, PACK_FORMAT
+from experiments.analysis.results import order, run_of
+from experiments.analysis.rows import row_of
+from experiments.running.mistakes import explain
+
+
+def pack(folders: Sequence[Path], out: Path) -> tuple[int, int]:
+    """Write the runs below some folders into one file.
+
+    Rows pass through one at a time, so memory does not grow with the number of runs.
+
+    Returns:
+        How many runs were packed, and how many of them have no end.
+
+    Raises:
+        ValueError: there is no run, or a log is damaged.
+        OSError: the file cannot be written.
+    """
+    places = [log for folder in folders for log in folder.rglob("log.jsonl")]
+    keys = [(_key(log), log) for log in places]
+    logs = [log for key, log in sorted(keys, key=lambda pair: pair[0] or ()) if key is not None]
+    if not logs:
+        raise ValueError(f"{', '.join(map(str, folders))}: expected logs of runs, got none")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    new, n_open = out.with_name(f"{out.name}.new"), 0
+    try:
+        with lzma.open(new, "wt", encoding="utf-8", preset=9) as file:
+            file.write(json.dumps({"pack_format": PACK_FORMAT, "runs": len(logs)}) + "\n")
+            for log in logs:
+                row = row_of(log)
+                assert row is not None
+                n_open += not row["ended"]
+                file.write(json.dumps(row, separators=(",", ":")) + "\n")
+        os.replace(new, out)
+    finally:
+        new.unlink(missing_ok=True)
+    return len(logs), n_open
+
+
+def _key(log: Path) -> tuple[Any, ...] | None:
+    """Return what a log is sorted by; None where it is empty."""
+    row = row_of(log)
+    if row is None:
+        return None
+    run = run_of(row)  # what `load` would not take back is not packed
+    return order(run.header, run.header.budget)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Pack and say what came of it; return the exit status."""
+    parser = argparse.ArgumentParser(prog="tuneoff pack", description=__doc__)
+    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
+    parser.add_argument("--out", type=Path, help="default: runs.jsonl.xz in the first folder")
+    given = parser.parse_args(arguments)
+    out = given.out or given.folders[0] / PACK
+    try:
+        n_runs, n_open = pack(given.folders, out)
+    except (ValueError, OSError) as error:
+        print(explain(error, []), file=sys.stderr)
+        return 2
+    unfinished = f", {n_open} of them unfinished" if n_open else ""
+    print(f"{n_runs} runs{unfinished}, {out.stat().st_size / 1024:.0f} KiB: {out}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,185 @@
+"""Charts of who is ahead: critical difference, three currencies, centre bias."""
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+
+from experiments.analysis.report.chart import Axis, Chart, Series, numbers
+from experiments.analysis.report.shown import FLOOR
+from experiments.analysis.results import Floats
+from experiments.analysis.statistics.anytime import Suite, Task
+from experiments.analysis.statistics.currencies import CURRENCIES, CurrencyRanks
+from experiments.analysis.statistics.intervals import interval
+from experiments.analysis.statistics.ranks import CriticalDifference
+from experiments.analysis.statistics.verdict import listed
+
+MUCH = 3.0
+"""Times nearer than the median optimizer's that are called a gain."""
+
+
+def critical_difference(found: CriticalDifference) -> Chart:
+    """Return the mean ranks with bars that join who is not told apart."""
+    ordered = sorted(found.mean_ranks, key=lambda name: -found.mean_ranks[name])
+    place = {name: i for i, name in enumerate(ordered)}
+    half = found.difference / 2
+    series = [
+        Series(
+            name,
+            numbers([rank]),
+            [place[name]],
+            numbers([rank - half]),
+            numbers([rank + half]),
+        )
+        for name, rank in found.mean_ranks.items()
+    ]
+    p = f"p = {found.p:.3f}" if found.p >= 0.001 else "p < 0.001"
+    return Chart(
+        "critical_difference",
+        "Critical difference",
+        "dot",
+        Axis("mean rank (1 is best)"),
+        Axis("", ticks=ordered),
+        series,
+        caption=f"Over {found.n_tasks} objectives (Friedman: {p}). Mean ranks differ where they "
+        f"are {found.difference:.2f} apart (Nemenyi); bars on the right join those that do not. "
+        f"A true difference of {found.detectable:.2f} is found with a power of 80 %.",
+        brackets=[(place[group[-1]], place[group[0]]) for group in found.groups],
+    )
+
+
+def currencies(found: CurrencyRanks) -> Chart:
+    """Return the ranks in each currency, a line for each optimizer."""
+    names = list(found.ranks["evaluations"])
+    limits = (len(names) + 0.25, 0.75)
+    return Chart(
+        "currencies",
+        "Ranks in three currencies",
+        "line",
+        Axis("what the budget is counted in", ticks=[*CURRENCIES], limits=(-0.2, 2.2)),
+        Axis("mean rank (1 is best)", limits=limits),
+        [
+            Series(name, [0, 1, 2], numbers(found.ranks[each][name] for each in CURRENCIES))
+            for name in names
+        ],
+        caption="Time: the evaluations' and the optimizer's own seconds; cost: the evaluations' "
+        "alone. In each, all are compared at what the least run spent in all.",
+    )
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One objective with its optimum where it was published, and moved."""
+
+    name: str
+    centred: Task
+    shifted: Task
+
+
+def centre_pairs(suite: Suite) -> list[Pair]:
+    """Return the objectives of which there are runs with `shift=none` and with a shift."""
+    groups: dict[str, dict[bool, Task]] = {}
+    for task in suite.tasks:
+        run = next(iter(next(iter(task.runs.values())).values()))
+        settings = dict(run.header.objective)
+        if "shift" in settings:
+            shift = settings.pop("shift")
+            settings.pop("instance", None)
+            key = run.header.names["objective"] + json.dumps(settings, sort_keys=True)
+            groups.setdefault(key, {}).setdefault(shift in (None, "none"), task)
+    return [
+        Pair(_base(each[True].name), each[True], each[False])
+        for each in groups.values()
+        if len(each) == 2
+    ]
+
+
+def _base(name: str) -> str:
+    return " ".join(word for word in name.split() if not word.startswith("shift=")) or name
+
+
+def centre_bias(pair: Pair) -> Chart:
+    """Return the final regrets on both versions, a row for each optimizer.
+
+    Both in units of the shifted version, so that a version that all find easier shows as such.
+    """
+    names = [name for name in pair.shifted.curves if name in pair.centred.curves][::-1]
+    series = []
+    versions = (
+        ("optimum as published", pair.centred, 0.14),
+        ("optimum moved", pair.shifted, -0.14),
+    )
+    for label, task, aside in versions:
+        finals = [_above(task, name) for name in names]
+        ends = [interval(each.reshape(-1, 1)) for each in finals]
+        many = all(len(each) > 1 for each in finals)
+        series.append(
+            Series(
+                label,
+                numbers(np.median(each) for each in finals),
+                [i + aside for i in range(len(names))],
+                numbers(low[0] for low, _ in ends) if many else [],
+                numbers(high[0] for _, high in ends) if many else [],
+                look="hollow" if task is pair.centred else "filled",
+            )
+        )
+    what = "optimum" if pair.centred.known and pair.shifted.known else "best value seen"
+    return Chart(
+        "centre_bias",
+        pair.name,
+        "dot",
+        Axis(f"final value above the {what}", log=True),
+        Axis("", ticks=names),
+        series,
+        objective=pair.shifted.name,
+        caption="Hollow: the optimum where it was published. Filled: moved by the shift. "
+        "A hollow mark far to the left of its filled one gains from where the optimum lies.",
+    )
+
+
+def gains(pair: Pair) -> dict[str, float]:
+    """Return by optimizer how many times nearer the published optimum it comes than the moved one.
+
+    The ratio of median distances, over the median ratio of all optimizers: 1 where it gains as
+    little or as much as they do, or where the two intervals overlap. Empty below three optimizers,
+    which have no such median, and for one run each, which has no interval.
+    """
+    names = [name for name in pair.shifted.curves if name in pair.centred.curves]
+    both = {name: (_above(pair.centred, name), _above(pair.shifted, name)) for name in names}
+    if len(names) < 3 or any(len(each) < 2 for pair in both.values() for each in pair):
+        return {}
+    ratio = {n: float(np.median(moved) / np.median(kept)) for n, (kept, moved) in both.items()}
+    middle = float(np.median([*ratio.values()]))
+    apart = {n: _high(kept) < -_high(-moved) for n, (kept, moved) in both.items()}
+    return {name: ratio[name] / middle if apart[name] else 1.0 for name in names}
+
+
+def _high(values: Floats) -> float:
+    """Return the upper end of the interval of the median."""
+    return float(interval(values.reshape(-1, 1))[1][0])
+
+
+def bias_line(pair: Pair) -> str:
+    """Return who gains from where the optimum was published, in words."""
+    found = gains(pair)
+    if not found:
+        return (
+            f"{pair.name}: it takes three optimizers and two seeds to tell an optimizer's gain "
+            f"from the objective's."
+        )
+    much = sorted((n for n in found if found[n] >= MUCH), key=lambda n: -found[n])
+    if not much:
+        return (
+            f"{pair.name}: nobody comes {MUCH:g} times nearer the published optimum than the "
+            f"moved one, beyond what the median optimizer gains and the intervals leave open."
+        )
+    said = [f"{n} ({'over 1,000' if found[n] > 1000 else f'{found[n]:.2g}'} times)" for n in much]
+    return (
+        f"{pair.name}: nearer the published optimum than the moved one, beyond what the median "
+        f"optimizer gains: {listed(said)}."
+    )
+
+
+def _above(task: Task, name: str) -> Floats:
+    low = np.array([task.reference[seed] for seed in sorted(task.curves[name])])
+    return np.asarray(np.maximum(task.final(name) - low, FLOOR), dtype=np.float64)

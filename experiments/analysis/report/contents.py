@@ -1,0 +1,198 @@
+"""What stands in the report, section by section: one list for the page and the files beside it."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field
+
+from experiments.analysis.report import comparisons, over_budget, parameters, standings
+from experiments.analysis.report.chart import Chart
+from experiments.analysis.report.gather import Gathered
+from experiments.analysis.report.importance import Importance, measure, sample
+from experiments.analysis.report.limits import limits
+from experiments.analysis.report.table import Table
+from experiments.analysis.spaces import space_of
+from experiments.analysis.statistics.anytime import Suite, Task
+from experiments.analysis.statistics.currencies import CurrencyRanks, currency_ranks
+from experiments.analysis.statistics.ranks import critical_difference
+from experiments.analysis.statistics.verdict import LEVEL, listed, sentences, verdict
+from objectives.space import UnitCube
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading with what stands under it, in this order."""
+
+    title: str
+    lines: list[str] = field(default_factory=list)
+    charts: list[Chart] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+
+    @property
+    def anchor(self) -> str:
+        """The section's name in the page's address."""
+        return self.title.lower().replace(" ", "-")
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A report.
+
+    Attributes:
+        title: of the page.
+        facts: how much there is: runs, evaluations, budget.
+        verdict: sentences.
+        limits: what cannot be said.
+        notes: what a reader must know of the data; warnings.
+    """
+
+    title: str
+    facts: list[str]
+    verdict: list[str]
+    limits: list[str]
+    notes: list[str]
+    sections: list[Section]
+
+
+def contents(
+    found: Gathered,
+    pool: Executor,
+    equal: float = 0.0,
+    known: Callable[[list[Chart]], None] = lambda charts: None,
+) -> Contents:
+    """Return all that the report says of some runs.
+
+    Args:
+        found: the runs.
+        pool: where the forests are fitted.
+        equal: differences up to this are ties in the verdict.
+        known: is called with charts as soon as they are known; with each once.
+    """
+    suite = found.suite
+    fitted = _fitted(found, pool)
+    critical = critical_difference(suite, LEVEL)
+    pairs = comparisons.centre_pairs(suite)
+    provenance, warnings = standings.provenance(suite.tasks)
+    notices = dict.fromkeys(n for run in found.runs if (n := run.header.notice))
+    rank = over_budget.rank_over_budget(suite)
+    targets = over_budget.reached_targets(suite)
+    failures = standings.failures(found.runs)
+    items = standings.item_table(suite, LEVEL)
+    first = [
+        Section("Convergence", [], over_budget.convergence(found), [standings.standings(suite)]),
+        Section("Ranks and targets", [], ([rank] if rank else []) + targets),
+    ]
+    if critical is not None:
+        chart = comparisons.critical_difference(critical)
+        first.append(Section("Critical difference", [], [chart]))
+    first += [
+        _currencies(suite),
+        Section(
+            "Centre bias",
+            [comparisons.bias_line(pair) for pair in pairs],
+            [comparisons.centre_bias(pair) for pair in pairs],
+        ),
+    ]
+    known([chart for section in first for chart in section.charts])
+    last = [
+        Section("Incumbents", [], [], [standings.incumbents(found), *([items] if items else [])])
+    ]
+    if failures is not None:
+        last.append(Section("Failures", [], [], [failures]))
+    last.append(Section("Provenance", warnings, [], [provenance]))
+    said = sentences(suite, verdict(suite, equal=equal))
+    measured = _parameters(found, fitted)  # waits for the forests
+    known(measured.charts)
+    sections = [*first, measured, *last]
+    return Contents(
+        title=_title(suite),
+        facts=_facts(found),
+        verdict=said,
+        limits=limits(found, critical, pairs),
+        notes=[*warnings, *suite.notes, *notices],
+        sections=[s for s in sections if s.lines or s.charts or s.tables],
+    )
+
+
+def _title(suite: Suite) -> str:
+    tasks = len(suite.tasks)
+    where = suite.tasks[0].name if tasks == 1 else f"{tasks} objectives"
+    n = len(suite.optimizers)
+    return f"{n} optimizers on {where}" if n > 1 else f"{suite.optimizers[0]} on {where}"
+
+
+def _facts(found: Gathered) -> list[str]:
+    suite = found.suite
+    budgets = sorted({float(task.grid[-1]) for task in suite.tasks})
+    budget = f"{budgets[0]:g}" if len(budgets) == 1 else f"{budgets[0]:g} to {budgets[-1]:g}"
+    seeds = {seed for task in suite.tasks for own in task.curves.values() for seed in own}
+    n = sum(len(run.ids) for run in found.runs)
+    failed = sum(int(run.failed.sum()) for run in found.runs)
+    compared = suite.quantity.metric or "the value minimised"
+    return [
+        _plural(len(found.runs), "run"), _plural(n, "evaluation"), f"{failed:,} failed",
+        _plural(len(seeds), "seed"), f"common budget {budget}", f"compared by {compared}",
+    ]  # fmt: skip
+
+
+def _plural(n: int, word: str) -> str:
+    return f"{n:,} {word}" if n == 1 else f"{n:,} {word}s"
+
+
+def _currencies(suite: Suite) -> Section:
+    found = currency_ranks(suite) if len(suite.optimizers) > 1 else None
+    tables = [standings.own_time_table(suite)]
+    charts = [over_budget.own_time(suite)]
+    if found is None:
+        return Section("Time and cost", [], charts, tables)
+    charts.insert(0, comparisons.currencies(found))
+    return Section("Time and cost", [_flips(found)], charts,
+                   [standings.currency_table(found), *tables])  # fmt: skip
+
+
+def _flips(found: CurrencyRanks) -> str:
+    if not found.flips:
+        return "No two optimizers change places between the currencies."
+    beaten: dict[tuple[str, str], list[str]] = {}
+    for ahead, behind, currency in found.flips:
+        beaten.setdefault((ahead, behind), []).append(currency)
+    by_currencies: dict[tuple[str, str], list[str]] = {}
+    for (ahead, behind), currencies in beaten.items():
+        by_currencies.setdefault((ahead, " and ".join(currencies)), []).append(behind)
+    said = [
+        f"{ahead} is ahead of {listed(behind)} in evaluations, but behind in {currencies}"
+        for (ahead, currencies), behind in by_currencies.items()
+    ]
+    more = "; more in the table" if len(said) > 4 else ""
+    return f"Ranks flip: {'; '.join(said[:4])}{more}."
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """A task's axes, and its importance as soon as it is known."""
+
+    task: Task
+    cube: UnitCube
+    importance: "Future[Importance] | None"
+
+
+def _fitted(found: Gathered, pool: Executor) -> list[_Fitted]:
+    made = []
+    for task in found.suite.tasks:
+        runs = found.runs_of(task)
+        cube = UnitCube(space_of(runs))
+        given = sample(runs, cube)
+        made.append(_Fitted(task, cube, pool.submit(measure, given) if given else None))
+    return made
+
+
+def _parameters(found: Gathered, fitted: Sequence[_Fitted]) -> Section:
+    outcomes: dict[str, list[str]] = {}
+    charts = []
+    for each in fitted:
+        measured = each.importance.result() if each.importance else None
+        outcomes.setdefault(parameters.frozen_line(measured), []).append(each.task.name)
+        charts.append(parameters.parallel(each.task, found.runs_of(each.task), each.cube))
+        if measured is not None:
+            charts.append(parameters.importance_chart(each.task, measured))
+    lines = [f"{listed(names)}: {outcome}" for outcome, names in outcomes.items()]
+    return Section("Parameters", lines, charts)

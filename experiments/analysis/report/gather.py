@@ -1,0 +1,61 @@
+"""Read the runs of a report: which there are, which are missing, and what must be said of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiments.analysis.results import Run, load
+from experiments.analysis.statistics.anytime import Missing, Suite, Task, compare_on
+from experiments.analysis.statistics.gather import known_optima, missing, quantity_of
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What is reported on.
+
+    Attributes:
+        runs: all that have an evaluation.
+        suite: the same on common budgets.
+    """
+
+    runs: list[Run]
+    suite: Suite
+
+    def runs_of(self, task: Task) -> list[Run]:
+        """Return the runs of a task, by optimizer and seed."""
+        return [run for own in task.runs.values() for run in own.values()]
+
+
+def gather(paths: Sequence[Path], metric: str | None, direction: str | None) -> Gathered:
+    """Read and compare.
+
+    Args:
+        paths: as for `experiments.analysis.results.load`.
+        metric: to compare at the incumbents instead of the value.
+        direction: min or max; needed where the logs do not tell it of the metric.
+
+    Raises:
+        ValueError: there is nothing to compare, a log is damaged or of another format, runs of
+            one objective differ in their data or model, or no run has the metric.
+        OSError: a path cannot be read.
+    """
+    for path in paths:
+        if not path.exists():
+            raise ValueError(f"{path}: expected a folder of runs, got none there")
+    every = load(paths)
+    runs = [run for run in every if len(run.ids)]
+    if not runs:
+        where = ", ".join(map(str, paths))
+        raise ValueError(f"{where}: expected evaluations, got {len(every)} runs without any")
+    quantity = quantity_of(runs, metric, direction)
+    suite = compare_on(runs, quantity, known_optima(runs), [*_begun(every), *missing(paths, every)])
+    return Gathered(runs, suite)
+
+
+def _begun(runs: Sequence[Run]) -> list[Missing]:
+    """Return the runs that have no evaluation yet."""
+    return [
+        Missing(run.optimizer, run.objective, run.seed, failed=False)
+        for run in runs
+        if not len(run.ids)
+    ]

@@ -1,0 +1,137 @@
+"""Which parameters mattered: fANOVA and SHAP, on forests fitted to the evaluations of all runs.
+
+- fANOVA: `statistics.importance`.
+- SHAP: S. Lundberg et al., *From local explanations to global understanding with explainable AI
+  for trees* (Nature Machine Intelligence 2, 2020), shap's: the mean size of each parameter's
+  contribution at the evaluated configurations, as a share of the sum.
+
+Both see unit points, the values' normal scores (a few configurations that collapse would otherwise
+be all that there is to explain), and failures as the worst.
+"""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import norm, rankdata
+
+from experiments.analysis.results import Floats, Run
+from experiments.analysis.statistics.importance import fanova
+from objectives.space import UnitCube
+
+MOST = 400
+"""Evaluations that are used, drawn from all runs alike; the time grows with them."""
+
+LEAST = 20
+_N_TREES = 16
+_MAX_DEPTH = 6
+_SEED = 0
+_FROZEN = 0.03
+"""A parameter below this share by both measures could be frozen."""
+
+_LEAST_EXPLAINED = 0.3
+"""Forests that explain less of the variance out of bag are not believed."""
+
+
+@dataclass(frozen=True)
+class Importance:
+    """The parameters of one task.
+
+    Attributes:
+        names: of the parameters that take more than one value.
+        fanova: share of variance, by name.
+        shap: share of the mean sizes of contributions, by name.
+        explained: R^2 of the forest out of bag.
+        n: evaluations used.
+        n_all: of how many.
+    """
+
+    names: list[str]
+    fanova: dict[str, float]
+    shap: dict[str, float]
+    explained: float
+    n: int
+    n_all: int
+
+    @property
+    def believed(self) -> bool:
+        """Whether the forest explains enough to speak of its parts."""
+        return self.explained >= _LEAST_EXPLAINED
+
+    @property
+    def frozen(self) -> list[str]:
+        """The parameters that could be frozen at the incumbent's value."""
+        if not self.believed:
+            return []
+        return [n for n in self.names if max(self.fanova[n], self.shap[n]) < _FROZEN]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What a forest is fitted to: unit points (n, n_names) and normal scores of values (n,)."""
+
+    names: list[str]
+    points: Floats
+    scores: Floats
+    n_all: int
+
+
+def sample(runs: Sequence[Run], cube: UnitCube) -> Sample | None:
+    """Return evaluations of a task; None where there is too little to fit.
+
+    That is below `LEAST` evaluations, fewer than two parameters, or all values the same.
+    """
+    every = [(run, i) for run in runs for i in np.flatnonzero(run.fidelities == 1.0).tolist()]
+    rng = np.random.default_rng(_SEED)
+    chosen = [every[k] for k in rng.permutation(len(every))[:MOST].tolist()]
+    values = np.array([_value(run, i) for run, i in chosen])
+    varied = cube.n_values > 1
+    names = [name for name, many in zip(cube.names, varied.tolist(), strict=True) if many]
+    if len(values) < LEAST or len(names) < 2 or np.ptp(rankdata(values)) == 0:
+        return None
+    points = np.array([cube.point(run.configs[i]) for run, i in chosen])[:, varied]
+    scores = norm.ppf((rankdata(values) - 0.5) / len(values))
+    return Sample(names, points, scores, len(every))
+
+
+def prepare() -> None:
+    """Import what `measure` needs: seconds."""
+    import optuna
+    import shap
+    from sklearn.ensemble import RandomForestRegressor
+
+    del optuna, shap, RandomForestRegressor
+
+
+def measure(given: Sample) -> Importance:
+    """Return the importance of the parameters."""
+    shap, explained = _shap(given.points, given.scores)
+    columns = dict(zip(given.names, given.points.T, strict=True))
+    ends = dict.fromkeys(given.names, (0.0, 1.0))
+    return Importance(
+        given.names,
+        fanova(columns, ends, given.scores, _N_TREES, _MAX_DEPTH),
+        dict(zip(given.names, shap, strict=True)),
+        explained,
+        len(given.scores),
+        given.n_all,
+    )
+
+
+def _value(run: Run, i: int) -> float:
+    failed = run.errors[i] is not None or np.isnan(run.values[i])
+    return float("inf") if failed else float(run.values[i])
+
+
+def _shap(points: Floats, scores: Floats) -> tuple[list[float], float]:
+    import shap  # two seconds of imports, and the extra `report`
+    from sklearn.ensemble import RandomForestRegressor
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a few points without an out-of-bag estimate
+        forest = RandomForestRegressor(
+            2 * _N_TREES, max_depth=_MAX_DEPTH, oob_score=True, random_state=_SEED
+        ).fit(points, scores)
+    sizes = np.abs(shap.TreeExplainer(forest).shap_values(points)).mean(axis=0)
+    return (sizes / max(sizes.sum(), 1e-12)).tolist(), float(forest.oob_score_)

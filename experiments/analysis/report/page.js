@@ -1,0 +1,235 @@
+"use strict";
+// Draws the charts of #data by Plotly; filters; sorts tables.
+
+const { looks, charts } = JSON.parse(document.getElementById("data").textContent);
+const TONES = ["#c9c9c9", "#7fa8c9", "#b8410a"]; // as in figures.py
+const PLAIN = { colour: "#0072B2", dash: "solid", marker: "circle" };
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const hidden = new Set(); // optimizers
+const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const escaped = (text) => text.replace(/[&<>]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;" })[c]);
+
+function lookOf(series) {
+  return series.look === "optimizer" ? (looks[series.name] ?? PLAIN) : PLAIN;
+}
+
+// A few points of each line have its marker, staggered, so that lines that coincide show.
+function sizes(n, number) {
+  const every = Math.max(1, Math.floor(n / 8));
+  const first = Math.floor((number * every) / 4) % every;
+  return Array.from({ length: n }, (_, i) => (n <= 8 || i % every === first ? 7 : 0));
+}
+
+// The more lines there are, the fainter their bands.
+function band(series, look, shape, alpha) {
+  const line = { width: 0, shape };
+  const shared = { x: series.x, mode: "lines", line, hoverinfo: "skip", showlegend: false, meta: series.name };
+  return [
+    { ...shared, y: series.low },
+    { ...shared, y: series.high, fill: "tonexty", fillcolor: look.colour + alpha },
+  ];
+}
+
+const failing = (chart) => chart.series.filter((s) => s.failures.length && !hidden.has(s.name));
+
+// Failures have no number: they stand on a strip below, a row for each optimizer.
+function crosses(chart, series, look) {
+  const row = failing(chart).indexOf(series);
+  return {
+    x: series.failures.map((f) => f[0]), y: series.failures.map(() => row),
+    yaxis: "y2", mode: "markers", meta: series.name, cliponaxis: false, showlegend: false,
+    marker: { symbol: "x-thin", size: 6, line: { color: look.colour, width: 1.4 } },
+    text: series.failures.map((f) => `${escaped(series.name)}: ${f[1]}`),
+    hovertemplate: "%{text}, at %{x}<extra></extra>",
+  };
+}
+
+function faint(chart) {
+  const n = chart.series.filter((s) => !hidden.has(s.name)).length;
+  return n <= 3 ? "2e" : n <= 6 ? "1c" : "10";
+}
+
+function drawn(chart, series, number) {
+  if (series.look.startsWith("tone")) {
+    const tone = Number(series.look.slice(4));
+    return [{ x: series.x, y: series.y, mode: "lines", name: escaped(series.name), hoverinfo: "skip",
+      connectgaps: false, showlegend: true, line: { color: TONES[tone], width: 0.6 + 0.4 * tone } }];
+  }
+  const look = { ...lookOf(series) };
+  if (chart.kind === "dot") {
+    const ends = series.low.length && { type: "data", symmetric: false, thickness: 1.2, width: 0,
+      array: series.high.map((h, i) => h - series.x[i]), arrayminus: series.low.map((l, i) => series.x[i] - l) };
+    const hollow = series.look === "hollow";
+    if (hollow) look.colour = "#D55E00";
+    return [{ x: series.x, y: series.y, mode: "markers", name: escaped(series.name), meta: series.look === "optimizer" ? series.name : undefined,
+      showlegend: series.look !== "optimizer", ...(ends ? { error_x: { ...ends, color: look.colour } } : {}),
+      text: series.y.map((y) => escaped(chart.y.ticks[Math.round(y)] ?? "")),
+      hovertemplate: `%{text}: %{x:.4g}<extra>${escaped(series.name)}</extra>`,
+      marker: { color: hollow ? color("--ground") : look.colour, size: 9, symbol: look.marker,
+        line: { color: look.colour, width: 1.6 } } }];
+  }
+  const shape = chart.kind === "step" ? "hv" : "linear";
+  const traces = series.low.length ? band(series, look, shape, faint(chart)) : [];
+  traces.push({ x: series.x, y: series.y, mode: "lines+markers", name: escaped(series.name), meta: series.name,
+    showlegend: false, line: { color: look.colour, dash: look.dash, width: 1.8, shape },
+    marker: { color: look.colour, symbol: look.marker, size: sizes(series.x.length, number) },
+    hovertemplate: `%{y:.4g} at %{x:.4g}<extra>${escaped(series.name)}</extra>` });
+  if (series.failures.length) traces.push(crosses(chart, series, look));
+  return traces;
+}
+
+// Ticks and range of a logarithmic axis: powers of ten, or 1, 2, 5 where there are few.
+function decades(values) {
+  const positive = values.filter((v) => v > 0);
+  if (!positive.length) return {};
+  const low = Math.log10(Math.min(...positive)), high = Math.log10(Math.max(...positive));
+  const pad = Math.max(0.03 * (high - low), 0.02), every = Math.max(1, Math.ceil((high - low) / 6));
+  const tickvals = [];
+  for (let k = Math.floor(low); k <= high; k++) {
+    if (high - low > 2.5) { if (k % every === 0) tickvals.push(10 ** k); continue; }
+    for (const m of high - low > 0.6 ? [1, 2, 5] : [1, 1.5, 2, 3, 4, 5, 6, 8]) tickvals.push(m * 10 ** k);
+  }
+  const text = (v) => (v >= 0.001 && v < 1e4 ? String(Number(v.toPrecision(2)))
+    : `${v.toExponential()}`.replace("1e", "10<sup>").replace("e", "×10<sup>").replace("+", "") + "</sup>");
+  return { tickvals, ticktext: tickvals.map(text), range: [low - pad, high + pad] };
+}
+
+function axis(given, chart, values) {
+  const made = {
+    title: { text: escaped(given.title), standoff: 8, font: { size: 12 } }, type: given.log ? "log" : "linear",
+    gridcolor: color("--line"), zeroline: false, linecolor: color("--quiet"), automargin: true, fixedrange: false,
+    exponentformat: "power",
+  };
+  if (given.log) Object.assign(made, decades(values));
+  if (given.limits) made.range = given.limits;
+  if (given.ticks.length) {
+    made.tickvals = given.ticks.map((_, i) => i);
+    made.ticktext = given.ticks.map(escaped);
+    made.showgrid = chart.kind === "dot" || chart.notes.length > 0;
+  }
+  return made;
+}
+
+function layout(chart, width) {
+  const dots = chart.kind === "dot";
+  const ends = chart.series.flatMap((s) => [...s.low, ...s.high]);
+  const xs = [...chart.series.flatMap((s) => s.x), ...(dots ? ends : [])];
+  const ys = [...chart.series.flatMap((s) => s.y), ...(dots ? [] : ends)];
+  const made = {
+    width, height: dots ? Math.max(170, 26 * chart.y.ticks.length + 90) : 290, autosize: false,
+    margin: { l: 52, r: dots && chart.brackets.length ? 20 + 7 * chart.brackets.length : 14, t: 8, b: 44 },
+    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", hovermode: "closest",
+    font: { family: "system-ui, sans-serif", size: 11.5, color: color("--text") },
+    xaxis: axis(chart.x, chart, xs), yaxis: axis(chart.y, chart, ys),
+    legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { size: 11 } },
+    shapes: [], annotations: [],
+  };
+  if (chart.series.some((s) => s.look !== "optimizer")) made.margin.t = 34;
+  if (dots) made.yaxis.range = [-0.6, chart.y.ticks.length - 0.4];
+  if (chart.notes.length) made.yaxis.visible = made.xaxis.showline = false, made.margin.l = 14;
+  strip(made, chart);
+  for (const [y, text] of chart.lines) {
+    made.shapes.push({ type: "line", xref: "paper", x0: 0, x1: 1, y0: y, y1: y,
+      line: { color: color("--quiet"), width: 1, dash: "dot" } });
+    made.annotations.push({ xref: "paper", x: 1, y, text: escaped(text), showarrow: false,
+      xanchor: "right", yanchor: "bottom", font: { size: 10.5, color: color("--quiet") } });
+  }
+  chart.brackets.forEach(([low, high], i) => made.shapes.push({
+    type: "line", xref: "paper", x0: 1.012 + 0.016 * i, x1: 1.012 + 0.016 * i, y0: low - 0.25, y1: high + 0.25,
+    line: { color: color("--text"), width: 3 } }));
+  for (const [x, y, text] of chart.notes) made.annotations.push({ x, y, text: escaped(text), showarrow: false,
+    font: { size: 10.5, color: color("--text") }, bgcolor: color("--ground"), borderpad: 1 });
+  return made;
+}
+
+function strip(made, chart) {
+  const rows = failing(chart);
+  if (!rows.length) return;
+  const low = 14 + 12 * rows.length, plotted = made.height + low - made.margin.t - made.margin.b;
+  made.height += low;
+  made.yaxis.domain = [(low + 8) / plotted, 1];
+  made.yaxis2 = { domain: [0, low / plotted], range: [rows.length - 0.4, -0.6], fixedrange: true, zeroline: false,
+    showgrid: false, tickvals: rows.map((_, i) => i), ticktext: rows.map((s) => escaped(s.name.length > 14 ? s.name.slice(0, 13) + "…" : s.name)),
+    tickfont: { size: 9.5, color: color("--quiet") }, automargin: true };
+  made.shapes.push({ type: "rect", xref: "paper", yref: "paper", x0: 0, x1: 1, y0: 0, y1: low / plotted,
+    fillcolor: color("--raised"), line: { width: 0 }, layer: "below" });
+  made.annotations.push({ xref: "paper", yref: "paper", x: 1, y: low / plotted, text: "× failed", showarrow: false,
+    xanchor: "right", yanchor: "bottom", font: { size: 10, color: color("--quiet") } });
+  made.xaxis.anchor = "y2";
+}
+
+function draw(element) {
+  const chart = charts[element.dataset.chart];
+  const traces = chart.series.flatMap((series, i) => drawn(chart, series, i));
+  for (const trace of traces) trace.visible = !hidden.has(trace.meta);
+  const options = { displayModeBar: false, responsive: false, scrollZoom: false };
+  Plotly.react(element, traces, layout(chart, element.clientWidth), options);
+  element.dataset.drawn = element.style.minHeight = "0";
+}
+
+const plots = [...document.querySelectorAll(".plot")];
+const redraw = () => plots.filter((p) => p.dataset.drawn).forEach(draw);
+const queue = [...plots];
+(function next() { // one at a time, so that the page answers meanwhile
+  const plot = queue.shift();
+  if (!plot) { document.body.dataset.ready = "yes"; return; }
+  if (!plot.dataset.drawn) draw(plot);
+  setTimeout(next);
+})();
+let width = innerWidth;
+addEventListener("resize", () => { if (innerWidth !== width) width = innerWidth, redraw(); });
+dark.addEventListener("change", redraw);
+addEventListener("beforeprint", () => plots.forEach(draw));
+
+// Filters
+function filter() {
+  const chosen = document.getElementById("objective")?.value ?? "";
+  for (const element of document.querySelectorAll("[data-objective], tr[data-optimizer]")) {
+    const { objective, optimizer } = element.dataset;
+    element.hidden = Boolean(chosen && objective && objective !== chosen) || hidden.has(optimizer);
+  }
+  redraw();
+}
+for (const chip of document.querySelectorAll(".chip")) {
+  chip.addEventListener("click", () => {
+    const name = chip.dataset.optimizer;
+    hidden.has(name) ? hidden.delete(name) : hidden.add(name);
+    chip.setAttribute("aria-pressed", String(!hidden.has(name)));
+    filter();
+  });
+  swatch(chip.querySelector("svg"), looks[chip.dataset.optimizer]);
+}
+document.getElementById("objective")?.addEventListener("change", filter);
+
+function swatch(svg, look) {
+  const dashes = { solid: "", dash: "5 3", dot: "1.5 2.5", dashdot: "5 2 1.5 2" }[look.dash];
+  const shapes = {
+    circle: "M13 6a4 4 0 1 0 8 0a4 4 0 1 0-8 0", square: "M13.5 2.5h7v7h-7z", diamond: "M17 1l5 5-5 5-5-5z",
+    "triangle-up": "M17 1.5l4.5 8h-9z", "triangle-down": "M17 10.5l4.5-8h-9z",
+    cross: "M15.5 2h3v2.5H21v3h-2.5V10h-3V7.5H13v-3h2.5z",
+    star: "M17 1l1.500 3.300 3.500.4-2.600 2.400.7 3.600-3.100-1.800-3.100 1.800.7-3.600L12 4.700l3.500-.4z",
+    pentagon: "M17 1l5 3.800-1.900 6h-6.200l-1.900-6z", hexagon: "M15 2h4.500l2.200 4-2.200 4h-4.500l-2.200-4z",
+    "triangle-left": "M13 6l8-4.500v9z", "triangle-right": "M21.500 6l-8-4.500v9z", "diamond-tall": "M17 1l3 5-3 5-3-5z",
+  };
+  svg.innerHTML = `<path d="M1 6H33" stroke="${look.colour}" stroke-width="2" stroke-dasharray="${dashes}"/>` +
+    `<path d="${shapes[look.marker]}" fill="${look.colour}"/>`;
+}
+
+// Tables
+const key = (row, i) => {
+  const cell = row.cells[i], number = cell.dataset.number;
+  return number === undefined ? cell.textContent : Number(number.replace("inf", "Infinity"));
+};
+const order = (a, b) => (typeof a === "number" && typeof b === "number" ? a - b || 0
+  : typeof a === "number" ? -1 : typeof b === "number" ? 1 : a.localeCompare(b, undefined, { numeric: true }));
+for (const heading of document.querySelectorAll("th")) {
+  heading.querySelector("button").addEventListener("click", () => {
+    const body = heading.closest("table").tBodies[0];
+    const rising = heading.getAttribute("aria-sort") !== "ascending";
+    for (const other of heading.parentElement.cells) other.removeAttribute("aria-sort");
+    heading.setAttribute("aria-sort", rising ? "ascending" : "descending");
+    const rows = [...body.rows].map((row) => [key(row, heading.cellIndex), row]);
+    rows.sort((a, b) => (rising ? order(a[0], b[0]) : order(b[0], a[0])));
+    body.append(...rows.map((r) => r[1]));
+  });
+}

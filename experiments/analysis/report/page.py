@@ -1,0 +1,111 @@
+"""Write the report: `index.html`, and the figures and tables beside it."""
+
+import json
+import re
+from collections.abc import Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from experiments.analysis.report.chart import Chart
+from experiments.analysis.report.contents import Contents
+from experiments.analysis.report.figures import KINDS, save
+from experiments.running.looks import Look
+
+HERE = Path(__file__).parent
+
+
+class Figures:
+    """The charts of a report by the names of their files, drawn in a pool as they come."""
+
+    def __init__(self, folder: Path, looked: dict[str, Look], pool: Executor) -> None:
+        self.charts: dict[str, Chart] = {}
+        self.looks = looked
+        self._folder, self._pool = folder, pool
+        self._saved: list[Future[None]] = []
+
+    def add(self, charts: Sequence[Chart]) -> None:
+        """Draw those that are not empty.
+
+        Raises:
+            OSError: the folder cannot be made.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for chart in charts:
+            if chart.empty:
+                continue
+            stem = file_name(f"{chart.name} {chart.objective or ''}")
+            while stem in self.charts:
+                stem += "_"
+            self.charts[stem] = chart
+            self._saved.append(self._pool.submit(save, chart, self.looks, self._folder / stem))
+
+    def written(self) -> list[Path]:
+        """Wait for the files and return their paths.
+
+        Raises:
+            OSError: one cannot be written.
+        """
+        for each in self._saved:
+            each.result()
+        return [self._folder / f"{stem}.{kind}" for stem in self.charts for kind in KINDS]
+
+
+def write(made: Contents, figures: Figures, folder: Path) -> list[Path]:
+    """Write page and tables, and return the paths of all files, the page first.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    tables = {
+        folder / "tables" / f"{table.name}.tex": table
+        for section in made.sections
+        for table in section.tables
+    }
+    (folder / "tables").mkdir(parents=True, exist_ok=True)
+    for path, table in tables.items():
+        path.write_text(table.latex(), encoding="utf-8")
+    page = folder / "index.html"
+    page.write_text(html(made, figures), encoding="utf-8")
+    return [page, *figures.written(), *tables]
+
+
+def file_name(text: str) -> str:
+    """Return text as part of a file's name, on any system."""
+    return re.sub(r"[^\w.=-]+", "_", text, flags=re.ASCII).strip("_")[:100]
+
+
+def html(made: Contents, figures: Figures) -> str:
+    """Return the page; all text from logs is escaped by the template."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # the extra `report`
+
+    charts, looked = figures.charts, figures.looks
+    data = {
+        "looks": {name: asdict(look) for name, look in looked.items()},
+        "charts": {stem: asdict(chart) for stem, chart in charts.items()},
+    }
+    environment = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    stems = {id(chart): stem for stem, chart in charts.items()}
+    return environment.get_template("page.html").render(
+        made=made,
+        stems=stems,
+        id=id,
+        looks=looked,
+        objectives=list(dict.fromkeys(c.objective for c in charts.values() if c.objective)),
+        style=(HERE / "page.css").read_text(encoding="utf-8"),
+        script=(HERE / "page.js").read_text(encoding="utf-8"),
+        plotly=(HERE / "plotly-basic.min.js").read_text(encoding="utf-8"),
+        data=embedded(data),
+    )
+
+
+def embedded(data: Any) -> str:
+    """Return JSON that no HTML parser can end, or take for a comment: `<`, `>`, `&` as escapes."""
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text

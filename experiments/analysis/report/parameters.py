@@ -1,0 +1,118 @@
+"""Charts of the parameters: parallel coordinates, and importance."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from experiments.analysis.report.chart import Axis, Chart, Number, Series, numbers
+from experiments.analysis.report.importance import Importance
+from experiments.analysis.results import Run
+from experiments.analysis.statistics.anytime import Task
+from experiments.analysis.statistics.verdict import listed
+from objectives.space import UnitCube
+
+_MOST = 300  # lines
+_CLASSES = [("worst half", 0.5, 1.0), ("next 40 %", 0.1, 0.5), ("best tenth", 0.0, 0.1)]
+
+
+def parallel(task: Task, runs: Sequence[Run], cube: UnitCube) -> Chart:
+    """Return the evaluated configurations as lines over the parameters, the best on top.
+
+    Each axis goes from the parameter's lower end to its upper one, in its own scale; an inactive
+    parameter is a gap. Within an instance, configurations are ranked among its own.
+    """
+    every = [(run, i) for run in runs for i in range(len(run.ids)) if run.errors[i] is None]
+    rng = np.random.default_rng(0)
+    chosen = [every[k] for k in rng.permutation(len(every))[:_MOST].tolist()]
+    share = _shares(task, chosen)
+    series = []
+    for i, (name, low, high) in enumerate(_CLASSES):
+        x: list[Number] = []
+        y: list[Number] = []
+        for (run, k), s in zip(chosen, share, strict=True):
+            if low <= s < high or (s == 1.0 == high):
+                x += [*range(cube.dim), None]
+                y += [*_places(run, k, cube), None]
+        series.append(Series(name, x, y, look=f"tone{i}"))
+    notes = [note for axis in range(cube.dim) for note in _ends(cube, axis)]
+    of = f"{len(chosen)} of {len(every)}" if len(chosen) < len(every) else f"All {len(every)}"
+    return Chart(
+        "parallel",
+        f"Parallel coordinates: {task.name}",
+        "line",
+        Axis("", ticks=cube.names, limits=(-0.35, cube.dim - 0.65)),
+        Axis("", ticks=[], limits=(-0.1, 1.1)),
+        series,
+        objective=task.name,
+        caption=f"{of} successful evaluations by all optimizers; numbers are the ends of the axes.",
+        notes=notes,
+    )
+
+
+def _shares(task: Task, chosen: Sequence[tuple[Run, int]]) -> list[float]:
+    """Return what share of the configurations is better than each."""
+    above = [(run.values[i] - task.reference[run.seed]) / task.scale[run.seed] for run, i in chosen]
+    order = np.argsort(np.argsort(above, kind="stable"), kind="stable")
+    return [float(rank) / max(len(above), 1) for rank in order]
+
+
+def _places(run: Run, i: int, cube: UnitCube) -> list[Number]:
+    config = run.configs[i]
+    places = numbers(cube.point(config), 4)
+    return [
+        place if name in config else None for name, place in zip(cube.names, places, strict=True)
+    ]
+
+
+def _ends(cube: UnitCube, axis: int) -> list[tuple[float, float, str]]:
+    parameter: Any = cube.space[cube.names[axis]]
+    if hasattr(parameter, "choices") or hasattr(parameter, "sequence"):
+        choices = list(getattr(parameter, "choices", None) or parameter.sequence)
+        n = len(choices)
+        shown = choices if n <= 4 else [choices[0], choices[-1]]
+        return [(axis, (choices.index(each) + 0.5) / n, f"{each}") for each in shown]
+    if not hasattr(parameter, "lower"):
+        return [(axis, 0.5, f"{parameter.value}")]
+    return [(axis, -0.06, _short(parameter.lower)), (axis, 1.06, _short(parameter.upper))]
+
+
+def _short(value: float) -> str:
+    """Return a number in few characters; whole numbers as they are."""
+    return f"{value:d}" if isinstance(value, int) and abs(value) < 1e5 else f"{value:.3g}"
+
+
+def importance_chart(task: Task, found: Importance) -> Chart:
+    """Return both measures, a row for each parameter."""
+    names = sorted(found.names, key=lambda name: found.fanova[name] + found.shap[name])
+    used = f"{found.n} of {found.n_all}" if found.n < found.n_all else f"all {found.n}"
+    rest = max(0.0, 1 - sum(found.fanova.values()))
+    return Chart(
+        "importance",
+        f"Importance: {task.name}",
+        "dot",
+        Axis("share", limits=(-0.03, 1.03)),
+        Axis("", ticks=names),
+        [
+            Series(label, numbers(shares[n] for n in names), list(range(len(names))), look=look)
+            for label, shares, look in (
+                ("fANOVA, main effects", found.fanova, "filled"),
+                ("SHAP, mean size", found.shap, "hollow"),
+            )
+        ],
+        objective=task.name,
+        caption=f"Filled: fANOVA, main effects ({rest:.0%} is left to interactions). Hollow: "
+        f"SHAP. Forests on {used} evaluations; out of bag they explain {found.explained:.0%}.",
+    )
+
+
+def frozen_line(found: Importance | None) -> str:
+    """Return what could be frozen, in words."""
+    if found is None:
+        return "too little to fit a forest to, so nothing is said of the parameters."
+    if not found.believed:
+        return "a forest explains too little out of bag; freeze nothing on that account."
+    if not found.frozen:
+        return "no parameter is below 3 % by both measures; freeze none."
+    names = listed(found.frozen)
+    return f"{names} could be frozen at the incumbent's value (below 3 % by both measures)."

@@ -1,0 +1,216 @@
+"""Tables: standings, currencies, incumbents with their tests, failures, provenance."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from experiments.analysis.report.gather import Gathered
+from experiments.analysis.report.shown import FLOOR, show
+from experiments.analysis.report.table import Cell, Row, Table, number
+from experiments.analysis.results import Run
+from experiments.analysis.statistics.anytime import Suite, Task
+from experiments.analysis.statistics.currencies import CURRENCIES, CurrencyRanks
+from experiments.analysis.statistics.items import compare_items, has_items
+from experiments.analysis.statistics.ranks import task_ranks
+from experiments.analysis.statistics.targets import expected_running_time
+from experiments.running.provenance import project
+
+_LONG = 160  # characters of an error that are shown
+TARGET = 0.1
+"""Normalised regret that the expected running time is to: this share of a first success's."""
+
+
+def standings(suite: Suite) -> Table:
+    """Return what each optimizer came to on each objective, in natural units."""
+    rows = []
+    for task in suite.tasks:
+        shown = show(suite, task)
+        ranked = task_ranks(task, suite.optimizers)
+        for name, curves in shown.curves.items():
+            finals = curves[:, -1]
+            low, middle, high = np.quantile(finals, [0, 0.5, 1], method="nearest")
+            rank = np.nan if ranked is None else float(ranked[suite.optimizers.index(name)])
+            n_failed = sum(task.n_failed[name].values())
+            cells = [Cell(task.name), Cell(name), Cell(f"{len(finals)}", len(finals))]
+            cells += [_final(each, shown.log) for each in (middle, low, high)]
+            area = float(task.area(name).mean())
+            running = float(expected_running_time(task, name, [TARGET])[0])
+            cells += [number(rank, 3), number(area, 3), number(running, 3)]
+            cells += [Cell(f"{n_failed}", n_failed), Cell(f"{shown.label}, {shown.direction}")]
+            rows.append(Row(cells, name, task.name))
+    columns = ["objective", "optimizer", "runs", "median", "least", "most", "mean rank"]
+    columns += ["regret area", f"ERT to {TARGET:.0%}", "failed evaluations", "of what"]
+    caption = "What the incumbents came to under the common budget"
+    return Table("standings", columns, rows, caption)
+
+
+def _final(value: float, floored: bool) -> Cell:
+    return Cell(f"≤ {FLOOR:g}", value) if floored and value <= FLOOR else number(value)
+
+
+def currency_table(found: CurrencyRanks) -> Table:
+    """Return the mean ranks in each currency; a flip is marked at the one that fell behind."""
+    fell: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for ahead, other, currency in found.flips:
+        fell[ahead, currency].append(other)
+    rows = []
+    for name in sorted(found.ranks["evaluations"], key=found.ranks["evaluations"].__getitem__):
+        cells = [Cell(name)]
+        for currency in CURRENCIES:
+            rank = found.ranks[currency][name]
+            mark = " ▾" if fell[name, currency] else ""
+            cells.append(Cell(f"{rank:.2f}{mark}", rank))
+        behind = [f"{', '.join(fell[name, c])} ({c})" for c in CURRENCIES if fell[name, c]]
+        share = found.own_share[name]
+        cells += [Cell(f"{share:.1%}", share), Cell("; ".join(behind) or "–")]
+        rows.append(Row(cells, name))
+    columns = ["optimizer", *CURRENCIES, "own share of time", "falls behind (▾)"]
+    return Table("currencies", columns, rows, "Mean ranks, and where they flip")
+
+
+def own_time_table(suite: Suite) -> Table:
+    """Return what the optimizers' own time comes to."""
+    rows = []
+    for name in suite.optimizers:
+        runs = [run for task in suite.tasks for run in task.runs.get(name, {}).values()]
+        if not runs:
+            continue
+        own = np.array([float(run.ask_s.sum() + run.tell_s.sum()) for run in runs])
+        each = np.concatenate([run.ask_s + run.tell_s for run in runs])
+        longest = max(float(run.ask_s.max()) for run in runs)
+        numbers = [float(np.median(own)), float(np.median(each)), longest]
+        rows.append(Row([Cell(name), *(Cell(seconds(s), s) for s in numbers)], name))
+    columns = ["optimizer", "a run", "an evaluation", "longest ask"]
+    return Table("own_time", columns, rows, "Time inside ask and tell, medians")
+
+
+def seconds(s: float) -> str:
+    """Return a time in its natural unit."""
+    if s < 1e-3:
+        return f"{s * 1e6:.3g} µs"
+    if s < 1:
+        return f"{s * 1e3:.3g} ms"
+    return f"{s:.3g} s" if s < 120 else f"{s / 60:.3g} min"
+
+
+def incumbents(found: Gathered) -> Table:
+    """Return each run's incumbent, with its metrics and those of its test."""
+    runs = [run for task in found.suite.tasks for run in found.runs_of(task)]
+    kept = {id(run): run.incumbent() for run in runs}
+    metrics = _names(run.metrics for run in runs)
+    tests = _names(test["metrics"] for run in runs for test in run.tests)
+    rows = []
+    for run in runs:
+        i = kept[id(run)]
+        cells = [Cell(run.objective), Cell(run.optimizer), Cell(f"{run.seed}", run.seed)]
+        if i is None:
+            cells += [Cell("no success", np.inf), *[Cell("–")] * (2 + len(metrics) + len(tests))]
+        else:
+            tested = {t["id"]: t["metrics"] for t in run.tests}.get(int(run.ids[i]), {})
+            nothing = np.full(len(run.ids), np.nan)
+            cells += [Cell(f"{i + 1}", i + 1), number(float(run.values[i]), 5)]
+            cells += [number(tested.get(name, np.nan)) for name in tests]
+            cells += [number(float(run.metrics.get(name, nothing)[i])) for name in metrics]
+            cells += [Cell(config_text(run.configs[i]))]
+        rows.append(Row(cells, run.optimizer, run.objective))
+    columns = ["objective", "optimizer", "seed", "found at", "value (minimised)"]
+    columns += [*(f"test: {name}" for name in tests), *metrics, "configuration"]
+    return Table("incumbents", columns, rows, "The best full evaluation of each run")
+
+
+def _names(rows: Any) -> list[str]:
+    return list(dict.fromkeys(name for row in rows for name in row))
+
+
+def config_text(config: dict[str, Any]) -> str:
+    """Return a configuration in one line."""
+    return ", ".join(
+        f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
+        for name, value in config.items()
+    )
+
+
+def item_table(suite: Suite, level: float) -> Table | None:
+    """Return the incumbents compared item by item, where evaluations log items of the metric."""
+    rows = []
+    for task in suite.tasks:
+        run = next(run for own in task.runs.values() for run in own.values())
+        metric = suite.quantity.metric or run.header.metric
+        if metric is None or not has_items(task, metric):
+            continue
+        for one in compare_items(task, metric):
+            told = "yes" if one.corrected < level else "no"
+            cells = [Cell(task.name), Cell(one.first), Cell(one.second)]
+            cells += [number(one.difference, 3), number(one.standard_error, 2)]
+            cells += [number(one.corrected, 2), Cell(told), Cell(f"{one.n_items} of {metric}")]
+            rows.append(Row(cells, None, task.name))
+    columns = ["objective", "first", "second", "first less second", "standard error"]
+    columns += ["p (Holm)", "distinguishable", "items"]
+    caption = "Incumbents, item by item: of these configurations, not of their optimizers"
+    return Table("items", columns, rows, caption) if rows else None
+
+
+def failures(runs: Sequence[Run]) -> Table | None:
+    """Return which errors were met how often, the most frequent first; None without any."""
+    counts: Counter[tuple[str, str, str]] = Counter()
+    for run in runs:
+        for error in run.errors:
+            if error is not None:
+                line = " ".join(error.split())
+                line = line if len(line) <= _LONG else line[: _LONG - 1] + "…"
+                counts[run.objective, run.optimizer, line] += 1
+    rows = [
+        Row([Cell(objective), Cell(optimizer), Cell(f"{n}", n), Cell(line)], optimizer, objective)
+        for (objective, optimizer, line), n in counts.most_common(200)
+    ]
+    columns = ["objective", "optimizer", "times", "error"]
+    if not rows:
+        return None
+    return Table("failures", columns, rows, "Failed evaluations; each spent its budget")
+
+
+def provenance(tasks: Sequence[Task]) -> tuple[Table, list[str]]:
+    """Return with what the runs of each objective were made, and warnings where that differs."""
+    rows, warnings = [], []
+    for task in tasks:
+        runs = [run for own in task.runs.values() for run in own.values()]
+        facts = [_facts(run) for run in runs]
+        keys = list(dict.fromkeys(key for each in facts for key in each))
+        different = {
+            key: sorted({each.get(key, "none") for each in facts})
+            for key in keys
+            if len({each.get(key) for each in facts}) > 1
+        }
+        if different:
+            said = "; ".join(f"{key}: {', '.join(v)}" for key, v in list(different.items())[:6])
+            more = f"; and {len(different) - 6} more" if len(different) > 6 else ""
+            warnings.append(f"{task.name}: its runs were not made alike: {said}{more}")
+        groups = Counter(tuple(sorted(each.items())) for each in facts)
+        for group, n in groups.most_common():
+            each = dict(group)
+            shown = [each[key] for key in ("code", "hardware", "fingerprint")]
+            versions = ", ".join(f"{k} {v}" for k, v in group if k not in _FACTS)
+            cells = [Cell(task.name), Cell(f"{n}", n), *map(Cell, shown), Cell(versions)]
+            rows.append(Row(cells, None, task.name))
+    columns = ["objective", "runs", "code", "hardware", "fingerprint", "packages"]
+    return Table("provenance", columns, rows, "With what the runs were made"), warnings
+
+
+_FACTS = ("code", "hardware", "fingerprint")
+
+
+def _facts(run: Run) -> dict[str, str]:
+    header = run.header
+    tools = project()["optional-dependencies"]["dev"]  # of no influence on a run
+    code, hardware = header.code, header.hardware
+    commit = code.get("commit", "")
+    short = commit[:10] + ("-dirty" if commit.endswith("-dirty") else "")
+    prints = [f"{k}={str(v)[:12]}" for k, v in header.fingerprint.items()]
+    return {
+        "code": " ".join(filter(None, [code.get("version"), short])) or "unknown",
+        "hardware": ", ".join(f"{k} {v}" for k, v in hardware.items()) or "unknown",
+        "fingerprint": ", ".join(prints),
+        **{name: str(version) for name, version in header.versions.items() if name not in tools},
+    }

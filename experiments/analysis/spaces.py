@@ -1,0 +1,65 @@
+"""The space of runs, as their headers say it, or the smallest that holds what was evaluated."""
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ConfigSpace import ConfigurationSpace
+
+from experiments.analysis.results import Run
+from objectives.space import UnitCube, build_space
+from objectives.trial import Config
+
+_LOG_RANGE = 1e3  # of a positive parameter whose scale nobody states: shown as a logarithm
+
+
+def space_of(runs: Sequence[Run]) -> ConfigurationSpace:
+    """Return the space of runs on one objective.
+
+    It is the first run's, where that holds every configuration of all of them. Otherwise it is
+    the smallest space that does.
+
+    Raises:
+        ValueError: the header describes no legal space.
+    """
+    configs = [config for run in runs for config in run.configs]
+    header = runs[0].header
+    if header.space:
+        stated = build_space(header.space, header.forbidden)
+        if _holds(UnitCube(stated), configs):
+            return stated
+    return build_space(_observed(configs))
+
+
+def _holds(cube: UnitCube, configs: Iterable[Config]) -> bool:
+    values: dict[str, set[Any]] = {}
+    for config in configs:
+        for name, value in config.items():
+            values.setdefault(name, set()).add(value)
+    return all(name in cube.space and _legal(cube, name, seen) for name, seen in values.items())
+
+
+def _legal(cube: UnitCube, name: str, seen: set[Any]) -> bool:
+    parameter: Any = cube.space[name]
+    numeric = hasattr(parameter, "lower") and not any(isinstance(v, (str, bool)) for v in seen)
+    ends = [min(seen), max(seen)] if numeric else list(seen)
+    return all(parameter.legal_value(value) for value in ends)
+
+
+def _observed(configs: Sequence[Config]) -> dict[str, dict[str, Any]]:
+    """Describe the smallest space that holds the configurations."""
+    values: dict[str, list[Any]] = {}
+    for config in configs:
+        for name, value in config.items():
+            values.setdefault(name, []).append(value)
+    return {name: _described(seen) for name, seen in values.items()}
+
+
+def _described(seen: Sequence[Any]) -> dict[str, Any]:
+    if any(isinstance(value, (bool, str)) for value in seen):
+        return {"type": "categorical", "choices": list(dict.fromkeys(seen))}
+    low, high = min(seen), max(seen)
+    kind = "int" if all(isinstance(value, int) for value in seen) else "float"
+    log = low > 0 and high / low >= _LOG_RANGE
+    found: dict[str, Any] = {"type": kind, "lower": low, "upper": high, "log": log}
+    return found if low < high and math.isfinite(high) else {"type": "constant", "value": low}

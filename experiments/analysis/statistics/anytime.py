@@ -1,0 +1,288 @@
+"""Runs on a common budget: how good the incumbent was after each full evaluation.
+
+    suite = compare_on([*load(["results/smoke"])])
+    suite.tasks[0].curves["lhs"][0]  # (n_steps,), of seed 0
+
+A task is an objective; seeds of one objective are one task. Lower is better throughout. Nothing
+is dropped: a failed evaluation spends its budget, a run has no incumbent (infinity) before its
+first success, a run that ended early or is unfinished keeps its incumbent, and what cannot be
+compared is said in `Suite.notes`.
+"""
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+
+import numpy as np
+
+from experiments.analysis.results import ROUNDING, Floats, Run
+from experiments.analysis.statistics.budgets import common_budget, spent, steps, within
+from experiments.analysis.statistics.notes import budget_notes, seed_notes, waiting_note
+from experiments.analysis.statistics.references import fixed_optimizers, references, scales
+from experiments.running.incumbent import places
+
+Optima = Mapping[str, float]
+"""Known optima by `problem(run)`."""
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A run that was planned and has no log that could be compared.
+
+    Attributes:
+        failed: it was tried and failed; it counts as a run without a success. False: it was
+            not made yet.
+    """
+
+    optimizer: str
+    objective: str
+    seed: int
+    failed: bool
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What is compared.
+
+    Attributes:
+        metric: the metric at the incumbent; None: the value itself.
+        sign: 1 where lower is better, -1 where higher is.
+    """
+
+    metric: str | None = None
+    sign: int = 1
+
+    def __str__(self) -> str:
+        return self.metric or "value"
+
+
+@dataclass(frozen=True)
+class Task:
+    """All runs on one objective.
+
+    Attributes:
+        name: the objective's label.
+        grid: budget spent, in full evaluations, (n_steps,); the last is the common budget.
+        curves: by optimizer and seed, the quantity at the incumbent, (n_steps,), signed so that
+            lower is better; infinite before the first success.
+        n_failed: by optimizer and seed, the failed evaluations within the common budget.
+        instances: whether each seed is another instance of the problem.
+        reference: by seed, the known optimum, or the best that any run saw of that problem.
+        scale: by seed, what a first success is above the reference: the median over the runs.
+        known: whether the reference is a known optimum.
+        fixed: the optimizers whose runs are one trajectory, whatever the seed.
+        runs: by optimizer and seed; a failed run without a log is absent.
+        given: the largest budget that a run was given.
+    """
+
+    name: str
+    grid: Floats
+    curves: dict[str, dict[int, Floats]]
+    n_failed: dict[str, dict[int, int]]
+    instances: bool
+    reference: dict[int, float]
+    scale: dict[int, float]
+    known: bool
+    fixed: frozenset[str]
+    runs: dict[str, dict[int, Run]]
+    given: float = 0.0
+
+    @property
+    def budget(self) -> float:
+        """The common budget, in full evaluations."""
+        return float(self.grid[-1])
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds that every optimizer of the task has."""
+        each = [set(by_seed) for by_seed in self.curves.values()]
+        return sorted(set.intersection(*each)) if each else []
+
+    def matrix(self, optimizer: str, seeds: Sequence[int] | None = None) -> Floats:
+        """Return an optimizer's curves, (n_seeds, n_steps); of all its seeds unless some are."""
+        own = self.curves[optimizer]
+        chosen = sorted(own) if seeds is None else seeds
+        return np.array([own[seed] for seed in chosen]).reshape(len(chosen), len(self.grid))
+
+    def final(self, optimizer: str, seeds: Sequence[int] | None = None) -> Floats:
+        """Return what its runs came to under the common budget, (n_seeds,)."""
+        return self.matrix(optimizer, seeds)[:, -1]
+
+    def regret(self, optimizer: str, seeds: Sequence[int] | None = None) -> Floats:
+        """Return normalised regret, (n_seeds, n_steps).
+
+        (best so far - reference) / scale: 0 is the optimum, 1 what a first success typically
+        is, infinity no success yet. Under noise a value below the optimum counts as 0.
+        """
+        chosen = sorted(self.curves[optimizer]) if seeds is None else seeds
+        reference = np.array([[self.reference[seed]] for seed in chosen]).reshape(-1, 1)
+        scale = np.array([[self.scale[seed]] for seed in chosen]).reshape(-1, 1)
+        found: Floats = np.maximum(self.matrix(optimizer, chosen) - reference, 0.0) / scale
+        return found
+
+    def area(self, optimizer: str, seeds: Sequence[int] | None = None) -> Floats:
+        """Return the mean over the steps of normalised regret, at most 1 each, (n_seeds,).
+
+        A description, not what ranks go by: its cap depends on the other runs.
+        """
+        area: Floats = np.minimum(self.regret(optimizer, seeds), 1.0).mean(axis=1)
+        return area
+
+
+@dataclass(frozen=True)
+class Suite:
+    """What is compared with what.
+
+    Attributes:
+        optimizers: every optimizer that has a run on some task, in the order of their names.
+        notes: what a reader must know: truncated budgets, missing and failed runs, optimizers
+            that do not depend on the seed.
+    """
+
+    tasks: list[Task]
+    optimizers: list[str]
+    quantity: Quantity
+    notes: list[str]
+
+
+def problem(run: Run) -> str:
+    """Return what tells the run's problem from others: its objective's settings, as JSON."""
+    return json.dumps(run.header.objective, sort_keys=True)
+
+
+def compare_on(
+    runs: Sequence[Run],
+    quantity: Quantity | None = None,
+    optima: Optima | None = None,
+    missing: Sequence[Missing] = (),
+) -> Suite:
+    """Put runs on a common budget, objective by objective.
+
+    Args:
+        runs: from `experiments.analysis.results.load`.
+        quantity: what is compared; the value unless given.
+        optima: known optima of problems; elsewhere the best seen by anyone is the reference.
+        missing: planned runs that are not among `runs`, or failed.
+
+    Raises:
+        ValueError: no evaluations; two runs of one seed; runs on different data or models; a
+            metric that a run does not have.
+    """
+    if not runs:
+        raise ValueError("results: expected runs to compare, got none")
+    quantity = quantity or Quantity()
+    by_task: dict[str, list[Run]] = defaultdict(list)
+    for run in runs:
+        by_task[run.objective].append(run)
+    failed = {(m.optimizer, m.objective, m.seed) for m in missing if m.failed}
+    notes: list[str] = []
+    tasks = []
+    for name, group in sorted(by_task.items(), key=lambda item: _by_number(item[0])):
+        _check_same_problem(name, group)
+        tasks.append(_task(name, group, quantity, optima or {}, failed, notes))
+    notes += waiting_note((m.optimizer, m.objective) for m in missing if not m.failed)
+    optimizers = sorted({name for task in tasks for name in task.curves})
+    for task in tasks:
+        notes += seed_notes(task.name, task.curves, optimizers)
+    return Suite(tasks, optimizers, quantity, notes)
+
+
+def _by_number(name: str) -> list[tuple[str, float]]:
+    """Return a key that puts function=2 before function=10."""
+    parts = re.split(r"(\d+)", name)
+    return [(text, float(digits or 0)) for text, digits in zip_longest(parts[::2], parts[1::2])]
+
+
+def _check_same_problem(name: str, runs: Sequence[Run]) -> None:
+    """Raise where one seed was run twice, or one problem on different data or models."""
+    seen: dict[tuple[str, int], Run] = {}
+    prints: dict[str, Run] = {}
+    for run in runs:
+        first = prints.setdefault(problem(run), run)
+        mine, other = run.header.fingerprint, first.header.fingerprint
+        if mine != other:
+            keys = [key for key in {**mine, **other} if mine.get(key) != other.get(key)]
+            raise ValueError(
+                f"{name}: expected runs of one fingerprint, got {keys[0]}={other.get(keys[0])} "
+                f"({first.optimizer}, seed {first.seed}) and {keys[0]}={mine.get(keys[0])} "
+                f"({run.optimizer}, seed {run.seed}); compare them apart"
+            )
+        twin = seen.setdefault((run.optimizer, run.seed), run)
+        if twin is not run:
+            raise ValueError(
+                f"{name}: expected one run of {run.optimizer} with seed {run.seed}, got two, of "
+                f"budgets {twin.budget:g} and {run.budget:g}; give the folder of one"
+            )
+
+
+def _task(
+    name: str,
+    runs: Sequence[Run],
+    quantity: Quantity,
+    optima: Optima,
+    failed: set[tuple[str, str, int]],
+    notes: list[str],
+) -> Task:
+    own_failed = {(o, seed) for o, objective, seed in failed if objective == name}
+    budget = common_budget(name, runs, own_failed)
+    notes += budget_notes(name, runs, budget, own_failed)
+    grid = steps(budget)
+    curves: dict[str, dict[int, Floats]] = defaultdict(dict)
+    n_failed: dict[str, dict[int, int]] = defaultdict(dict)
+    by_seed: dict[str, dict[int, Run]] = defaultdict(dict)
+    for run in runs:
+        curves[run.optimizer][run.seed] = best_so_far(run, grid, quantity)
+        n_failed[run.optimizer][run.seed] = int(run.failed[within(run, budget)].sum())
+        by_seed[run.optimizer][run.seed] = run
+    for optimizer, seed in sorted(own_failed):
+        if seed not in curves[optimizer]:
+            curves[optimizer][seed] = np.full(len(grid), np.inf)
+            n_failed[optimizer][seed] = 0
+            notes.append(f"{optimizer} failed as a whole on {name}, seed {seed}: it ranks last")
+    problems = {seed: problem(run) for own in by_seed.values() for seed, run in own.items()}
+    instances = len(set(problems.values())) > 1
+    fixed = frozenset() if instances else fixed_optimizers(by_seed, budget)
+    reference, known = references(curves, problems, optima if quantity.metric is None else {})
+    scale = scales(curves, problems, reference)
+    ordered = {optimizer: dict(sorted(curves[optimizer].items())) for optimizer in sorted(curves)}
+    return Task(
+        name, grid, ordered, dict(n_failed), instances, reference, scale, known, fixed,
+        dict(by_seed), max(run.budget for run in runs),
+    )  # fmt: skip
+
+
+def best_so_far(run: Run, grid: Floats, quantity: Quantity) -> Floats:
+    """Return the quantity at the incumbent after each budget of the grid, (n_steps,).
+
+    Runs are compared at the highest fidelity: the incumbent is that of the full evaluations.
+
+    Raises:
+        ValueError: the run does not have the metric at an incumbent.
+    """
+    partial = run.fidelities < 1.0
+    found = places(run.values.tolist(), run.fidelities.tolist(), run.failed | partial)
+    last = np.searchsorted(spent(run), grid + ROUNDING, side="right") - 1
+    # The last place stands for none: no answer yet, or no success.
+    places_at = np.array([*(len(found) if at is None else at for at in found), len(found)])
+    incumbent = np.where(last < 0, len(found), places_at[last])
+    if quantity.metric is None:
+        return np.append(run.values, np.inf)[incumbent]
+    measured = quantity.sign * _measured(run, quantity.metric)
+    curve: Floats = np.append(measured, np.inf)[incumbent]
+    if np.isnan(curve[-1]):
+        raise ValueError(
+            f"metric: expected {quantity.metric} at the incumbent of {run.optimizer} on "
+            f"{run.objective}, seed {run.seed}, got none there"
+        )
+    return curve
+
+
+def _measured(run: Run, metric: str) -> Floats:
+    """Return a metric, or a test metric of incumbents, per evaluation, (n,)."""
+    if metric in run.metrics:
+        return run.metrics[metric]
+    tests = {test["id"]: test["metrics"].get(metric, np.nan) for test in run.tests}
+    return np.array([tests.get(id, np.nan) for id in run.ids.tolist()], dtype=np.float64)

@@ -1,0 +1,147 @@
+"""How often the verdict tells equal optimizers apart (A/A), and what differences it finds.
+
+    python -m experiments.analysis.statistics.calibration [FOLDER...] [--out FOLDER] [--suites 1000]
+
+FOLDER: runs of one optimizer with many seeds (random search, say), to draw from; without any,
+the synthetic populations alone. Writes `calibration.csv` and `power.csv`. About five minutes
+on one core; the same arguments give the same bytes.
+
+Calibration, by population, optimizers, tasks and seeds, over simulated suites of one optimizer
+under several names. `runs_are` says whether the runs of a task are seeds of one problem or
+instances of it, of which only equal ones are compared:
+- suites_pct: suites with any "distinguishable" in the verdict; at most 5 is claimed.
+- verdicts_pct: pairs called "distinguishable".
+- nemenyi_pct: suites with two mean ranks further apart than the critical difference; empty where
+  the tasks do not support one.
+- t_suites_pct: suites in which paired t tests with Holm within the tasks would have called any
+  two runs' means different; empty where runs have no success, to which they have no answer.
+
+The standard error of a share p of n suites is sqrt(p (1 - p) / n): .7 points for 5 % of 1,000.
+"""
+
+import argparse
+import csv
+import sys
+from collections.abc import Iterator, Sequence
+from itertools import chain, product
+from pathlib import Path
+
+import numpy as np
+
+from experiments.analysis.results import load
+from experiments.analysis.statistics.equal_suites import (
+    false_claims,
+    nemenyi_claims,
+    t_test_claims,
+)
+from experiments.analysis.statistics.power import across_tasks, within_a_task
+from experiments.analysis.statistics.simulated import SYNTHETIC, Population, logged
+from experiments.running.mistakes import answered
+
+OPTIMIZERS = (2, 3, 5, 12)
+ONE_TASK = ((1, "seeds", 5), (1, "seeds", 10), (1, "seeds", 20))
+MANY_TASKS = tuple(
+    (n_tasks, kind, n)
+    for n_tasks in (12, 31)
+    for kind, n in (
+        ("instances", 3), ("instances", 5), ("instances", 6), ("seeds", 5), ("seeds", 10)
+    )
+)  # fmt: skip
+"""Tasks, what the runs of a task are, and how many there are."""
+
+IN_MANY_TASKS = ("two local optima", "six values", "logged runs")
+"""The populations that are drawn for many tasks as well."""
+
+_SEED = 20_260
+_AT_ONCE = 40  # suites, for the sake of memory
+
+
+def calibrate(
+    population: Population,
+    n_optimizers: int,
+    n_tasks: int,
+    n_seeds: int,
+    n_suites: int,
+    instances: bool = False,
+) -> dict[str, float | None]:
+    """Return the rates of false claims, in percent."""
+    rng = np.random.default_rng([_SEED, n_optimizers, n_tasks, n_seeds])
+    any_claim = claims = verdicts = 0
+    nemenyi: list[int | None] = []
+    by_t: list[int | None] = []
+    for begin in range(0, n_suites, _AT_ONCE):
+        n = min(_AT_ONCE, n_suites - begin)
+        drawn = population(rng, (n * n_tasks, n_optimizers, n_seeds))
+        values = drawn.reshape(n, n_tasks, n_optimizers, n_seeds)
+        found = false_claims(values, instances)
+        any_claim, claims = any_claim + found.any_claim, claims + found.claims
+        verdicts += found.verdicts
+        nemenyi.append(nemenyi_claims(values))
+        by_t.append(t_test_claims(values))
+    return {
+        "suites_pct": 100 * any_claim / n_suites,
+        "verdicts_pct": 100 * claims / verdicts,
+        "nemenyi_pct": _share(nemenyi, n_suites),
+        "t_suites_pct": _share(by_t, n_suites),
+    }
+
+
+def _share(counts: Sequence[int | None], n: int) -> float | None:
+    """Return the percentage; None where a count is none."""
+    known = [count for count in counts if count is not None]
+    return 100 * sum(known) / n if len(known) == len(counts) else None
+
+
+def _calibrations(populations: dict[str, Population], n_suites: int) -> Iterator[dict[str, object]]:
+    for name, population in populations.items():
+        designs = (*ONE_TASK, *(MANY_TASKS if name in IN_MANY_TASKS else ()))
+        for n_optimizers, (n_tasks, kind, n) in product(OPTIMIZERS, designs):
+            rates = calibrate(population, n_optimizers, n_tasks, n, n_suites, kind == "instances")
+            yield {
+                "population": name,
+                "optimizers": n_optimizers,
+                "tasks": n_tasks,
+                "runs_are": kind,
+                "runs": n,
+                "suites": n_suites,
+                **{key: "" if x is None else round(x, 3) for key, x in rates.items()},
+            }
+
+
+def write(path: Path, rows: Iterator[dict[str, object]]) -> None:
+    """Write rows as CSV, printing each as it comes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    first = next(rows)
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(first), lineterminator="\n")
+        writer.writeheader()
+        for row in chain([first], rows):
+            writer.writerow(row)
+            print(*row.values(), sep=", ", flush=True)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the simulations; return the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.analysis.statistics.calibration",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("folders", nargs="*", type=Path, metavar="FOLDER")
+    parser.add_argument("--out", type=Path, default=Path("results/statistics_calibration"))
+    parser.add_argument("--suites", type=int, default=1000, help="simulated suites a row")
+    given = parser.parse_args(arguments)
+
+    def command() -> int:
+        populations = dict(SYNTHETIC)
+        if given.folders:
+            populations["logged runs"] = logged(load(given.folders))
+        write(given.out / "calibration.csv", _calibrations(populations, given.suites))
+        write(given.out / "power.csv", chain(within_a_task(), across_tasks()))
+        return 0
+
+    return answered(command, list(arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,162 @@
+"""Mean ranks when the budget is counted in evaluations, in time, or in cost.
+
+- evaluations: full-evaluation equivalents, the budget of the run.
+- time: the evaluations' cost and the optimizer's own seconds in ask and tell, one after the
+  other; pauses and parallel workers are left out.
+- cost: the evaluations' cost alone.
+
+In time and cost the common budget of a task is what the least run of it spent in all, as in
+evaluations; so a slow optimizer is judged by what it had found by then, and one that had found
+nothing is last. Two things do not set it, for everyone would be judged before anything could be
+found:
+- An evaluation that cost less than a tenth of a typical one counts as a typical one, for that is
+  what refusals and crashes cost. So an optimizer that fails throughout at no cost does not end
+  the comparison at 0. A typical cost is the median weighted by cost: half of all that was spent
+  went into evaluations that cost less.
+- A run that did not spend the common budget of evaluations is left out, unless all are such.
+Either keeps what it had found when it had no more to spend. Whether an evaluation failed plays no
+part, so that a failure that costs what a success would have changes nothing but its own run.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal
+
+import numpy as np
+
+from experiments.analysis.results import ROUNDING, Floats, Run
+from experiments.analysis.statistics import budgets
+from experiments.analysis.statistics.anytime import Suite, Task
+from experiments.analysis.statistics.ranks import rank_columns, rank_table
+
+Currency = Literal["evaluations", "time", "cost"]
+_DIGITS = 9
+_CHEAP = 0.1
+CURRENCIES: tuple[Currency, ...] = ("evaluations", "time", "cost")
+
+
+@dataclass(frozen=True)
+class CurrencyRanks:
+    """Mean ranks by optimizer in each currency, and where two of them change order.
+
+    Attributes:
+        ranks: by currency and optimizer; over the tasks that all optimizers have.
+        flips: (ahead in evaluations, ahead in the other currency, the currency).
+        budgets: by currency and task, the common budget.
+        own_share: by optimizer, its own seconds as a share of all its time.
+    """
+
+    ranks: dict[Currency, dict[str, float]]
+    flips: list[tuple[str, str, Currency]]
+    budgets: dict[Currency, dict[str, float]]
+    own_share: dict[str, float]
+
+
+def currency_ranks(suite: Suite) -> CurrencyRanks | None:
+    """Return the ranks; None where no task has runs of all optimizers."""
+    names, table = rank_table(suite)
+    if not names:
+        return None
+    tasks = [task for task in suite.tasks if task.name in names]
+    ranks: dict[Currency, dict[str, float]] = {
+        "evaluations": _named(suite.optimizers, table.mean(axis=0))
+    }
+    common: dict[Currency, dict[str, float]] = {
+        "evaluations": {task.name: task.budget for task in tasks}
+    }
+    for currency in ("time", "cost"):
+        common[currency] = {task.name: _common(task, currency) for task in tasks}
+        rows = [_ranks(task, suite.optimizers, currency) for task in tasks]
+        ranks[currency] = _named(suite.optimizers, np.mean(rows, axis=0))
+    return CurrencyRanks(ranks, _flips(ranks), common, _own_shares(suite))
+
+
+def _named(names: Sequence[str], numbers: Floats) -> dict[str, float]:
+    # Means of ranks that are equal may differ in their last digit, which must not look like order.
+    return {name: round(float(x), _DIGITS) for name, x in zip(names, numbers, strict=True)}
+
+
+def spent(run: Run, currency: Currency) -> Floats:
+    """Return what was spent until each answer, (n,): evaluations, or seconds."""
+    if currency == "evaluations":
+        return budgets.spent(run)
+    return np.asarray(np.cumsum(run.costs + _own_seconds(run, currency)), dtype=np.float64)
+
+
+def _own_seconds(run: Run, currency: Currency) -> Floats:
+    """Return the optimizer's seconds before each answer, (n,), where they are counted."""
+    if currency != "time" or not len(run.ids):
+        return np.zeros(len(run.ids))
+    return np.asarray(run.ask_s + np.append(0.0, run.tell_s[:-1]), dtype=np.float64)
+
+
+def _common(task: Task, currency: Currency) -> float:
+    """Return the common budget of a task in a currency."""
+    runs = [run for by_seed in task.runs.values() for run in by_seed.values()]
+    finished = [run for run in runs if budgets.total(run) >= task.budget - ROUNDING]
+    typical = _typical_cost(task, runs)
+    return min((_charged(task, run, typical, currency) for run in finished or runs), default=0.0)
+
+
+def _typical_cost(task: Task, runs: Sequence[Run]) -> float:
+    """Return the median cost of a full evaluation, weighted by cost, in seconds."""
+    counted = [budgets.within(run, task.budget) for run in runs]
+    costs = np.concatenate([run.costs[own] for run, own in zip(runs, counted, strict=True)])
+    shares = np.concatenate([run.fidelities[own] for run, own in zip(runs, counted, strict=True)])
+    order = np.argsort(costs / shares)
+    passed = np.cumsum(costs[order])
+    if not len(passed) or passed[-1] <= 0:
+        return 0.0
+    middle = int(np.searchsorted(passed, passed[-1] / 2))
+    return float((costs / shares)[order][middle])
+
+
+def _charged(task: Task, run: Run, typical: float, currency: Currency) -> float:
+    """Return what a run spent, were its cheapest evaluations typical ones."""
+    usual = typical * run.fidelities
+    charged = np.where(run.costs < usual * _CHEAP, usual, run.costs)
+    counted = budgets.within(run, task.budget)
+    return float((charged + _own_seconds(run, currency))[counted].sum())
+
+
+def _ranks(task: Task, optimizers: Sequence[str], currency: Currency) -> Floats:
+    """Return mean ranks over the common seeds at the common budget, (n_optimizers,)."""
+    budget = _common(task, currency)
+    rows = []
+    for name in optimizers:
+        row = []
+        for seed in task.seeds:
+            run = task.runs.get(name, {}).get(seed)
+            row.append(np.inf if run is None else _held(task, run, seed, budget, currency))
+        rows.append(row)
+    return np.asarray(rank_columns(np.array(rows)).mean(axis=1))
+
+
+def _held(task: Task, run: Run, seed: int, budget: float, currency: Currency) -> float:
+    """Return the run's quantity when so much of the currency was spent."""
+    counted = int(budgets.within(run, task.budget).sum())
+    n = int((spent(run, currency)[:counted] <= budget * (1 + 1e-9)).sum())
+    evaluations = float(budgets.spent(run)[n - 1]) if n else 0.0
+    step = int(np.searchsorted(task.grid, evaluations + ROUNDING, side="right")) - 1
+    return float(task.curves[run.optimizer][seed][step]) if step >= 0 else float("inf")
+
+
+def _flips(ranks: dict[Currency, dict[str, float]]) -> list[tuple[str, str, Currency]]:
+    found: list[tuple[str, str, Currency]] = []
+    first = ranks["evaluations"]
+    for a, b in combinations(sorted(first, key=lambda name: first[name]), 2):
+        for currency in CURRENCIES[1:]:
+            if first[a] < first[b] and ranks[currency][a] > ranks[currency][b]:
+                found.append((a, b, currency))
+    return found
+
+
+def _own_shares(suite: Suite) -> dict[str, float]:
+    shares = {}
+    for name in suite.optimizers:
+        runs = [run for task in suite.tasks for run in task.runs.get(name, {}).values()]
+        own = sum(float(run.ask_s.sum() + run.tell_s.sum()) for run in runs)
+        every = own + sum(float(run.costs.sum()) for run in runs)
+        shares[name] = own / every if every > 0 else 0.0
+    return shares

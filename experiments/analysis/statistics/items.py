@@ -1,0 +1,134 @@
+"""Paired inference item by item, where evaluations log per-item outcomes.
+
+It tells whether the incumbents of two optimizers differ on these items; whether the optimizers
+do takes seeds. With several seeds, an item's outcome is the mean over the incumbents of the
+common seeds. Pairs are tested over items by the suite's own test, the exact signed-rank test
+(`signed_rank`), with Holm over all pairs. For right and wrong answers that is the exact McNemar
+test. Items on which two incumbents do not differ say nothing and are left out.
+"""
+
+import base64
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from experiments.analysis.results import Floats, Run
+from experiments.analysis.statistics.anytime import Task
+from experiments.analysis.statistics.paired import differences, holm
+from experiments.analysis.statistics.signed_rank import signed_rank
+
+_FLOAT16 = 2e-3  # relative: float16 has 11 bits, and means of it fewer errors
+
+
+@dataclass(frozen=True)
+class ItemComparison:
+    """Two optimizers' incumbents on the same items.
+
+    Attributes:
+        difference: mean over items of the first's outcome less the second's, in natural units.
+        standard_error: of the difference, paired by item; NaN for one item.
+        corrected: p by Holm over all pairs.
+    """
+
+    first: str
+    second: str
+    difference: float
+    standard_error: float
+    corrected: float
+    n_items: int
+    n_seeds: int
+
+
+def has_items(task: Task, metric: str) -> bool:
+    """Tell whether every optimizer has a run whose incumbent logged outcomes of the metric."""
+    return bool(task.runs) and all(
+        any(_packed(task, run, metric) is not None for run in by_seed.values())
+        for by_seed in task.runs.values()
+    )
+
+
+def compare_items(task: Task, metric: str) -> list[ItemComparison]:
+    """Compare the incumbents under the common budget, every pair of optimizers.
+
+    Raises:
+        ValueError: outcomes do not average to the metric, or are not as many for all runs.
+    """
+    outcomes = _aligned(
+        task.name, {name: _outcomes(task, runs, metric) for name, runs in task.runs.items()}
+    )
+    found, p_values = [], []
+    for first, second in combinations(sorted(outcomes), 2):
+        seeds = sorted(outcomes[first].keys() & outcomes[second].keys())
+        if not seeds:
+            continue
+        a, b = (np.mean([outcomes[name][s] for s in seeds], axis=0) for name in (first, second))
+        d = differences(a, b)
+        error = float(d.std(ddof=1) / np.sqrt(len(d))) if len(d) > 1 else float("nan")
+        p_values.append(signed_rank(d)[0])
+        found.append((first, second, float(d.mean()), error, len(d), len(seeds)))
+    return [
+        ItemComparison(first, second, difference, error, p, n_items, n_seeds)
+        for (first, second, difference, error, n_items, n_seeds), p in zip(
+            found, holm(p_values), strict=True
+        )
+    ]
+
+
+def _packed(task: Task, run: Run, metric: str) -> str | None:
+    place = _place(task, run)
+    return None if place is None else run.items[place].get(metric)
+
+
+def _place(task: Task, run: Run) -> int | None:
+    """Return the place of the incumbent under the common budget, if it is a full evaluation."""
+    place = run.incumbent(task.budget)
+    return None if place is None or run.fidelities[place] < 1.0 else place
+
+
+def _outcomes(task: Task, runs: dict[int, Run], metric: str) -> dict[int, Floats]:
+    """Return the outcomes of the incumbents by seed, (n_items,) each."""
+    found: dict[int, Floats] = {}
+    for seed, run in runs.items():
+        text, place = _packed(task, run, metric), _place(task, run)
+        if text is not None and place is not None:
+            found[seed] = unpack(text, float(run.metrics[metric][place]))
+    return found
+
+
+def _aligned(name: str, outcomes: dict[str, dict[int, Floats]]) -> dict[str, dict[int, Floats]]:
+    """Cut all outcomes to the same items, checking that what is cut away is padding.
+
+    Where all outcomes are 0, the last byte does not tell its items from its padding; those of
+    other runs do.
+    """
+    every = [outcome for by_seed in outcomes.values() for outcome in by_seed.values()]
+    least = min(map(len, every), default=0)
+    if any(outcome[least:].any() for outcome in every):
+        sizes = sorted({len(outcome) for outcome in every})
+        raise ValueError(f"{name}: expected as many items in all runs, got {sizes}")
+    return {
+        optimizer: {seed: outcome[:least] for seed, outcome in by_seed.items()}
+        for optimizer, by_seed in outcomes.items()
+    }
+
+
+def unpack(text: str, mean: float) -> Floats:
+    """Return packed outcomes, whichever packing gives the metric as their mean, (n_items,).
+
+    The log does not say which of its two packings an objective chose, nor how many of the last
+    byte's bits are items.
+
+    Raises:
+        ValueError: neither gives it.
+    """
+    raw = base64.b64decode(text)
+    bits = np.unpackbits(np.frombuffer(raw, dtype=np.uint8)).astype(np.float64)
+    for n in range(len(bits), max(len(bits) - 8, 0), -1):
+        if abs(bits.sum() / n - mean) < 1e-9:
+            return np.asarray(bits[:n])
+    if raw and len(raw) % 2 == 0:
+        floats = np.frombuffer(raw, dtype="<f2").astype(np.float64)
+        if abs(floats.mean() - mean) <= _FLOAT16 * max(abs(mean), 1e-3):
+            return floats
+    raise ValueError(f"items: expected outcomes whose mean is the metric {mean:g}, got others")

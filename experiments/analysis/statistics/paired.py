@@ -1,0 +1,160 @@
+"""Paired tests, and Holm's correction. The one implementation; the paper uses it too.
+
+- Two optimizers that vary: Wilcoxon's signed-rank test, by the exact distribution of its
+  statistic (`signed_rank`). So ties are no trouble, infinite differences (a run without a
+  success) have the highest rank, and nothing is assumed about the values but what the null
+  hypothesis says: that the two could be exchanged in a pair.
+- One whose runs are all the same trajectory, whatever the seed, is a constant, not a sample.
+  Against it the sign test asks on which side of the constant the other's runs lie. (The
+  signed-rank test would also ask whether they are symmetric, which values bounded by an optimum
+  never are.) Whoever calls says which optimizers are such: runs that merely end at the same
+  value are a sample.
+- Between two constants there is nothing to test.
+
+The least p that n pairs can give is 2^(1 - n): .0625 for 5, so 5 seeds of one task never tell two
+optimizers apart at the level .05, and the pairs of 30 optimizers need more; `least_pairs`. A t
+test would say more of 5 pairs, and would be wrong where runs end in one of few local optima: then
+differences of +-1 with little spread are likely by chance alone (`calibration`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binomtest
+
+from experiments.analysis.results import Floats
+from experiments.analysis.statistics.signed_rank import signed_ranks
+
+_DIGITS, _LEAST = 12, 1e-290
+
+
+@dataclass(frozen=True)
+class PairedTest:
+    """The test of one pair in one quantity, the lower the better.
+
+    Attributes:
+        p: two-sided; None where there is nothing to test.
+        sign: -1 where the first is better, 1 where the second is, 0 where neither.
+        wins: the probability that the first is better in a pair, ties counted half.
+        n: pairs.
+        kind: "signed-rank", "sign" (against a constant) or "none".
+    """
+
+    p: float | None
+    sign: int
+    wins: float
+    n: int
+    kind: str
+
+
+def paired(first: Floats, second: Floats, fixed: tuple[bool, bool] = (False, False)) -> PairedTest:
+    """Test whether pairs of values, (n,) each, could be exchanged.
+
+    Args:
+        first: infinite where a run had no success.
+        second: likewise, of the same seeds or instances.
+        fixed: which of the two are copies of one trajectory, whatever the seed.
+
+    Raises:
+        ValueError: they are not as many.
+    """
+    return paired_rows(first[None, :], second[None, :], [fixed])[0]
+
+
+def paired_rows(
+    first: Floats, second: Floats, fixed: Sequence[tuple[bool, bool]], equal: float = 0.0
+) -> list[PairedTest]:
+    """Return `paired` of each row, (n_tests, n_pairs); differences up to `equal` are ties."""
+    if first.shape != second.shape or first.ndim != 2:
+        raise ValueError(f"pairs: expected as many values, got {first.shape} and {second.shape}")
+    n = first.shape[1]
+    if n == 0:
+        return [PairedTest(None, 0, 0.5, 0, "none") for _ in first]
+    d = differences(first, second, equal)
+    margin = np.sign(d).astype(np.int64).sum(axis=1).tolist()
+    by_rank = signed_ranks(d)
+    found = []
+    for i, constant in enumerate(fixed):
+        wins = (n - margin[i]) / (2 * n)
+        if all(constant):
+            found.append(PairedTest(None, _sign(margin[i]), wins, n, "none"))
+        elif any(constant):
+            found.append(PairedTest(*sign_test(d[i]), wins, n, "sign"))
+        else:
+            found.append(PairedTest(*by_rank[i], wins, n, "signed-rank"))
+    return found
+
+
+def _sign(number: int) -> int:
+    return (number > 0) - (number < 0)
+
+
+def differences(first: Floats, second: Floats, equal: float = 0.0) -> Floats:
+    """Return first - second, to twelve digits of the greater of the two.
+
+    0 where both are infinite, where they are the same but for rounding, or where they differ by
+    no more than `equal`.
+    """
+    alike = np.isinf(first) & (first == second)
+    a, b = (np.where(alike, 0.0, side) for side in (first, second))
+    size = np.maximum(np.abs(a), np.abs(b))
+    plain = np.isfinite(size) & (size > _LEAST)
+    unit = 10.0 ** (np.ceil(np.log10(np.where(plain, size, 1.0))) - _DIGITS)
+    d = np.where(size > _LEAST, a - b, 0.0)
+    d = np.where(plain, np.rint(np.where(plain, d, 0.0) / unit) * unit, d)
+    return np.where(np.abs(d) <= equal * (1 + 1e-9), 0.0, d)
+
+
+def outcomes(first: Floats, second: Floats, equal: float = 0.0) -> NDArray[np.int64]:
+    """Return 1 where first is the lower, -1 where second is, 0 where they tie."""
+    a, b = np.broadcast_arrays(first, second)
+    return -np.sign(differences(a, b, equal)).astype(np.int64)
+
+
+def rounded(values: Floats) -> Floats:
+    """Return values to twelve significant digits, for equal answers may differ after them."""
+    size = np.abs(values)
+    plain = np.isfinite(values) & (size > _LEAST)
+    digits = np.ceil(np.log10(np.where(plain, size, 1.0)))
+    unit = 10.0 ** (digits - _DIGITS)
+    return np.where(
+        plain, np.rint(np.where(plain, values, 0.0) / unit) * unit,
+        np.where(size <= _LEAST, 0.0, values),
+    )  # fmt: skip
+
+
+def sign_test(d: Floats) -> tuple[float, int]:
+    """Return the exact two-sided p of the sign test (ties left out), and the majority's sign."""
+    above, below = int((d > 0).sum()), int((d < 0).sum())
+    if above + below == 0:
+        return 1.0, 0
+    p = float(binomtest(above, above + below).pvalue)
+    return p, _sign(above - below)
+
+
+def least_p(n: int) -> float:
+    """Return the least p that either test can give for n pairs: 2^(1 - n)."""
+    return min(1.0, 2.0 ** (1 - n))
+
+
+def least_pairs(n_comparisons: int, level: float) -> int:
+    """Return how many pairs it takes to tell anything apart among so many comparisons."""
+    n = 1
+    while least_p(n) * n_comparisons >= level:
+        n += 1
+    return n
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return Holm's (1979) step-down correction, in the order given.
+
+    The k-th least of m is multiplied by m - k + 1; corrected values never fall and are at most 1.
+    """
+    m = len(p_values)
+    order = np.argsort(p_values, kind="stable")
+    raised = np.asarray(p_values, dtype=np.float64)[order] * np.arange(m, 0, -1)
+    corrected = np.empty(m)
+    corrected[order] = np.minimum(np.maximum.accumulate(raised), 1.0)
+    return [float(p) for p in corrected]

@@ -1,0 +1,177 @@
+"""Say which optimizers are distinguishable from which, and what cannot be said.
+
+    python -m experiments.analysis.verdict FOLDER... [metric=value] [direction=min|max] [level=0.05]
+                                  [equal=0] [pairs=FILE.csv]
+
+FOLDER: of logs, or a file by `experiments.analysis.pack`. Runs are compared at their common budget,
+by the value of their incumbents, or by another metric there; differences up to `equal` are ties,
+and ties are left out of the tests. An unfinished run keeps its incumbent to the end. Below the
+verdict: mean ranks when the budget is counted in evaluations, in time with the optimizer's own,
+and in the evaluations' cost. `pairs` gets every pair in numbers: p, the probability of
+improvement, and the Bayesian signed-rank test with a region of practical equivalence, on
+normalised regret capped at 1.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from experiments.analysis import words
+from experiments.analysis.statistics.anytime import Suite, Task
+from experiments.analysis.statistics.currencies import CURRENCIES, CurrencyRanks, currency_ranks
+from experiments.analysis.statistics.gather import gather
+from experiments.analysis.statistics.items import compare_items, has_items
+from experiments.analysis.statistics.pairs import as_csv, pairs
+from experiments.analysis.statistics.ranks import LEAST_TASKS, critical_difference
+from experiments.analysis.statistics.verdict import LEVEL, counted, listed, sentences, verdict
+from experiments.running.mistakes import answered
+
+_KEYS = ("metric", "direction", "level", "equal", "pairs")
+_QUICK_S = 0.01  # an optimizer's own time is as long, whatever the objective stands for
+
+
+@dataclass(frozen=True)
+class _Options:
+    paths: list[Path]
+    metric: str | None
+    direction: str | None
+    level: float
+    equal: float
+    pairs: Path | None
+
+
+def options(arguments: Sequence[str]) -> _Options:
+    """Return what the command line says.
+
+    Raises:
+        ValueError: a word is no setting, no folder is given, or a number is none.
+    """
+    paths, given = words.split(arguments, _KEYS)
+    level, equal = words.number(given, "level", LEVEL), words.number(given, "equal", 0.0)
+    pairs = Path(given["pairs"]) if given.get("pairs") else None
+    return _Options(paths, given.get("metric"), given.get("direction"), level, equal, pairs)
+
+
+def report(suite: Suite, level: float, equal: float) -> str:
+    """Return notes, verdict, ranks, and what the number of tasks supports."""
+    lines = [f"note: {note}" for note in suite.notes]
+    lines += sentences(suite, verdict(suite, level, equal))
+    if len(suite.optimizers) > 1:
+        ranks = currency_ranks(suite)
+        lines += ["", *(_table(suite, ranks) if ranks else [_UNRANKED]), ""]
+        lines += [_critical(suite, level), *_items(suite, level)]
+    return "\n".join(lines)
+
+
+_UNRANKED = "No mean ranks: no task has runs of all optimizers with common seeds."
+
+
+def _table(suite: Suite, found: CurrencyRanks) -> list[str]:
+    """Return mean ranks, and by how many places they move against evaluations."""
+    rows = [["mean rank by", *CURRENCIES, "own time", "failed", "no success"]]
+    place = {
+        currency: {name: i for i, name in enumerate(sorted(own, key=lambda name: own[name]))}
+        for currency, own in found.ranks.items()
+    }
+    flipped = {(name, currency) for *pair, currency in found.flips for name in pair}
+    for name in sorted(suite.optimizers, key=lambda name: found.ranks["evaluations"][name]):
+        cells = [name]
+        for currency in CURRENCIES:
+            moved = place["evaluations"][name] - place[currency][name]
+            mark = f" {moved:+d}" if moved and (name, currency) in flipped else "   "
+            rank = found.ranks[currency][name]
+            cells.append("-   " if np.isnan(rank) else f"{rank:.2f}{mark}")
+        rows.append([*cells, f"{found.own_share[name]:.0%}", *_failures(suite, name)])
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = [row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]
+        lines.append("  ".join(cells).rstrip())
+    quick = [task.name for task in suite.tasks if _is_quick(task)]
+    if quick:
+        shown = listed(quick if len(quick) < 4 else [*quick[:3], "others"])
+        lines.append(f"time and cost on {shown} are of answers within {_QUICK_S:g} s: stand-ins")
+    if found.flips:
+        lines.append(
+            "+n, -n: places up or down against evaluations; pairs that change order: "
+            f"{len({(a, b) for a, b, _ in found.flips})}"
+        )
+    return lines
+
+
+def _is_quick(task: Task) -> bool:
+    """Tell whether the typical success is over before its time means anything."""
+    costs = [run.costs[~run.failed] for own in task.runs.values() for run in own.values()]
+    every = np.concatenate([*costs, np.zeros(0)])
+    return bool(len(every)) and float(np.median(every)) < _QUICK_S
+
+
+def _failures(suite: Suite, name: str) -> tuple[str, str]:
+    """Return how many evaluations failed, and how many runs have no success."""
+    failed = sum(sum(task.n_failed.get(name, {}).values()) for task in suite.tasks)
+    finals = [task.final(name) for task in suite.tasks if name in task.curves]
+    without = sum(int(np.isinf(final).sum()) for final in finals)
+    return str(failed), str(without)
+
+
+def _critical(suite: Suite, level: float) -> str:
+    """Return Nemenyi's critical difference with its power, or why there is none."""
+    found = critical_difference(suite, level)
+    if found is None:
+        return (
+            f"No critical difference of mean ranks: it takes at least three optimizers and more "
+            f"than {LEAST_TASKS} tasks that all of them have, got {len(suite.optimizers)} and "
+            f"{len(suite.tasks)}."
+        )
+    return (
+        f"Over {found.n_tasks} tasks, mean ranks differ critically by {found.difference:.2f} "
+        f"(Nemenyi, level {level:g}; Friedman's p {found.p:.2g}); a true difference of "
+        f"{found.detectable:.2f} is found with a power of 80 %."
+    )
+
+
+def _items(suite: Suite, level: float) -> list[str]:
+    """Say which incumbents differ on the items of a metric, where evaluations log them."""
+    lines = []
+    for task in suite.tasks:
+        metric = suite.quantity.metric or next(
+            run.header.metric for own in task.runs.values() for run in own.values()
+        )
+        if metric is None or not has_items(task, metric):
+            continue
+        found = compare_items(task, metric)
+        told = "; ".join(
+            f"{one.first} and {one.second} by {one.difference:+.3g} (p {one.corrected:.2g})"
+            for one in found
+            if one.corrected < level
+        )
+        lines.append(
+            f"Item by item on {task.name}, {found[0].n_items if found else 0} items of {metric}: "
+            f"{told or 'no two incumbents are distinguishable'} ({counted(len(found), 'pair')}, "
+            f"Holm). It speaks of these configurations, not of their optimizers."
+        )
+    return lines
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the verdict; return the exit status."""
+
+    def command() -> int:
+        given = options(arguments)
+        wanted = given.pairs is not None
+        suite = gather(given.paths, given.metric, given.direction, optima=wanted)
+        print(report(suite, given.level, given.equal))
+        if given.pairs is not None:
+            found = verdict(suite, given.level, given.equal)
+            given.pairs.write_text(as_csv(pairs(suite, found)))
+            print(f"\nevery pair in numbers: {given.pairs}")
+        return 0
+
+    return answered(command, list(arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

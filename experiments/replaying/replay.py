@@ -1,0 +1,89 @@
+"""Replay a recorded sequence: does an optimizer ask what was asked, given the same scores?
+
+python -m experiments.replaying.replay data=CSV algorithm=SOO optimizer=soo \\
+    optimizer.variant=published
+
+`conf/replay.yaml` lists the settings. What is done depends on what the optimizer can do:
+
+- Any: every configuration asked is held against the recorded one, and the recorded value is told.
+  The replay stops at the first that differs; `matched K of N` counts those before it.
+- One that bounds values (`matching.Bounding`) is fed the recorded bounds where a row
+  was not evaluated, so that its decisions are replayed; `gp=own` prints its own beside them.
+- One that rates configurations (`rating.Rating`), whose recording was not seeded:
+  where does each recorded proposal stand in its acquisition, given the data before it?
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from experiments.replaying.matching import Bounding, Match
+from experiments.replaying.matching import report as report_match
+from experiments.replaying.rating import Rating, percentiles
+from experiments.replaying.rating import report as report_percentiles
+from experiments.replaying.recording import read
+from experiments.running import provenance
+from experiments.running.command_line import prepare
+from experiments.running.mistakes import answered
+from objectives.objective import Objective
+from optimizers.optimizer import Optimizer
+
+
+def replay(settings: DictConfig) -> str:
+    """Return what is printed.
+
+    Raises:
+        ValueError, OSError, HydraException: something that the user can mend.
+    """
+    if not isinstance(settings.data, str):
+        raise ValueError(f"data: expected the path of a CSV file, got {settings.data}")
+    if settings.gp not in ("recorded", "own"):
+        raise ValueError(f"gp: expected recorded or own, got {settings.gp}")
+    if not isinstance(settings.maximise, bool):
+        raise ValueError(f"maximise: expected true or false, got {settings.maximise}")
+    for key, least in (("seed", 0), ("points", 1)):
+        value = settings[key]
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise ValueError(f"{key}: expected an integer of at least {least}, got {value!r}")
+    objective: Objective = instantiate(settings.objective, _convert_="all")
+    space = objective.space
+    algorithm = None if settings.algorithm is None else str(settings.algorithm)
+    steps = read(
+        Path(settings.data).expanduser(), space, algorithm, str(settings.score), settings.maximise
+    )
+    optimizer: Optimizer = instantiate(
+        settings.optimizer, space=space, seed=settings.seed, _convert_="all"
+    )
+    own = settings.gp == "own"
+    if own and not isinstance(optimizer, Bounding):
+        name = type(optimizer).__name__
+        raise ValueError(
+            f"gp: expected recorded, as {name} bounds no values, got own; "
+            f"try optimizer=bamsoo optimizer.variant=published"
+        )
+    if isinstance(optimizer, Rating):
+        ranked = percentiles(optimizer, space, steps, settings.points, settings.seed)
+        return report_percentiles(ranked, steps, settings.points)
+    match = Match(optimizer, steps, own)
+    return report_match(match, match.run(), len(steps), own)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Replay and print; return the exit status."""
+    given = prepare(list(arguments))
+
+    def command() -> int:
+        with initialize_config_dir(str(provenance.ROOT / "conf"), version_base=None):
+            settings = compose("replay", given)
+        print(replay(settings))
+        return 0
+
+    return answered(command, given, "replay")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,116 @@
+"""The picture of one run: the incumbent and every evaluation, failures on a strip of their own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from experiments.running.headline import default_number, headline, top_fidelity
+from experiments.running.history import History
+from experiments.running.incumbent import Incumbent
+from experiments.running.looks import FAILED, PLAIN, looks
+from experiments.running.panels import (
+    draw_default,
+    legend,
+    mark_outside,
+    plain_text,
+    view,
+    with_strips,
+)
+
+BUDGET = "budget spent (full evaluations)"
+Points = Sequence[tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """The points of a run: budget spent, and the number that is shown."""
+
+    full: list[tuple[float, float]]
+    partial: list[tuple[float, float]]
+    steps: list[tuple[float, float]]
+    failures: list[float]
+    default: float | None
+
+
+def draw(history: History, path: Path) -> None:
+    """Write `convergence.png`: the incumbent over the budget spent, and every evaluation.
+
+    The vertical axis is the metric that the value stands for, where the objective names one.
+    Failures have a strip of their own below it, as they have no number.
+    """
+    assert history.header is not None
+    header = history.header
+    points = _points(history)
+    figure = Figure(figsize=(7.0, 4.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    ((axes, strip),) = with_strips(figure, 1 if points.failures else 0)
+    _draw_evaluations(axes, points, header.names["optimizer"])
+    if strip is not None:
+        strip.plot(points.failures, [0] * len(points.failures), "x", color=FAILED, label="failed")
+        strip.set_yticks([0], [f"failed ({len(points.failures)})"])
+    names, bottom = header.names, strip or axes
+    axes.set_title(
+        f"{plain_text(names['optimizer'])} on {plain_text(names['objective'])}, seed {header.seed}"
+    )
+    bottom.set_xlabel(BUDGET)
+    axes.set_ylabel(plain_text(headline(header).label))
+    bottom.xaxis.set_major_locator(MaxNLocator(integer=True))
+    legend(axes, *([strip] if strip else []))
+    if header.notice:
+        figure.supxlabel(plain_text(header.notice), fontsize=7, color="0.3", wrap=True)
+    figure.savefig(path, dpi=150)
+
+
+def _points(history: History) -> _Drawn:
+    assert history.header is not None
+    about = headline(history.header)
+    drawn = _Drawn([], [], [], [], default_number(history))
+    spent, best = 0.0, Incumbent()
+    top = top_fidelity(history)
+    for id, evaluation in history.evaluations.items():
+        fidelity = history.trials[id].fidelity
+        spent += history.price(history.trials[id])
+        if evaluation.error is not None or evaluation.value is None:
+            drawn.failures.append(spent)
+            continue
+        y = about.of(evaluation)
+        if y is None:
+            continue
+        if fidelity < top:
+            drawn.partial.append((spent, y))
+            continue
+        drawn.full.append((spent, y))
+        if best.told(id, evaluation, fidelity):
+            drawn.steps.append((spent, y))
+    if drawn.steps:
+        drawn.steps.append((spent, drawn.steps[-1][1]))
+    return drawn
+
+
+def _draw_evaluations(axes: Axes, points: _Drawn, optimizer: str) -> None:
+    look = looks([optimizer])[optimizer]
+    if points.full:
+        axes.plot(*_split(points.full), "o", color=PLAIN, markersize=4, label="evaluation")
+    if points.partial:
+        axes.plot(
+            *_split(points.partial), "o", color=PLAIN, mfc="none", markersize=3,
+            label="partial evaluation",
+        )  # fmt: skip
+    if not points.steps:
+        return
+    limits = view([y for _, y in points.full], points.steps[-1][1])
+    limits = draw_default([axes], points.default, limits)
+    axes.set_ylim(limits)
+    mark_outside(axes, *_split([*points.full, *points.partial]), limits)
+    axes.step(
+        *_split(points.steps), where="post", color=look.colour, linewidth=2, label="incumbent"
+    )
+
+
+def _split(points: Points) -> tuple[list[float], list[float]]:
+    return [x for x, _ in points], [y for _, y in points]

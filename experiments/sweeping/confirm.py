@@ -1,0 +1,212 @@
+"""Evaluate the top few configurations of runs again, under new seeds, and say what is confirmed.
+
+    python -m experiments.sweeping.confirm FOLDER... out=FOLDER [top=3] [repeats=5]
+
+Each run gets a budget of its own for it: top x repeats full evaluations, logged below `out` in the
+format of all logs, with the identity of the run it confirms. The same command resumes. Every
+setting of the objective that is called `seed` gets a new value in each repeat; an objective
+without one has the noise of new trials, if any.
+"""
+
+import copy
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ConfigSpace import ConfigurationSpace
+
+from experiments.analysis import words
+from experiments.analysis.results import Run, load, run_of
+from experiments.analysis.rows import row_of
+from experiments.analysis.statistics.incumbents import (
+    Candidate,
+    best_seen,
+    candidates,
+    confirmed,
+    top,
+)
+from experiments.running import provenance
+from experiments.running import run as execution
+from experiments.running.mistakes import answered
+from experiments.sweeping.remake import remake, with_paths
+from objectives.objective import Objective
+from objectives.trial import Config, Evaluation, Trial
+from optimizers.optimizer import Optimizer
+
+_DEFAULTS = {"top": 3, "repeats": 5}
+
+
+class Listed(Optimizer):
+    """Asks given configurations, one after the other, so many times over."""
+
+    def __init__(
+        self, space: ConfigurationSpace, *, seed: int, configs: Sequence[Config], repeats: int
+    ) -> None:
+        super().__init__(space, seed=seed)
+        self._configs = [dict(config) for _ in range(repeats) for config in configs]
+
+    def ask(self, n: int = 1) -> list[Trial]:
+        here = self._n_trials
+        return [self._trial(config) for config in self._configs[here : here + n]]
+
+    def tell(self, trial: Trial, evaluation: Evaluation) -> None:
+        pass  # what is asked does not depend on it
+
+
+class Reseeded(Objective):
+    """An objective whose seeds are new in each round of `n` trials."""
+
+    def __init__(self, settings: dict[str, Any], n: int, repeats: int, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        drawn = [int(rng.integers(2**31)) for _ in range(repeats)]
+        self._rounds = [reseeded(settings, new) for new in drawn]
+        self._n, self._made = n, {0: remake(self._rounds[0])}
+        first = self._made[0]
+        self.space, self.noise_sd, self.goals = first.space, first.noise_sd, first.goals
+        self.optimum, self.default, self.coco = first.optimum, first.default, first.coco
+        self.resources, self.version, self.cheap = first.resources, first.version, first.cheap
+
+    def evaluate(self, trial: Trial) -> Evaluation:
+        number = trial.id // self._n
+        if number not in self._made:
+            self._made = {number: remake(self._rounds[number])}  # one at a time: it may be heavy
+        self._made[number].folder = self.folder
+        return self._made[number].evaluate(trial)
+
+    def fingerprint(self) -> dict[str, Any]:
+        return next(iter(self._made.values())).fingerprint()
+
+    def notice(self) -> str | None:
+        return next(iter(self._made.values())).notice()
+
+
+def reseeded(settings: Any, seed: int) -> Any:
+    """Return a copy of settings in which every integer called `seed` is this one."""
+    if not isinstance(settings, dict):
+        return copy.deepcopy(settings)
+    return {
+        key: seed if key == "seed" and isinstance(value, int) else reseeded(value, seed)
+        for key, value in settings.items()
+    }
+
+
+def confirm(run: Run, out: Path, n: int, repeats: int) -> Run | None:
+    """Evaluate the run's top candidates again and return the run that did; None without any.
+
+    Raises:
+        ValueError: the objective is not the one that the run had, or `out` holds another log.
+        OSError: the log cannot be written.
+    """
+    settings = run.header.objective
+    original = remake(settings)
+    noisy = original.noise_sd > 0 or reseeded(settings, -1) != settings
+    chosen = top(run, original.noise_sd, n)
+    if not chosen:
+        return None
+    rounds = repeats if noisy else 1  # without noise, once tells all
+    configs = [one.config for one in chosen]
+    again = Reseeded(settings, len(chosen), rounds, _new_seed(run))
+    anew = _Confirming(_settings(run, configs, rounds), again)
+    if anew.header.fingerprint != run.header.fingerprint:
+        raise ValueError(
+            f"{run.objective}: expected the data and code of the run, {run.header.fingerprint}, "
+            f"got {anew.header.fingerprint}"
+        )
+    folder = out / anew.folder_name
+    if not anew.is_finished(anew.history(folder)):
+        with anew.open(folder) as log:
+            anew.execute(log)
+    row = row_of(folder / "log.jsonl")
+    assert row is not None
+    return run_of(row)
+
+
+class _Confirming(execution.Run):
+    """A run of the optimizer `Listed`."""
+
+    def make_optimizer(self) -> Optimizer:
+        given = {key: self.settings.optimizer[key] for key in ("configs", "repeats")}
+        return Listed(self.objective.space, seed=self.settings.seed, **given)
+
+
+def _settings(run: Run, configs: list[Config], repeats: int) -> execution.RunSettings:
+    """Return those of the run, with another optimizer and budget."""
+    name = f"{run.header.names['optimizer']}_confirmed"
+    return execution.RunSettings(
+        names={**run.header.names, "optimizer": name},
+        optimizer={
+            "_target_": "experiments.sweeping.confirm.Listed",
+            "configs": configs,
+            "repeats": repeats,
+            "confirms": run.header.identity,
+        },
+        objective=with_paths(run.header.objective),
+        seed=run.seed,
+        budget=float(len(configs) * repeats),
+    )
+
+
+def _new_seed(run: Run) -> int:
+    """Return a seed that depends on the run and is used by none."""
+    return int(provenance.digest([run.header.identity, "confirm"])[:15], 16)
+
+
+def lines(run: Run, again: Run | None) -> Iterator[str]:
+    """Yield what was seen, and what is confirmed."""
+    yield f"{run.optimizer} on {run.objective}, seed {run.seed}:"
+    seen = best_seen(run)
+    if again is None or seen is None:
+        yield "  no success to confirm"
+        return
+    anew = {str(one.config): one for one in candidates(again)}
+    chosen = [anew[str(config)] for config in again.header.optimizer["configs"]]
+    yield f"  best seen    {seen.best:.6g}; anew {_anew(anew.get(str(seen.config)))}"
+    yield f"  recommended  {_anew(chosen[0])}"
+    found = confirmed(chosen)
+    yield f"  confirmed    {_anew(found)}: {found.config if found else 'every evaluation failed'}"
+
+
+def _anew(one: Candidate | None) -> str:
+    if one is None:
+        return "not evaluated"
+    failed = f", {one.n_failed} failed" if one.n_failed else ""
+    if not len(one.values):
+        return f"no success{failed}"
+    error = "" if np.isnan(one.standard_error) else f" +- {one.standard_error:.2g}"
+    return f"{one.mean:.6g}{error} ({len(one.values)} evaluations{failed})"
+
+
+def options(arguments: Sequence[str]) -> tuple[list[Path], Path, int, int]:
+    """Return folders, `out`, `top` and `repeats`.
+
+    Raises:
+        ValueError: a word is no setting, or `out` or the folders are missing.
+    """
+    paths, given = words.split(arguments, ("out", *_DEFAULTS))
+    if "out" not in given:
+        raise ValueError("out: expected out=FOLDER for the new logs, got none")
+    counts = dict(_DEFAULTS)
+    for key in counts.keys() & given.keys():
+        if not given[key].isdecimal() or int(given[key]) < 1:
+            raise ValueError(f"{key}: expected an integer of at least 1, got {given[key]}")
+        counts[key] = int(given[key])
+    return paths, Path(given["out"]), counts["top"], counts["repeats"]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Confirm and print; return the exit status."""
+
+    def command() -> int:
+        paths, out, n, repeats = options(arguments)
+        for run in load(paths):
+            for line in lines(run, confirm(run, out, n, repeats)):
+                print(line, flush=True)
+        return 0
+
+    return answered(command, list(arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,194 @@
+"""How many evaluations each optimizer needs to come near the best of a large random sample.
+
+    python -m experiments.sweeping.evaluations_needed FOLDER... [--random 2000] [--tolerance 0.01]
+        [--set noise=0] [--design grid:120 --design lhs:500] [--out TABLE.csv]
+
+FOLDER holds the runs of one objective, or a file by `experiments.analysis.pack`. The objective is
+built again from the runs' settings, with those of `--set` changed; with `noise=0` its values are
+the truth. It has to be the version that the runs were made with. "Near" is within `tolerance` of
+the best of `--random` configurations (those that the space forbids are not drawn). `--design`
+adds an optimizer that is asked for so many configurations at once, with 20 seeds.
+
+Columns: seeds; the runs that came near; the median evaluations that took, over all runs (a run
+that did not counts as more than its budget); and the median of the best value's distance to the
+sample's best, where any evaluation succeeded.
+"""
+
+import argparse
+import csv
+import math
+import sys
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
+from hydra.utils import instantiate
+
+from experiments.analysis.results import Run, load
+from experiments.running import provenance
+from experiments.running.mistakes import explain
+from experiments.sweeping.remake import remake
+from objectives.objective import Objective
+from objectives.space import UnitCube
+from objectives.trial import Config, Trial
+
+HEADER = ("method", "seeds", "budget", "came_near", "median_evaluations", "median_distance")
+DESIGN_SEEDS = 20
+
+
+class Truth:
+    """The values of an objective, each configuration evaluated once; inf where it fails."""
+
+    def __init__(self, objective: Objective) -> None:
+        self.objective = objective
+        self._known: dict[str, float] = {}
+
+    def __call__(self, config: Config) -> float:
+        key = repr(sorted(config.items()))
+        if key not in self._known:
+            found = self.objective.evaluate(Trial(0, config))
+            failed = found.error is not None or found.value is None
+            self._known[key] = math.inf if failed or found.value is None else found.value
+        return self._known[key]
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Print the table, and write it where `--out` says."""
+    parser = argparse.ArgumentParser(prog="python -m experiments.sweeping.evaluations_needed")
+    parser.add_argument("paths", nargs="+", type=Path)
+    parser.add_argument("--random", type=int, default=2000)
+    parser.add_argument("--tolerance", type=float, default=0.01)
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--design", action="append", default=[], metavar="OPTIMIZER:BUDGET")
+    parser.add_argument("--out", type=Path)
+    given = parser.parse_args(arguments)
+    runs = load(given.paths)
+    truth = Truth(rebuilt(runs, given.set))
+    sample = np.array([truth(config) for config in drawn(truth.objective, given.random)])
+    near = float(sample.min()) + given.tolerance
+    table = [random_line(sample, near)]
+    groups: dict[str, list[Run]] = defaultdict(list)
+    for run in runs:
+        groups[run.optimizer].append(run)
+    for name, group in sorted(groups.items()):
+        budget = max(len(run.configs) for run in group)
+        table.append(line(name, [[truth(c) for c in run.configs] for run in group], near, budget))
+    for name, size in map(named_design, given.design):
+        values = [
+            [truth(config) for config in design(truth.objective, name, size, seed)]
+            for seed in range(DESIGN_SEEDS)
+        ]
+        table.append(line(f"{name} of {len(values[0])}", values, near, len(values[0])))
+    best = float(sample.min())
+    print(f"best of {len(sample)} random configurations: {best:.4f}; near: up to {near:.4f}")
+    print(f"of these, {np.isfinite(sample).sum()} succeed and {(sample <= near).sum()} are near")
+    for row in (HEADER, *table):
+        print("  ".join(str(cell).ljust(18) for cell in row).rstrip())
+    if given.out:
+        with given.out.open("w", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows([HEADER, *table])
+
+
+def rebuilt(runs: Sequence[Run], changes: Sequence[str]) -> Objective:
+    """Return the runs' objective with some settings changed.
+
+    Raises:
+        ValueError: the runs have different objectives, a change names no setting, or the
+            objective is no longer what the runs were made with.
+    """
+    names = sorted({run.objective for run in runs})
+    if len(names) > 1:
+        raise ValueError(f"runs: expected those of one objective, got {names}")
+    settings: dict[str, Any] = dict(runs[0].header.objective)
+    for change in changes:
+        key, _, value = change.partition("=")
+        if key not in settings:
+            raise ValueError(f"--set: expected one of {list(settings)}, got {key}")
+        settings[key] = yaml.safe_load(value)
+    try:
+        made = remake(settings)
+    except HydraException as error:
+        told = str(error.__cause__ or error).splitlines()[0]
+        raise ValueError(
+            f"{names[0]}: expected runs of today's objective, got settings that it does not take "
+            f"({told}); make the runs again"
+        ) from None
+    before = runs[0].header.fingerprint
+    now = {"version": made.version, **made.fingerprint()}
+    changed = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+    if changed:
+        key = changed[0]
+        raise ValueError(
+            f"{names[0]}: expected runs of today's {key}, {now.get(key)}, got {before.get(key)}; "
+            f"their configurations would be judged by other values; make the runs again"
+        )
+    return made
+
+
+def drawn(objective: Objective, n: int) -> list[Config]:
+    """Return n random configurations that the space does not forbid."""
+    cube, generator = UnitCube(objective.space), np.random.default_rng(0)
+    configs: list[Config] = []
+    while len(configs) < n:
+        config = cube.config(generator.random(cube.dim))
+        if cube.allows(config):
+            configs.append(config)
+    return configs
+
+
+def named_design(text: str) -> tuple[str, int]:
+    """Return the optimizer and the budget of `optimizer:budget`.
+
+    Raises:
+        ValueError: it is not of that form.
+    """
+    name, _, size = text.rpartition(":")
+    if not name or not size.isdecimal() or int(size) < 1:
+        raise ValueError(f"--design: expected OPTIMIZER:BUDGET such as lhs:120, got {text}")
+    return name, int(size)
+
+
+def design(objective: Objective, name: str, size: int, seed: int) -> list[Config]:
+    """Return the configurations of an optimizer that is asked for all of them at once."""
+    conf = str(provenance.ROOT / "conf")
+    with initialize_config_dir(conf, version_base=None):
+        settings = compose(overrides=[f"+optimizer={name}", f"+budget={size}"]).optimizer
+    searcher: Any = instantiate(settings, space=objective.space, seed=seed, _convert_="all")
+    return [trial.config for trial in searcher.ask(size)]
+
+
+def line(name: str, values: list[list[float]], near: float, budget: int) -> tuple[Any, ...]:
+    """Return a method's row of the table from the true values of its runs, in order."""
+    needed = [next((i + 1 for i, x in enumerate(run) if x <= near), math.inf) for run in values]
+    median = float(np.median(needed))
+    best = [min(run, default=math.inf) for run in values]
+    distance = float(np.median(best)) - near
+    return (
+        name,
+        len(values),
+        budget,
+        sum(math.isfinite(one) for one in needed),
+        f"{median:g}" if math.isfinite(median) else f"> {budget}",
+        f"{distance:.3f}" if math.isfinite(distance) else "none succeeded",
+    )
+
+
+def random_line(sample: np.ndarray, near: float) -> tuple[Any, ...]:
+    """Return what a random search of any length expects, from the sample itself.
+
+    Of k good ones among n in random order the first is expected at (n + 1)/(k + 1).
+    """
+    n, k = len(sample), int((sample <= near).sum())
+    return ("random, expected", "", n, "", f"{(n + 1) / (k + 1):.0f}", "0.000")
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except (ValueError, OSError) as mistake:
+        sys.exit(explain(mistake, []) or str(mistake))

@@ -1,0 +1,115 @@
+"""What a folder of an experiment holds: its plan, its lock, the failures, and the runs' states.
+
+    experiment.json   the plan: every run by its identity, and where it is
+    ledger.jsonl      what the sweeps did: a line per run that was made or that failed
+    .lock             held while any process of a sweep lives, so a second sweep is refused
+    <objective>/<optimizer>/seed<seed>-<identity>/log.jsonl
+
+`experiments/running/plan.py` reads them.
+"""
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from experiments.running.plan import LEDGER, PLAN, read_plan
+from experiments.running.run import difference
+from experiments.running.run_log import read
+from experiments.sweeping.experiment import Experiment, PlannedRun
+
+
+class Lock:
+    """The lock of a folder; workers inherit `file`, and the last one to end gives it free.
+
+    Raises:
+        ValueError: another sweep has it, also after `patience_s`.
+    """
+
+    def __init__(self, folder: Path, patience_s: float) -> None:
+        self.file = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+        until = time.monotonic() + patience_s
+        while True:
+            try:
+                fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    os.close(self.file)
+                    raise ValueError(
+                        f"{folder}: expected no other sweep in this folder, got one that still "
+                        f"goes on; wait for it, or give another out="
+                    ) from None
+                time.sleep(0.05)
+
+
+class Ledger:
+    """The folder of one experiment, for the sweep that has its lock."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def plan(self, experiment: Experiment, runs: Sequence[PlannedRun]) -> None:
+        """Write the plan.
+
+        Raises:
+            ValueError: a run of the earlier plan is not in this one.
+        """
+        fields = {
+            "name": experiment.name,
+            "budget": float(experiment.budget),
+            "runs": [
+                {
+                    "identity": run.header.identity,
+                    "optimizer": run.optimizer,
+                    "objective": run.objective,
+                    "seed": run.header.seed,
+                    "folder": run.folder,
+                }
+                for run in runs
+            ],
+        }
+        path = self.folder / PLAN
+        if path.exists():
+            _check_same(self.folder, read_plan(self.folder), fields, runs)
+        new = path.with_suffix(".new")
+        new.write_text(json.dumps(fields, indent=0))
+        os.replace(new, path)
+
+    def append(self, **fields: Any) -> None:
+        """Write one line; it survives the process."""
+        line = json.dumps({**fields, "time": time.time()}).encode() + b"\n"
+        with (self.folder / LEDGER).open("ab") as file:
+            file.write(line)
+
+
+def _check_same(
+    folder: Path, earlier: dict[str, Any], now: dict[str, Any], runs: Sequence[PlannedRun]
+) -> None:
+    """Raise unless every earlier run is planned again; further ones may be added."""
+    advice = "give another out=, or the earlier settings"
+    if earlier["budget"] != now["budget"]:
+        raise ValueError(
+            f"{folder}: expected budget={earlier['budget']:g} as the earlier runs have, got "
+            f"{now['budget']:g}; {advice}"
+        )
+    planned = {run["identity"] for run in now["runs"]}
+    gone = [run for run in earlier["runs"] if run["identity"] not in planned]
+    if not gone:
+        return
+    first = gone[0]
+    what = f"{first['optimizer']} on {first['objective']}, seed {first['seed']}"
+    said = f"expected all earlier runs in the experiment, got {len(gone)} of other identities"
+    same = [run for run in runs if str(run) == what]
+    log = folder / first["folder"] / "log.jsonl"
+    header = read(log).header if same and log.exists() else None
+    why = "it is no longer named"
+    if same:
+        why = "its settings, code version or data changed"
+    for key in ("optimizer", "objective", "fingerprint") if header else ():
+        assert header is not None
+        why = difference(key, getattr(header, key), getattr(same[0].header, key)) or why
+    raise ValueError(f"{folder}: {said}, first {what} ({why}); {advice}")

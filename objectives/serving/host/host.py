@@ -1,0 +1,139 @@
+"""The machine that a server shares with others: what it is, and who uses its processor."""
+
+import os
+import platform
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+_GONE_S = 10.0  # that the system may take to end processes that were killed
+
+
+class CpuWatch:
+    """Measures the CPU that processes use which are neither this one nor its descendants.
+
+    Linux counts in hundredths of a second, over all cores: a watch of a second is good to about
+    0.02 cores. Time that a hypervisor gave to others is no process's, and is not counted.
+    """
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+        self._busy, self._own = _busy_s(), _own_s()
+        self._stopped: float | None = None
+
+    def stop(self) -> None:
+        """End the watch; call it before descendants are killed.
+
+        What a process used that is killed together with its parent is nobody's afterwards, and
+        would be taken for others'.
+        """
+        if self._stopped is None:
+            self._stopped = self.foreign_cores()
+
+    def foreign_cores(self) -> float:
+        """Return the mean number of cores that others have used from the start to the stop."""
+        if self._stopped is not None:
+            return self._stopped
+        elapsed = time.monotonic() - self._started
+        foreign = (_busy_s() - self._busy) - (_own_s() - self._own)
+        return max(foreign / elapsed, 0.0) if elapsed > 0 else 0.0
+
+
+def _busy_s() -> float:
+    times = psutil.cpu_times()
+    more = getattr(times, "irq", 0.0) + getattr(times, "softirq", 0.0)
+    nice: float = getattr(times, "nice", 0.0)
+    return float(times.user + times.system + nice + more)
+
+
+def _own_s() -> float:
+    """Return the CPU seconds of this process, of its descendants, and of those it outlived."""
+    this = psutil.Process()
+    total = 0.0
+    for process in [this, *this.children(recursive=True)]:
+        try:
+            times = process.cpu_times()
+        except psutil.NoSuchProcess:
+            continue
+        total += times.user + times.system + times.children_user + times.children_system
+    return total
+
+
+def peak_memory_bytes(leader: int) -> int:
+    """Return the most memory that each process of a tree has had, summed; 0 where all are gone."""
+    try:
+        tree = [psutil.Process(leader), *psutil.Process(leader).children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return 0
+    return sum(_peak_bytes(process.pid) for process in tree)
+
+
+def descendants(leader: int) -> list[psutil.Process]:
+    """Return the processes that descend from one; none where it is gone."""
+    try:
+        return list(psutil.Process(leader).children(recursive=True))
+    except psutil.NoSuchProcess:
+        return []
+
+
+def end_all(processes: list[psutil.Process]) -> None:
+    """Kill processes, and wait a moment until they are gone."""
+    for process in processes:
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            pass
+    psutil.wait_procs(processes, timeout=_GONE_S)
+
+
+def _peak_bytes(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    found = [int(line.split()[1]) for line in lines if line.startswith("VmHWM:")]
+    return 1024 * found[0] if found else 0
+
+
+def free_port(host: str) -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind((host, 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def is_free(host: str, port: int) -> bool:
+    """Tell whether a server could listen on a port now."""
+    with socket.socket() as listener:
+        listener.setsockopt(
+            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+        )  # past connections may linger
+        try:
+            listener.bind((host, port))
+        except OSError:
+            return False
+        return True
+
+
+def cores() -> int:
+    """Return the cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def hardware() -> dict[str, Any]:
+    """Return what a measured time depends on: processor, cores, memory."""
+    cpu = platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        cpu = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        pass  # not Linux, or a processor without a name
+    return {
+        "cpu": cpu,
+        "cores": cores(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30),
+    }

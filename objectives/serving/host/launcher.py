@@ -1,0 +1,230 @@
+"""Where a server runs: here, on another machine over SSH, or as a step of the SLURM job around us.
+
+Elsewhere, `on_host.py` runs beside the server, after `machine.py` has said what is there. Each goes
+there as text, together with its arguments, in one base64 word: nothing on the way, no login shell
+of whatever kind, has anything to interpret.
+"""
+
+import base64
+import json
+import os
+import random
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from objectives import child
+from objectives.serving.engine import Carried, Launch
+from objectives.serving.host import machine, on_host
+
+_ASK_S = 120.0
+_PORTS = (20000, 32000)  # of servers on other machines
+_TETHER = Path(__file__).with_name("tether.py")
+_BOOT = (
+    "import sys,json,base64;a=json.loads(base64.b64decode(sys.argv[1]));"
+    "sys.argv[1:]=a[1:];exec(compile(a[0],'on_host.py','exec'))"
+)
+
+
+class Launcher(ABC):
+    """Carries a server's command line to its machine.
+
+    Attributes:
+        name: for people.
+        is_local: whether it runs among our own processes.
+    """
+
+    name: str
+    is_local: bool = False
+
+    @abstractmethod
+    def carry(
+        self,
+        arguments: Sequence[str],
+        ports: tuple[int, int] | None,
+        program: ModuleType = on_host,
+    ) -> list[str]:
+        """Return the command that runs a program of ours with some arguments on the machine.
+
+        `ports`, where given, are one on ours, and the one there that it leads to.
+        """
+
+    def port_there(self, port: int) -> int:
+        """Return where a server has to listen so that requests to `port` here reach it."""
+        return port
+
+    def launch(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        ports: tuple[int, int] | None,
+    ) -> Launch:
+        """Return how to start a command there; it ends with our process.
+
+        Secrets (`tether.SECRETS`) that are set in our environment reach it too, by no command line.
+
+        Args:
+            command: the argument list.
+            environment: variables added to those there.
+            ports: one here, and what `port_there` returned for it; None: it serves nothing.
+        """
+        mark = uuid.uuid4().hex
+        variables = [f"{key}={value}" for key, value in environment.items()]
+        there = ["env", *variables, *command] if variables else list(command)
+        carrier = self.carry(["run", mark, *there], ports)
+        return Launch(
+            [sys.executable, "-P", str(_TETHER), *carrier],
+            carried=Carried(
+                end=self.carry(["end", mark], None),
+                memory=self.carry(["memory", mark], None),
+                started=on_host.STARTED,
+                ended=on_host.ENDED,
+            ),
+        )
+
+    def probe(self, packages: Sequence[str], program: str, visible: str | None) -> dict[str, Any]:
+        """Return what the machine has, as `machine.probe` does.
+
+        Raises:
+            ValueError: it cannot be reached.
+        """
+        words = [",".join(packages), program, json.dumps(visible)]
+        command = self.carry(words, None, machine)
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_ASK_S
+        )
+        lines = done.stdout.strip().splitlines()
+        if done.returncode != 0 or not lines:
+            said = " ".join(done.stderr.split())[-300:] or f"exit status {done.returncode}"
+            raise ValueError(
+                f"objective.engine.launcher: expected to reach {self.name}, got: {said}"
+            )
+        found: dict[str, Any] = json.loads(lines[-1])
+        return found
+
+
+class Local(Launcher):
+    """A process group of our own on this machine."""
+
+    name = "this machine"
+    is_local = True
+
+    def carry(
+        self,
+        arguments: Sequence[str],
+        ports: tuple[int, int] | None,
+        program: ModuleType = on_host,
+    ) -> list[str]:
+        return [sys.executable, "-P", str(program.__file__), *arguments]
+
+    def launch(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        ports: tuple[int, int] | None,
+    ) -> Launch:
+        return Launch(child.guarded(command), dict(environment))
+
+    def probe(self, packages: Sequence[str], program: str, visible: str | None) -> dict[str, Any]:
+        return machine.probe(list(packages), program, visible)
+
+
+class Ssh(Launcher):
+    """Another machine, by the system's `ssh`, with keys: nobody is there to type a password.
+
+    The server listens on that machine's loopback interface; requests go through the connection,
+    so their times hold the way there and back.
+
+    Args:
+        host: as `ssh` takes it: a name of its configuration, or user@machine.
+        program: the ssh client.
+        options: more of its arguments, such as [-p, "2222"].
+        python: a Python 3.8 or later on that machine.
+
+    Raises:
+        ValueError: no such program, or the host is none.
+    """
+
+    def __init__(self, *, host: str, program: str, options: list[str], python: str) -> None:
+        if not isinstance(host, str) or not host or host.startswith("-") or " " in host:
+            raise ValueError(f"objective.engine.launcher.host: expected a host, got {host!r}")
+        self._program = _program("objective.engine.launcher.program", program)
+        self.name = host
+        self._host, self._options, self._python = host, [str(o) for o in options], python
+
+    def port_there(self, port: int) -> int:
+        # Below the ports that systems hand out by themselves. Where it is taken, the evaluation is
+        # invalid and is repeated on another; the same number would meet itself on one machine.
+        return random.SystemRandom().randrange(*_PORTS)
+
+    def carry(
+        self,
+        arguments: Sequence[str],
+        ports: tuple[int, int] | None,
+        program: ModuleType = on_host,
+    ) -> list[str]:
+        tunnel = [] if ports is None else ["-L", f"127.0.0.1:{ports[0]}:127.0.0.1:{ports[1]}"]
+        ours = ["BatchMode=yes", "ExitOnForwardFailure=yes", "ServerAliveInterval=15"]
+        settings = [word for option in ours for word in ("-o", option)]
+        there = shlex.join([self._python, "-c", _BOOT, _packed(program, arguments)])
+        return [self._program, "-T", *settings, *self._options, *tunnel, "--", self._host, there]
+
+
+class Srun(Launcher):
+    """A step on this node, of the SLURM job that we run in.
+
+    A step does not take over the job's --cpus-per-task by itself (since Slurm 22.05), and would
+    have one core; so it is given what SLURM_CPUS_PER_TASK says, unless the options say otherwise.
+
+    Args:
+        program: the srun client.
+        options: more of its arguments, such as [--gres=gpu:8].
+        python: a Python 3.8 or later on the node.
+
+    Raises:
+        ValueError: no such program, or we are in no job.
+    """
+
+    def __init__(self, *, program: str, options: list[str], python: str) -> None:
+        if "SLURM_JOB_ID" not in os.environ:
+            raise ValueError(
+                "objective.engine.launcher: expected to run inside a SLURM job for srun, got no "
+                "SLURM_JOB_ID; submit this command by sbatch"
+            )
+        self._program = _program("objective.engine.launcher.program", program)
+        self._node = os.environ.get("SLURMD_NODENAME") or socket.gethostname()
+        self.name = f"the node {self._node}"
+        self._options, self._python = [str(o) for o in options], python
+
+    def carry(
+        self,
+        arguments: Sequence[str],
+        ports: tuple[int, int] | None,
+        program: ModuleType = on_host,
+    ) -> list[str]:
+        step = ["--overlap", "--nodes=1", "--ntasks=1", f"--nodelist={self._node}"]
+        given = os.environ.get("SLURM_CPUS_PER_TASK")
+        if given and not any(o.startswith(("--cpus-per-task", "-c")) for o in self._options):
+            step.append(f"--cpus-per-task={given}")
+        there = [self._python, "-c", _BOOT, _packed(program, arguments)]
+        return [self._program, *step, "--unbuffered", *self._options, *there]
+
+
+def _program(where: str, name: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        raise ValueError(f"{where}: expected a program, got {name}, which is not on the PATH")
+    return found
+
+
+def _packed(program: ModuleType, arguments: Sequence[str]) -> str:
+    source = Path(str(program.__file__)).read_text(encoding="utf-8")
+    return base64.b64encode(json.dumps([source, *arguments]).encode()).decode()

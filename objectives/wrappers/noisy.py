@@ -1,0 +1,42 @@
+"""Normal noise on the value of another objective."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from objectives.functions.box import whole
+from objectives.objective import Objective
+from objectives.trial import Evaluation, Trial
+from objectives.wrappers.wrapper import Wrapper, number
+
+
+class Noisy(Wrapper):
+    """Adds N(0, sd^2) to the value, drawn by (seed, trial id).
+
+    So the same trial gets the same value, in any order and any process, while the same
+    configuration under a new id gets new noise. `optimum` stays that of the inner objective:
+    the least expected value. Failed evaluations are passed on as they are.
+    """
+
+    def __init__(self, *, inner: Objective, sd: float, seed: int) -> None:
+        """Wrap `inner`.
+
+        Args:
+            inner: any objective.
+            sd: standard deviation, in the units of the value.
+            seed: of the noise.
+
+        Raises:
+            ValueError: `sd` is negative or no finite number, or `seed` no integer >= 0.
+        """
+        super().__init__(inner)
+        self.sd = number("sd", sd)
+        self.seed = whole("seed", seed, 0)
+        self.noise_sd = float(np.hypot(inner.noise_sd, self.sd))
+
+    def evaluate(self, trial: Trial) -> Evaluation:
+        evaluation = self.inner.evaluate(trial)
+        if evaluation.value is None or evaluation.error is not None:
+            return evaluation
+        noise = self.sd * float(np.random.default_rng([self.seed, trial.id]).standard_normal())
+        return replace(evaluation, value=evaluation.value + noise)

@@ -1,0 +1,59 @@
+"""What stands around another objective and changes its evaluations."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+from objectives.objective import Objective
+from objectives.trial import Evaluation, Trial
+
+
+class Wrapper(Objective):
+    """Passes everything through to the inner objective; a subclass changes what it must."""
+
+    cheap = True  # as far as the wrapper goes
+
+    def __init__(self, inner: Objective) -> None:
+        if not isinstance(inner, Objective):
+            raise ValueError(f"inner: expected an objective, got {inner!r}")
+        self.inner = inner
+        self.space = inner.space
+        self.resources = inner.resources
+        self.fidelities = inner.fidelities
+        self.default = inner.default
+        self.version = inner.version
+        self.cheap = inner.cheap
+        self.noise_sd = inner.noise_sd
+        self.goals = inner.goals
+        self.optimum = inner.optimum
+        self.minimisers = inner.minimisers
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of the run, which the inner objective has too."""
+        return self.inner.folder
+
+    @folder.setter
+    def folder(self, folder: Path | None) -> None:
+        self.inner.folder = folder
+
+    def evaluate(self, trial: Trial) -> Evaluation:
+        return self.inner.evaluate(trial)
+
+    def test(self, trial: Trial) -> dict[str, float]:
+        return self.inner.test(trial)
+
+    def fingerprint(self) -> dict[str, Any]:
+        return self.inner.fingerprint()
+
+    def notice(self) -> str | None:
+        return self.inner.notice()
+
+
+def number(where: str, value: object, highest: float = math.inf) -> float:
+    """Return `value`, or raise `ValueError` unless it is a finite number in [0, highest]."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        if 0 <= value <= highest and math.isfinite(value):
+            return float(value)
+    rule = "a finite number >= 0" if highest == math.inf else f"a number in [0, {highest:g}]"
+    raise ValueError(f"{where}: expected {rule}, got {value!r}")
