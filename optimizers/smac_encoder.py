@@ -2,8 +2,8 @@
 
 SMAC learns the logarithm of (y - low) / (max - low), with low a little below the least value. That
 is infinite where many values share the least one and are so large that 1e-10 vanishes beside them,
-and where max - low overflows. And one value of 1e300 leaves no difference among all others, nor does
-a range of 1e-10 or less.
+and where max - low overflows. And one value of 1e300 leaves no difference among all others; nor
+does a range of 1e-10 or less.
 """
 
 from collections.abc import Callable
