@@ -25,8 +25,8 @@ from hydra.utils import instantiate
 from numpy.typing import NDArray
 from scipy.stats import rankdata, wilcoxon
 
-from objectives.bbob import Bbob
-from objectives.box import Vector
+from objectives.functions.bbob import Bbob
+from objectives.functions.box import Vector
 
 BUDGET = 50
 MARKS = (20, 30, 50)
