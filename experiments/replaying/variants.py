@@ -14,12 +14,10 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from experiments.running import provenance
-from experiments.running.command_line import prepare
+from experiments.running.composing import composed
 from experiments.running.executors.evaluator import InlineEvaluator
 from experiments.running.mistakes import answered
 from objectives.objective import Objective
@@ -104,15 +102,14 @@ def _swept(arguments: Sequence[str]) -> tuple[str, list[str], list[str]]:
 
 def main(arguments: Sequence[str]) -> int:
     """Run and print; return the exit status."""
-    given = prepare(list(arguments))
+    given = list(arguments)
 
     def command() -> int:
         name, values, others = _swept(given)
         bests: dict[str, Best] = {}
         metric = None
         for value in values:
-            with initialize_config_dir(str(provenance.ROOT / "conf"), version_base=None):
-                settings = compose("config", [*others, f"{name}={value}"])
+            settings = composed("config", [*others, f"{name}={value}"])
             bests[value] = best_of(settings)
             metric = instantiate(settings.objective, _convert_="all").metric
         print(report(name.lstrip("+"), bests, metric))

@@ -1,15 +1,14 @@
-"""From composed settings to a run: what `run.py` does once Hydra has read its arguments."""
+"""From composed settings to a run: what `tuneoff run` does once Hydra has read its arguments."""
 
 import math
-import re
-import shlex
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from experiments.running import provenance
 from experiments.running.display import ProgressBar, summary
 from experiments.running.run import (
     carry_out,
@@ -21,29 +20,11 @@ from experiments.running.run import (
     open_log,
 )
 from experiments.running.run_log import Event, RunLog
+from experiments.running.settings import path as as_path
 from experiments.running.tracking import BACKENDS, Tracker, mlflow_client
 from objectives.objective import Objective
 
 _progress: dict[str, str] = {}  # what an interrupt says: filled as far as the run got
-
-
-def prepare(arguments: list[str]) -> list[str]:
-    """Put arguments as Hydra wants them.
-
-    `objective.space.<parameter>.<key>=` may set keys that a YAML does not list, and
-    `objective.<part>=`, or `objective.<place>.<part>=`, chooses among the YAMLs of
-    `conf/objective/<part>/` where there are such.
-    """
-    return [_prepared(argument) for argument in arguments]
-
-
-def _prepared(argument: str) -> str:
-    if re.match(r"objective(\.inner)*\.space\.", argument):
-        return f"++{argument}"
-    part = re.match(r"objective((?:\.\w+)*)\.(\w+)=(.*)", argument)
-    if part and (provenance.ROOT / "conf" / "objective" / part[2]).is_dir():
-        return f"objective/{part[2]}@objective{part[1]}={part[3]}"
-    return argument
 
 
 def run_one(settings: DictConfig) -> None:
@@ -53,6 +34,9 @@ def run_one(settings: DictConfig) -> None:
         ValueError, OSError, HydraException: something that the user can mend; see `mistakes`.
     """
     check_settings(settings)
+    check_finite(OmegaConf.to_container(settings, resolve=True))
+    if settings.out is not None:
+        as_path("out", settings.out)
     choices = HydraConfig.get().runtime.choices
     names = {family: str(choices[family]) for family in ("optimizer", "objective")}
     objective: Objective = instantiate(settings.objective, _convert_="all")
@@ -101,17 +85,25 @@ def _say(log: RunLog, header: Event) -> None:
         print(f"resuming after {len(log.history.evaluations)} evaluations: {log.path}", flush=True)
 
 
+LARGEST_BUDGET = 1e9  # designs that are made for their budget are held in memory
+LARGEST_SEED = 2**32 - 1  # what every library accepts
+MOST_WORKERS = 1024
+
+
 def check_settings(settings: DictConfig) -> None:
     """Raise `ValueError` on what no run can have."""
     budget = settings.budget
-    if isinstance(budget, bool) or not isinstance(budget, (int, float)):
-        raise ValueError(f"budget: expected a positive number of evaluations, got {budget!r}")
-    if not (math.isfinite(budget) and budget > 0):
-        raise ValueError(f"budget: expected a positive number of evaluations, got {budget!r}")
-    for key, least in (("seed", 0), ("workers", 1)):
+    if not _is_number(budget) or not 0 < budget <= LARGEST_BUDGET:
+        raise ValueError(
+            f"budget: expected a positive number of evaluations up to {LARGEST_BUDGET:g}, "
+            f"got {budget!r}"
+        )
+    for key, least, most in (("seed", 0, LARGEST_SEED), ("workers", 1, MOST_WORKERS)):
         value = settings[key]
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise ValueError(f"{key}: expected an integer of at least {least}, got {value!r}")
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise ValueError(
+                f"{key}: expected an integer of at least {least} and at most {most}, got {value!r}"
+            )
     if settings.progress not in ("auto", True, False):
         raise ValueError(f"progress: expected auto, true or false, got {settings.progress}")
     if settings.tracking not in BACKENDS:
@@ -119,6 +111,29 @@ def check_settings(settings: DictConfig) -> None:
         raise ValueError(f"tracking: expected one of {expected}, got {settings.tracking}")
     if not isinstance(settings.plot, bool):
         raise ValueError(f"plot: expected true or false, got {settings.plot}")
+
+
+def check_finite(settings: Any) -> None:
+    """Raise `ValueError` where plain settings hold a number that no log could hold."""
+    for where, value in _leaves(settings, ""):
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{where}: expected a finite number, got {value}")
+
+
+def _leaves(settings: Any, where: str) -> Iterator[tuple[str, Any]]:
+    """Yield the values of nested settings by their dotted keys."""
+    if isinstance(settings, dict):
+        for key, value in settings.items():
+            yield from _leaves(value, f"{where}.{key}" if where else str(key))
+    elif isinstance(settings, list):
+        for place, value in enumerate(settings):
+            yield from _leaves(value, f"{where}[{place}]")
+    else:
+        yield where, settings
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _header(settings: DictConfig, names: dict[str, str], objective: Objective) -> Event:
@@ -132,13 +147,16 @@ def _header(settings: DictConfig, names: dict[str, str], objective: Objective) -
 
 def _folder(settings: DictConfig, header: Event) -> Path:
     if settings.out is not None:
-        return Path(str(settings.out))
-    return provenance.ROOT / "results" / folder_name(header)
+        return as_path("out", settings.out)
+    return Path("results") / folder_name(header)
 
 
-def interrupted(argv: list[str]) -> str:
-    """Say what is safe and how to go on."""
-    command = shlex.join(["python", *argv]).replace("++objective", "objective")
+def interrupted(command: str) -> str:
+    """Say what is safe and how to go on.
+
+    Args:
+        command: what was typed.
+    """
     if "path" not in _progress:
         return "interrupted before the first evaluation; nothing was lost"
     return f"interrupted: all evaluations are in {_progress['path']}; resume with: {command}"
