@@ -55,7 +55,9 @@ for config in space.sample_configuration(20):
 
 
 def test_config_space_is_imported_as_ever_where_it_needs_more_than_there_are_stand_ins() -> None:
-    fewer = "from experiments.running import quick_start as q\nq._DEFERRED['scipy.stats'] = ('beta',)\n"
+    fewer = (
+        "from experiments.running import quick_start as q\nq._DEFERRED['scipy.stats'] = ('beta',)\n"
+    )
     whole = "import ConfigSpace, scipy.stats\nprint(scipy.stats.norm.cdf(0.0))"
     assert said(fewer + QUICK + whole) == ["0.5"]
 

@@ -1,5 +1,6 @@
 """`tuneoff compare`: one picture and one table of several runs of one objective."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -192,3 +193,6 @@ def _test(run: Run) -> dict[str, float]:
     found = [] if i is None else [t["metrics"] for t in run.tests if t["id"] == int(run.ids[i])]
     return found[-1] if found else {}
 
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

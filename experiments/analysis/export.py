@@ -5,6 +5,7 @@ What each format holds, and what it cannot hold, stands in `experiments/analysis
 
 import os
 import shutil
+import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -81,3 +82,7 @@ def _export(given: Given) -> int:
     n_evaluations = sum(len(run.ids) for run in runs)
     print(f"{len(runs)} runs{unfinished}, {n_evaluations} evaluations: {given['out']}")
     return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -11,6 +11,7 @@ but never answered, are left out. The same logs give the same bytes. Read it wit
 import json
 import lzma
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -86,3 +87,7 @@ def _pack(given: Given) -> int:
     unfinished = f", {n_open} of them unfinished" if n_open else ""
     print(f"{n_runs} runs{unfinished}, {out.stat().st_size / 1024:.0f} KiB: {out}")
     return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -5,6 +5,7 @@ there. Below the verdict stand mean ranks when the budget is counted in evaluati
 the optimizer's own, and in the evaluations' cost.
 """
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -169,3 +170,7 @@ def _verdict(given: Given) -> int:
         file.write_text(as_csv(pairs(suite, verdict(suite, level, equal))))
         print(f"\nevery pair in numbers: {file}")
     return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

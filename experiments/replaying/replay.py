@@ -10,6 +10,7 @@ What is done depends on what the optimizer can do:
   where does each recorded proposal stand in its acquisition, given the data before it?
 """
 
+import sys
 from collections.abc import Sequence
 
 from hydra.utils import instantiate
@@ -89,3 +90,7 @@ def main(arguments: Sequence[str]) -> int:
 def _replay(settings: DictConfig) -> int:
     print(replay(settings))
     return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

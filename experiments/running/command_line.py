@@ -93,11 +93,10 @@ MOST_WORKERS = 1024
 def check_settings(settings: DictConfig) -> None:
     """Raise `ValueError` on what no run can have."""
     budget = settings.budget
-    if not _is_number(budget) or not 0 < budget <= LARGEST_BUDGET:
-        raise ValueError(
-            f"budget: expected a positive number of evaluations up to {LARGEST_BUDGET:g}, "
-            f"got {budget!r}"
-        )
+    if not _is_number(budget) or budget <= 0:
+        raise ValueError(f"budget: expected a positive number of evaluations, got {budget!r}")
+    if budget > LARGEST_BUDGET:
+        raise ValueError(f"budget: expected at most {LARGEST_BUDGET:g} evaluations, got {budget!r}")
     for key, least, most in (("seed", 0, LARGEST_SEED), ("workers", 1, MOST_WORKERS)):
         value = settings[key]
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:

@@ -239,7 +239,7 @@ def _check(argument: str, following: str, roots: Sequence[str], swept: bool) -> 
     deleted = argument.startswith("~") and key.lstrip("~") in roots
     if root is None or root[1] not in roots or not (equals or argument.startswith("~")):
         shown = [key for key in roots if key != "hydra"]
-        raise ValueError(unknown("settings", argument, shown, True, following))
+        raise ValueError(unknown(argument, shown, True, following))
     if deleted or (equals and not value and key in FAMILIES):
         raise ValueError(f"{root[1]}: expected a value, got {argument}")
     group = re.fullmatch(r"\+{0,2}(\w+(?:/\w+)*)", key)

@@ -18,6 +18,11 @@ def line(error: BaseException, arguments: Sequence[str], name: str) -> str:
         name: of the YAML below conf/ that they override.
     """
     text = str(error)
+    cause = error.__cause__
+    while cause is not None and cause.__cause__ is not None:
+        cause = cause.__cause__
+    if "target '" in text and isinstance(cause, ImportError):
+        text = f"{text}\nreason: {cause}"
     for pattern, reply in _REPLIES:
         found = re.search(pattern, text, re.S)
         if found:
@@ -59,8 +64,8 @@ def _parse(found: "re.Match[str]", text: str) -> str:
 
 
 def _locate(found: "re.Match[str]", text: str) -> str:
-    reason = re.search(r"(?:ModuleNotFound|Import|Attribute)Error\((.*?)\)\n", text)
-    why = f" ({reason[1].strip(chr(34) + chr(39))})" if reason else ""
+    reason = re.search(r"reason: (.*)", text)
+    why = f" ({reason[1]})" if reason else ""
     return (
         f"{_where(text)}._target_: expected a class that can be imported, got {found[1]}{why}; "
         f"install its package, or type the command in the folder where the module lies"

@@ -154,7 +154,10 @@ def help_text(arguments: Sequence[str]) -> str:
         for family in FAMILIES
     ]
     rows += [
-        ("objective.space.<name>.<key>=", "A key of a parameter: type, lower, upper, log, choices."),
+        (
+            "objective.space.<name>.<key>=",
+            "A key of a parameter: type, lower, upper, log, choices.",
+        ),
         (f"{words.CONFIG_DIR}=FOLDER", words.CONFIG_DIR_MEANING),
         ("-m", "Make one run for each of several values: seed=0,1 or 'range(0,5)' or 'glob(*)'."),
         ("--cfg job", "Print all settings and run nothing."),

@@ -101,7 +101,8 @@ def one_of(*choices: str) -> Reader:
 
     def read(where: str, value: str) -> str:
         if value not in choices:
-            raise ValueError(f"{where}: expected one of {', '.join(choices)}, got {value}")
+            rule = " or ".join(choices) if len(choices) == 2 else f"one of {', '.join(choices)}"
+            raise ValueError(f"{where}: expected {rule}, got {value}")
         return value
 
     return read
@@ -184,19 +185,19 @@ class Command:
                 folders.append(Path(word) if _exists(word) else path("FOLDER", word))
             else:
                 raise ValueError(self._unknown(word, following))
+        see = f"see tuneoff {self.name} --help"
+        if self.folders and len(folders) < self.least_folders:
+            raise ValueError(f"FOLDER: expected at least one folder of results, got none; {see}")
         for setting in self.settings:
             if setting.name not in values and setting.default is REQUIRED:
-                hint = f"see tuneoff {self.name} --help"
-                raise ValueError(f"{self.name}: expected {setting.name}=..., got none; {hint}")
+                name = setting.name
+                raise ValueError(f"{name}: expected {name}=VALUE, got none; {see}")
             values.setdefault(setting.name, setting.default)
-        if self.folders and len(folders) < self.least_folders:
-            rule = self.folders[0].lower() + self.folders[1:].rstrip(".")
-            raise ValueError(f"FOLDER: expected {rule}, got none; see tuneoff {self.name} --help")
         return Given(folders, values, config_dirs)
 
     def _unknown(self, word: str, following: str) -> str:
         names = [setting.name for setting in self.settings]
-        return unknown(self.name, word, names, self.takes_config_dir, following)
+        return unknown(word, names, self.takes_config_dir, following)
 
     def answer(self, arguments: Sequence[str], body: Callable[[Given], int]) -> int:
         """Print the help, or do what the words say; return the exit status."""
@@ -256,39 +257,37 @@ def take_config_dirs(arguments: Sequence[str]) -> tuple[list[str], list[Path]]:
 
 def with_following(words: Sequence[str]) -> list[tuple[str, str]]:
     """Return each word with the next one, "" for the last."""
-    return list(zip(words, [*words[1:], ""], strict=True))
+    return [(word, next(iter(words[place + 1 :]), "")) for place, word in enumerate(words)]
 
 
 def unknown(
-    where: str,
-    word: str,
-    names: Sequence[str],
-    takes_config_dir: bool = False,
-    following: str = "",
+    word: str, names: Sequence[str], takes_config_dir: bool = False, following: str = ""
 ) -> str:
     """Return the line that refuses a word which no setting explains.
 
     Args:
-        where: what the line begins with.
         word: the word.
         names: of the settings that there are.
         takes_config_dir: whether `--config-dir` is among them.
         following: the next word, the value of an option as other programs write it.
     """
     flag = re.match(r"--?([A-Za-z][\w-]*)(=?)(.*)", word, re.S)
-    known = ", ".join(f"{name}=" for name in names) or "no settings"
+    known = ", ".join(names) or "no settings"
     if flag:
         name = flag[1].replace("-", "_")
         if name in names:
             value = flag[3] if flag[2] else following or "VALUE"
             typed = word if flag[2] else f"{word} {following}".strip()
-            return f"{where}: expected {name}={value}, got {typed}"
-        also = f", {CONFIG_DIR}=" if takes_config_dir else ""
-        return f"{where}: expected one of {known}{also} or --help, got {word}"
-    key = word.partition("=")[0].lstrip("+~")
-    close = get_close_matches(key, names, n=1)
-    meant = f"; did you mean {close[0]}=?" if close else ""
-    return f"{where}: expected one of {known}, got {word or repr(word)}{meant}"
+            return f"{name}: expected {name}={value}, got {typed}"
+        also = f", {CONFIG_DIR}" if takes_config_dir else ""
+        return f"{word}: expected one of {known}{also} or --help, got {word}"
+    key, equals, _ = word.partition("=")
+    if not equals:
+        return f"{word or repr(word)}: expected key=value with one of {known}, got {word!r}"
+    bare = key.lstrip("+~")
+    close = get_close_matches(bare, names, n=1)
+    meant = f"; did you mean {close[0]}?" if close else ""
+    return f"{bare or 'settings'}: expected one of {known}, got {word}{meant}"
 
 
 def table(rows: Sequence[tuple[str, str]]) -> list[str]:

@@ -11,7 +11,9 @@ from typing import Any, TextIO
 
 STANDARD_OUTPUT = "standard output"
 
-_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_CONTROLS = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 
 def printable(text: str) -> str:
@@ -34,7 +36,9 @@ class Printable:
         """Write a text, made printable."""
         shown = printable(text)
         encoding = getattr(self._stream, "encoding", None) or "utf-8"
-        self._try(lambda: self._stream.write(shown.encode(encoding, "backslashreplace").decode(encoding)))
+        self._try(
+            lambda: self._stream.write(shown.encode(encoding, "backslashreplace").decode(encoding))
+        )
         return len(text)
 
     def flush(self) -> None:

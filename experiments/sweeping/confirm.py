@@ -7,6 +7,7 @@ without one has the noise of new trials, if any.
 """
 
 import copy
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -199,3 +200,7 @@ def _confirm(given: Given) -> int:
         for line in lines(run, again):
             print(line, flush=True)
     return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

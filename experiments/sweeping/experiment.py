@@ -140,7 +140,9 @@ def load(name: str, changes: dict[str, Any]) -> Experiment:
     for family, written in entries.items():
         if len(set(written)) < len(written):
             raise ValueError(f"{family}: expected different entries, got {', '.join(written)}")
-    return Experiment(path.stem, **entries, seeds=seeds, budget=found["budget"], workers=found.get(WORKERS, 1))
+    return Experiment(
+        path.stem, **entries, seeds=seeds, budget=found["budget"], workers=found.get(WORKERS, 1)
+    )
 
 
 def _file(name: str) -> Path | None:

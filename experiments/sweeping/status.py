@@ -4,6 +4,7 @@ A row per optimizer: its runs that are done, running, partial, failed and waitin
 left at the number of runs at once of the last sweep, by the time that its evaluations took so far.
 """
 
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -124,3 +125,7 @@ def _status(given: Given) -> int:
             what = f"{run['optimizer']} on {run['objective']}, seed {run['seed']}"
             print(f"failed: {what}: {state.error}")
     return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

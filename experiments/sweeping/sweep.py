@@ -7,6 +7,7 @@ with nothing beside them.
 
 import os
 import re
+import signal
 import sys
 import time
 from collections import Counter, deque
@@ -284,3 +285,8 @@ def _sweep(given: Given, arguments: Sequence[str]) -> int:
     finally:
         if sweep is not None:
             sweep.close()
+
+
+if __name__ == "__main__":
+    interrupts.install((signal.SIGINT, signal.SIGTERM), once=True)
+    sys.exit(main(sys.argv[1:]))

@@ -1,6 +1,7 @@
 """`tuneoff report`: a page about runs, and its figures and tables for papers."""
 
 import signal
+import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -89,3 +90,7 @@ def _workers(n: int) -> Iterator[ProcessPoolExecutor]:
 def _leave_interrupts_to_the_parent() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
