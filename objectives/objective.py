@@ -1,12 +1,34 @@
 """The contract of an objective."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from ConfigSpace import ConfigurationSpace
 
-from objectives.trial import Config, Evaluation, Trial
+from objectives.trial import Config, Evaluation, Fidelities, Goal, Trial
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one evaluation needs of a machine.
+
+    Attributes:
+        gpus: number of GPUs it uses.
+        cores: number of processor cores it keeps busy.
+        whole_host: whether nothing else may run beside it, because its timings would change.
+    """
+
+    gpus: int = 0
+    cores: int = 1
+    whole_host: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as the header of a log holds them."""
+        return dict(vars(self))
 
 
 class Objective(ABC):
@@ -19,27 +41,40 @@ class Objective(ABC):
 
     Attributes:
         space: where it is defined.
-        shares_host: whether several evaluations may run side by side on one machine.
+        goals: what is wanted of each metric that is optimised. `value` stands for the first, and
+            pictures and summaries show that one in its natural units. Empty: `value` itself is
+            minimised and shown.
+        fidelities: the shares of a full evaluation that differ; None: full evaluations only.
+        resources: what one evaluation needs of a machine.
+        default: the configuration that an engineer would start from, where there is one.
+        folder: of the run, on a disk that all workers share. It is set before the first
+            evaluation; checkpoints lie there.
         version: raised by the author whenever the same configuration gets another value;
             a log of another version is not resumed.
         cheap: whether an evaluation takes milliseconds; the tests sample those in numbers.
         noise_sd: standard deviation of the value over trials of one configuration.
-        metric: the metric that `value` stands for; pictures and summaries show it in its
-            natural units and sign. None: they show the value itself.
-        optimum: the lowest value, where it is known.
+        optimum: the lowest `value`, where it is known.
         minimisers: configurations that attain `optimum`.
         coco: suite, function and instance of COCO, where it is exactly that problem.
     """
 
-    shares_host: bool = True
+    goals: Mapping[str, Goal] = MappingProxyType({})
+    fidelities: Fidelities | None = None
+    resources: Resources = Resources()
+    default: Config | None = None
+    folder: Path | None = None
     version: int = 1
     cheap: bool = False
     noise_sd: float = 0.0
     space: ConfigurationSpace
-    metric: str | None = None
     optimum: float | None = None
     minimisers: Sequence[Config] = ()
     coco: tuple[str, int, int] | None = None
+
+    @property
+    def metric(self) -> str | None:
+        """The metric that `value` stands for; None where it stands for itself."""
+        return next(iter(self.goals), None)
 
     @abstractmethod
     def evaluate(self, trial: Trial) -> Evaluation:

@@ -1,7 +1,10 @@
-"""Change single keys of a space's description."""
+"""Change a space's description: single keys of a parameter, or the whole of it."""
 
 from collections.abc import Mapping
 from typing import Any
+
+from objectives.parameters import KEYS, dot_hint
+from objectives.space import is_whole
 
 Descriptions = Mapping[str, Mapping[str, Any]]
 """One description per parameter, as `objectives.space.build_space` takes them."""
@@ -9,6 +12,9 @@ Descriptions = Mapping[str, Mapping[str, Any]]
 
 def override(defaults: Descriptions, overrides: Descriptions) -> dict[str, dict[str, Any]]:
     """Return `defaults` with the keys that `overrides` gives for some parameters replaced.
+
+    A whole description (a type with the bounds, choices or value that it needs) replaces the old
+    one. Where only the type changes, keys that the new type does not know are dropped.
 
     Raises:
         ValueError: a parameter that `defaults` lacks, or something else than a mapping of keys.
@@ -19,7 +25,18 @@ def override(defaults: Descriptions, overrides: Descriptions) -> dict[str, dict[
         )
     for name, keys in overrides.items():
         if name not in defaults:
-            raise ValueError(f"space: expected one of the parameters {list(defaults)}, got {name}")
+            raise ValueError(
+                f"space: expected one of the parameters {list(defaults)}, got {name}"
+                + dot_hint(str(name), defaults)
+            )
         if not isinstance(keys, Mapping):
             raise ValueError(f"space.{name}: expected a mapping such as {{upper: 3}}, got {keys!r}")
-    return {name: {**keys, **overrides.get(name, {})} for name, keys in defaults.items()}
+    return {name: _merged(keys, overrides.get(name, {})) for name, keys in defaults.items()}
+
+
+def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one description with some of its keys replaced."""
+    if is_whole(new):
+        return dict(new)
+    known = KEYS.get(str(new.get("type", old.get("type"))), set(old)) | {"type", "when"}
+    return {**{key: value for key, value in old.items() if key in known}, **new}

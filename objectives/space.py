@@ -10,9 +10,9 @@ A space is described by one mapping per parameter:
     degree:        {type: int, lower: 2, upper: 5, when: {kernel: poly}}     # or [a, b]
 """
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -21,51 +21,63 @@ from ConfigSpace import (
     CategoricalHyperparameter,
     Configuration,
     ConfigurationSpace,
-    Constant,
     EqualsCondition,
     ForbiddenAndConjunction,
     ForbiddenEqualsClause,
+    ForbiddenInClause,
     InCondition,
-    OrdinalHyperparameter,
-    UniformFloatHyperparameter,
-    UniformIntegerHyperparameter,
 )
-from ConfigSpace.hyperparameters import Hyperparameter
+from ConfigSpace.forbidden import ForbiddenClause
 from numpy.typing import NDArray
 
+from objectives.axis import Axis
+from objectives.conditions import first_allowed, is_active
+from objectives.parameters import KEYS, expect_type, hyperparameter
 from objectives.trial import Config, Value
 
-_KEYS = {
-    "float": {"lower", "upper", "log"},
-    "int": {"lower", "upper", "log"},
-    "categorical": {"choices"},
-    "ordinal": {"choices"},
-    "constant": {"value"},
-}
-
-_LARGEST = 1e15  # of a bound's size: integers beyond are not exact as floats
+_DRAWS = 100_000  # random points, of which one has to be allowed
 
 
 def build_space(
     parameters: Mapping[str, Mapping[str, Any]],
-    forbidden: Sequence[Mapping[str, Value]] = (),
+    forbidden: Sequence[Mapping[str, Any]] = (),
+    types: Mapping[str, type] = MappingProxyType({}),
 ) -> ConfigurationSpace:
     """Build a ConfigSpace space; the parameters keep their order as the axes of the unit cube.
 
     Args:
         parameters: one description per parameter, as in the module's docstring.
-        forbidden: combinations of values that no configuration may hold.
+        forbidden: combinations of values that no configuration may hold; as in `when`, a list
+            stands for any of its values. Where they forbid ConfigSpace's default configuration,
+            another one becomes the default.
+        types: what all values of a parameter have to be: bool, int, float or str.
 
     Raises:
-        ValueError: a description is incomplete, contradictory, or has an unknown key.
+        ValueError: a description is incomplete, contradictory, or has an unknown key, a value is
+            not of the parameter's type, or the clauses forbid everything.
     """
     if not parameters:
         raise ValueError("space: expected at least one parameter, got none")
+    space = _declared(parameters, {})
+    for name, kind in types.items():
+        if name in parameters:
+            expect_type(f"space.{name}", parameters[name], kind)
+    if forbidden:
+        default = first_allowed(space, [_clause(space, clause) for clause in forbidden])
+        space = _declared(parameters, default)
+        space.add(*(_clause(space, clause) for clause in forbidden))
+    return space
+
+
+def _declared(
+    parameters: Mapping[str, Mapping[str, Any]], default: Mapping[str, Value]
+) -> ConfigurationSpace:
+    """Return the space of the parameters and their conditions, with their defaults."""
     space = ConfigurationSpace(meta={"axes": list(parameters)})
     for name, description in parameters.items():
         _expect_mapping(f"space.{name}", description)
         with _named(f"space.{name}"):
-            space.add(_hyperparameter(name, description))
+            space.add(hyperparameter(name, description, default.get(name)))
     for name, description in parameters.items():
         when = description.get("when") or {}
         _expect_mapping(f"space.{name}.when", when)
@@ -75,12 +87,29 @@ def build_space(
                 space.add(AndConjunction(*conditions))
             elif conditions:
                 space.add(conditions[0])
-    for clause in forbidden:
-        _expect_mapping("forbidden", clause)
-        with _named(f"forbidden {dict(clause)}"):
-            parts = [ForbiddenEqualsClause(space[key], value) for key, value in clause.items()]
-            space.add(ForbiddenAndConjunction(*parts) if len(parts) > 1 else parts[0])
     return space
+
+
+def _clause(
+    space: ConfigurationSpace, clause: Mapping[str, Any]
+) -> ForbiddenClause | ForbiddenAndConjunction:
+    """Return a combination of values as what ConfigSpace forbids."""
+    _expect_mapping("forbidden", clause)
+    where = f"forbidden {dict(clause)}"
+    parts = []
+    for name, values in clause.items():
+        if name not in space:
+            raise ValueError(f"{where}: expected parameters of {list(space)}, got {name}")
+        many = list(values) if isinstance(values, (list, tuple)) else [values]
+        if not many:
+            raise ValueError(f"{where}: expected at least one value of {name}, got none")
+        with _named(where):
+            parts.append(
+                ForbiddenEqualsClause(space[name], many[0])
+                if len(many) == 1
+                else ForbiddenInClause(space[name], many)
+            )
+    return ForbiddenAndConjunction(*parts) if len(parts) > 1 else parts[0]
 
 
 @contextmanager
@@ -115,51 +144,10 @@ def _condition(
         return InCondition(space[name], space[parent], many)
 
 
-def _hyperparameter(name: str, description: Mapping[str, Any]) -> "Hyperparameter[Any, Any]":
-    where = f"space.{name}"
+def is_whole(description: Mapping[str, Any]) -> bool:
+    """Return whether a description holds all that its type needs, so that it can stand alone."""
     kind = description.get("type")
-    if not isinstance(kind, str) or kind not in _KEYS:
-        raise ValueError(f"{where}.type: expected one of {list(_KEYS)}, got {kind}")
-    allowed = _KEYS[kind] | {"type", "when"}
-    unknown = [key for key in description if key not in allowed]
-    if unknown:
-        raise ValueError(f"{where}: expected the keys {sorted(allowed)}, got {unknown[0]}")
-    if kind == "constant":
-        return Constant(name, _plain_values(f"{where}.value", [description.get("value")])[0])
-    if kind in ("categorical", "ordinal"):
-        choices = description.get("choices")
-        if not isinstance(choices, (list, tuple)) or not choices:
-            raise ValueError(f"{where}.choices: expected a list of values, got {choices}")
-        values = _plain_values(f"{where}.choices", list(choices))
-        if kind == "categorical":
-            return CategoricalHyperparameter(name, values)
-        return OrdinalHyperparameter(name, values)
-    lower, upper = description.get("lower"), description.get("upper")
-    log = description.get("log", False)
-    numeric = (int,) if kind == "int" else (int, float)
-    for key, bound in (("lower", lower), ("upper", upper)):
-        if isinstance(bound, bool) or not isinstance(bound, numeric) or not abs(bound) <= _LARGEST:
-            raise ValueError(f"{where}.{key}: expected a finite {kind}, got {bound!r}")
-    if not isinstance(log, bool):
-        raise ValueError(f"{where}.log: expected true or false, got {log!r}")
-    assert isinstance(lower, (int, float)) and isinstance(upper, (int, float))
-    if lower > upper:
-        raise ValueError(f"{where}: expected lower <= upper, got {lower} > {upper}")
-    if log and lower <= 0:
-        raise ValueError(f"{where}.lower: expected a positive bound on a log scale, got {lower}")
-    if lower == upper:
-        return Constant(name, lower)
-    if kind == "int":
-        return UniformIntegerHyperparameter(name, int(lower), int(upper), log=log)
-    return UniformFloatHyperparameter(name, float(lower), float(upper), log=log)
-
-
-def _plain_values(where: str, values: list[Any]) -> list[Value]:
-    """Return the values, or raise where JSON would not give one back as it is."""
-    for value in values:
-        if not isinstance(value, (bool, int, float, str)):
-            raise ValueError(f"{where}: expected true, false, numbers or text, got {value!r}")
-    return values
+    return isinstance(kind, str) and kind in KEYS and KEYS[kind] - {"log"} <= set(description)
 
 
 def check(space: ConfigurationSpace, config: Config) -> None:
@@ -200,7 +188,7 @@ class UnitCube:
         axes = (space.meta or {}).get("axes", list(space))
         self.names: list[str] = list(axes)
         self.dim = len(self.names)
-        self._axes = [_Axis(space[name]) for name in self.names]
+        self._axes = [Axis(space[name]) for name in self.names]
         self.n_values = np.array([axis.n_values for axis in self._axes])
         self.categorical = np.array(
             [isinstance(space[name], CategoricalHyperparameter) for name in self.names]
@@ -226,8 +214,7 @@ class UnitCube:
         active: Config = {}
         for axis in self._topological:
             name = self.names[axis]
-            conditions = self.space.parent_conditions_of[name]
-            if all(_holds(condition, active) for condition in conditions):
+            if self.is_active(name, active):
                 active[name] = values[axis]
         return {name: active[name] for name in self.names if name in active}
 
@@ -244,65 +231,36 @@ class UnitCube:
         """Return the unit point of the configuration that `u` (dim,) stands for."""
         return self.point(self.config(u))
 
+    def is_active(self, name: str, active: Mapping[str, Any]) -> bool:
+        """Return whether a parameter is active, given the values of those that are.
+
+        Only its parents matter; in `list(space)` they stand before it.
+        """
+        return is_active(self.space, name, active)
+
     def allows(self, config: Config) -> bool:
         """Return whether no forbidden clause holds for a configuration of this cube."""
         return not any(clause.is_forbidden_value(config) for clause in self.space.forbidden_clauses)
 
+    def draw(self, rng: np.random.Generator, n: int = 1) -> NDArray[np.float64]:
+        """Draw `n` unit points (n, dim) whose configurations are allowed, uniformly.
 
-def _holds(condition: Any, active: Config) -> bool:
-    """Return whether a condition holds; one on an inactive parent does not."""
-    if isinstance(condition, AndConjunction):
-        return all(_holds(part, active) for part in condition.components)
-    return condition.parent.name in active and bool(condition.satisfied_by_value(active))
+        An optimizer draws one configuration that it may ask in two lines:
 
+            (u,) = cube.draw(rng)
+            config = cube.config(u)
 
-class _Axis:
-    """One parameter's piece of the cube."""
+        Raises:
+            ValueError: none of very many points in a row is allowed.
+        """
+        return np.array([self._draw(rng) for _ in range(n)]).reshape(n, self.dim)
 
-    def __init__(self, parameter: "Hyperparameter[Any, Any]") -> None:
-        self._choices: list[Value] | None = None
-        self._integer = isinstance(parameter, UniformIntegerHyperparameter)
-        if isinstance(parameter, (UniformFloatHyperparameter, UniformIntegerHyperparameter)):
-            half = 0.5 if self._integer else 0.0
-            self._bounds = (parameter.lower, parameter.upper)
-            self._log = bool(parameter.log)
-            low, high = parameter.lower - half, parameter.upper + half
-            self._low, self._high = (math.log(low), math.log(high)) if self._log else (low, high)
-            count = parameter.upper - parameter.lower + 1
-            self.n_values = float(count) if self._integer else math.inf
-        elif isinstance(parameter, (CategoricalHyperparameter, OrdinalHyperparameter, Constant)):
-            if isinstance(parameter, CategoricalHyperparameter):
-                self._choices = list(parameter.choices)
-            elif isinstance(parameter, OrdinalHyperparameter):
-                self._choices = list(parameter.sequence)
-            else:
-                self._choices = [parameter.value]
-            self.n_values = float(len(self._choices))
-        else:
-            kind = type(parameter).__name__
-            raise ValueError(
-                f"space.{parameter.name}: expected a uniform, categorical, ordinal or constant "
-                f"parameter, got {kind}"
-            )
-
-    def value(self, x: float) -> Value:
-        """Return the natural value at the place `x` in [0, 1]."""
-        if self._choices is not None:
-            return self._choices[min(int(x * len(self._choices)), len(self._choices) - 1)]
-        natural = self._low + x * (self._high - self._low)
-        natural = math.exp(natural) if self._log else natural
-        if self._integer:
-            natural = math.floor(natural + 0.5)
-        return min(max(natural, self._bounds[0]), self._bounds[1])
-
-    def place(self, value: Value) -> float:
-        """Return the place in [0, 1] of a natural value."""
-        if self._choices is not None:
-            return (self._choices.index(value) + 0.5) / len(self._choices)
-        assert not isinstance(value, str)
-        if self._integer and self._log:  # the middle of its share
-            ends = [math.log(value - 0.5), math.log(value + 0.5)]
-            natural = sum(ends) / 2
-        else:
-            natural = math.log(value) if self._log else float(value)
-        return min(max((natural - self._low) / (self._high - self._low), 0.0), 1.0)
+    def _draw(self, rng: np.random.Generator) -> NDArray[np.float64]:
+        for _ in range(_DRAWS):
+            point = rng.random(self.dim)
+            if self.allows(self.config(point)):
+                return point
+        raise ValueError(
+            f"space: expected configurations that are allowed, got none in {_DRAWS} random ones; "
+            f"forbid less"
+        )

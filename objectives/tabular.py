@@ -27,9 +27,10 @@ from ConfigSpace import (
 
 from objectives.functions.box import whole
 from objectives.objective import Objective
+from objectives.parameters import dot_hint
 from objectives.space import UnitCube, build_space, check
 from objectives.table import Column, Row, Table, column
-from objectives.trial import Config, Evaluation, Trial, Value
+from objectives.trial import Config, Evaluation, Goal, Trial, Value
 
 _ROOT = Path(__file__).parents[1]
 _LOOKUPS = ("exact", "nearest")
@@ -77,7 +78,7 @@ class Tabular(Objective):
         self._metrics = _columns("metrics", metrics)
         self._value, self._maximise = _value_column(value)
         self._cost = None if cost is None else column("cost", cost)
-        self.metric = _shown(self._metrics, self._value)
+        self.goals = {_shown(self._metrics, self._value): Goal(minimise=not self._maximise)}
         table = Table(self._path, where, self._needed())
         self.space = _space(table, self._parameters, space)
         self._cube = UnitCube(self.space)
@@ -235,7 +236,8 @@ def _space(
         raise ValueError(f"space: expected parameters with their keys, got {given!r}")
     unknown = [name for name in given if name not in parameters]
     if unknown:
-        raise ValueError(f"space: expected some of {list(parameters)}, got {unknown[0]}")
+        hint = dot_hint(str(unknown[0]), parameters)
+        raise ValueError(f"space: expected some of {list(parameters)}, got {unknown[0]}{hint}")
     return build_space(
         {name: given.get(name) or _derived(table, source) for name, source in parameters.items()}
     )

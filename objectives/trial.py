@@ -1,6 +1,10 @@
-"""A trial is the question an optimizer asks; an evaluation is the answer it is told."""
+"""A trial is the question an optimizer asks; an evaluation is the answer it is told.
+
+Beside them stands what both sides know of a problem: its goals and its fidelities.
+"""
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 Value = bool | int | float | str
@@ -9,6 +13,55 @@ Config = dict[str, Value]
 
 Parameters that are inactive under the space's conditions are absent.
 """
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What is wanted of a metric.
+
+    Attributes:
+        minimise: whether less of it is better.
+        unit: such as "s" or "tokens/s"; empty for a share or a plain number.
+        reference: the value that hypervolume is measured from, in natural units.
+        optimum: the best possible value, in natural units, where it is known.
+    """
+
+    minimise: bool
+    unit: str = ""
+    reference: float | None = None
+    optimum: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as the header of a log holds them."""
+        return dict(vars(self))
+
+
+@dataclass(frozen=True)
+class Fidelities:
+    """The shares of a full evaluation that an objective offers.
+
+    Attributes:
+        grid: the shares whose evaluations differ, ascending; the last is 1.0.
+        changeable: the parameters that a trial may set otherwise than the one it resumes.
+
+    Raises:
+        ValueError: the grid is not as described.
+    """
+
+    grid: tuple[float, ...]
+    changeable: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        rising = all(low < high for low, high in pairwise(self.grid))
+        if not self.grid or not rising or self.grid[0] <= 0 or self.grid[-1] != 1.0:
+            raise ValueError(
+                f"fidelities: expected ascending shares in (0, 1] that end in 1.0, got {self.grid}"
+            )
+
+    @property
+    def least(self) -> float:
+        """The smallest share."""
+        return self.grid[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,9 +24,12 @@ class Optimizer(ABC):
     Attributes:
         extendable: whether a run may go on under a larger budget; False where the design
             depends on the budget.
+        version: raised by the author whenever the same seed and answers give other trials; a log
+            of another version is not resumed.
     """
 
     extendable: bool = True
+    version: int = 1
 
     def __init__(self, space: ConfigurationSpace, *, seed: int) -> None:
         self.space = space

@@ -14,10 +14,7 @@ from optimizers.optimizer import Optimizer
 
 def draw(cube: UnitCube, rng: np.random.Generator) -> Config:
     """Draw a configuration that no clause forbids, uniformly from the unit cube."""
-    while True:
-        config = cube.config(rng.random(cube.dim))
-        if cube.allows(config):
-            return config
+    return cube.config(cube.draw(rng)[0])
 
 
 class RandomSearch(Optimizer):

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 
 from experiments.analysis.results import Run
+from experiments.running.header import Header
+from made_headers import goal, header_event
 
 
 def made_run(
@@ -22,6 +24,8 @@ def made_run(
     costs: Sequence[float] | None = None,
     ask_s: Sequence[float] | None = None,
     metric: str | None = None,
+    minimise: bool = True,
+    space: dict[str, Any] | None = None,
     metrics: Mapping[str, Sequence[float]] | None = None,
     items: Sequence[dict[str, str]] | None = None,
     tests: Sequence[dict[str, Any]] = (),
@@ -30,21 +34,18 @@ def made_run(
     """Return a run with these values; None, and the places in `failed`, are failures."""
     n = len(values)
     lost = {i for i, value in enumerate(values) if value is None} | set(failed)
-    header = {
-        "names": {"optimizer": optimizer, "objective": objective},
-        "identity": f"{optimizer} {objective} {seed}",
-        "optimizer": {"_target_": optimizer},
-        "objective": dict(settings or {"_target_": objective}),
-        "seed": seed,
-        "metric": metric,
-        "fingerprint": dict(fingerprint or {"version": 1}),
-        "optimum": None,
-        "code": {},
-        "versions": {},
-        "hardware": {},
-    }
+    header = header_event(
+        names={"optimizer": optimizer, "objective": objective},
+        identity=f"{optimizer} {objective} {seed}",
+        optimizer={"class": optimizer},
+        objective=dict(settings or {"class": objective}),
+        seed=seed,
+        goals={} if metric is None else goal(metric, minimise),
+        space=space,
+        fingerprint=dict(fingerprint or {"version": 1}),
+    )
     return Run(
-        header=header,
+        header=Header.from_json(header),
         optimizer=optimizer,
         objective=objective,
         budget=float(n if budget is None else budget),

@@ -39,7 +39,7 @@ def _run(folder: Path, objective: str, seed: int = 0) -> None:
     header = describe(plain, plain["optimizer"], names, made)
     with RunLog(folder) as log:
         open_log(log, header)
-        optimizer = new_optimizer(header, made, History())
+        optimizer = new_optimizer(plain["optimizer"], header, made, History())
         carry_out(header, optimizer, made, log, lambda log: None)
 
 
@@ -82,9 +82,9 @@ def test_the_top_few_are_evaluated_again_in_a_log_of_their_own(
     (path,) = (tmp_path / "again").rglob("log.jsonl")
     history = read(path)
     assert history.header is not None and history.ended
-    identity = load([tmp_path / "runs"])[0].header["identity"]
-    assert history.header["optimizer"]["confirms"] == identity
-    assert history.header["budget"] == 8 and len(history.evaluations) == 8
+    identity = load([tmp_path / "runs"])[0].header.identity
+    assert history.header.optimizer["confirms"] == identity
+    assert history.header.budget == 8 and len(history.evaluations) == 8
     values = [evaluation.value for evaluation in history.evaluations.values()]
     assert len(set(values)) == 8  # every repeat has new noise
     said = capsys.readouterr().out
@@ -108,7 +108,7 @@ def test_the_same_command_evaluates_nothing_twice(tmp_path: Path) -> None:
 
 def test_new_seeds_remove_the_luck_of_the_best_seen(tmp_path: Path) -> None:
     seen, anew = [], []
-    for seed in range(6):
+    for seed in range(20):
         _run(tmp_path / f"runs{seed}", NOISY, seed)
         (run,) = load([tmp_path / f"runs{seed}"])
         again = confirm.confirm(run, tmp_path / "again", 1, 5)

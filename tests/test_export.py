@@ -125,7 +125,7 @@ def test_optuna_reads_every_trial_of_every_run(ending: str, mixed: Path, tmp_pat
     for run in runs:
         study = optuna.load_study(study_name=study_name(run), storage=storage)
         assert study.direction.name == "MINIMIZE"
-        assert study.user_attrs["identity"] == run.header["identity"]
+        assert study.user_attrs["identity"] == run.header.identity
         assert [trial.user_attrs["trial"] for trial in study.trials] == run.ids.tolist()
         assert [trial.params for trial in study.trials] == run.configs
         for i, trial in enumerate(study.trials):
@@ -134,7 +134,7 @@ def test_optuna_reads_every_trial_of_every_run(ending: str, mixed: Path, tmp_pat
             assert trial.user_attrs.get("error") == error
             value = trial.value if error is None else trial.user_attrs.get("penalty", math.nan)
             assert value == pytest.approx(run.values[i].item(), rel=0, abs=0, nan_ok=True)
-            answered = datetime.fromtimestamp(run.header["time"] + run.times[i])
+            answered = datetime.fromtimestamp(run.header.time + run.times[i])
             assert trial.datetime_start is not None and trial.datetime_complete == answered
             assert trial.datetime_start <= answered
 
@@ -171,7 +171,7 @@ def test_cocopp_s_data_sets_hold_the_runs(bbob: Path, tmp_path: Path) -> None:
         data = sets[run.optimizer, 8 if "failing" in run.objective else 1]
         place = data.instancenumbers.index(run.seed)
         assert data.maxevals[place] == 12
-        optimum = Problems().of(run).optimum
+        optimum = Problems([run]).of(run).optimum
         assert optimum is not None
         reached = np.where(run.failed, np.inf, run.values) - optimum
         assert data.finalfunvals[place] == pytest.approx(reached.min(), rel=1e-12)
@@ -208,7 +208,7 @@ def test_iohinspector_loads_every_evaluation(bbob: Path, mixed: Path, tmp_path: 
     )
     expected = []
     for run in runs:
-        dim = len(Problems().of(run).space)
+        dim = len(Problems([run]).of(run).space)
         for i, value in enumerate(np.where(run.failed, FAILED, run.values).tolist(), start=1):
             expected.append((run.optimizer, run.seed, dim, i, value))
     assert found == sorted(expected)
@@ -224,18 +224,19 @@ def test_a_bbob_function_that_was_changed_is_no_function_of_coco(tmp_path: Path)
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        ([], "FOLDER: expected at least one folder of results, got none; see tuneoff export --help"),
+        ([], "FOLDER: expected at least one folder of results, got none; "
+         "see tuneoff export --help"),
         (["{runs}", "format=xlsx", "out={new}"], "format: expected one of coco, ioh, optuna, "
          "parquet, csv, got xlsx"),
         (["{runs}", "format=csv", "out={runs}"], "out: expected a path where nothing is yet, got "
          "{runs}; remove it first"),
-        (["{runs}", "form=csv", "out={new}"], "form: expected one of format, out, got form=csv; did you mean "
-         "format?"),
+        (["{runs}", "form=csv", "out={new}"], "form: expected one of format, out, got "
+         "form=csv; did you mean format?"),
         (["{runs}", "format=optuna", "out={new}"], "out: expected a file that ends in one of .db, "
          ".sqlite3, .journal, .log, got ''"),
         (["{runs}", "format=coco", "out={new}"], "failing penalty=400: expected one of COCO's "
          "functions as it is (objective=bbob), as cocopp knows no other, got "
-         "objectives.wrappers.failing.Failing; use format=ioh"),
+         "failing; use format=ioh"),
         (["{new}", "format=csv", "out={new}"], "{new}: expected a place to read or write, got: No "
          "such file or directory"),
     ],

@@ -5,23 +5,20 @@ from pathlib import Path
 import pytest
 
 from experiments.analysis import compare
-from experiments.running.convergence import draw, view
-from experiments.running.run_log import Event, RunLog, read
+from experiments.running.convergence import draw
+from experiments.running.panels import view
+from experiments.running.run_log import RunLog, read
+from made_headers import goal, header_event
 
-HEADER: Event = {
-    "event": "header",
-    "format": 1,
-    "identity": "it",
-    "optimizer": {},
-    "time": 0.0,
-    "names": {"optimizer": "soo", "objective": "it"},
-    "objective": {},
-    "fingerprint": {"version": 1},
-    "metric": "accuracy",
-    "notice": "data: small",
-    "seed": 0,
-    "budget": 4.0,
-}
+HEADER = header_event(
+    identity="it",
+    objective={},
+    names={"optimizer": "soo", "objective": "it"},
+    goals=goal("accuracy", minimise=False),
+    notice="data: small",
+    budget=4.0,
+    time=0.0,
+)
 
 
 def _log(folder: Path, accuracies: list[float | None]) -> Path:

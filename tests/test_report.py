@@ -17,10 +17,11 @@ from experiments.analysis.report.contents import Contents, contents
 from experiments.analysis.report.gather import gather
 from experiments.analysis.report.importance import measure, sample
 from experiments.analysis.report.page import Figures, embedded, write
-from experiments.analysis.report.problems import axes
-from experiments.analysis.report.style import looks
 from experiments.analysis.report.table import Cell, Row, Table, escape
 from experiments.analysis.results import run_of
+from experiments.analysis.spaces import space_of
+from experiments.running.looks import looks
+from made_headers import goal, header_event
 from made_runs import made_run
 from objectives.space import UnitCube, build_space
 
@@ -30,14 +31,12 @@ EVIL = '</script><script>document.documentElement.dataset.errors="broken out"</s
 def _log(folder: Path, optimizer: str, seed: int = 0, n: int = 30, **changes: Any) -> None:
     """Write the log of a run below a folder: x is good where it is small, y does not matter."""
     rng = np.random.default_rng([seed, len(optimizer)])
-    header = {
-        "event": "header", "format": 1, "identity": f"{optimizer}{seed}{changes}", "seed": seed,
-        "names": {"optimizer": optimizer, "objective": "f"},
-        "optimizer": {"_target_": optimizer}, "objective": {"_target_": "f"},
-        "budget": 30.0, "workers": 1, "metric": None, "notice": None, "optimum": 0.0,
-        "fingerprint": {"version": 1}, "code": {"version": "1"}, "versions": {"numpy": "2"},
-        "hardware": {"cpu": "a"}, "time": 0.0, **changes,
+    about = {
+        "identity": f"{optimizer}{seed}{changes}", "seed": seed, "budget": 30.0, "optimum": 0.0,
+        "names": {"optimizer": optimizer, "objective": "f"}, "optimizer": {"class": optimizer},
+        "versions": {"numpy": "2"}, "hardware": {"cpu": "a"}, "time": 0.0, **changes,
     }  # fmt: skip
+    header = header_event(**about)
     lines = [header]
     for id in range(n):
         x, y = rng.random(2).tolist()
@@ -194,13 +193,43 @@ def test_runs_made_with_different_packages_are_warned_of(tmp_path: Path) -> None
 
 def test_accuracies_are_shown_in_their_own_sign_with_the_optimum(tmp_path: Path) -> None:
     # score = 1 - value, and the optimum of the value is 0: that of the score is 1.
+    goals = {"score": {"minimise": False, "unit": "points", "reference": None, "optimum": 1.0}}
     for optimizer in ("a", "b"):
-        _log(tmp_path, optimizer, metric="score", optimum=0.0)
+        _log(tmp_path, optimizer, goals=goals, optimum=0.0)
     chart = _made(tmp_path).sections[0].charts[0]
-    assert chart.y.title == "score" and "higher is better" in chart.caption
+    assert chart.y.title == "score (points)" and "higher is better" in chart.caption
     line = [y for y in chart.series[0].y if y is not None]
     assert line == sorted(line)
-    assert chart.line is not None and chart.line[0] == pytest.approx(1.0)
+    assert chart.lines == [(pytest.approx(1.0), "optimum")]
+
+
+def test_a_direction_that_nobody_declared_is_not_guessed(tmp_path: Path) -> None:
+    # The score rises as the value falls in all evaluations of both.
+    _log(tmp_path, "a", optimum=None)
+    _log(tmp_path, "b", optimum=None)
+    chart = _made(tmp_path).sections[0].charts[0]
+    assert chart.y.title == "value (minimised)" and "lower is better" in chart.caption
+
+
+@pytest.mark.parametrize(("minimise", "said"), [(False, "higher"), (True, "lower")])
+def test_one_evaluation_is_shown_in_the_declared_direction(
+    minimise: bool, said: str, tmp_path: Path
+) -> None:
+    for optimizer in ("a", "b"):
+        _log(tmp_path, optimizer, n=1, goals=goal("score", minimise=minimise))
+    assert f"{said} is better" in _made(tmp_path).sections[0].charts[0].caption
+
+
+def test_the_default_has_a_line_where_it_was_evaluated(tmp_path: Path) -> None:
+    # As `_log` draws the configurations of "a"; the second best of them is the default.
+    drawn = np.random.default_rng([0, 1]).random((30, 2))
+    successes = [i for i in range(30) if i % 5 != 4]
+    x, y = sorted(drawn[successes].tolist())[1]
+    config = {"x": x, "y": y, "text": EVIL}
+    for optimizer in ("a", "bb"):
+        _log(tmp_path, optimizer, optimum=None, default=config)
+    chart = _made(tmp_path).sections[0].charts[0]
+    assert chart.lines == [(pytest.approx(x), "default configuration")]
 
 
 def test_failures_are_marked_in_the_convergence_chart(tmp_path: Path) -> None:
@@ -216,7 +245,7 @@ def test_centred_and_shifted_versions_stand_side_by_side(tmp_path: Path) -> None
     for seed in range(1, 6):
         for optimizer in ("a", "bb", "c"):
             for shift in ("none", seed):
-                objective = {"_target_": "f", "shift": shift}
+                objective = {"class": "F", "shift": shift}
                 n = 30
                 _log(tmp_path, optimizer, seed, n, objective=objective)
     for path in tmp_path.rglob("log.jsonl"):
@@ -235,7 +264,7 @@ def test_settings_that_follow_the_seed_are_one_task_beside_those_that_do_not(
 ) -> None:
     for seed in (1, 2):
         for shift in ("none", seed):
-            _log(tmp_path, "a", seed, objective={"_target_": "f", "shift": shift})
+            _log(tmp_path, "a", seed, objective={"class": "F", "shift": shift})
     names = {run.objective for run in gather([tmp_path], None, None).runs}
     assert names == {"f shift=none", "f shift=seed"}
 
@@ -249,9 +278,8 @@ def test_importance_finds_the_parameter_that_matters_and_freezes_the_other() -> 
         "cost": [1.0] * 200, "metrics": {}, "ask_s": [0.0] * 200, "tell_s": [0.0] * 200,
         "time": [0.0] * 200,
     }  # fmt: skip
-    header = {"names": {"optimizer": "a", "objective": "f"}, "seed": 0}
     run = run_of(
-        {"header": header, "budget": 200.0, "ended": True, "tests": [], "columns": columns}
+        {"header": header_event(), "budget": 200.0, "ended": True, "tests": [], "columns": columns}
     )
     axis = {"type": "float", "lower": 0, "upper": 1}
     given = sample([run], UnitCube(build_space({"x": axis, "y": axis})))
@@ -260,20 +288,20 @@ def test_importance_finds_the_parameter_that_matters_and_freezes_the_other() -> 
     assert found.fanova["x"] > 0.9 and found.shap["x"] > 0.9 and found.frozen == ["y"]
 
 
-def test_a_bound_that_only_the_machine_knew_is_taken_from_what_was_evaluated() -> None:
-    settings = {
-        "_target_": "no.such.objective",
-        "space": {
-            "threads": {"type": "int", "lower": 1, "upper": "2*cores"},
-            "batch": {"type": "int", "lower": 16, "upper": 256, "log": True},
-        },
+def test_the_stated_space_is_taken_where_it_holds_all_that_was_evaluated() -> None:
+    space = {
+        "threads": {"type": "int", "lower": 1, "upper": 2},
+        "batch": {"type": "int", "lower": 16, "upper": 256, "log": True},
     }
-    run = made_run([1.0, 2.0], settings=settings)
+    run = made_run([1.0, 2.0], space=space)
     for config, threads in zip(run.configs, (1, 3), strict=True):
         config.clear()
         config.update(threads=threads, batch=32)
-    cube = axes([run], None)
-    assert cube.config([1.0, 1.0]) == {"threads": 3, "batch": 256}
+    cube = UnitCube(space_of([run]))
+    assert cube.config([1.0, 1.0]) == {"threads": 3, "batch": 32}
+    for config in run.configs:
+        config.update(threads=1)
+    assert UnitCube(space_of([run])).config([1.0, 1.0]) == {"threads": 2, "batch": 256}
 
 
 def test_json_in_the_page_cannot_end_its_script() -> None:
@@ -327,8 +355,8 @@ def test_another_format_of_the_log_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _log(tmp_path, "a")
-    _log(tmp_path, "b", format=2)
-    assert "expected format 1, got 2" in _wrong(capsys, tmp_path, f"out={tmp_path}/out")
+    _log(tmp_path, "b", format=3)
+    assert "format: expected 2, got 3" in _wrong(capsys, tmp_path, f"out={tmp_path}/out")
 
 
 def test_mixed_fingerprints_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from experiments.running.run_log import RunLog, read
+from made_headers import header_event
 
-HEADER = {"event": "header", "format": 1, "budget": 5.0, "names": {}, "seed": 0}
+HEADER = header_event()
 ASK = {"event": "ask", "n": 1, "trials": [{"id": 0, "config": {"x": 0.1}, "fidelity": 1.0}]}
 ANSWER = {
     "event": "evaluation",
@@ -31,7 +32,7 @@ def _write(folder: Path, *events: dict[str, Any]) -> Path:
 
 def test_what_was_appended_is_read_back(tmp_path: Path) -> None:
     history = read(_write(tmp_path, HEADER, ASK, ANSWER))
-    assert history.header == HEADER
+    assert history.header is not None and history.header.to_json() == HEADER
     assert history.trials[0].config == {"x": 0.1}
     assert history.evaluations[0].metrics == {"accuracy": 0.5}
     assert history.incumbent() == 0
@@ -83,7 +84,7 @@ def test_a_damaged_line_is_an_error_that_names_file_and_line(
 def test_another_format_is_refused_by_its_number(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     path.write_text(json.dumps({**HEADER, "format": 99}) + "\n")
-    with pytest.raises(ValueError, match="expected format 1, got 99"):
+    with pytest.raises(ValueError, match="format: expected 2, got 99"):
         read(path)
 
 

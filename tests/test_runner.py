@@ -9,7 +9,8 @@ from counting import DyingBranin
 from experiments.running.executors.evaluator import Evaluator, InlineEvaluator, ProcessEvaluator
 from experiments.running.run_log import History, RunLog
 from experiments.running.runner import run
-from objectives.objective import Objective
+from made_headers import header_event
+from objectives.objective import Objective, Resources
 from objectives.space import UnitCube, build_space
 from objectives.trial import Evaluation, Trial
 from optimizers.optimizer import Optimizer
@@ -63,7 +64,7 @@ def _run(
         evaluator = ProcessEvaluator(objective, workers)
     with RunLog(folder) as log:
         if log.history.header is None:
-            log.append({"event": "header", "format": 1, "budget": budget})
+            log.append(header_event(budget=float(budget)))
         try:
             run(optimizer, objective, budget, log, evaluator, workers)
         finally:
@@ -178,7 +179,7 @@ class Diagonal(Optimizer):
 
 def test_an_objective_that_cannot_share_its_host_refuses_workers() -> None:
     class Alone(Parabola):
-        shares_host = False
+        resources = Resources(whole_host=True)
 
     with pytest.raises(ValueError, match="workers: expected 1"):
         ProcessEvaluator(Alone(), 2)

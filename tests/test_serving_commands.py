@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.running.command_line import prepare
+from experiments.running.composing import prepare
 from experiments.running.mistakes import explain
 from node import build, search_path
 from objectives.serving.engine import Demand
@@ -51,7 +51,7 @@ def line(name: str, *overrides: str) -> str:
 def grade(name: str, config: Config, *overrides: str) -> tuple[float, float, str]:
     """Return the grade, the cost and the error of a configuration that is never launched."""
     objective = build(name, *overrides)
-    full = {**objective._default, **config}
+    full = {**objective.default, **config}
     evaluation = objective.evaluate(Trial(0, full))
     assert evaluation.value is not None
     above = evaluation.value - objective._score.ceiling

@@ -42,7 +42,7 @@ def evaluate(config: Config, *overrides: str, id: int = 0) -> Evaluation:
     return build(*overrides).evaluate(Trial(id, config))
 
 
-QUIET = ("objective.noise=0", "objective.load.requests=100")
+QUIET = ("objective.noise=0", "objective.run_noise=0", "objective.load.requests=100")
 
 
 def test_the_default_scores_nought_without_noise() -> None:

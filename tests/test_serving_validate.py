@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from experiments.sweeping.evaluations_needed import line, random_line
-from objectives.serving.simulator import validate, validate_cpu
+from objectives.serving.simulator import sensitivity, validate, validate_batches, validate_cpu
 
 ROW = {
     "id": "one",
@@ -106,3 +106,38 @@ def test_the_median_of_runs_that_did_not_come_near_is_beyond_the_budget() -> Non
 def test_random_search_expects_the_first_of_k_at_the_k_plus_firsts() -> None:
     # Two good ones among five: (5 + 1)/(2 + 1) = 2.
     assert random_line(np.array([1.0, 5, 5, 1, 5]), 2.0)[4] == "2"
+
+
+def test_batches_are_compared_by_card_gpus_and_batch(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [
+        "Hardware,Num of Hardware,Framework,Model,Input Output Length,Batch Size,Latency,x",
+        "Nvidia A100 GPU,1,vLLM,meta-llama/Llama-2-7b-hf,128,1,1.65,155",
+        "Nvidia A100 GPU,1,vLLM,meta-llama/Llama-2-70b-hf,128,1,1.65,155",
+        "Nvidia A100 GPU,1,vLLM,somebody/unknown,128,1,1.65,155",
+    ]
+    file, table = tmp_path / "batches.csv", tmp_path / "table.csv"
+    file.write_text("\n".join(rows))
+    assert validate_batches.main([str(file), "half=all", f"table={table}"]) == 0
+    (line,) = table.read_text().splitlines()[1:]
+    card, gpus, batch, n, ratio, _, refused = line.split(",")
+    assert (card, gpus, batch, n, refused) == ("Nvidia A100 GPU", "1", "1", "2", "1")
+    assert 0.8 < float(ratio) < 1.25  # a 70B model does not fit on one GPU
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize("words", [[], ["x.csv", "half=third"], ["x.csv", "more=1"], ["none.csv"]])
+def test_wrong_words_to_the_batches_end_in_one_line(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert validate_batches.main(words) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_the_sensitivity_changes_one_assumption_at_a_time(tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    assert sensitivity.main(["configurations=12", f"table={table}"]) == 0
+    lines = [line.split(",") for line in table.read_text().splitlines()]
+    assert len(lines) == 1 + len(sensitivity.CHANGES)
+    assert sensitivity.main(["configurations=few"]) == 2

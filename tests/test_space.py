@@ -3,12 +3,27 @@
 import json
 import math
 from collections import Counter
+from datetime import date
 from typing import Any
 
 import numpy as np
 import pytest
+from ConfigSpace import (
+    AndConjunction,
+    CategoricalHyperparameter,
+    ConfigurationSpace,
+    EqualsCondition,
+    GreaterThanCondition,
+    InCondition,
+    LessThanCondition,
+    OrConjunction,
+    OrdinalHyperparameter,
+    UniformFloatHyperparameter,
+    UniformIntegerHyperparameter,
+)
 
 from objectives.space import UnitCube, build_space, check, plain
+from objectives.trial import Config
 
 FLOAT = {"type": "float", "lower": -2.0, "upper": 6.0}
 RATE = {"type": "float", "lower": 1e-4, "upper": 1.0, "log": True}
@@ -154,6 +169,47 @@ def test_a_forbidden_combination_is_not_allowed() -> None:
     assert UnitCube(space).allows({"kernel": "rbf", "level": "high"})
 
 
+FORBIDDING = build_space(
+    {"kernel": KERNEL, "level": LEVEL, "x": FLOAT},
+    [
+        {"kernel": kernel, "level": level}
+        for kernel in ("linear", "rbf")
+        for level in ("high", "top")
+    ]
+    + [{"kernel": "poly"}],
+)
+
+
+def test_drawn_points_are_allowed_and_uniform() -> None:
+    cube = UnitCube(FORBIDDING)
+    points = cube.draw(np.random.default_rng(0), 2000)
+    assert points.shape == (2000, 3)
+    configs = [cube.config(point) for point in points]
+    assert all(cube.allows(config) for config in configs)
+    # Four combinations are left: 500 each, give or take five standard deviations of 19.4.
+    counts = Counter((config["kernel"], config["level"]) for config in configs)
+    assert len(counts) == 4 and all(403 < count < 597 for count in counts.values())
+
+
+def test_points_drawn_at_once_are_those_drawn_one_by_one() -> None:
+    cube = UnitCube(FORBIDDING)
+    one_by_one = np.random.default_rng(1)
+    expected = np.concatenate([cube.draw(one_by_one) for _ in range(9)])
+    assert np.array_equal(cube.draw(np.random.default_rng(1), 9), expected)
+    assert cube.draw(np.random.default_rng(1), 0).shape == (0, 3)
+
+
+class _Nothing(UnitCube):
+    def allows(self, config: Config) -> bool:
+        return False
+
+
+def test_where_everything_is_forbidden_drawing_ends_with_the_reason() -> None:
+    space = build_space({"kernel": KERNEL, "x": FLOAT})
+    with pytest.raises(ValueError, match="space: expected configurations that are allowed, got"):
+        _Nothing(space).draw(np.random.default_rng(0))
+
+
 @pytest.mark.parametrize("u", [[0.5], [0.5, 0.5, 0.5], [0.5, 1.01], [-0.01, 0.5], [0.5, math.nan]])
 def test_what_is_no_point_of_the_cube_is_refused(u: list[float]) -> None:
     with pytest.raises(ValueError, match=r"unit point: expected \(2,\) values in \[0, 1\], got"):
@@ -230,6 +286,178 @@ def test_a_parameter_with_two_parents_is_active_where_both_conditions_hold() -> 
 
 UNIT: dict[str, object] = {"type": "float", "lower": 0.0, "upper": 1.0}
 CHOICE: dict[str, object] = {"type": "categorical", "choices": ["a", "b"]}
+EVERYTHING = [{"kernel": ["linear", "rbf"]}, {"kernel": "poly", "level": ["low", "middle"]}]
+
+
+@pytest.mark.parametrize(
+    ("forbidden", "default"),
+    [
+        # ConfigSpace's own default is the first choice of each: linear, low.
+        ([{"kernel": "linear"}], {"kernel": "rbf", "level": "low"}),
+        ([{"kernel": "linear", "level": "low"}], {"kernel": "linear", "level": "middle"}),
+        ([{"level": ["low", "middle"]}], {"kernel": "linear", "level": "high"}),
+        (EVERYTHING, {"kernel": "poly", "level": "high"}),
+        ([{"kernel": "poly", "level": "top"}], {"kernel": "linear", "level": "low"}),
+    ],
+)
+def test_a_clause_may_forbid_the_default_configuration(
+    forbidden: list[dict[str, Any]], default: Config
+) -> None:
+    space = build_space({"kernel": KERNEL, "level": LEVEL}, forbidden)
+    assert plain(dict(space.get_default_configuration())) == default
+    assert UnitCube(space).allows(default)
+
+
+def test_a_forbidden_default_two_conditions_deep_is_replaced_too() -> None:
+    parameters: dict[str, dict[str, Any]] = {
+        "kernel": {"type": "categorical", "choices": ["poly", "rbf"]},
+        "degree": {"type": "int", "lower": 2, "upper": 5, "when": {"kernel": "poly"}},
+        "mix": {**FLOAT, "when": {"degree": [3, 4]}},
+    }
+    # The default is poly, and the middle of the range, 4 or 3.
+    default = plain(dict(build_space(parameters).get_default_configuration()))
+    space = build_space(parameters, [{"degree": [3, 4]}])
+    other = plain(dict(space.get_default_configuration()))
+    assert "mix" in default and other == {"kernel": "poly", "degree": 2}
+    space = build_space(parameters, [{"degree": [2, 3, 4, 5]}])
+    assert plain(dict(space.get_default_configuration())) == {"kernel": "rbf"}
+
+
+@pytest.mark.parametrize(
+    ("clause", "message"),
+    [
+        ({"gamma": 1}, r"forbidden \{'gamma': 1\}: expected parameters of .*, got gamma"),
+        ({"kernel": "cubic"}, r"forbidden .*: expected a legal space, got: .*cubic"),
+        ({"kernel": []}, r"forbidden .*: expected at least one value of kernel, got none"),
+        ({}, r"forbidden: expected keys with values, got \{\}"),
+        ({"kernel": ["linear", "rbf", "poly"]}, r"forbidden: expected clauses that allow some"),
+    ],
+)
+def test_a_wrong_clause_is_named(clause: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message) as raised:
+        build_space({"kernel": KERNEL, "level": LEVEL}, [clause])
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        (["auto", True, False], r"space\.c\.choices: expected only booleans or none.*quote"),
+        ([False, "SE", "DK"], r"quote what is meant as text"),
+        ([False, 2, 4], r"expected only booleans or none, got \[False, 2, 4\]"),
+        ([None, "a"], r"expected true, false, numbers or text, got None; quote"),
+        ([date(2026, 11, 25), "a"], r"got datetime\.date\(2026, 11, 25\)"),
+        ([math.nan, 1.0], r"numbers or text, got nan"),
+        ([1.0, math.inf], r"numbers or text, got inf"),
+        ([["a"], "b"], r"numbers or text, got \['a'\]"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["categorical", "ordinal"])
+def test_choices_that_yaml_misreads_or_json_loses_are_refused(
+    kind: str, choices: list[Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        build_space({"c": {"type": kind, "choices": choices}})
+
+
+SWITCH = {"type": "categorical", "choices": [True, False]}
+
+
+@pytest.mark.parametrize(
+    ("description", "kind", "message"),
+    [
+        ({**SWITCH, "choices": ["true", "false"]}, bool, "expected true or false, got 'true'"),
+        ({**SWITCH, "choices": [1, 0]}, bool, "expected true or false, got 1"),
+        ({"type": "constant", "value": "true"}, bool, "expected true or false, got 'true'"),
+        ({"type": "int", "lower": 0, "upper": 1}, bool, "expected true or false, got the type int"),
+        ({"type": "ordinal", "choices": [1.5]}, int, "expected whole numbers, got 1.5"),
+        ({"type": "ordinal", "choices": ["1", "2"]}, int, "expected whole numbers, got '1'"),
+        (SWITCH, int, "expected whole numbers, got True"),
+        (FLOAT, int, "expected whole numbers, got the type float"),
+        (SWITCH, float, "expected numbers, got True"),
+        ({"type": "ordinal", "choices": [1, 2]}, str, "expected text, got 1"),
+        (FLOAT, str, "expected text, got the type float"),
+    ],
+)
+def test_a_parameter_of_a_fixed_type_takes_no_other_values(
+    description: dict[str, Any], kind: type, message: str
+) -> None:
+    with pytest.raises(ValueError, match=rf"^space\.tp.*{message}"):
+        build_space({"tp": description}, types={"tp": kind})
+
+
+def test_a_parameter_of_a_fixed_type_takes_its_own_values() -> None:
+    described: dict[str, tuple[dict[str, Any], type]] = {
+        "a": (SWITCH, bool),
+        "b": (COUNT, int),
+        "c": ({"type": "ordinal", "choices": [1, 2, 4]}, int),
+        "d": (FLOAT, float),
+        "e": (COUNT, float),
+        "f": (KERNEL, str),
+        "g": ({"type": "constant", "value": False}, bool),
+    }
+    types = {name: kind for name, (_, kind) in described.items()}
+    space = build_space({name: d for name, (d, _) in described.items()}, types=types)
+    assert len(space) == len(described)
+
+
+@pytest.mark.parametrize(("lower", "kind"), [(0, "float"), (-3, "float"), (0, "int")])
+def test_one_value_has_no_scale(lower: int, kind: str) -> None:
+    described = {"type": kind, "lower": lower, "upper": lower, "log": True}
+    space = build_space({"x": described})
+    assert UnitCube(space).config([0.3]) == {"x": lower}
+    assert type(UnitCube(space).config([0.3])["x"]) is (float if kind == "float" else int)
+
+
+def _conditional(seed: int) -> ConfigurationSpace:
+    """Return a space with conditions of every kind, alone and in conjunctions."""
+    rng = np.random.default_rng(seed)
+    space = ConfigurationSpace()
+    kinds: list[Any] = [
+        lambda name: CategoricalHyperparameter(name, ["a", "b", "c"]),
+        lambda name: OrdinalHyperparameter(name, [1, 2, 4, 8]),
+        lambda name: UniformIntegerHyperparameter(name, 1, 6),
+        lambda name: UniformFloatHyperparameter(name, 0.0, 1.0),
+    ]
+    for i in range(5):
+        space.add(kinds[int(rng.integers(4))](f"p{i}"))
+
+    def condition(child: int, parent: int) -> Any:
+        above = space[f"p{parent}"]
+        alone = ConfigurationSpace()
+        alone.add(above)
+        value = UnitCube(alone).config(rng.random(1))[above.name]
+        forms: list[Any] = [EqualsCondition, InCondition]
+        if not isinstance(above, CategoricalHyperparameter):
+            forms += [LessThanCondition, GreaterThanCondition]
+        form = forms[int(rng.integers(len(forms)))]
+        return form(space[f"p{child}"], above, [value] if form is InCondition else value)
+
+    for child in range(1, 5):
+        parents = rng.permutation(child)[: int(rng.integers(0, 4))].tolist()
+        parts = [condition(child, parent) for parent in parents]
+        both, either = AndConjunction, OrConjunction
+        if len(parts) == 3:
+            outer, inner = (both, either) if rng.random() < 0.5 else (either, both)
+            space.add(outer(parts[0], inner(*parts[1:])))
+        elif len(parts) == 2:
+            space.add((both if rng.random() < 0.5 else either)(*parts))
+        elif parts:
+            space.add(parts[0])
+    return space
+
+
+def test_conditions_of_every_kind_give_configurations_that_the_space_holds() -> None:
+    n_absent = 0
+    for seed in range(60):
+        cube = UnitCube(_conditional(seed))
+        for u in np.random.default_rng(1000 + seed).random((20, cube.dim)):
+            config = cube.config(u)
+            check(cube.space, config)
+            n_absent += cube.dim - len(config)
+    assert n_absent > 500  # of 6000
+
+
 IMPOSSIBLE: dict[str, dict[str, Any]] = {
     "a description that is no mapping": {"x": 3},
     "a condition that is no mapping": {"x": {**UNIT, "when": 3}},

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from experiments.running.plan import RunState, held, read_ledger, read_plan, states
 from experiments.running.run_log import RunLog
 from experiments.sweeping import status, sweep
-from experiments.sweeping.ledger import RunState, held, read_ledger, read_plan, states
 
 SETTINGS = ["experiment=smoke", "optimizers=[random,soo]", "objectives=[branin]", "budget=5"]
 

@@ -11,10 +11,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from experiments.running.plan import failures, read_ledger, read_plan, states
 from experiments.running.provenance import CONF
 from experiments.running.run_log import RunLog
 from experiments.sweeping import experiment, sweep
-from experiments.sweeping.ledger import Lock, failures, read_ledger, read_plan, states
+from experiments.sweeping.ledger import Lock
 from processes import ROOT, environment, events, finish, timeless
 
 CHEAP = ["experiment=smoke", "optimizers=[random,soo]", "objectives=[branin]", "seeds=range(0,2)"]
@@ -216,7 +217,7 @@ def test_a_second_sweep_in_a_folder_is_refused(tmp_path: Path) -> None:
 
 def test_a_run_that_another_process_makes_is_left_to_it(tmp_path: Path) -> None:
     plan = experiment.load("smoke", {"optimizers": ["soo"], "seeds": 0}).plan()
-    task = plan[0].header, tmp_path / plan[0].folder
+    task = plan[0], tmp_path / plan[0].folder
     with RunLog(task[1]):
         assert sweep.make_run(task, lambda evaluations: None) == sweep.ELSEWHERE
 
@@ -286,9 +287,9 @@ def test_a_mistake_ends_in_one_line(
 def test_the_seed_gives_every_run_its_own_instance() -> None:
     objective = "ackley objective.shift=${seed} objective.dimension=2,3"
     plan = experiment.load("smoke", {"objectives": [objective], "optimizers": ["soo"]}).plan()
-    found = [(run.header["seed"], run.header["objective"]["shift"]) for run in plan]
+    found = [(run.header.seed, run.header.objective["shift"]) for run in plan]
     assert found == [(0, 0), (0, 0), (1, 1), (1, 1)]
-    assert [run.header["objective"]["dimension"] for run in plan] == [2, 3, 2, 3]
+    assert [run.header.objective["dimension"] for run in plan] == [2, 3, 2, 3]
 
 
 def test_optimizers_that_begin_with_a_latin_hypercube_of_one_size_share_it(tmp_path: Path) -> None:

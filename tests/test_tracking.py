@@ -99,12 +99,13 @@ def objective() -> Failing:
 def track(folder: Path, store: Store, budget: int, header_time: float = 5.0) -> RunLog:
     """Make a tracked run, or go on with it."""
     made = objective()
-    settings = {"optimizer": {}, "objective": {}, "seed": 3, "budget": budget, "workers": 1}
+    named = {"_target_": "optimizers.random_search.RandomSearch"}
+    settings = {"optimizer": named, "objective": {}, "seed": 3, "budget": budget, "workers": 1}
     names = {"optimizer": "random", "objective": "failing"}
     optimizer = RandomSearch(made.space, seed=3)
     with RunLog(folder) as log:
         if log.history.header is None:
-            log.append({**describe(settings, {}, names, made), "time": header_time})
+            log.append({**describe(settings, {}, names, made).to_json(), "time": header_time})
         tracker = Tracker(store, log)
         run(optimizer, made, budget, log, InlineEvaluator(made), watch=tracker)
         tracker.end(log)

@@ -11,17 +11,15 @@ import pytest
 
 from experiments.analysis import verdict
 from experiments.analysis.statistics.gather import gather
+from made_headers import goal, header_event
 
 
 def _header(optimizer: str, seed: int, **changes: Any) -> dict[str, Any]:
-    return {
-        "event": "header", "format": 1, "identity": f"{optimizer}{seed}", "seed": seed,
-        "names": {"optimizer": optimizer, "objective": "f"},
-        "optimizer": {"_target_": optimizer}, "objective": {"_target_": "f"},
-        "budget": 2.0, "workers": 1, "metric": None, "notice": None, "optimum": 0.0,
-        "fingerprint": {"version": 1}, "code": {}, "versions": {}, "hardware": {}, "time": 0.0,
-        **changes,
+    about = {
+        "identity": f"{optimizer}{seed}", "seed": seed, "budget": 2.0, "optimum": 0.0, "time": 0.0,
+        "names": {"optimizer": optimizer, "objective": "f"}, "optimizer": {"class": optimizer},
     }  # fmt: skip
+    return header_event(**{**about, **changes})
 
 
 def _log(
@@ -128,12 +126,14 @@ def test_ranks_that_flip_with_the_currency_are_marked(
     assert "1.00     2.00 -1  1.00" in said and "pairs that change order: 1" in said
 
 
-def test_a_budget_that_not_all_reached_is_truncated_and_it_is_said(
+def test_an_unfinished_run_is_said_with_the_budget_that_is_compared(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _log(tmp_path, "a", [3.0, 2.0])
     _log(tmp_path, "b", [4.0], ended=False)
-    assert "note: f: truncated to the common budget of 1: 1 of 2 runs" in _said(capsys, tmp_path)
+    said = _said(capsys, tmp_path)
+    assert "note: f: 1 of 2 runs are unfinished and keep their best until the end" in said
+    assert "On f (value after 2 evaluations), not distinguishable" in said
 
 
 def test_a_log_without_a_whole_header_is_said(
@@ -161,7 +161,7 @@ def test_items_are_compared_pairwise(tmp_path: Path, capsys: pytest.CaptureFixtu
         named: dict[str, Any] = {
             "items": {"loss": packed},
             "metrics": {"loss": mean},
-            "metric": "loss",
+            "goals": goal("loss", minimise=True),
         }
         _log(tmp_path, name, [mean, mean], **named)
     assert "64 items of loss: a and b by -0.2" in _said(capsys, tmp_path)
@@ -189,8 +189,8 @@ def test_another_format_of_the_log_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _log(tmp_path, "a", [3.0, 2.0])
-    _log(tmp_path, "b", [3.0, 2.0], format=2)
-    assert "expected format 1, got 2" in _wrong(capsys, tmp_path)
+    _log(tmp_path, "b", [3.0, 2.0], format=3)
+    assert "format: expected 2, got 3" in _wrong(capsys, tmp_path)
 
 
 def test_mixed_fingerprints_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -226,7 +226,10 @@ def test_settings_that_there_are_none_of_and_bad_levels_are_refused(
 
 def test_the_metric_of_the_value_has_the_values_direction(tmp_path: Path) -> None:
     for seed, (value, accuracy) in enumerate([(0.4, 0.6), (0.2, 0.8)]):
-        named: dict[str, Any] = {"metrics": {"accuracy": accuracy}, "metric": "accuracy"}
+        named: dict[str, Any] = {
+            "metrics": {"accuracy": accuracy},
+            "goals": goal("accuracy", minimise=False),
+        }
         _log(tmp_path, "a", [value, 0.9], seed=seed, **named)
     logs = sorted(tmp_path.rglob("log.jsonl"))
     for log in logs:  # the second evaluation is worse, so its accuracy is lower
@@ -272,15 +275,3 @@ def test_an_optimum_in_the_header_is_the_reference(tmp_path: Path) -> None:
     _log(tmp_path, "a", [3.0, 2.0])
     task = gather([tmp_path]).tasks[0]
     assert task.known and task.reference == {0: 0.0}
-
-
-@pytest.mark.parametrize("name", ["NoSuch", "math.sqrt"])
-def test_an_objective_that_cannot_be_made_again_has_no_known_optimum(
-    name: str, tmp_path: Path
-) -> None:
-    _log(
-        tmp_path, "a", [3.0, 2.0], objective={"_target_": f"objectives.functions.synthetic.{name}"}
-    )
-    log = tmp_path / "a-0" / "log.jsonl"
-    log.write_text(log.read_text().replace('"optimum": 0.0, ', ""))
-    assert not gather([tmp_path]).tasks[0].known

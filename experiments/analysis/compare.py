@@ -12,13 +12,19 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from experiments.analysis.results import Floats, Run, load
-from experiments.running.convergence import mark_outside, view
+from experiments.running.convergence import BUDGET
+from experiments.running.headline import headline
+from experiments.running.looks import Look, looks
+from experiments.running.panels import (
+    draw_default,
+    legend,
+    mark_outside,
+    plain_text,
+    view,
+    with_strips,
+)
 from experiments.running.settings import REQUIRED, Command, Given, Setting
 from experiments.running.settings import path as as_path
-
-_STYLES = ["-", "--", "-.", ":"]  # beside colour, so that the lines differ without it
-_MARKERS = "osD^vPX*"
-
 
 COMMAND = Command(
     "compare",
@@ -64,16 +70,16 @@ def gather(folders: Sequence[Path]) -> list[Run]:
         raise ValueError(f"{folders[0]}: expected runs, got empty logs only")
     first, *others = runs
     for other in others:
-        if other.header["objective"] != first.header["objective"]:
+        if other.header.objective != first.header.objective:
             names = [f"{run.objective} of seed {run.seed}" for run in (first, other)]
             raise ValueError(
                 f"FOLDER: expected runs of one objective, and one instance of it, got "
                 f"{' and '.join(names)}; name the folders of one"
             )
-        if other.header["fingerprint"] != first.header["fingerprint"]:
+        if other.header.fingerprint != first.header.fingerprint:
             raise ValueError(
                 f"fingerprint: expected runs of one objective on the same data, got "
-                f"{first.header['fingerprint']} and {other.header['fingerprint']}"
+                f"{first.header.fingerprint} and {other.header.fingerprint}"
             )
     return runs
 
@@ -81,92 +87,135 @@ def gather(folders: Sequence[Path]) -> list[Run]:
 def incumbents(run: Run) -> list[tuple[float, float]]:
     """Return (budget spent, metric of the incumbent) at each improvement, and at the end."""
     spent, best = np.cumsum(run.fidelities).tolist(), float("inf")
-    shown = _metric(run)
+    numbers = _metric(run)
     steps: list[tuple[float, float]] = []
-    for i in np.flatnonzero(_good(run) & (run.fidelities == 1.0)).tolist():
+    for i in np.flatnonzero(_good(run) & ~np.isnan(numbers)).tolist():
         if run.values[i] < best:
             best = float(run.values[i])
-            steps.append((spent[i], float(shown[i])))
+            steps.append((spent[i], float(numbers[i])))
     return [*steps, (spent[-1], steps[-1][1])] if steps else []
 
 
 def _good(run: Run) -> NDArray[np.bool_]:
-    return ~run.failed & ~np.isnan(run.values)
+    """Return which evaluations are compared, (n,): the successes at the highest fidelity."""
+    good = ~run.failed & ~np.isnan(run.values)
+    at_the_top: NDArray[np.bool_] = run.fidelities == run.fidelities[good].max(initial=0.0)
+    return good & at_the_top
 
 
 def _metric(run: Run) -> Floats:
     """Return what is drawn of each evaluation (n,): the metric that the value stands for."""
-    name = run.header["metric"]
+    name = run.header.metric
     return run.values if name is None else run.metrics.get(name, np.full(len(run.ids), np.nan))
 
 
 def draw(runs: Sequence[Run], path: Path) -> None:
-    """Write the incumbents of all runs over the budget, every evaluation beside it."""
-    figure = Figure(figsize=(10.5, 4.6), layout="constrained")
+    """Write the incumbents of all runs over the budget, every evaluation beside it.
+
+    Failures stand on strips below: when they came, on the left, and how many, on the right.
+    """
+    figure = Figure(figsize=(10.5, 4.8), layout="constrained")
     FigureCanvasAgg(figure)
-    left, right = figure.subplots(1, 2, width_ratios=[3, 2])
-    limits = _limits(runs)
+    failing = list(dict.fromkeys(run.optimizer for run in runs if run.failed.any()))
+    (left, when), (right, how_many) = with_strips(figure, len(failing), (3, 2))
+    limits = draw_default([left, right], _default(runs), _limits(runs))
+    known = looks(run.optimizer for run in runs)
     for number, run in enumerate(runs):
-        _draw_incumbent(left, run, number)
-        _draw_evaluations(right, run, number, limits)
+        _draw_incumbent(left, run, known[run.optimizer])
+        _draw_evaluations(right, run, number, known[run.optimizer], limits)
+    if when is not None and how_many is not None:
+        _draw_failures(when, how_many, runs, failing)
     left.set_ylim(limits)
     right.set_ylim(limits)
-    header = runs[0].header
-    metric = header["metric"] or "value (minimised)"
-    seeds = sorted({run.seed for run in runs})
-    of_seed = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {seeds}"
-    left.set_title(f"incumbent on {header['names']['objective']}, {of_seed}")
-    left.set_xlabel("budget spent (full evaluations)")
-    left.set_ylabel(metric)
-    left.xaxis.set_major_locator(MaxNLocator(integer=True))
-    if left.lines:
-        left.legend(fontsize=8)
-    right.set_title("every evaluation\n(x: failed, hollow: off the scale)", fontsize=10)
-    right.set_xticks(range(len(runs)), [run.optimizer for run in runs], rotation=35, ha="right")
-    if header.get("notice"):
-        figure.supxlabel(header["notice"], fontsize=7, color="0.3")
+    _label(left, when, right, how_many, runs)
+    if notice := runs[0].header.notice:
+        figure.supxlabel(plain_text(notice), fontsize=7, color="0.3")
     figure.savefig(path, dpi=150)
 
 
-def _draw_incumbent(axes: Axes, run: Run, number: int) -> None:
+def _label(
+    left: Axes, when: Axes | None, right: Axes, how_many: Axes | None, runs: Sequence[Run]
+) -> None:
+    header = runs[0].header
+    seeds = sorted({run.seed for run in runs})
+    of_seed = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {', '.join(map(str, seeds))}"
+    objective = plain_text(header.names["objective"])
+    left.set_title(f"incumbent on {objective}, {of_seed}", fontsize=10)
+    bottom = when or left
+    bottom.set_xlabel(BUDGET)
+    left.set_ylabel(plain_text(headline(header).label))
+    bottom.xaxis.set_major_locator(MaxNLocator(integer=True))
+    legend(left, *([when] if when else []), fontsize=8)
+    right.set_title("every evaluation\n(hollow triangles: off the scale)", fontsize=10)
+    several = len({run.optimizer for run in runs}) < len(runs)
+    names = [f"{run.optimizer}, {run.seed}" if several else run.optimizer for run in runs]
+    (how_many or right).set_xticks(
+        range(len(runs)), map(plain_text, names), rotation=35, ha="right", fontsize=8
+    )
+
+
+def _default(runs: Sequence[Run]) -> float | None:
+    """Return what the objective's default configuration came to, where a run evaluated it."""
+    for run in runs:
+        place = run.default()
+        if place is not None and not np.isnan(number := _metric(run)[place]):
+            return float(number)
+    return None
+
+
+def _draw_incumbent(axes: Axes, run: Run, look: Look) -> None:
     steps = incumbents(run)
     if steps:
         axes.step(
             *zip(*steps, strict=True),
             where="post",
-            color=f"C{number}",
-            linestyle=_STYLES[number % len(_STYLES)],
-            marker=_MARKERS[number % len(_MARKERS)],
             markersize=4,
-            label=run.optimizer,
+            label=plain_text(run.optimizer),
+            **look.line,
         )
 
 
 def shown(run: Run) -> list[float]:
-    """Return the metric of every successful evaluation, in order of arrival."""
-    return [float(y) for y in _metric(run)[_good(run)]]
+    """Return the metric of every success at the highest fidelity, in order of arrival."""
+    numbers = _metric(run)[_good(run)]
+    return [float(y) for y in numbers[~np.isnan(numbers)]]
 
 
 def _limits(runs: Sequence[Run]) -> tuple[float, float]:
     """Return the vertical limits that all runs share."""
     ends = [
-        (float(run.values[i]), incumbents(run)[-1][1])
+        (float(run.values[_good(run)].min()), steps[-1][1])
         for run in runs
-        if (i := run.incumbent()) is not None
+        if (steps := incumbents(run))
     ]
     if not ends:
         return 0.0, 1.0
     return view([y for run in runs for y in shown(run)], min(ends)[1])
 
 
-def _draw_evaluations(axes: Axes, run: Run, number: int, limits: tuple[float, float]) -> None:
+def _draw_evaluations(
+    axes: Axes, run: Run, number: int, look: Look, limits: tuple[float, float]
+) -> None:
     values = shown(run)
-    marker = _MARKERS[number % len(_MARKERS)]
     places = [number + 0.25 * (i % 5 - 2) / 2 for i in range(len(values))]
-    axes.plot(places, values, marker, color=f"C{number}", markersize=4, alpha=0.7)
+    points = {**look.line, "linestyle": "none"}
+    axes.plot(places, values, **points, markersize=4, alpha=0.7)
     mark_outside(axes, places, values, limits)
-    n_failed = len(run.ids) - len(values)
-    axes.plot([number] * n_failed, [0.02] * n_failed, "x", transform=axes.get_xaxis_transform())
+
+
+def _draw_failures(when: Axes, how_many: Axes, runs: Sequence[Run], failing: list[str]) -> None:
+    """Draw when evaluations failed, a row for each optimizer, and count them by run."""
+    known = looks(run.optimizer for run in runs)
+    when.set_yticks(range(len(failing)), [plain_text(name) for name in failing])
+    how_many.set_yticks([(len(failing) - 1) / 2], ["failed"])
+    for number, run in enumerate(runs):
+        if run.optimizer in failing:
+            at = np.cumsum(run.fidelities)[run.failed]
+            row = [failing.index(run.optimizer)] * len(at)
+            when.plot(at, row, "x", color=known[run.optimizer].colour, markersize=5)
+        count = f"{int(run.failed.sum())}"
+        how_many.text(number, (len(failing) - 1) / 2, count, ha="center", va="center", fontsize=8)
+    when.plot([], [], "x", color="0.3", markersize=5, label="failed (strip below)")
 
 
 def table(runs: Sequence[Run]) -> str:

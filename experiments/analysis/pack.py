@@ -16,7 +16,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.analysis.results import PACK, PACK_FORMAT, order, row_of
+from experiments.analysis.packed import PACK, PACK_FORMAT
+from experiments.analysis.results import order, run_of
+from experiments.analysis.rows import row_of
 from experiments.running.settings import Command, Given, Setting
 from experiments.running.settings import path as as_path
 
@@ -40,25 +42,27 @@ def pack(folders: Sequence[Path], out: Path) -> tuple[int, int]:
         raise ValueError(f"{', '.join(map(str, folders))}: expected logs of runs, got none")
     out.parent.mkdir(parents=True, exist_ok=True)
     new, n_open = out.with_name(f"{out.name}.new"), 0
-    with lzma.open(new, "wt", encoding="utf-8", preset=9) as file:
-        file.write(json.dumps({"pack_format": PACK_FORMAT, "runs": len(logs)}) + "\n")
-        for log in logs:
-            row = row_of(log)
-            assert row is not None
-            n_open += not row["ended"]
-            file.write(json.dumps(row, separators=(",", ":")) + "\n")
-    os.replace(new, out)
+    try:
+        with lzma.open(new, "wt", encoding="utf-8", preset=9) as file:
+            file.write(json.dumps({"pack_format": PACK_FORMAT, "runs": len(logs)}) + "\n")
+            for log in logs:
+                row = row_of(log)
+                assert row is not None
+                n_open += not row["ended"]
+                file.write(json.dumps(row, separators=(",", ":")) + "\n")
+        os.replace(new, out)
+    finally:
+        new.unlink(missing_ok=True)
     return len(logs), n_open
 
 
 def _key(log: Path) -> tuple[Any, ...] | None:
     """Return what a log is sorted by; None where it is empty."""
-    with log.open("rb") as file:
-        line = file.readline()
-    if not line.endswith(b"\n"):
+    row = row_of(log)
+    if row is None:
         return None
-    header = json.loads(line)
-    return order({"header": header, "budget": header["budget"]})
+    run = run_of(row)  # what `load` would not take back is not packed
+    return order(run.header, run.header.budget)
 
 
 COMMAND = Command(

@@ -5,8 +5,6 @@ runs[0].values  # (n,)
 """
 
 import json
-import lzma
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,11 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.running.run_log import Event, History, read
+from experiments.analysis.labels import labels_of
+from experiments.analysis.packed import PACK, unpacked
+from experiments.analysis.rows import MOST_BUDGET, Columns, Row, row_of, tests_of
+from experiments.running.earlier import upgraded
+from experiments.running.fields import Fields
+from experiments.running.header import Header
 from objectives.trial import Config
 
-PACK = "runs.jsonl.xz"
-PACK_FORMAT = 1
 ROUNDING = 1e-9
 """Shares of a budget such as 1/3 do not add up exactly."""
 
@@ -31,7 +32,7 @@ class Run:
     """One run; arrays have one entry per evaluation, in the order of arrival.
 
     Attributes:
-        header: the first event of its log: settings, seed, versions, hardware, fingerprint.
+        header: the first event of its log: the problem, settings, seed, versions, hardware.
         optimizer: its label among the runs it was loaded with: the name, and the settings in
             which runs of this name differ.
         objective: likewise. Settings that equal the seed in all runs of the name, as an
@@ -52,7 +53,7 @@ class Run:
         tests: the test metrics of incumbents, in order: `id` and `metrics` each.
     """
 
-    header: Event
+    header: Header
     optimizer: str
     objective: str
     budget: float
@@ -73,7 +74,7 @@ class Run:
     @property
     def seed(self) -> int:
         """The seed of the run."""
-        return int(self.header["seed"])
+        return self.header.seed
 
     @property
     def failed(self) -> NDArray[np.bool_]:
@@ -90,200 +91,118 @@ class Run:
         good &= np.cumsum(self.fidelities) <= budget + ROUNDING
         return int(np.argmin(np.where(good, self.values, np.inf))) if good.any() else None
 
+    def default(self) -> int | None:
+        """Return the place of the first full success of the objective's default configuration."""
+        default = self.header.default
+        good = ~self.failed & ~np.isnan(self.values) & (self.fidelities == 1.0)
+        places = np.flatnonzero(good).tolist() if default is not None else []
+        return next((i for i in places if self.configs[i] == default), None)
+
 
 def load(paths: Iterable[Path]) -> list[Run]:
     """Return the runs of folders (searched for logs and packed files) and of packed files.
 
-    In a stable order; a run that is given twice is taken once.
+    In a stable order; a run that is given twice is taken once. Nothing that a file says is
+    imported or executed.
 
     Raises:
-        ValueError: a path holds no run, or a damaged one.
+        ValueError: a path holds no run, or a damaged one; the message names file and line.
         OSError: it cannot be read.
     """
-    rows: dict[tuple[str, float], dict[str, Any]] = {}
+    runs: dict[tuple[str, float], Run] = {}
     for path in paths:
-        for row in _rows(path):
-            rows[row["header"]["identity"], row["budget"]] = row
-    return label([run_of(row) for row in sorted(rows.values(), key=order)])
+        for run in _runs(path):
+            runs[run.header.identity, run.budget] = run
+    return label(sorted(runs.values(), key=lambda run: order(run.header, run.budget)))
 
 
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    if path.is_dir():
-        logs, packs = sorted(path.rglob("log.jsonl")), sorted(path.rglob(PACK))
-        if not logs and not packs:
-            raise ValueError(f"{path}: expected logs of runs, or {PACK}, below it, got none")
-        for pack in packs:
-            yield from _unpack(pack)
-        yield from (row for log in logs if (row := row_of(log)) is not None)  # newer than a pack
-    else:
+def _runs(path: Path) -> Iterator[Run]:
+    if not path.is_dir():
         yield from _unpack(path)
+        return
+    logs, packs = sorted(path.rglob("log.jsonl")), sorted(path.rglob(PACK))
+    if not logs and not packs:
+        raise ValueError(f"{path}: expected logs of runs, or {PACK}, below it, got none")
+    for pack in packs:
+        yield from _unpack(pack)
+    for log in logs:  # newer than a pack
+        row = row_of(log)
+        if row is not None:
+            yield _run_at(str(log), row)
 
 
-def row_of(log: Path) -> dict[str, Any] | None:
-    """Return a log as a row of a packed file; None where it is still empty."""
-    history = read(log)
-    if history.header is None:
-        return None
-    asked, told = _own_times(history)
-    ids = list(history.evaluations)
-    evaluations = list(history.evaluations.values())
-    answered = {e["id"]: e["time"] for e in history.events if e["event"] == "evaluation"}
-    start = history.header["time"]
-    columns: dict[str, Any] = {
-        "id": ids,
-        "config": _columns([history.trials[id].config for id in ids]),
-        "fidelity": [history.trials[id].fidelity for id in ids],
-        "value": [evaluation.value for evaluation in evaluations],
-        "error": [evaluation.error for evaluation in evaluations],
-        "cost": [round(evaluation.cost, 6) for evaluation in evaluations],
-        "metrics": _columns([evaluation.metrics for evaluation in evaluations]),
-        "ask_s": [round(asked[id], 6) for id in ids],
-        "tell_s": [round(told.get(id, 0.0), 6) for id in ids],
-        "time": [round(answered[id] - start, 3) for id in ids],
-    }
-    if any(evaluation.items for evaluation in evaluations):
-        columns["items"] = [evaluation.items for evaluation in evaluations]
-    tests = [e for e in history.events if e["event"] == "test"]
-    return {
-        "header": history.header,
-        "budget": history.budget,
-        "ended": history.ended,
-        "tests": [{"id": e["id"], "metrics": e["metrics"]} for e in tests],
-        "columns": columns,
-    }
+def _unpack(path: Path) -> Iterator[Run]:
+    for number, row in unpacked(path):
+        yield _run_at(f"{path}, line {number}", row)
 
 
-def order(row: dict[str, Any]) -> tuple[Any, ...]:
-    """Return what rows are sorted by: names, then settings, then seed."""
-    header = row["header"]
-    names = header["names"]["objective"], header["names"]["optimizer"]
-    settings = [json.dumps(header[key], sort_keys=True) for key in ("objective", "optimizer")]
-    return *names, *settings, header["seed"], header["identity"], row["budget"]
-
-
-def _own_times(history: History) -> tuple[dict[int, float], dict[int, float]]:
-    """Return the seconds of asks and of tells by trial id."""
-    asked: dict[int, float] = {}
-    told: dict[int, float] = {}
-    for event in history.events:
-        if event["event"] == "ask":
-            share = event["ask_s"] / len(event["trials"])
-            asked.update({trial["id"]: share for trial in event["trials"]})
-        told.update({int(id): s for id, s in event.get("tell_s", {}).items()})
-    return asked, told
-
-
-def _columns(rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
-    """Turn one dict per evaluation into one list per key; None where a key is absent."""
-    keys = dict.fromkeys(key for row in rows for key in row)
-    return {key: [row.get(key) for row in rows] for key in keys}
-
-
-def run_of(row: dict[str, Any]) -> Run:
-    """Turn a row of a packed file into a run, labelled by its names alone."""
-    header, columns = row["header"], row["columns"]
-    n = len(columns["id"])
-    configs = [
-        {key: column[i] for key, column in columns["config"].items() if column[i] is not None}
-        for i in range(n)
-    ]
-    return Run(
-        header=header,
-        optimizer=header["names"]["optimizer"],
-        objective=header["names"]["objective"],
-        budget=row["budget"],
-        ended=row["ended"],
-        ids=np.array(columns["id"], dtype=np.int64),
-        configs=configs,
-        fidelities=_floats(columns["fidelity"]),
-        values=_floats(columns["value"]),
-        errors=columns["error"],
-        costs=_floats(columns["cost"]),
-        metrics={name: _floats(column) for name, column in columns["metrics"].items()},
-        items=columns.get("items", [{} for _ in range(n)]),
-        ask_s=_floats(columns["ask_s"]),
-        tell_s=_floats(columns["tell_s"]),
-        times=_floats(columns["time"]),
-        tests=row["tests"],
-    )
-
-
-def _floats(column: Sequence[float | None]) -> Floats:
-    return np.array([np.nan if x is None else x for x in column], dtype=np.float64)
-
-
-def _unpack(path: Path) -> Iterator[dict[str, Any]]:
+def _run_at(where: str, row: Any) -> Run:
+    """Return the run of a row, or raise with the place where it stands."""
     try:
-        with lzma.open(path, "rt", encoding="utf-8") as file:
-            first = json.loads(file.readline() or "null")
-            if not isinstance(first, dict) or first.get("pack_format") != PACK_FORMAT:
-                raise ValueError(f"it does not begin as one of format {PACK_FORMAT}")
-            yield from (json.loads(line) for line in file)
-    except (lzma.LZMAError, EOFError, ValueError) as error:
-        raise ValueError(
-            f"{path}: expected a folder of runs, or a file of packed runs, got another or damaged "
-            f"file ({error})"
-        ) from None
+        return run_of(row)
+    except ValueError as error:
+        raise ValueError(f"{where}: expected a run, got a damaged one ({error})") from None
+
+
+def order(header: Header, budget: float) -> tuple[Any, ...]:
+    """Return what runs are sorted by: names, then settings, then seed."""
+    names = header.names["objective"], header.names["optimizer"]
+    settings = [json.dumps(each, sort_keys=True) for each in (header.objective, header.optimizer)]
+    return *names, *settings, header.seed, header.identity, budget
+
+
+def run_of(row: Row) -> Run:
+    """Turn a row of a pack into a run, labelled by its names alone.
+
+    Raises:
+        ValueError: the row is not what it should be.
+    """
+    fields = Fields(row, "row")
+    header = header_of(fields.mapping("header"))
+    budget = fields.number("budget")
+    if not 0 < budget <= MOST_BUDGET:
+        raise ValueError(f"budget: expected at most {MOST_BUDGET:g} evaluations, got {budget:g}")
+    columns = Columns(row)
+    run = Run(
+        header=header,
+        optimizer=header.names["optimizer"],
+        objective=header.names["objective"],
+        budget=budget,
+        ended=fields.boolean("ended"),
+        ids=columns.ids,
+        configs=columns.configs(),
+        fidelities=columns.numbers("fidelity", 1e-12, 1.0),
+        values=columns.values(),
+        errors=columns.errors(),
+        costs=columns.numbers("cost", 0.0),
+        metrics=columns.metrics(),
+        items=columns.items(),
+        ask_s=columns.numbers("ask_s", 0.0),
+        tell_s=columns.numbers("tell_s", 0.0),
+        times=columns.numbers("time"),
+        tests=tests_of(row),
+    )
+    if len(header.goals) < 2 and (np.isnan(run.values) & ~run.failed).any():
+        raise ValueError("columns: expected a value or an error for each evaluation, got neither")
+    return run
+
+
+def header_of(event: dict[str, Any]) -> Header:
+    """Return the header that an event of any format holds.
+
+    Raises:
+        ValueError: it is no header.
+    """
+    try:
+        return Header.from_json(upgraded(event))
+    except (AttributeError, KeyError, TypeError) as error:
+        reason = f"no key {error}" if isinstance(error, KeyError) else str(error)
+        raise ValueError(f"header: expected the header of a log, got another ({reason})") from None
 
 
 def label(runs: Sequence[Run]) -> list[Run]:
     """Name optimizers and objectives so that different settings have different names."""
-    optimizers = _labels(runs, "optimizer", seeds=False)
-    objectives = _labels(runs, "objective", seeds=True)
     return [
         replace(run, optimizer=optimizer, objective=objective)
-        for run, optimizer, objective in zip(runs, optimizers, objectives, strict=True)
+        for run, (optimizer, objective) in zip(runs, labels_of(runs), strict=True)
     ]
-
-
-def _labels(runs: Sequence[Run], family: str, seeds: bool) -> list[str]:
-    """Return each run's name with the settings in which runs of that name differ.
-
-    A setting that is the run's budget in all of them, as a design's number of points is, is none.
-    """
-    settings = [dict(_flat(run.header[family])) for run in runs]
-    groups: dict[str, list[int]] = defaultdict(list)
-    for i, run in enumerate(runs):
-        groups[run.header["names"][family]].append(i)
-    shown: dict[str, list[str]] = {}
-    for name, members in groups.items():
-        keys = list(dict.fromkeys(key for i in members for key in settings[i]))
-        if seeds:
-            for key in keys:
-                _name_seed(key, [settings[i] for i in members], [runs[i].seed for i in members])
-        shown[name] = [
-            key
-            for key in keys
-            if len({repr(settings[i].get(key)) for i in members}) > 1
-            if any(settings[i].get(key) != runs[i].header["budget"] for i in members)
-        ]
-    labels = []
-    for run, own in zip(runs, settings, strict=True):
-        name = run.header["names"][family]
-        labels.append(" ".join([name, *(f"{key}={own.get(key)}" for key in shown[name])]))
-    return labels
-
-
-def _name_seed(key: str, settings: Sequence[dict[str, Any]], seeds: Sequence[int]) -> None:
-    """Put "seed" for the values of a setting that follow the seed.
-
-    They do where each belongs to the one seed that it equals, and there are several of them; so
-    `shift=none` and `shift=${seed}` are two tasks, however many seeds there are.
-    """
-    own: dict[str, set[int]] = defaultdict(set)
-    for each, seed in zip(settings, seeds, strict=True):
-        own[repr(each.get(key))].add(seed)
-    follow = {value for value, found in own.items() if {value} == {repr(seed) for seed in found}}
-    if len(follow) > 1 or follow == set(own):
-        for each in settings:
-            if repr(each.get(key)) in follow:
-                each[key] = "seed"
-
-
-def _flat(settings: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the leaves of nested settings by their dotted keys."""
-    for key, value in settings.items():
-        if isinstance(value, dict) and value:
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value

@@ -104,9 +104,10 @@ def _table(suite: Suite, found: CurrencyRanks) -> list[str]:
 
 
 def _is_quick(task: Task) -> bool:
-    """Tell whether the typical evaluation is over before its time means anything."""
-    costs = [run.costs for by_seed in task.runs.values() for run in by_seed.values()]
-    return float(np.median(np.concatenate(costs))) < _QUICK_S if costs else False
+    """Tell whether the typical success is over before its time means anything."""
+    costs = [run.costs[~run.failed] for own in task.runs.values() for run in own.values()]
+    every = np.concatenate([*costs, np.zeros(0)])
+    return bool(len(every)) and float(np.median(every)) < _QUICK_S
 
 
 def _failures(suite: Suite, name: str) -> tuple[str, str]:
@@ -138,7 +139,7 @@ def _items(suite: Suite, level: float) -> list[str]:
     lines = []
     for task in suite.tasks:
         metric = suite.quantity.metric or next(
-            run.header["metric"] for own in task.runs.values() for run in own.values()
+            run.header.metric for own in task.runs.values() for run in own.values()
         )
         if metric is None or not has_items(task, metric):
             continue

@@ -10,6 +10,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.running.display import ProgressBar, summary
+from experiments.running.header import Header
 from experiments.running.run import (
     carry_out,
     describe,
@@ -19,7 +20,7 @@ from experiments.running.run import (
     new_optimizer,
     open_log,
 )
-from experiments.running.run_log import Event, RunLog
+from experiments.running.run_log import RunLog
 from experiments.running.settings import path as as_path
 from experiments.running.tracking import BACKENDS, Tracker, mlflow_client
 from objectives.objective import Objective
@@ -44,17 +45,19 @@ def run_one(settings: DictConfig) -> None:
     folder = _folder(settings, header)
     path = folder / "log.jsonl"
     earlier = logged(header, folder)
-    if is_finished(earlier, header["budget"]):
+    if is_finished(earlier, header.budget):
         print(f"finished before: {len(earlier.evaluations)} evaluations, nothing to do")
         print(summary(earlier, path))
         return
-    optimizer = new_optimizer(header, objective, earlier)
+    plain = OmegaConf.to_container(settings.optimizer, resolve=True)
+    assert isinstance(plain, dict)
+    optimizer = new_optimizer({str(key): x for key, x in plain.items()}, header, objective, earlier)
     client = mlflow_client() if settings.tracking == "mlflow" else None
     with RunLog(folder) as log:
         _say(log, header)
         open_log(log, header)
         shown = None if settings.progress == "auto" else settings.progress
-        bar = ProgressBar(log.history, header["budget"], shown)
+        bar = ProgressBar(log.history, header.budget, shown)
         tracker = None if client is None else Tracker(client, log)
 
         def watch(log: RunLog) -> None:
@@ -76,11 +79,11 @@ def run_one(settings: DictConfig) -> None:
             print(f"  picture    {folder / 'convergence.png'}")
 
 
-def _say(log: RunLog, header: Event) -> None:
+def _say(log: RunLog, header: Header) -> None:
     """Say which data are used, and what the log already holds."""
     _progress["path"] = str(log.path)
-    if header["notice"]:
-        print(f"note: {header['notice']}", flush=True)
+    if header.notice:
+        print(f"note: {header.notice}", flush=True)
     if log.history.header is not None:
         print(f"resuming after {len(log.history.evaluations)} evaluations: {log.path}", flush=True)
 
@@ -135,7 +138,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _header(settings: DictConfig, names: dict[str, str], objective: Objective) -> Event:
+def _header(settings: DictConfig, names: dict[str, str], objective: Objective) -> Header:
     """Return the first event of the log."""
     resolved = OmegaConf.to_container(settings, resolve=True)
     as_written = OmegaConf.to_container(settings, resolve=False)
@@ -144,7 +147,7 @@ def _header(settings: DictConfig, names: dict[str, str], objective: Objective) -
     return describe(plain, as_written["optimizer"], names, objective)
 
 
-def _folder(settings: DictConfig, header: Event) -> Path:
+def _folder(settings: DictConfig, header: Header) -> Path:
     if settings.out is not None:
         return as_path("out", settings.out)
     return Path("results") / folder_name(header)

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.config_search_path import ConfigSearchPath
@@ -15,7 +14,7 @@ from hydra.core.override_parser.types import Override, Quote, QuotedString
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.plugins.search_path_plugin import SearchPathPlugin
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from experiments.running.mistakes import answered
@@ -29,6 +28,8 @@ from experiments.running.settings import (
     wants_help,
     with_following,
 )
+from experiments.running.whole_descriptions import replacing
+from experiments.running.yaml_words import read_words_as_typed
 
 FAMILIES = ("optimizer", "objective")
 _SPACE = re.compile(r"objective(?:\.inner)*\.space\.")
@@ -62,24 +63,14 @@ def options(group: str) -> list[str]:
     return sorted(found)
 
 
-@dataclass(frozen=True)
-class Replacement:
-    """A description that takes the place of what the YAML has, where Hydra would merge the two."""
-
-    key: str
-    value: Any
-    adds: bool
-
-
-def prepare(
-    arguments: Sequence[str], name: str = "config", swept: bool = False
-) -> tuple[list[str], list[Replacement]]:
-    """Put arguments as Hydra wants them, and return what is to be replaced afterwards.
+def prepare(arguments: Sequence[str], name: str = "config", swept: bool = False) -> list[str]:
+    """Put arguments as Hydra wants them.
 
     `objective.space.<parameter>.<key>=` may set keys that a YAML does not list, and a whole
     description of a parameter replaces the one of the YAML. `objective.<part>=`, or
     `objective.<place>.<part>=`, chooses among the YAMLs of `conf/objective/<part>/` where there
-    are such. A value that Hydra's grammar cannot read is taken as text.
+    are such. A value that Hydra's grammar cannot read is taken as text. From here on, YAML files
+    are read like the arguments.
 
     Args:
         arguments: `key=value` each.
@@ -89,19 +80,11 @@ def prepare(
     Raises:
         ValueError: an argument is not `key=value`, or its key does not exist.
     """
+    read_words_as_typed()
     roots = [*root_keys(name), "hydra"]
-    words: list[str] = []
-    replacements: list[Replacement] = []
     for argument, following in with_following(arguments):
         _check(argument, following, roots, swept)
-        key = argument.partition("=")[0].lstrip("+")
-        replaces = any(key.startswith(f"{earlier.key}.") for earlier in replacements)
-        found = _replacement(argument, replaces)
-        if found is None:
-            words.append(_word(argument))
-        else:
-            replacements.append(found)
-    return words, replacements
+    return replacing([_word(argument) for argument in arguments])
 
 
 def composed(name: str, arguments: Sequence[str]) -> DictConfig:
@@ -110,12 +93,10 @@ def composed(name: str, arguments: Sequence[str]) -> DictConfig:
     Raises:
         ValueError, HydraException, OmegaConfBaseException: the arguments or a YAML are wrong.
     """
-    words, replacements = prepare(arguments, name)
+    words = prepare(arguments, name)
     GlobalHydra.instance().clear()
     with readable(), initialize_config_dir(str(CONF), version_base=None):
-        settings = compose(name, words)
-    replace(settings, replacements)
-    return settings
+        return compose(name, words)
 
 
 @contextmanager
@@ -130,20 +111,6 @@ def readable() -> Iterator[None]:
         raise ValueError(
             f"settings: expected arguments and YAML files that can be read, got: {reason}"
         ) from None
-
-
-def replace(settings: DictConfig, replacements: Sequence[Replacement]) -> None:
-    """Put descriptions into composed settings."""
-    for one in replacements:
-        parent, _, last = one.key.rpartition(".")
-        node = OmegaConf.select(settings, parent) if parent else settings
-        if not one.adds and not (isinstance(node, DictConfig) and last in node):
-            keys = ", ".join(map(str, node)) if isinstance(node, DictConfig) else "its keys"
-            raise ValueError(f"{parent}: expected one of {keys}, got {last}")
-        old = node.get(last) if isinstance(node, DictConfig) else None
-        whole = _SPACE.match(one.key) and "type" in one.value if isinstance(one.value, dict) else 1
-        merge = isinstance(old, DictConfig) and not whole
-        OmegaConf.update(settings, one.key, one.value, merge=merge, force_add=True)
 
 
 def root_keys(name: str) -> list[str]:
@@ -261,22 +228,6 @@ def _check_dots(key: str, value: str) -> None:
             f"{key}: expected objective.space.<parameter>.<key>, got more levels; a parameter "
             f"whose name has dots can be set in a YAML file only"
         )
-
-
-def _replacement(argument: str, replaces: bool) -> Replacement | None:
-    """Return what an argument replaces, or None where Hydra may merge it."""
-    key, equals, value = argument.partition("=")
-    bare = key.lstrip("+")
-    nested = bare.startswith(tuple(f"{family}." for family in FAMILIES))
-    if not nested or not equals or not (value.startswith("{") or replaces):
-        return None
-    parsed = _parsed(argument)
-    if parsed is None or parsed.is_sweep_override():
-        return None
-    plain = parsed.value()
-    if not isinstance(plain, dict) and not replaces:
-        return None
-    return Replacement(bare, plain, adds=key != bare or bool(_SPACE.match(bare)))
 
 
 def _word(argument: str) -> str:

@@ -55,7 +55,10 @@ def _ambiguous(found: "re.Match[str]", text: str) -> str:
 
 def _merge(found: "re.Match[str]", text: str) -> str:
     key, _, value = found[1].lstrip("+").partition("=")
-    return f"{key}: expected a value of the kind that its YAML has, got {value}"
+    return (
+        f"{key}: expected a value of the kind that its YAML holds, a list or keys with values, "
+        f"got {value}; to replace it by the other kind: '~{key}' '+{key}={value}'"
+    )
 
 
 def _parse(found: "re.Match[str]", text: str) -> str:
@@ -84,7 +87,7 @@ _REPLIES = (
     (r"Could not find '([^']+)/([^'/]+)'", _group),
     (r"Could not override '([^']+@[^']*)'", _part),
     (r"Ambiguous value for argument '(.*?)'\n", _ambiguous),
-    (r"Error merging override (\S+)", _merge),
+    (r"Error merging override '?(.*?)'?$", _merge),
     (r"Error parsing override '(.*?)'\n", _parse),
     (r"Error (?:locating|loading) target '([^']+)'", _locate),
     (r"Error in call to target '([^']+)':\n(.*)", _call),

@@ -12,12 +12,10 @@ from experiments.running import settings as words
 from experiments.running.command_line import interrupted, run_one
 from experiments.running.composing import (
     FAMILIES,
-    Replacement,
     config_dirs,
     options,
     prepare,
     readable,
-    replace,
     use_config_dirs,
     yaml_rows,
 )
@@ -58,13 +56,11 @@ class _Job:
 
     Attributes:
         arguments: as typed.
-        replacements: descriptions that take the place of a YAML's.
         mistakes: one line for each run that the user can mend: it does not stop the others.
         fault: an error of ours.
     """
 
     arguments: Sequence[str] = ()
-    replacements: Sequence[Replacement] = ()
     mistakes: list[str] = []
     fault: BaseException | None = None
 
@@ -100,7 +96,6 @@ def main(arguments: Sequence[str]) -> int:
 def _run_all(settings: DictConfig) -> None:
     """Make one run; Hydra calls this once, or for every combination of values."""
     try:
-        replace(settings, _Job.replacements)
         run_one(settings)
     except Exception as error:
         _report(error)
@@ -140,8 +135,7 @@ def _hydra_words(arguments: Sequence[str]) -> list[str]:
         raise ValueError("--cfg: expected the settings of one run, got -m beside it")
     if "--resolve" in flags and "--cfg" not in flags:
         raise ValueError("--resolve: expected --cfg beside it, got none")
-    prepared, _Job.replacements = prepare(overrides, swept=swept)
-    return [*flags, "--", *prepared]
+    return [*flags, "--", *prepare(overrides, swept=swept)]
 
 
 def help_text(arguments: Sequence[str]) -> str:

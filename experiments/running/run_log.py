@@ -14,9 +14,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from experiments.running.earlier import upgraded
+from experiments.running.header import FORMAT, Header
 from objectives.trial import Evaluation, Trial
 
-FORMAT = 1
 RESERVE_BYTES = 1 << 18
 """Disk held back beside the log, so that what was already paid for fits on a full disk."""
 
@@ -38,7 +39,7 @@ class History:
         ended: whether the run reached `budget` or its optimizer had no more to ask.
     """
 
-    header: Event | None = None
+    header: Header | None = None
     events: list[Event] = field(default_factory=list)
     trials: dict[int, Trial] = field(default_factory=dict)
     evaluations: dict[int, Evaluation] = field(default_factory=dict)
@@ -68,10 +69,8 @@ class History:
         if (self.header is None) != (kind == "header"):
             raise ValueError("expected one header, as the first event")
         if kind == "header":
-            if event["format"] != FORMAT:
-                raise ValueError(f"expected format {FORMAT}, got {event['format']}")
-            self.header = event
-            self.budget = float(event["budget"])
+            self.header = Header.from_json(upgraded(event))
+            self.budget = self.header.budget
             return
         self.events.append(event)
         if kind == "ask":
@@ -124,7 +123,7 @@ def _parse(path: Path, content: bytes) -> tuple[History, int]:
             raise ValueError(_damaged(path, number, "it is not JSON")) from None
         try:
             history.add(event)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             reason = f"no key {error}" if isinstance(error, KeyError) else str(error)
             raise ValueError(_damaged(path, number, reason)) from None
         good += len(line) + 1

@@ -169,7 +169,8 @@ class Command:
         Raises:
             ValueError: a word is not understood, or something is missing.
         """
-        words, config_dirs = list(arguments), []
+        words = list(arguments)
+        config_dirs: list[Path] = []
         if self.takes_config_dir:
             words, config_dirs = take_config_dirs(words)
         by_name = {setting.name: setting for setting in self.settings}

@@ -16,7 +16,8 @@ import sys
 from itertools import islice
 from typing import Any, Protocol
 
-from experiments.running.run_log import Event, RunLog
+from experiments.running.header import Header
+from experiments.running.run_log import RunLog
 from objectives.trial import Evaluation, Trial
 
 _PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
@@ -113,13 +114,13 @@ class Tracker:
     def _open(self, log: RunLog) -> None:
         header = log.history.header
         assert header is not None
-        name = header["names"]["objective"]
+        name = header.names["objective"]
         found = self._client.get_experiment_by_name(name)
         self._experiment = (
             self._client.create_experiment(name) if found is None else found.experiment_id
         )
         # The header's time makes a log unlike any other, wherever its folder is moved.
-        self._log_id = f"{header['identity']}-{header['time']!r}"
+        self._log_id = f"{header.identity}-{header.time!r}"
         runs = self._search(f"tags.`tuneoff.log` = '{self._log_id}'")
         self._parent = runs[0].info.run_id if runs else self._create_parent(header)
         self._client.update_run(self._parent, "RUNNING")
@@ -150,20 +151,22 @@ class Tracker:
             if not token:
                 return found
 
-    def _create_parent(self, header: Event) -> str:
-        names = header["names"]
+    def _create_parent(self, header: Header) -> str:
+        names = header.names
         run = self._client.create_run(
             self._experiment,
-            _milliseconds(header["time"]),
+            _milliseconds(header.time),
             {"tuneoff.log": self._log_id},
-            f"{names['optimizer']} seed {header['seed']}",
+            f"{names['optimizer']} seed {header.seed}",
         )
         parent: str = run.info.run_id
         for key in ("seed", "budget", "identity"):
-            self._client.log_param(parent, key, header[key])
+            self._client.log_param(parent, key, getattr(header, key))
         for family in ("optimizer", "objective"):
             self._client.log_param(parent, family, names[family])
-            self._client.set_tag(parent, f"settings.{family}", str(header[family])[:_LONGEST])
+            self._client.set_tag(
+                parent, f"settings.{family}", str(getattr(header, family))[:_LONGEST]
+            )
         return parent
 
     def _send(self, log: RunLog) -> None:

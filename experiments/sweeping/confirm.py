@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 from ConfigSpace import ConfigurationSpace
-from hydra.utils import instantiate
 
-from experiments.analysis.results import Run, load, row_of, run_of
+from experiments.analysis.results import Run, load, run_of
+from experiments.analysis.rows import row_of
 from experiments.analysis.statistics.incumbents import (
     Candidate,
     best_seen,
@@ -26,11 +26,12 @@ from experiments.analysis.statistics.incumbents import (
 )
 from experiments.running import provenance
 from experiments.running.composing import use_config_dirs
-from experiments.running.old_names import renamed
+from experiments.running.header import Header
 from experiments.running.run import carry_out, describe, folder_name, is_finished, logged, open_log
-from experiments.running.run_log import Event, RunLog
+from experiments.running.run_log import RunLog
 from experiments.running.settings import REQUIRED, Command, Given, Setting, whole
 from experiments.running.settings import path as as_path
+from experiments.sweeping.remake import remake, with_paths
 from objectives.objective import Objective
 from objectives.trial import Config, Evaluation, Trial
 from optimizers.optimizer import Optimizer
@@ -60,14 +61,14 @@ class Reseeded(Objective):
         rng = np.random.default_rng(seed)
         drawn = [int(rng.integers(2**31)) for _ in range(repeats)]
         self._rounds = [reseeded(settings, new) for new in drawn]
-        self._n, self._made = n, {0: _make(self._rounds[0])}
+        self._n, self._made = n, {0: remake(self._rounds[0])}
         self.space, self.noise_sd = self._made[0].space, self._made[0].noise_sd
-        self.metric, self.optimum = self._made[0].metric, self._made[0].optimum
+        self.goals, self.optimum = self._made[0].goals, self._made[0].optimum
 
     def evaluate(self, trial: Trial) -> Evaluation:
         number = trial.id // self._n
         if number not in self._made:
-            self._made = {number: _make(self._rounds[number])}  # one at a time: it may be heavy
+            self._made = {number: remake(self._rounds[number])}  # one at a time: it may be heavy
         return self._made[number].evaluate(trial)
 
 
@@ -81,11 +82,6 @@ def reseeded(settings: Any, seed: int) -> Any:
     }
 
 
-def _make(settings: dict[str, Any]) -> Objective:
-    objective: Objective = instantiate(renamed(settings), _convert_="all")
-    return objective
-
-
 def confirm(run: Run, out: Path, n: int, repeats: int) -> Run | None:
     """Evaluate the run's top candidates again and return the run that did; None without any.
 
@@ -93,8 +89,8 @@ def confirm(run: Run, out: Path, n: int, repeats: int) -> Run | None:
         ValueError: the objective is not the one that the run had, or `out` holds another log.
         OSError: the log cannot be written.
     """
-    settings = run.header["objective"]
-    original = _make(settings)
+    settings = run.header.objective
+    original = remake(settings)
     noisy = original.noise_sd > 0 or reseeded(settings, -1) != settings
     chosen = top(run, original.noise_sd, n)
     if not chosen:
@@ -102,9 +98,9 @@ def confirm(run: Run, out: Path, n: int, repeats: int) -> Run | None:
     rounds = repeats if noisy else 1  # without noise, once tells all
     header = _header(run, original, [one.config for one in chosen], rounds)
     folder = out / folder_name(header)
-    if not is_finished(logged(header, folder), header["budget"]):
+    if not is_finished(logged(header, folder), header.budget):
         again = Reseeded(settings, len(chosen), rounds, _new_seed(run))
-        arguments = {key: header["optimizer"][key] for key in ("configs", "repeats")}
+        arguments = {key: header.optimizer[key] for key in ("configs", "repeats")}
         optimizer = Listed(again.space, seed=run.seed, **arguments)
         with RunLog(folder) as log:
             open_log(log, header)
@@ -114,34 +110,34 @@ def confirm(run: Run, out: Path, n: int, repeats: int) -> Run | None:
     return run_of(row)
 
 
-def _header(run: Run, objective: Objective, configs: list[Config], repeats: int) -> Event:
+def _header(run: Run, objective: Objective, configs: list[Config], repeats: int) -> Header:
     """Return the header of the log: the run's, with another optimizer and budget."""
     optimizer = {
         "_target_": "experiments.sweeping.confirm.Listed",
         "configs": configs,
         "repeats": repeats,
-        "confirms": run.header["identity"],
+        "confirms": run.header.identity,
     }
     settings = {
         "optimizer": optimizer,
-        "objective": run.header["objective"],
+        "objective": with_paths(run.header.objective),
         "seed": run.seed,
         "budget": float(len(configs) * repeats),
         "workers": 1,
     }
-    names = {**run.header["names"], "optimizer": f"{run.header['names']['optimizer']}_confirmed"}
+    names = {**run.header.names, "optimizer": f"{run.header.names['optimizer']}_confirmed"}
     header = describe(settings, optimizer, names, objective)
-    if header["fingerprint"] != run.header["fingerprint"]:
+    if header.fingerprint != run.header.fingerprint:
         raise ValueError(
-            f"{run.objective}: expected the data and code of the run, {run.header['fingerprint']}, "
-            f"got {header['fingerprint']}"
+            f"{run.objective}: expected the data and code of the run, {run.header.fingerprint}, "
+            f"got {header.fingerprint}"
         )
     return header
 
 
 def _new_seed(run: Run) -> int:
     """Return a seed that depends on the run and is used by none."""
-    return int(provenance.digest([run.header["identity"], "confirm"])[:15], 16)
+    return int(provenance.digest([run.header.identity, "confirm"])[:15], 16)
 
 
 def lines(run: Run, again: Run | None) -> Iterator[str]:
@@ -152,7 +148,7 @@ def lines(run: Run, again: Run | None) -> Iterator[str]:
         yield "  no success to confirm"
         return
     anew = {str(one.config): one for one in candidates(again)}
-    chosen = [anew[str(config)] for config in again.header["optimizer"]["configs"]]
+    chosen = [anew[str(config)] for config in again.header.optimizer["configs"]]
     yield f"  best seen    {seen.best:.6g}; anew {_anew(anew.get(str(seen.config)))}"
     yield f"  recommended  {_anew(chosen[0])}"
     found = confirmed(chosen)

@@ -30,7 +30,7 @@ from hydra.utils import instantiate
 from experiments.analysis.results import Run, load
 from experiments.running import provenance
 from experiments.running.mistakes import explain
-from experiments.running.old_names import renamed
+from experiments.sweeping.remake import remake
 from objectives.objective import Objective
 from objectives.space import UnitCube
 from objectives.trial import Config, Trial
@@ -98,14 +98,13 @@ def rebuilt(runs: Sequence[Run], changes: Sequence[str]) -> Objective:
     names = sorted({run.objective for run in runs})
     if len(names) > 1:
         raise ValueError(f"runs: expected those of one objective, got {names}")
-    settings: dict[str, Any] = dict(runs[0].header["objective"])
+    settings: dict[str, Any] = dict(runs[0].header.objective)
     for change in changes:
         key, _, value = change.partition("=")
         if key not in settings:
             raise ValueError(f"--set: expected one of {list(settings)}, got {key}")
         settings[key] = yaml.safe_load(value)
-    made: Objective = instantiate(renamed(settings), _convert_="all")
-    return made
+    return remake(settings)
 
 
 def drawn(objective: Objective, n: int) -> list[Config]:
@@ -121,7 +120,7 @@ def drawn(objective: Objective, n: int) -> list[Config]:
 
 def grid(objective: Objective, size: int, seed: int) -> list[Config]:
     """Return the configurations of a factorial grid, in the order that the seed shuffles."""
-    conf = str(provenance.ROOT / "conf")
+    conf = str(provenance.CONF)
     with initialize_config_dir(conf, version_base=None):
         settings = compose(overrides=["+optimizer=grid", f"+budget={size}"]).optimizer
     searcher: Any = instantiate(settings, space=objective.space, seed=seed, _convert_="all")

@@ -23,9 +23,9 @@ from omegaconf.errors import OmegaConfBaseException
 from experiments.running import provenance
 from experiments.running.command_line import check_settings
 from experiments.running.composing import composed, config_dirs, options, values
+from experiments.running.header import Header
 from experiments.running.mistakes import explain
 from experiments.running.run import describe, folder_name
-from experiments.running.run_log import Event
 from experiments.running.settings import path as as_path
 from objectives.objective import Objective
 
@@ -44,13 +44,15 @@ class PlannedRun:
     Attributes:
         optimizer: its entry, one value per override.
         objective: its entry.
-        header: the description of the run; see `execution.describe`.
+        settings: of optimizer and objective, resolved, with their `_target_`.
+        header: of its log.
         shares_host: whether other runs may go on beside it.
     """
 
     optimizer: str
     objective: str
-    header: Event
+    settings: dict[str, Any]
+    header: Header
     shares_host: bool
 
     @cached_property
@@ -59,7 +61,7 @@ class PlannedRun:
         return str(folder_name(self.header))
 
     def __str__(self) -> str:
-        return f"{self.optimizer} on {self.objective}, seed {self.header['seed']}"
+        return f"{self.optimizer} on {self.objective}, seed {self.header.seed}"
 
 
 @dataclass(frozen=True)
@@ -92,11 +94,10 @@ class Experiment:
             if key not in made:
                 made[key] = _make(objective, settings["objective"])
             names = {"optimizer": _name(optimizer), "objective": _name(objective)}
+            alone = made[key].resources.whole_host
             header = describe(settings, optimizers[optimizer], names, made[key])
-            planned = PlannedRun(
-                _shown(optimizer), _shown(objective), header, made[key].shares_host
-            )
-            same = runs.setdefault(header["identity"], planned)
+            planned = PlannedRun(_shown(optimizer), _shown(objective), settings, header, not alone)
+            same = runs.setdefault(header.identity, planned)
             if same is not planned:
                 raise ValueError(f"{self.name}: expected different runs, got twice {planned}")
         return list(runs.values())

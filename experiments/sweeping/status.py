@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from experiments.running.plan import RunState, read_ledger, read_plan, states, summary
 from experiments.running.settings import Command, Given, Setting, path
-from experiments.sweeping.ledger import RunState, read_ledger, read_plan, states, summary
 from experiments.sweeping.sweep import default_folder
 
 STATES = ("done", "running", "partial", "failed", "waiting")

@@ -22,8 +22,17 @@ from experiments.running import interrupts
 from experiments.running.composing import use_config_dirs
 from experiments.running.executors.pool import GRACE_S, Done, Pool, Progress, Report
 from experiments.running.mistakes import explain
+from experiments.running.plan import (
+    ATTEMPTS,
+    RunState,
+    failures,
+    read_ledger,
+    read_plan,
+    states,
+    summary,
+)
 from experiments.running.run import carry_out, is_finished, logged, new_optimizer, open_log
-from experiments.running.run_log import Event, LockedError, RunLog
+from experiments.running.run_log import LockedError, RunLog
 from experiments.running.settings import (
     REQUIRED,
     Command,
@@ -38,34 +47,25 @@ from experiments.running.settings import (
 from experiments.running.terminal import typed
 from experiments.sweeping import experiment as experiments
 from experiments.sweeping.experiment import PlannedRun
-from experiments.sweeping.ledger import (
-    ATTEMPTS,
-    Ledger,
-    Lock,
-    RunState,
-    failures,
-    read_ledger,
-    read_plan,
-    states,
-    summary,
-)
+from experiments.sweeping.ledger import Ledger, Lock
 
 _OWN = "as the experiment has it"
 _REPORT_S = 0.5  # between two reports of a run's progress
 ELSEWHERE = "another process makes this run"
 
-Task = tuple[Event, Path]
-"""The header and the folder of a run."""
+Task = tuple[PlannedRun, Path]
+"""A run and its folder."""
 
 
 def make_run(task: Task, report: Report) -> str | None:
     """Make one run in a worker; return the line of what the user can mend, or None."""
-    header, folder = task
+    planned, folder = task
+    header, settings = planned.header, planned.settings
     try:
-        objective = instantiate(header["objective"], _convert_="all")
+        objective = instantiate(settings["objective"], _convert_="all")
         earlier = logged(header, folder)
-        optimizer = new_optimizer(header, objective, earlier)
-        if is_finished(earlier, header["budget"]):
+        optimizer = new_optimizer(settings["optimizer"], header, objective, earlier)
+        if is_finished(earlier, header.budget):
             return None
         with RunLog(folder) as log:
             open_log(log, header)
@@ -112,7 +112,7 @@ class Sweep:
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = Lock(folder, patience_s=2 * GRACE_S)
-        self._folder, self._runs = folder, {run.header["identity"]: run for run in runs}
+        self._folder, self._runs = folder, {run.header.identity: run for run in runs}
         self._ledger = Ledger(folder)
         try:
             self._ledger.plan(experiment, runs)
@@ -153,11 +153,11 @@ class Sweep:
         while queue or pool.busy:
             while queue and pool.busy < beside:
                 run = queue.popleft()
-                identity = run.header["identity"]
+                identity = run.header.identity
                 started[identity], made[identity] = time.monotonic(), 0
-                pool.submit((run.header, self._folder / run.folder))
+                pool.submit((run, self._folder / run.folder))
             message = pool.next()
-            identity = message.task[0]["identity"]
+            identity = message.task[0].header.identity
             if isinstance(message, Progress):
                 made[identity] += message.evaluations
                 if bar is not None:
@@ -203,7 +203,7 @@ def _bar(runs: dict[str, PlannedRun], found: dict[str, RunState]) -> Any:
     """Return a bar of evaluations over all runs."""
     from tqdm import tqdm  # not where nothing is shown
 
-    each = {identity: run.header["budget"] for identity, run in runs.items()}
+    each = {identity: run.header.budget for identity, run in runs.items()}
     done = [each[i] if s.state == "done" else s.evaluations for i, s in found.items()]
     return tqdm(
         total=sum(each.values()),

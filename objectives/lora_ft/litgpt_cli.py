@@ -23,9 +23,16 @@ from objectives.lora_ft import cli_results, command_lines
 from objectives.lora_ft.cli_data import STOCK, Local, Source, Stock
 from objectives.lora_ft.cli_results import Unusable
 from objectives.lora_ft.command_lines import Training
-from objectives.lora_ft.settings import TARGETS, expect_parameters, one_of, positive, whole
+from objectives.lora_ft.settings import (
+    TARGETS,
+    expect_parameters,
+    goal_of,
+    one_of,
+    positive,
+    whole,
+)
 from objectives.lora_ft.trial_folder import TrialFolders
-from objectives.objective import Objective
+from objectives.objective import Objective, Resources
 from objectives.space import build_space, check
 from objectives.trial import Evaluation, Trial
 
@@ -46,7 +53,7 @@ class LitGPTCommandLines(Objective):
         ValueError: a setting, the data or the model cannot be used.
     """
 
-    shares_host = False
+    resources = Resources(whole_host=True)
 
     def __init__(
         self,
@@ -79,7 +86,8 @@ class LitGPTCommandLines(Objective):
         self.space = build_space(space)
         expect_parameters(list(self.space))
         one_of("target", target, _TARGETS)
-        self.metric, self._more_is_better = TARGETS[target]
+        self.goals = goal_of(target)
+        self._metric, self._more_is_better = TARGETS[target]
         self._test_every = whole("test_every", test_every, 0)
         self._score_batch = whole("score_batch", score_batch, 1)
         self._train_timeout_s = positive("train_timeout_s", train_timeout_s)
@@ -120,8 +128,7 @@ class LitGPTCommandLines(Objective):
             metrics = self._measure(trial, tasks)
         except (child.Failed, Unusable) as reason:
             return Evaluation(None, time.perf_counter() - start, error=str(reason))
-        assert self.metric is not None
-        score = metrics[self.metric]
+        score = metrics[self._metric]
         value = 1 - score if self._more_is_better else score
         return Evaluation(value, time.perf_counter() - start, metrics)
 

@@ -20,7 +20,7 @@ from objectives import checkpoint
 from objectives.lora_ft import scoring
 from objectives.lora_ft.data import load
 from objectives.lora_ft.model import MATRICES, Adapters
-from objectives.lora_ft.settings import TARGETS, expect_parameters, one_of, whole
+from objectives.lora_ft.settings import TARGETS, expect_parameters, goal_of, one_of, whole
 from objectives.lora_ft.team import Team, team
 from objectives.lora_ft.training import Diverged, Schedule, train
 from objectives.lora_ft.workbench import Sizes, Workbench
@@ -79,7 +79,7 @@ class LoraFineTuning(Objective):
             )
         for name in [*matrices] or ["none"]:
             one_of("matrices", name, MATRICES)
-        self.metric = TARGETS[target][0]
+        self.goals = goal_of(target)
         self._target = target
         self._matrices = tuple(matrices)
         self._test_every = test_every

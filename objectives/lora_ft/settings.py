@@ -3,6 +3,8 @@
 import math
 from collections.abc import Iterable, Sequence
 
+from objectives.trial import Goal
+
 TARGETS = {  # the metric to optimise, and whether more of it is better
     "accuracy": ("hellaswag_acc", True),
     "accuracy_norm": ("hellaswag_acc_norm", True),
@@ -10,7 +12,15 @@ TARGETS = {  # the metric to optimise, and whether more of it is better
     "heldout_loss": ("heldout_loss", False),
 }
 
+_UNITS = {"heldout_loss": "nats per token"}
+
 _PARAMETERS = ("lora_rank", "lora_alpha", "lora_dropout", "learning_rate", "weight_decay")
+
+
+def goal_of(target: str) -> dict[str, Goal]:
+    """Return the goal of a target, one of `TARGETS`."""
+    metric, more_is_better = TARGETS[target]
+    return {metric: Goal(minimise=not more_is_better, unit=_UNITS.get(metric, ""))}
 
 
 def expect_parameters(names: Sequence[str]) -> None:

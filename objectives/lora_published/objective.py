@@ -23,7 +23,7 @@ from objectives.functions.box import whole
 from objectives.lora_published.surface import Array, Surface, logistic
 from objectives.objective import Objective
 from objectives.space import build_space, check
-from objectives.trial import Config, Evaluation, Trial
+from objectives.trial import Config, Evaluation, Goal, Trial
 
 HELLASWAG = Surface(
     ch=0.2566,
@@ -66,7 +66,6 @@ class LoraPublished(Objective):
     """The fitted response surface of the published study; value = 1 - hellaswag_acc."""
 
     cheap = True
-    metric = "hellaswag_acc"
 
     def __init__(self, *, space: Mapping[str, Mapping[str, Any]], noise: str, seed: int) -> None:
         """Build the space and find the surface's optimum in it.
@@ -94,6 +93,7 @@ class LoraPublished(Objective):
         self.noise_sd = deviations[noise]
         self.optimum, minimiser = self._plateau(space)
         self.minimisers = (minimiser,)
+        self.goals = {"hellaswag_acc": Goal(minimise=False, optimum=1 - self.optimum)}
 
     def evaluate(self, trial: Trial) -> Evaluation:
         start = perf_counter()

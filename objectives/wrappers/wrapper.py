@@ -1,6 +1,7 @@
 """What stands around another objective and changes its evaluations."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 from objectives.objective import Objective
@@ -17,13 +18,24 @@ class Wrapper(Objective):
             raise ValueError(f"inner: expected an objective, got {inner!r}")
         self.inner = inner
         self.space = inner.space
-        self.shares_host = inner.shares_host
+        self.resources = inner.resources
+        self.fidelities = inner.fidelities
+        self.default = inner.default
         self.version = inner.version
         self.cheap = inner.cheap
         self.noise_sd = inner.noise_sd
-        self.metric = inner.metric
+        self.goals = inner.goals
         self.optimum = inner.optimum
         self.minimisers = inner.minimisers
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of the run, which the inner objective has too."""
+        return self.inner.folder
+
+    @folder.setter
+    def folder(self, folder: Path | None) -> None:
+        self.inner.folder = folder
 
     def evaluate(self, trial: Trial) -> Evaluation:
         return self.inner.evaluate(trial)

@@ -43,7 +43,7 @@ def write(runs: Sequence[Run], out: Path) -> None:
         ValueError: a run is not on a problem of COCO's, or not comparable there.
     """
     check_comparable(runs, "COCO")
-    problems = Problems()
+    problems = Problems(runs)
     entries: dict[str, dict[tuple[str, int, int], list[Numbered]]] = defaultdict(
         lambda: defaultdict(list)
     )
@@ -52,7 +52,7 @@ def write(runs: Sequence[Run], out: Path) -> None:
         if problem.coco is None or problem.optimum is None:
             raise ValueError(
                 f"{run.objective}: expected one of COCO's functions as it is (objective=bbob), as "
-                f"cocopp knows no other, got {run.header['objective']['_target_']}; use format=ioh"
+                f"cocopp knows no other, got {run.header.names['objective']}; use format=ioh"
             )
         suite, function, instance = problem.coco
         entries[run.optimizer][suite, function, len(problem.space)].append((instance, run))

@@ -44,7 +44,7 @@ def write(runs: Sequence[Run], out: Path) -> None:
         ValueError: runs are not comparable by evaluations, or a seed is too large.
     """
     check_comparable(runs, "IOHprofiler")
-    problems = Problems()
+    problems = Problems(runs)
     functions = _functions(runs, problems)
     optimizers = file_names([run.optimizer for run in runs])
     titles = file_names([title for _, _, title in functions])

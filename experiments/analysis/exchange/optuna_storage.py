@@ -51,7 +51,7 @@ _OF_THE_STUDY = (
     "names",
     "optimizer",
     "objective",
-    "metric",
+    "goals",
     "notice",
     "fingerprint",
     "code",
@@ -66,7 +66,7 @@ def write(runs: Sequence[Run], path: Path) -> None:
     Raises:
         ValueError: the name of the file is none of those above.
     """
-    problems = Problems()
+    problems = Problems(runs)
     spaces = [problems.of(run).space for run in runs]
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -119,7 +119,7 @@ class _Memory:
 
 def study_name(run: Run) -> str:
     """Return the name of a run's study."""
-    identity = run.header["identity"][:8]
+    identity = run.header.identity[:8]
     return f"{run.objective} | {run.optimizer} | seed {run.seed} of {run.budget:g} | {identity}"
 
 
@@ -127,8 +127,8 @@ def _write_study(run: Run, space: Any, storage: Any) -> None:
     name = study_name(run)
     study = optuna.create_study(storage=storage, study_name=name, direction="minimize")
     study.set_metric_names(["value"])
-    about = {key: run.header[key] for key in _OF_THE_STUDY}
-    own = {"seed": run.seed, "identity": run.header["identity"], "budget": run.budget}
+    about = {key: run.header.to_json()[key] for key in _OF_THE_STUDY}
+    own = {"seed": run.seed, "identity": run.header.identity, "budget": run.budget}
     for key, value in {**about, **own, "ended": run.ended, "tests": run.tests}.items():
         study.set_user_attr(key, value)
     distributions = {name: _distribution(space[name]) for name in space}
@@ -187,10 +187,10 @@ def _trials(run: Run, distributions: dict[str, BaseDistribution]) -> list[Frozen
 
 def _datetimes(run: Run) -> tuple[list[datetime], list[datetime]]:
     """Return when each trial began and ended, in local time as Optuna keeps it."""
-    alone = run.header["workers"] == 1
+    alone = run.header.workers == 1
     earliest = np.concatenate([[0.0], run.times[:-1]]) if alone else np.zeros(len(run.ids))
     began = np.maximum(run.times - run.costs, earliest)
-    start = float(run.header["time"])
+    start = float(run.header.time)
     return (
         [datetime.fromtimestamp(start + s) for s in began.tolist()],
         [datetime.fromtimestamp(start + s) for s in run.times.tolist()],

@@ -1,33 +1,55 @@
-"""The objectives of runs, built from the settings in their logs, and names for files."""
+"""The problems of runs, as their headers say them, and names for files."""
 
 import json
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-from hydra.utils import instantiate
+from ConfigSpace import ConfigurationSpace
 
 from experiments.analysis.results import Run
-from experiments.running.old_names import renamed
-from objectives.objective import Objective
+from experiments.analysis.spaces import space_of
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a run was about.
+
+    Attributes:
+        space: where it is defined.
+        optimum: the least value, where it is known.
+        coco: suite, function and instance of COCO, where it is exactly that problem.
+    """
+
+    space: ConfigurationSpace
+    optimum: float | None
+    coco: tuple[str, int, int] | None
 
 
 class Problems:
-    """Builds each objective once."""
+    """The problems of some runs, each read once."""
 
-    def __init__(self) -> None:
-        self._built: dict[str, Objective] = {}
+    def __init__(self, runs: Iterable[Run]) -> None:
+        self._runs: dict[str, list[Run]] = {}
+        for run in runs:
+            self._runs.setdefault(_key(run), []).append(run)
+        self._known: dict[str, Problem] = {}
 
-    def of(self, run: Run) -> Objective:
-        """Return the objective of a run.
+    def of(self, run: Run) -> Problem:
+        """Return the problem of one of the runs.
 
         Raises:
-            ValueError, OSError, HydraException: it cannot be built here.
+            ValueError: its header describes no legal space.
         """
-        settings = renamed(run.header["objective"])
-        key = json.dumps(settings, sort_keys=True)
-        if key not in self._built:
-            self._built[key] = instantiate(settings, _convert_="all")
-        return self._built[key]
+        key = _key(run)
+        if key not in self._known:
+            header = run.header
+            self._known[key] = Problem(space_of(self._runs[key]), header.optimum, header.coco)
+        return self._known[key]
+
+
+def _key(run: Run) -> str:
+    return json.dumps([run.header.objective, run.header.space], sort_keys=True)
 
 
 def check_comparable(runs: Iterable[Run], reader: str) -> None:
@@ -45,11 +67,11 @@ def check_comparable(runs: Iterable[Run], reader: str) -> None:
                 f"as {reader} counts them alike, got a fidelity of {run.fidelities.min():g}; use "
                 f"format=parquet or format=csv"
             )
-        known = prints.setdefault(run.objective, run.header["fingerprint"])
-        if run.header["fingerprint"] != known:
+        known = prints.setdefault(run.objective, run.header.fingerprint)
+        if run.header.fingerprint != known:
             raise ValueError(
                 f"{run.objective}: expected one fingerprint, got {known} and "
-                f"{run.header['fingerprint']}; export them one by one"
+                f"{run.header.fingerprint}; export them one by one"
             )
 
 

@@ -26,6 +26,8 @@ from typing import Any
 import numpy as np
 
 from experiments.analysis.results import Run, label, run_of
+from experiments.analysis.spreadsheet import cell
+from experiments.running.json_lines import parsed
 
 FORMAT = 1
 
@@ -45,7 +47,7 @@ def columns(runs: Sequence[Run]) -> Columns:
 
     for run in runs:
         n = len(run.ids)
-        add("identity", [run.header["identity"]] * n)
+        add("identity", [run.header.identity] * n)
         add("objective", [run.objective] * n)
         add("optimizer", [run.optimizer] * n)
         add("seed", [run.seed] * n)
@@ -90,13 +92,16 @@ def _one_type(cells: list[Any]) -> list[Any]:
 
 
 def write_csv(runs: Sequence[Run], path: Path) -> None:
-    """Write the table as CSV in UTF-8; floats with all their digits, an empty cell for null."""
+    """Write the table as CSV in UTF-8; floats with all their digits, an empty cell for null.
+
+    A text that a spreadsheet would take for a formula gets an apostrophe in front.
+    """
     table = columns(runs)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(table)
+        writer.writerow(map(cell, table))
         for row in zip(*table.values(), strict=True):
-            writer.writerow([str(c).lower() if isinstance(c, bool) else c for c in row])
+            writer.writerow(map(cell, row))
 
 
 def write_parquet(runs: Sequence[Run], path: Path) -> None:
@@ -113,7 +118,7 @@ def write_parquet(runs: Sequence[Run], path: Path) -> None:
         "texts": [key for key in texts if any(_plain(run, key) for run in runs)],
         "runs": [
             {
-                "header": run.header,
+                "header": run.header.to_json(),
                 "budget": run.budget,
                 "ended": run.ended,
                 "tests": run.tests,
@@ -154,10 +159,10 @@ def read_parquet(path: Path) -> list[Run]:
 
     try:
         table = parquet.read_table(path)
-        about = json.loads((table.schema.metadata or {})[b"tuneoff"])
+        about = parsed((table.schema.metadata or {})[b"tuneoff"])
         if about["format"] != FORMAT:
             raise KeyError(about["format"])
-    except (ArrowInvalid, KeyError):
+    except (ArrowInvalid, KeyError, TypeError, ValueError):
         raise ValueError(
             f"{path}: expected a Parquet file that tuneoff exported, format {FORMAT}, got another"
         ) from None

@@ -1,12 +1,8 @@
 """`tuneoff report`: a page about runs, and its figures and tables for papers."""
 
-import signal
 import sys
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib.util import find_spec
-from multiprocessing import active_children, get_context
 from pathlib import Path
 
 from experiments.running.settings import REQUIRED, Command, Given, Setting, number, one_of
@@ -62,34 +58,14 @@ def make(given: Given) -> list[Path]:
     from experiments.analysis.report.gather import gather
     from experiments.analysis.report.importance import prepare
     from experiments.analysis.report.page import Figures, write
-    from experiments.analysis.report.style import looks
+    from experiments.analysis.report.workers import workers
+    from experiments.running.looks import looks
 
-    # Forked, so that they have all modules; what they compute does not need the runs.
-    with _workers(1) as forests, _workers(2) as drawing:
+    with workers(1, 2) as (forests, drawing):
         forests.submit(prepare)  # while the runs are read
         found = gather(given.folders, given["metric"], given["direction"])
         figures = Figures(given["out"] / "figures", looks(found.suite.optimizers), drawing)
         return write(contents(found, forests, given["equal"], figures.add), figures, given["out"])
-
-
-@contextmanager
-def _workers(n: int) -> Iterator[ProcessPoolExecutor]:
-    """Yield a pool; whatever goes wrong, none of its processes is left."""
-    fork = get_context("fork")
-    pool = ProcessPoolExecutor(n, mp_context=fork, initializer=_leave_interrupts_to_the_parent)
-    try:
-        yield pool
-    except BaseException:
-        for child in active_children():
-            child.kill()
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _leave_interrupts_to_the_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,8 @@ class Series:
         low: lower ends of the intervals of y (of x where the chart's kind is "dot"), or empty.
         high: upper ends.
         hover: a line for each point, or empty.
-        failures: where on the x axis evaluations failed, each with what is said of it.
+        failures: where on the x axis evaluations failed, each with what is said of it; they are
+            drawn on a strip of their own below the chart.
         look: "optimizer": the look that the optimizer has everywhere; else one of its own.
     """
 
@@ -64,7 +65,7 @@ class Chart:
             of names, intervals are horizontal.
         objective: the task that it shows, None for all together.
         caption: what one must know to read it.
-        line: a horizontal line and its label.
+        lines: horizontal lines, each with its label.
         brackets: pairs of places on the axis of names that a bar joins.
         notes: text at places within the chart: x, y, text.
     """
@@ -77,7 +78,7 @@ class Chart:
     series: list[Series]
     objective: str | None = None
     caption: str = ""
-    line: tuple[float, str] | None = None
+    lines: list[tuple[float, str]] = field(default_factory=list)
     brackets: list[tuple[float, float]] = field(default_factory=list)
     notes: list[tuple[float, float, str]] = field(default_factory=list)
 

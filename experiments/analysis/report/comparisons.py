@@ -81,11 +81,11 @@ def centre_pairs(suite: Suite) -> list[Pair]:
     groups: dict[str, dict[bool, Task]] = {}
     for task in suite.tasks:
         run = next(iter(next(iter(task.runs.values())).values()))
-        settings = dict(run.header["objective"])
+        settings = dict(run.header.objective)
         if "shift" in settings:
             shift = settings.pop("shift")
             settings.pop("instance", None)
-            key = run.header["names"]["objective"] + json.dumps(settings, sort_keys=True)
+            key = run.header.names["objective"] + json.dumps(settings, sort_keys=True)
             groups.setdefault(key, {}).setdefault(shift in (None, "none"), task)
     return [
         Pair(_base(each[True].name), each[True], each[False])

@@ -9,8 +9,8 @@ from experiments.analysis.report.chart import Chart
 from experiments.analysis.report.gather import Gathered
 from experiments.analysis.report.importance import Importance, measure, sample
 from experiments.analysis.report.limits import limits
-from experiments.analysis.report.problems import axes
 from experiments.analysis.report.table import Table
+from experiments.analysis.spaces import space_of
 from experiments.analysis.statistics.anytime import Suite, Task
 from experiments.analysis.statistics.currencies import CurrencyRanks, currency_ranks
 from experiments.analysis.statistics.ranks import critical_difference
@@ -72,7 +72,7 @@ def contents(
     critical = critical_difference(suite, LEVEL)
     pairs = comparisons.centre_pairs(suite)
     provenance, warnings = standings.provenance(suite.tasks)
-    notices = dict.fromkeys(n for run in found.runs if (n := run.header.get("notice")))
+    notices = dict.fromkeys(n for run in found.runs if (n := run.header.notice))
     rank = over_budget.rank_over_budget(suite)
     targets = over_budget.reached_targets(suite)
     failures = standings.failures(found.runs)
@@ -179,7 +179,7 @@ def _fitted(found: Gathered, pool: Executor) -> list[_Fitted]:
     made = []
     for task in found.suite.tasks:
         runs = found.runs_of(task)
-        cube = axes(runs, found.objective_of(task))
+        cube = UnitCube(space_of(runs))
         given = sample(runs, cube)
         made.append(_Fitted(task, cube, pool.submit(measure, given) if given else None))
     return made

@@ -11,18 +11,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from experiments.analysis.report.chart import Chart, Number, Series
-from experiments.analysis.report.style import Look
+from experiments.running.looks import DASHES, MARKERS, Look
+from experiments.running.panels import plain_text, with_strips
 
-_DASHES = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-."}
-_MARKERS = {
-    "circle": "o", "square": "s", "diamond": "D", "triangle-up": "^", "cross": "P",
-    "triangle-down": "v", "star": "*", "x": "X",
-}  # fmt: skip
 TONES = ["#c9c9c9", "#7fa8c9", "#b8410a"]
 """Of the parallel coordinates, worst to best; their lightness falls as well."""
 
 _OWN = {"filled": Look("#0072B2", "solid", "circle"), "hollow": Look("#D55E00", "solid", "circle")}
 _LONG = 48  # characters of a label
+_SHORT = 14  # of one beside a strip
 
 KINDS = {"pdf": "CreationDate", "svg": "Date"}
 """The files of a figure, and what would differ from one time to the next."""
@@ -56,31 +53,38 @@ def draw(chart: Chart, looks: dict[str, Look]) -> Figure:
     rows = len(chart.y.ticks) if chart.kind == "dot" else 0
     wide = bool(chart.x.ticks) and len(chart.x.ticks) > 4
     height = max(1.4, 0.22 * rows + 0.8) if chart.kind == "dot" else 2.7
+    failing = [series for series in chart.series if series.failures]
+    height += 0.3 + 0.16 * len(failing) if failing else 0
     figure = Figure(figsize=(6.5 if wide else 5.2, height), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
+    ((axes, strip),) = with_strips(figure, len(failing))
     for i, series in enumerate(chart.series):
         if chart.kind == "dot":
             _dots(axes, series, looks)
         else:
             _line(axes, chart, series, looks, i)
-    _finish(axes, chart)
+    _finish(axes, strip or axes, chart)
+    if strip is not None:
+        _failures(strip, failing, looks)
     if chart.kind != "dot" or any(series.look != "optimizer" for series in chart.series):
-        _legend(figure, axes)
+        _legend(figure, [axes, strip] if strip else [axes])
     return figure
 
 
-def _legend(figure: Figure, axes: Axes) -> None:
-    handles, labels = axes.get_legend_handles_labels()
-    by_label = dict(zip(labels, handles, strict=True))
+def _legend(figure: Figure, panels: list[Axes]) -> None:
+    by_label: dict[str, Any] = {}
+    for axes in panels:
+        handles, labels = axes.get_legend_handles_labels()
+        by_label.update(zip(labels, handles, strict=True))
     if by_label:
-        figure.legend(by_label.values(), by_label.keys(), loc="outside right center", frameon=False)
+        figure.legend(
+            list(by_label.values()), list(by_label), loc="outside right center", frameon=False
+        )
 
 
-def _plain(text: str) -> str:
+def _plain(text: str, longest: int = _LONG) -> str:
     """Return text in which matplotlib finds no formula, cut where it would take the figure."""
-    short = text if len(text) <= _LONG else text[: _LONG - 1] + "…"
-    return short.replace("$", r"\$")
+    return plain_text(text if len(text) <= longest else text[: longest - 1] + "…")
 
 
 def _floats(values: list[Number]) -> list[float]:
@@ -96,19 +100,25 @@ def _line(axes: Axes, chart: Chart, series: Series, looks: dict[str, Look], numb
     look = looks[series.name]
     step: Literal["post"] | None = "post" if chart.kind == "step" else None
     axes.plot(
-        x, y, linestyle=_DASHES[look.dash], marker=_MARKERS[look.marker], color=look.colour,
+        x, y, linestyle=DASHES[look.dash], marker=MARKERS[look.marker], color=look.colour,
         markersize=3.5, markevery=_marked(len(x), number), linewidth=1.1, label=_plain(series.name),
         drawstyle="steps-post" if step else "default",
     )  # fmt: skip
     if series.low:
         low, high = _floats(series.low), _floats(series.high)
         axes.fill_between(x, low, high, step=step, color=look.colour, alpha=0.13, linewidth=0)
-    if series.failures:
-        heights = [0.02 + 0.03 * number] * len(series.failures)
-        axes.plot(
-            [budget for budget, _ in series.failures], heights, "x", color=look.colour,
-            transform=axes.get_xaxis_transform(), markersize=3, clip_on=False,
-        )  # fmt: skip
+
+
+def _failures(strip: Axes, failing: list[Series], looks: dict[str, Look]) -> None:
+    """Mark when evaluations failed, a row for each optimizer."""
+    for row, series in enumerate(failing):
+        budgets = [budget for budget, _ in series.failures]
+        colour = looks[series.name].colour
+        strip.plot(budgets, [row] * len(budgets), "x", color=colour, markersize=3)
+    names = [_plain(series.name, _SHORT) for series in failing]
+    strip.set_yticks(range(len(failing)), names)
+    strip.tick_params(labelsize=6.5)
+    strip.plot([], [], "x", color="0.3", markersize=3, label="failed")
 
 
 def _marked(n: int, number: int) -> tuple[int, int] | None:
@@ -126,15 +136,16 @@ def _dots(axes: Axes, series: Series, looks: dict[str, Look]) -> None:
     if series.low:
         axes.hlines(y, _floats(series.low), _floats(series.high), color=look.colour, linewidth=0.9)
     axes.plot(
-        x, y, _MARKERS[look.marker], color=look.colour, markerfacecolor=face, markersize=4.5,
+        x, y, MARKERS[look.marker], color=look.colour, markerfacecolor=face, markersize=4.5,
         label=_plain(series.name),
     )  # fmt: skip
 
 
-def _finish(axes: Axes, chart: Chart) -> None:
+def _finish(axes: Axes, bottom: Axes, chart: Chart) -> None:
     axes.set_title(_plain(chart.title), loc="left", fontsize=9)
     for axis, name in ((chart.x, "x"), (chart.y, "y")):
-        getattr(axes, f"set_{name}label")(_plain(axis.title))
+        labelled = bottom if name == "x" else axes
+        getattr(labelled, f"set_{name}label")(_plain(axis.title))
         if axis.log:
             getattr(axes, f"set_{name}scale")("log")
         if axis.limits:
@@ -149,10 +160,10 @@ def _finish(axes: Axes, chart: Chart) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if chart.kind == "dot":
         axes.set_ylim(-0.6, len(chart.y.ticks) - 0.4)
-    if chart.line:
-        axes.axhline(chart.line[0], color="0.4", linewidth=0.7, linestyle=(0, (1, 2)))
+    for height, label in chart.lines:
+        axes.axhline(height, color="0.4", linewidth=0.7, linestyle=(0, (1, 2)))
         axes.annotate(
-            chart.line[1], (1, chart.line[0]), xycoords=axes.get_yaxis_transform(),
+            label, (1, height), xycoords=axes.get_yaxis_transform(),
             ha="right", va="bottom", fontsize=7, color="0.3",
         )  # fmt: skip
     for i, (low, high) in enumerate(chart.brackets):

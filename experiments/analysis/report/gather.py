@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.analysis.results import Run, load
-from experiments.analysis.statistics.anytime import Missing, Suite, Task, compare_on, problem
-from experiments.analysis.statistics.gather import missing, quantity_of
-from experiments.analysis.statistics.remade import known_optima, made_again
-from objectives.objective import Objective
+from experiments.analysis.statistics.anytime import Missing, Suite, Task, compare_on
+from experiments.analysis.statistics.gather import known_optima, missing, quantity_of
 
 
 @dataclass(frozen=True)
@@ -18,20 +16,14 @@ class Gathered:
     Attributes:
         runs: all that have an evaluation.
         suite: the same on common budgets.
-        objectives: by `problem(run)`, those that could be made again.
     """
 
     runs: list[Run]
     suite: Suite
-    objectives: dict[str, Objective]
 
     def runs_of(self, task: Task) -> list[Run]:
         """Return the runs of a task, by optimizer and seed."""
         return [run for own in task.runs.values() for run in own.values()]
-
-    def objective_of(self, task: Task) -> Objective | None:
-        """Return the objective of a task, of its first run where they are several instances."""
-        return self.objectives.get(problem(self.runs_of(task)[0]))
 
 
 def gather(paths: Sequence[Path], metric: str | None, direction: str | None) -> Gathered:
@@ -56,11 +48,8 @@ def gather(paths: Sequence[Path], metric: str | None, direction: str | None) -> 
         where = ", ".join(map(str, paths))
         raise ValueError(f"{where}: expected evaluations, got {len(every)} runs without any")
     quantity = quantity_of(runs, metric, direction)
-    made = made_again(runs)
-    suite = compare_on(
-        runs, quantity, known_optima(runs, made), [*_begun(every), *missing(paths, every)]
-    )
-    return Gathered(runs, suite, made)
+    suite = compare_on(runs, quantity, known_optima(runs), [*_begun(every), *missing(paths, every)])
+    return Gathered(runs, suite)
 
 
 def _begun(runs: Sequence[Run]) -> list[Missing]:

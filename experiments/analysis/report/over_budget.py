@@ -16,6 +16,8 @@ from experiments.analysis.statistics.intervals import interval
 _BUDGET = "budget spent (full evaluations)"
 _STEPS = 100  # at most, of one line
 _TAU = 0.1
+_FAR = 3.0
+"""A default that lies further from the best, in heights of the chart, is left out of it."""
 
 
 def convergence(found: Gathered) -> list[Chart]:
@@ -46,7 +48,7 @@ def _convergence(task: Task, shown: Shown) -> Chart:
                 failures=_failures(task, name),
             )
         )
-    n = max(len(curves) for curves in shown.curves.values())
+    n, limits = max(len(curves) for curves in shown.curves.values()), _limits(series, shown)
     what = f"Median of {n} runs with bootstrapped 95 % intervals" if n > 1 else "One run each"
     known = "optimum known" if task.known else "optimum not known"
     return Chart(
@@ -54,12 +56,19 @@ def _convergence(task: Task, shown: Shown) -> Chart:
         task.name,
         "step",
         Axis(_BUDGET),
-        Axis(shown.label, log=shown.log, limits=_limits(series, shown)),
+        Axis(shown.label, log=shown.log, limits=limits),
         series,
         objective=task.name,
         caption=f"{what}; {shown.direction}; {known}.",
-        line=None if shown.optimum is None else (shown.optimum, "optimum"),
+        lines=_lines(shown, limits),
     )
+
+
+def _lines(shown: Shown, limits: tuple[float, float] | None) -> list[tuple[float, str]]:
+    """Return the lines of the optimum and of the default, where they are within the limits."""
+    low, high = limits or (-np.inf, np.inf)
+    named = ((shown.optimum, "optimum"), (shown.default, "default configuration"))
+    return [(at, label) for at, label in named if at is not None and low <= at <= high]
 
 
 def _failures(task: Task, optimizer: str) -> list[tuple[float, str]]:
@@ -88,8 +97,11 @@ def _limits(series: list[Series], shown: Shown) -> tuple[float, float] | None:
     best = best if shown.optimum is None else shown.optimum
     later = np.array([y for line in lines for y in line[len(line) // 6 :]])
     far = later.min() if shown.sign < 0 else later.max()
-    margin = 0.06 * abs(far - best) or 0.05 * abs(float(best)) or 1.0
-    return float(min(best, far) - margin), float(max(best, far) + margin)
+    low, high = float(min(best, far)), float(max(best, far))
+    if shown.default is not None and abs(shown.default - best) <= _FAR * (high - low):
+        low, high = min(low, shown.default), max(high, shown.default)
+    margin = 0.06 * (high - low) or 0.05 * abs(float(best)) or 1.0
+    return low - margin, high + margin
 
 
 def rank_over_budget(suite: Suite) -> Chart | None:

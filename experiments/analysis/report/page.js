@@ -30,9 +30,13 @@ function band(series, look, shape, alpha) {
   ];
 }
 
-function crosses(series, look, number) {
+const failing = (chart) => chart.series.filter((s) => s.failures.length && !hidden.has(s.name));
+
+// Failures have no number: they stand on a strip below, a row for each optimizer.
+function crosses(chart, series, look) {
+  const row = failing(chart).indexOf(series);
   return {
-    x: series.failures.map((f) => f[0]), y: series.failures.map(() => 0.02 + 0.035 * number),
+    x: series.failures.map((f) => f[0]), y: series.failures.map(() => row),
     yaxis: "y2", mode: "markers", meta: series.name, cliponaxis: false, showlegend: false,
     marker: { symbol: "x-thin", size: 6, line: { color: look.colour, width: 1.4 } },
     text: series.failures.map((f) => `${escaped(series.name)}: ${f[1]}`),
@@ -70,7 +74,7 @@ function drawn(chart, series, number) {
     showlegend: false, line: { color: look.colour, dash: look.dash, width: 1.8, shape },
     marker: { color: look.colour, symbol: look.marker, size: sizes(series.x.length, number) },
     hovertemplate: `%{y:.4g} at %{x:.4g}<extra>${escaped(series.name)}</extra>` });
-  if (series.failures.length) traces.push(crosses(series, look, number));
+  if (series.failures.length) traces.push(crosses(chart, series, look));
   return traces;
 }
 
@@ -117,15 +121,14 @@ function layout(chart, width) {
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", hovermode: "closest",
     font: { family: "system-ui, sans-serif", size: 11.5, color: color("--text") },
     xaxis: axis(chart.x, chart, xs), yaxis: axis(chart.y, chart, ys),
-    yaxis2: { overlaying: "y", range: [0, 1], visible: false, fixedrange: true },
     legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { size: 11 } },
     shapes: [], annotations: [],
   };
   if (chart.series.some((s) => s.look !== "optimizer")) made.margin.t = 34;
   if (dots) made.yaxis.range = [-0.6, chart.y.ticks.length - 0.4];
   if (chart.notes.length) made.yaxis.visible = made.xaxis.showline = false, made.margin.l = 14;
-  if (chart.line) {
-    const [y, text] = chart.line;
+  strip(made, chart);
+  for (const [y, text] of chart.lines) {
     made.shapes.push({ type: "line", xref: "paper", x0: 0, x1: 1, y0: y, y1: y,
       line: { color: color("--quiet"), width: 1, dash: "dot" } });
     made.annotations.push({ xref: "paper", x: 1, y, text: escaped(text), showarrow: false,
@@ -137,6 +140,22 @@ function layout(chart, width) {
   for (const [x, y, text] of chart.notes) made.annotations.push({ x, y, text: escaped(text), showarrow: false,
     font: { size: 10.5, color: color("--text") }, bgcolor: color("--ground"), borderpad: 1 });
   return made;
+}
+
+function strip(made, chart) {
+  const rows = failing(chart);
+  if (!rows.length) return;
+  const low = 14 + 12 * rows.length, plotted = made.height + low - made.margin.t - made.margin.b;
+  made.height += low;
+  made.yaxis.domain = [(low + 8) / plotted, 1];
+  made.yaxis2 = { domain: [0, low / plotted], range: [rows.length - 0.4, -0.6], fixedrange: true, zeroline: false,
+    showgrid: false, tickvals: rows.map((_, i) => i), ticktext: rows.map((s) => escaped(s.name.length > 14 ? s.name.slice(0, 13) + "…" : s.name)),
+    tickfont: { size: 9.5, color: color("--quiet") }, automargin: true };
+  made.shapes.push({ type: "rect", xref: "paper", yref: "paper", x0: 0, x1: 1, y0: 0, y1: low / plotted,
+    fillcolor: color("--raised"), line: { width: 0 }, layer: "below" });
+  made.annotations.push({ xref: "paper", yref: "paper", x: 1, y: low / plotted, text: "× failed", showarrow: false,
+    xanchor: "right", yanchor: "bottom", font: { size: 10, color: color("--quiet") } });
+  made.xaxis.anchor = "y2";
 }
 
 function draw(element) {
@@ -187,9 +206,10 @@ function swatch(svg, look) {
   const shapes = {
     circle: "M13 6a4 4 0 1 0 8 0a4 4 0 1 0-8 0", square: "M13.5 2.5h7v7h-7z", diamond: "M17 1l5 5-5 5-5-5z",
     "triangle-up": "M17 1.5l4.5 8h-9z", "triangle-down": "M17 10.5l4.5-8h-9z",
-    cross: "M15.5 2h3v2.5H21v3h-2.5V10h-3V7.500H13v-3h2.500z",
+    cross: "M15.5 2h3v2.5H21v3h-2.5V10h-3V7.5H13v-3h2.5z",
     star: "M17 1l1.500 3.300 3.500.4-2.600 2.400.7 3.600-3.100-1.800-3.100 1.800.7-3.600L12 4.700l3.500-.4z",
-    x: "M14 2l3 2.600L20 2l1.500 1.500L18.800 6l2.700 2.500L20 10l-3-2.600L14 10l-1.500-1.500L15.200 6l-2.700-2.500z",
+    pentagon: "M17 1l5 3.800-1.900 6h-6.200l-1.900-6z", hexagon: "M15 2h4.500l2.200 4-2.200 4h-4.500l-2.200-4z",
+    "triangle-left": "M13 6l8-4.500v9z", "triangle-right": "M21.500 6l-8-4.500v9z", "diamond-tall": "M17 1l3 5-3 5-3-5z",
   };
   svg.innerHTML = `<path d="M1 6H33" stroke="${look.colour}" stroke-width="2" stroke-dasharray="${dashes}"/>` +
     `<path d="${shapes[look.marker]}" fill="${look.colour}"/>`;

@@ -11,7 +11,7 @@ from typing import Any
 from experiments.analysis.report.chart import Chart
 from experiments.analysis.report.contents import Contents
 from experiments.analysis.report.figures import KINDS, save
-from experiments.analysis.report.style import Look
+from experiments.running.looks import Look
 
 HERE = Path(__file__).parent
 

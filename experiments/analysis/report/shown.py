@@ -1,8 +1,9 @@
 """What pictures show of a task: the metric in its natural units and sign, not the value.
 
-Where an objective names a metric, pictures show that. Where it does not and the optimum is known,
-they show how far above it the incumbent is, on a logarithmic axis, as instances of a problem have
-optima of different heights. Else they show the value.
+Where an objective declares the metric that its value stands for, and which way is better, pictures
+show that. Where it does not and the optimum is known, they show how far above it the incumbent is,
+on a logarithmic axis, as instances of a problem have optima of different heights. Else they show
+the value.
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ import numpy as np
 
 from experiments.analysis.results import Floats, Run
 from experiments.analysis.statistics.anytime import Quantity, Suite, Task, best_so_far
+from experiments.running.headline import Headline, headline
 
 FLOOR = 1e-8  # of a distance from the optimum, as COCO's final target
 
@@ -21,10 +23,12 @@ class Shown:
     """How the incumbents of a task are shown.
 
     Attributes:
-        label: of the axis.
+        label: of the axis, with the unit where there is one.
         sign: -1 where higher is better.
         log: whether the axis is logarithmic.
         optimum: in shown units, where it is known and one number.
+        default: what the objective's default configuration came to, in shown units, where a run
+            evaluated it and all runs are on one instance.
         curves: by optimizer, (n_seeds, n_steps) in shown units; worst is `sign` times infinity
             before the first success.
     """
@@ -33,6 +37,7 @@ class Shown:
     sign: int
     log: bool
     optimum: float | None
+    default: float | None
     curves: dict[str, Floats]
 
     @property
@@ -44,21 +49,30 @@ class Shown:
 def show(suite: Suite, task: Task) -> Shown:
     """Return how a task is shown."""
     runs = [run for own in task.runs.values() for run in own.values()]
-    metric = runs[0].header.get("metric")
     if suite.quantity.metric is not None:
-        sign = suite.quantity.sign
-        curves = {name: sign * task.matrix(name) for name in task.curves}
-        return Shown(suite.quantity.metric, sign, False, None, curves)
-    if metric is not None:
-        return _in_metric(task, runs, metric)
+        return _chosen(suite.quantity, task, runs)
+    about = headline(runs[0].header)
+    if about.metric is not None:
+        return _in_metric(task, runs, about, about.metric)
     if task.known:
-        return _above_optimum(task)
-    return Shown("value", 1, False, None, {name: task.matrix(name) for name in task.curves})
+        return _above_optimum(task, runs)
+    curves = {name: task.matrix(name) for name in task.curves}
+    return Shown("value (minimised)", 1, False, None, _default(task, runs, None), curves)
 
 
-def _in_metric(task: Task, runs: Sequence[Run], metric: str) -> Shown:
-    slope, intercept = natural(runs, metric)
-    sign = -1 if slope < 0 else 1
+def _chosen(quantity: Quantity, task: Task, runs: Sequence[Run]) -> Shown:
+    """Show the metric that was asked for."""
+    assert quantity.metric is not None
+    goal = runs[0].header.goals.get(quantity.metric)
+    unit = f" ({goal.unit})" if goal is not None and goal.unit else ""
+    curves = {name: quantity.sign * task.matrix(name) for name in task.curves}
+    default = _default(task, runs, quantity.metric)
+    return Shown(f"{quantity.metric}{unit}", quantity.sign, False, None, default, curves)
+
+
+def _in_metric(task: Task, runs: Sequence[Run], about: Headline, metric: str) -> Shown:
+    """Show the metric that the value stands for, at the incumbents."""
+    sign = 1 if about.minimise else -1
     quantity = Quantity(metric, sign)
     curves = {}
     for name, by_seed in task.curves.items():
@@ -69,41 +83,33 @@ def _in_metric(task: Task, runs: Sequence[Run], metric: str) -> Shown:
             for seed in sorted(by_seed)
         ]
         curves[name] = np.array(rows)
-    optima = set(task.reference.values()) if task.known and not np.isnan(intercept) else set()
-    optimum = slope * optima.pop() + intercept if len(optima) == 1 else None
-    return Shown(metric, sign, False, optimum, curves)
+    default = _default(task, runs, metric)
+    return Shown(about.label, sign, False, about.optimum, default, curves)
 
 
-def natural(runs: Sequence[Run], metric: str) -> tuple[float, float]:
-    """Return slope and intercept of the metric as a function of the value.
-
-    The intercept is NaN where the metric is no linear function of the value; the slope then has
-    the right sign only.
-    """
-    good = [~run.failed & ~np.isnan(run.values) for run in runs]
-    values = np.concatenate([run.values[ok] for run, ok in zip(runs, good, strict=True)])
-    none = np.full(1, np.nan)
-    metrics = np.concatenate(
-        [
-            run.metrics[metric][ok] if metric in run.metrics else none.repeat(ok.sum())
-            for run, ok in zip(runs, good, strict=True)
-        ]
-    )
-    there = np.isfinite(metrics)
-    values, metrics = values[there], metrics[there]
-    if len(values) < 2 or np.ptp(values) == 0:
-        return 1.0, np.nan
-    slope, intercept = (float(x) for x in np.polyfit(values, metrics, 1))
-    if np.abs(slope * values + intercept - metrics).max() > 1e-6 * max(np.ptp(metrics), 1e-12):
-        return slope, np.nan
-    return slope, intercept
+def _default(task: Task, runs: Sequence[Run], metric: str | None) -> float | None:
+    """Return the default configuration's number, the first that a run has; None without one."""
+    if task.instances:
+        return None
+    for run in runs:
+        place = run.default()
+        if place is not None and (metric is None or metric in run.metrics):
+            numbers = run.values if metric is None else run.metrics[metric]
+            if np.isfinite(numbers[place]):
+                return float(numbers[place])
+    return None
 
 
-def _above_optimum(task: Task) -> Shown:
+def _above_optimum(task: Task, runs: Sequence[Run]) -> Shown:
     curves, one = {}, len(set(task.reference.values())) == 1
     for name in task.curves:
         seeds = sorted(task.curves[name])
         low = np.array([[task.reference[seed]] for seed in seeds])
         curves[name] = np.maximum(task.matrix(name) - low, FLOOR)
-    height = f" ({next(iter(task.reference.values())):.5g})" if one else ""
-    return Shown(f"value above the optimum{height}", 1, True, None, curves)
+    default, height = _default(task, runs, None), ""
+    if one:
+        optimum = next(iter(task.reference.values()))
+        height = f" ({optimum:.5g})"
+        default = None if default is None else max(default - optimum, FLOOR)
+    label = f"value above the optimum{height}"
+    return Shown(label, 1, True, None, default if one else None, curves)

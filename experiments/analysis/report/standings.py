@@ -137,7 +137,7 @@ def item_table(suite: Suite, level: float) -> Table | None:
     rows = []
     for task in suite.tasks:
         run = next(run for own in task.runs.values() for run in own.values())
-        metric = suite.quantity.metric or run.header["metric"]
+        metric = suite.quantity.metric or run.header.metric
         if metric is None or not has_items(task, metric):
             continue
         for one in compare_items(task, metric):
@@ -204,13 +204,13 @@ _FACTS = ("code", "hardware", "fingerprint")
 def _facts(run: Run) -> dict[str, str]:
     header = run.header
     tools = project()["optional-dependencies"]["dev"]  # of no influence on a run
-    code, hardware = header["code"], header["hardware"]
+    code, hardware = header.code, header.hardware
     commit = code.get("commit", "")
     short = commit[:10] + ("-dirty" if commit.endswith("-dirty") else "")
-    prints = [f"{k}={str(v)[:12]}" for k, v in header["fingerprint"].items()]
+    prints = [f"{k}={str(v)[:12]}" for k, v in header.fingerprint.items()]
     return {
         "code": " ".join(filter(None, [code.get("version"), short])) or "unknown",
         "hardware": ", ".join(f"{k} {v}" for k, v in hardware.items()) or "unknown",
         "fingerprint": ", ".join(prints),
-        **{name: str(version) for name, version in header["versions"].items() if name not in tools},
+        **{name: str(version) for name, version in header.versions.items() if name not in tools},
     }

@@ -4,12 +4,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from experiments.analysis.results import Run, load
-from experiments.analysis.statistics.anytime import Missing, Quantity, Suite, compare_on
-from experiments.analysis.statistics.remade import known_optima, made_again
-from experiments.sweeping.ledger import read_plan, states
+from experiments.analysis.statistics.anytime import Missing, Quantity, Suite, compare_on, problem
+from experiments.running.plan import read_plan, states
 
 
 def gather(
@@ -26,7 +23,7 @@ def gather(
     Args:
         paths: as for `experiments.analysis.results.load`.
         metric: to compare at the incumbents instead of the value.
-        direction: min or max; needed where the logs do not tell it of the metric.
+        direction: min or max; needed where no objective declares it of the metric.
         optima: whether known optima are wanted, for regrets; tests and ranks need none.
 
     Raises:
@@ -36,17 +33,22 @@ def gather(
     runs = load(paths)
     quantity = quantity_of(runs, metric, direction)
     wanted = optima and quantity.metric is None
-    unsaid = [run for run in runs if "optimum" not in run.header]
-    known = known_optima(runs, made_again(unsaid)) if wanted else {}
+    known = known_optima(runs) if wanted else {}
     suite = compare_on(runs, quantity, known, missing(paths, runs))
     suite.notes.extend([*_cut_off(paths), *_spread_notes(runs)])
     return suite
 
 
+def known_optima(runs: Sequence[Run]) -> dict[str, float]:
+    """Return the known optima by problem, as the headers say them."""
+    optima = {problem(run): run.header.optimum for run in runs}
+    return {key: optimum for key, optimum in optima.items() if optimum is not None}
+
+
 def quantity_of(runs: Sequence[Run], metric: str | None, direction: str | None) -> Quantity:
     """Return what is compared, checking that all runs have it.
 
-    The metric that an objective's value stands for has the direction of the value.
+    A metric that an objective declares as a goal has that goal's direction.
 
     Raises:
         ValueError: no run has the metric, or its direction is not known.
@@ -63,35 +65,38 @@ def quantity_of(runs: Sequence[Run], metric: str | None, direction: str | None) 
         raise ValueError(
             f"metric: expected one of {', '.join(['value', *sorted(known)])}, got {metric}"
         )
-    if direction is not None:
-        return Quantity(metric, 1 if direction == "min" else -1)
-    if any(run.header["metric"] != metric for run in runs):
+    return Quantity(metric, 1 if _direction(runs, metric, direction) == "min" else -1)
+
+
+def _direction(runs: Sequence[Run], metric: str, given: str | None) -> str:
+    """Return min or max, as the objectives declare it of a metric, or else as it is given."""
+    goals = [goal for run in runs if (goal := run.header.goals.get(metric)) is not None]
+    declared = {"min" if goal.minimise else "max" for goal in goals}
+    if len(declared) > 1:
         raise ValueError(
-            f"direction: expected direction=min or direction=max, which the logs do not tell of "
-            f"{metric}, got none"
+            f"metric: expected one direction of {metric} in all runs, got min and max; compare "
+            f"them apart"
         )
-    return Quantity(metric, _sign(runs, metric))
+    wanted = next(iter(declared), given)
+    if wanted is None:
+        raise ValueError(
+            f"direction: expected direction=min or direction=max, as no objective declares the "
+            f"direction of {metric}, got none"
+        )
+    if given not in (None, wanted):
+        raise ValueError(
+            f"direction: expected {wanted}, as the objective declares for {metric}, got {given}"
+        )
+    return wanted
 
 
 def _tested(run: Run) -> Iterable[str]:
     return (name for test in run.tests for name in test["metrics"])
 
 
-def _sign(runs: Sequence[Run], metric: str) -> int:
-    """Return 1 where the metric falls with the value, -1 where it rises as the value falls."""
-    together = 0.0
-    for run in runs:
-        measured = run.metrics.get(metric, np.full(len(run.values), np.nan))
-        good = ~run.failed & np.isfinite(run.values) & np.isfinite(measured)
-        if good.any():
-            values, numbers = run.values[good], measured[good]
-            together += float(np.sum((values - values.mean()) * (numbers - numbers.mean())))
-    return -1 if together < 0 else 1
-
-
 def missing(paths: Sequence[Path], runs: Sequence[Run]) -> list[Missing]:
     """Return the planned runs that failed, or are not made yet, under the labels of the others."""
-    by_identity = {run.header["identity"]: run for run in runs}
+    by_identity = {run.header.identity: run for run in runs}
     found = []
     for folder in sorted({plan.parent for path in paths for plan in path.rglob("experiment.json")}):
         plan = read_plan(folder)
@@ -138,7 +143,7 @@ def _spread_notes(runs: Sequence[Run]) -> list[str]:
     """Warn where runs of one comparison come from different code, versions or hardware."""
     notes = []
     for key in ("code", "versions", "hardware"):
-        distinct = {repr(run.header[key]) for run in runs}
+        distinct = {repr(getattr(run.header, key)) for run in runs}
         if len(distinct) > 1:
             notes.append(f"the runs were made with {len(distinct)} different {key}")
     return notes

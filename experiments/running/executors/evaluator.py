@@ -79,7 +79,7 @@ class ProcessEvaluator:
     """
 
     def __init__(self, objective: Objective, n: int) -> None:
-        if not objective.shares_host:
+        if objective.resources.whole_host:
             raise ValueError(
                 f"workers: expected 1, as this objective cannot share its host, got {n}"
             )

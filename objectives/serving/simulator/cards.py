@@ -4,7 +4,10 @@ Shapes: `config.json` of each model, as aiconfigurator-core 0.12 ships them. GPU
 `systems/<name>.yaml` (memory, links) and `kernel_constants.csv`.
 """
 
+import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 GIB = 2**30
 
@@ -74,3 +77,60 @@ SYSTEMS = {
 }
 WIDTHS = {"bfloat16": 2.0, "fp8": 1.0, "fp8_block": 1.0, "nvfp4": 0.5}
 """Bytes of a weight."""
+
+
+def model_of(given: str | Mapping[str, Any]) -> Model:
+    """Return the model of a name in `MODELS`, or of its dimensions.
+
+    Args:
+        given: a name, or every field of `Model` but the name, as `config.json` has them.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if isinstance(given, str):
+        if given not in MODELS:
+            raise ValueError(
+                f"objective.model: expected one of {list(MODELS)} or its dimensions, got {given!r}"
+            )
+        return MODELS[given]
+    names = [field.name for field in dataclasses.fields(Model) if field.name != "name"]
+    if not isinstance(given, Mapping) or sorted(given) != sorted(names):
+        got = sorted(given) if isinstance(given, Mapping) else given
+        raise ValueError(f"objective.model: expected the dimensions {names}, got {got}")
+    for name in names:
+        if isinstance(given[name], bool) or not isinstance(given[name], int) or given[name] < 1:
+            raise ValueError(
+                f"objective.model.{name}: expected a positive whole number, got {given[name]!r}"
+            )
+    if given["heads"] % given["key_heads"]:
+        raise ValueError(
+            f"objective.model.key_heads: expected a divisor of heads={given['heads']}, "
+            f"got {given['key_heads']}"
+        )
+    return Model("model", **{name: given[name] for name in names})
+
+
+def system_of(
+    name: str, memory_gib: float | None = None, bandwidth_tb_s: float | None = None
+) -> System:
+    """Return a system, with another card's memory and bandwidth where they are given.
+
+    An A100 of 40 GB is `a100_sxm` with 40 GiB and 1.555 TB/s.
+
+    Raises:
+        ValueError: there is no such system, or a number is not positive.
+    """
+    if name not in SYSTEMS:
+        raise ValueError(f"objective.system: expected one of {list(SYSTEMS)}, got {name!r}")
+    changed = SYSTEMS[name]
+    for key, number in (("memory_gib", memory_gib), ("bandwidth_tb_s", bandwidth_tb_s)):
+        if number is None:
+            continue
+        if isinstance(number, bool) or not isinstance(number, int | float) or not 0 < number < 1e6:
+            raise ValueError(f"objective.{key}: expected a positive number, got {number!r}")
+    if memory_gib is not None:
+        changed = dataclasses.replace(changed, memory=memory_gib * GIB)
+    if bandwidth_tb_s is not None:
+        changed = dataclasses.replace(changed, bandwidth=bandwidth_tb_s * 1e12)
+    return changed

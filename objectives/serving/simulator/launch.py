@@ -8,9 +8,8 @@ died           a step's fragmentation, assumed half of its activations, does not
 
 from objectives.serving.grades import Failure
 from objectives.serving.simulator.cards import GIB
-from objectives.serving.simulator.engine import (
-    Deployment,
-    Settings,
+from objectives.serving.simulator.deployment import Deployment, Settings
+from objectives.serving.simulator.memory import (
     activation_bytes,
     headroom_bytes,
     kv_blocks,

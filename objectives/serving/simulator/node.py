@@ -9,7 +9,8 @@ import numpy as np
 
 from objectives.serving.load.arrivals import Plan
 from objectives.serving.load.measures import Requests
-from objectives.serving.simulator.engine import Deployment, Settings, rules, step_costs
+from objectives.serving.simulator.deployment import Deployment, Settings
+from objectives.serving.simulator.engine import rules, step_costs
 from objectives.serving.simulator.scheduler import serve
 from objectives.serving.simulator.state import GAPS, LARGEST, PREEMPTED, STEPS, State, new_state
 
@@ -40,18 +41,21 @@ def serve_load(
 
     Args:
         limit_s: the load is broken off then; what has not ended has failed.
-        seed: of the steps' noise.
+        seed: of the run's own speed and of the steps' noise.
     """
     n = len(plan)
     replicas = min(settings.data_parallel_size, n)
     costs = step_costs(deployment, settings)
     generator = np.random.default_rng(seed)
+    pace = 1.0
+    if deployment.run_noise > 0:
+        pace = float(np.exp(deployment.run_noise * generator.standard_normal()))
     states: list[State] = []
     for one in range(replicas):
         part = slice(one, None, replicas)
         # Replica `one` of r gets a closed loop's slots one, one + r, one + 2 r, ...
         slots = 0 if plan.concurrency is None else -(-(plan.concurrency - one) // replicas)
-        obeyed = rules(deployment, settings, plan.shared_prefix, max(slots, 0), limit_s)
+        obeyed = rules(deployment, settings, plan.shared_prefix, max(slots, 0), limit_s, pace)
         arrivals = None if plan.arrivals_s is None else plan.arrivals_s[part].copy()
         prompts, answers = plan.prompt_tokens[part].copy(), plan.answer_tokens[part].copy()
         state = new_state(prompts, answers, arrivals, obeyed)  # copies are contiguous

@@ -14,7 +14,7 @@ until memory is short and nobody uses them. Speculation: a step verifies the dra
 is accepted with a fixed probability until the first that is not.
 
 Departures from vLLM: blocks of a finished request are free at the end of its step's first stage;
-only the shared prefix is ever found in the cache; graph padding is ignored.
+only the shared prefix is ever found in the cache.
 """
 
 import numpy as np
@@ -62,7 +62,9 @@ def serve(state: State, rules: Rules, costs: Costs, generator: np.random.Generat
             now = later
             continue
         stage, latency = step_s(state.work, costs)
-        factor = np.exp(rules.noise * generator.standard_normal()) if rules.noise > 0 else 1.0
+        factor = rules.pace
+        if rules.noise > 0:
+            factor *= np.exp(rules.noise * generator.standard_normal())
         settle(state, rules, now + factor * latency)
         now += factor * stage
         count[STEPS] += 1

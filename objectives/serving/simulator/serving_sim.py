@@ -15,17 +15,13 @@ from objectives.objective import Objective
 from objectives.serving import constraints
 from objectives.serving.grades import Failure, record
 from objectives.serving.load import arrivals
-from objectives.serving.load.measures import measure
+from objectives.serving.load.measures import goal_of, measure
 from objectives.serving.score import build
-from objectives.serving.simulator.cards import MODELS, SYSTEMS
-from objectives.serving.simulator.engine import (
-    OVERHEADS,
-    Deployment,
-    Settings,
-    memory_bytes,
-)
+from objectives.serving.simulator.cards import model_of, system_of
+from objectives.serving.simulator.deployment import OVERHEADS, Deployment, Settings
 from objectives.serving.simulator.kernels import CONSTANTS_FILE
 from objectives.serving.simulator.launch import check_survives, start
+from objectives.serving.simulator.memory import memory_bytes
 from objectives.serving.simulator.node import serve_load
 from objectives.space import build_space, check
 from objectives.trial import Config, Evaluation, Trial, Value
@@ -46,12 +42,16 @@ class ServingSim(Objective):
     """
 
     cheap = True
+    version = 2
 
     def __init__(
         self,
         *,
-        model: str,
+        model: str | Mapping[str, Any],
         system: str,
+        memory_gib: float | None,
+        bandwidth_tb_s: float | None,
+        host_slowdown: float,
         engine: str,
         dtype: str,
         max_model_len: int,
@@ -64,24 +64,35 @@ class ServingSim(Objective):
         base: str,
         load_timeout_s: float,
         noise: float,
+        run_noise: float,
         seed: int,
     ) -> None:
-        card = MODELS[_one_of("model", model, MODELS)]
-        node = SYSTEMS[_one_of("system", system, SYSTEMS)]
+        node = system_of(system, memory_gib, bandwidth_tb_s)
         _one_of("engine", engine, ENGINES)
         _one_of("dtype", dtype, node.dtypes)
         _between("noise", noise, 0, 1)
+        _between("run_noise", run_noise, 0, 1)
+        _between("host_slowdown", host_slowdown, 0.1, 100)
         _between("load_timeout_s", load_timeout_s, 1e-3, 1e9)
         self._seed = whole("objective.seed", seed, 0)
-        self._deployment = Deployment(card, node, engine, dtype, OVERHEADS[engine], float(noise))
+        self._deployment = Deployment(
+            model=model_of(model),
+            system=node,
+            engine=engine,
+            dtype=dtype,
+            overheads=OVERHEADS[engine],
+            noise=float(noise),
+            host_slowdown=float(host_slowdown),
+            run_noise=float(run_noise),
+        )
         self._set_space(space, constraints)
         self._plan = arrivals.plan(load, self._seed)
         self._longest = whole("objective.max_model_len", max_model_len, self._plan.largest)
         self._limit_s = float(load_timeout_s)
         self._score = build(score, base, slo, len(self._plan))
-        self.metric = self._score.metric if score != "slo" or not slo else None
-        self.noise_sd = VALUE_SD * noise
-        self._default = dict(default)
+        self.goals = goal_of(self._score.metric) if score != "slo" or not slo else {}
+        self.noise_sd = VALUE_SD * max(noise, run_noise)
+        self.default: Config = dict(default)
         self._check_default()
         self._reference: dict[str, float] | None = None
 
@@ -97,9 +108,9 @@ class ServingSim(Objective):
     def _check_default(self) -> None:
         """Raise unless the default configuration starts."""
         try:
-            check(self.space, self._default)
-            self._refuse(self._default)
-            start(self._deployment, _settings(self._default), self._longest)
+            check(self.space, self.default)
+            self._refuse(self.default)
+            start(self._deployment, _settings(self.default), self._longest)
         except (ValueError, Failure) as error:
             raise ValueError(
                 f"objective.default: expected a configuration that starts, got: {error}"
@@ -167,9 +178,9 @@ class ServingSim(Objective):
         """Return the default configuration's metrics without noise."""
         if self._reference is None:
             metrics: dict[str, float] = {}
-            quiet = dataclasses.replace(self._deployment, noise=0.0)
+            quiet = dataclasses.replace(self._deployment, noise=0.0, run_noise=0.0)
             try:
-                self._run(self._default, self._plan, quiet, 0, metrics)
+                self._run(self.default, self._plan, quiet, 0, metrics)
             except Failure as failure:
                 raise ValueError(
                     f"objective.default: expected a configuration that serves the load, got: "

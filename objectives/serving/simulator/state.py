@@ -36,6 +36,7 @@ class Rules(NamedTuple):
     found: float  # probability that a step drafts at all
     accepted: float  # probability that a drafted token is accepted, after the one before
     noise: float  # standard deviation of log(step time)
+    pace: float  # multiplies every step's time: the run's own
 
 
 class State(NamedTuple):

@@ -6,7 +6,10 @@
     step  = pp stages with a send between them, + the host's h0 + h1 per sequence,
             or the longer of both where scheduling is asynchronous
 
-A step that no CUDA graph covers cannot be faster than the host launches its kernels.
+A step that no CUDA graph covers cannot be faster than the host launches its kernels. A step that a
+graph covers computes the tokens of the next captured size (`padded`). A graph in pieces leaves the
+GPU idle for a moment at each attention, which the host launches; one graph of the whole step does
+not. Every all-reduce waits for the slowest rank (`skew_s`).
 """
 
 from typing import NamedTuple
@@ -70,15 +73,17 @@ class Costs(NamedTuple):
     prefill: Prefill
     alpha: float
     beta: float
+    skew_s: float  # that the ranks wait for the slowest at an all-reduce
     small_bandwidth: float  # of a layer's small kernels
     send_s: float
     host_fixed: float
     host_each: float
     hidden_host: bool  # behind the GPU, where scheduling is asynchronous
-    graph_tokens: float  # steps of at most that many tokens replay a graph; 0: none
-    full_graph: bool  # of steps that only decode; else attention is launched by the host
+    graph_tokens: float  # the largest captured size: steps up to it replay a graph; 0: none
+    full_tokens: float  # the same of graphs of a whole step, for steps that only decode
     launch_layer: float  # host seconds to launch one layer without a graph
-    launch_attention: float  # and one attention between two pieces of a graph
+    launch_pieces: float  # and one layer's pieces of a graph with the attention between them
+    gap: float  # seconds that the GPU idles at an attention between two pieces of a graph
 
 
 @compiled
@@ -88,9 +93,23 @@ def product_s(m: float, n: float, k: float, g: Gemm) -> float:
 
 
 @compiled
-def layer_s(work: Floats, c: Costs) -> float:
-    """Return the GPU's seconds of one layer."""
-    tokens, decodes, cached, pairs, chunks = work[0], work[1], work[2], work[3], work[4]
+def padded(tokens: float) -> float:
+    """Return the captured size that a step of so many tokens replays.
+
+    vLLM captures 1, 2, 4, every 8 up to 256, and every 16 beyond.
+    """
+    if tokens <= 2.0:
+        return max(tokens, 1.0)
+    if tokens <= 4.0:
+        return 4.0
+    width = 8.0 if tokens <= 256.0 else 16.0
+    return float(np.ceil(tokens / width) * width)
+
+
+@compiled
+def layer_s(work: Floats, tokens: float, c: Costs) -> float:
+    """Return the GPU's seconds of one layer; `tokens` counts those of the padding too."""
+    decodes, cached, pairs, chunks = work[1], work[2], work[3], work[4]
     seconds: float = product_s(tokens, c.qkv, c.hidden, c.layer)
     seconds += product_s(tokens, c.hidden, c.query, c.layer)
     seconds += product_s(tokens, 2.0 * c.intermediate, c.hidden, c.layer)
@@ -107,7 +126,8 @@ def layer_s(work: Floats, c: Costs) -> float:
     moved = 2.0 * tokens * (8.0 * c.hidden + 2.0 * c.qkv + 3.0 * c.intermediate)
     seconds += moved / c.small_bandwidth
     if c.tensor > 1:
-        seconds += 2.0 * all_reduce_s(2.0 * tokens * c.hidden, c.tensor, c.alpha, c.beta)
+        size = 2.0 * tokens * c.hidden
+        seconds += 2.0 * (all_reduce_s(size, c.tensor, c.alpha, c.beta) + c.skew_s)
     return seconds
 
 
@@ -119,11 +139,13 @@ def step_s(work: Floats, c: Costs) -> tuple[float, float]:
     chunk^2 + 2 chunk past, the chunks' tokens, and the tokens sampled.
     """
     tokens, decodes, chunks, sampled = work[0], work[1], work[4], work[5]
-    gpu = c.layers * layer_s(work, c)
-    launch = c.layers * c.launch_layer
-    if tokens <= c.graph_tokens:
-        launch = 0.0 if c.full_graph and chunks == 0 else c.layers * c.launch_attention
-    stage = max(gpu, launch)
+    size = padded(tokens)
+    if chunks == 0 and size <= c.full_tokens:
+        stage = c.layers * layer_s(work, size, c)
+    elif size <= c.graph_tokens:
+        stage = c.layers * max(layer_s(work, size, c) + c.gap, c.launch_pieces)
+    else:
+        stage = c.layers * max(layer_s(work, tokens, c), c.launch_layer)
     last = stage + product_s(sampled, c.vocabulary, c.hidden, c.output)
     host = c.host_fixed + c.host_each * (decodes + (1.0 if chunks > 0 else 0.0))
     last = max(last, host) if c.hidden_host else last + host

@@ -11,7 +11,11 @@ How a row is simulated: a closed loop of `batch_size` requests under way and ten
 all; the mean TTFT against `silicon_ttft_ms`, the median TPOT against `silicon_tpot_ms`. Two
 campaigns are in the file. InferenceMAX draws lengths from 0.8 to 1 of the nominal ones, schedules
 asynchronously under vLLM, and its checkpoints of 8 and 4 bits have a KV cache of 8 bits; the
-others ("auto-gap" in the source) are taken at the nominal lengths, with a cache of 16 bits.
+others ("auto-gap" in the source) are taken at the nominal lengths, with a cache of 16 bits. The
+sources do not state how requests were sent. In TensorRT-LLM's rows of the second campaign one
+request more than `batch_size` seems to be under way, so that one always waits for a slot: with it
+the error of the TTFT falls from 41 to 23 % on the calibration half. For every other engine and
+campaign the same assumption makes it larger.
 
 That protocol, and the overheads in `simulator/engine.py`, were chosen on the half of the rows
 whose identifier has an even CRC-32, the calibration half; `--half test` prints the other one.
@@ -23,7 +27,7 @@ import sys
 import zlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +35,8 @@ from scipy.stats import spearmanr
 
 from objectives.serving.load.arrivals import Plan
 from objectives.serving.simulator.cards import MODELS, SYSTEMS
-from objectives.serving.simulator.engine import OVERHEADS, Deployment, Settings, kv_blocks
+from objectives.serving.simulator.deployment import OVERHEADS, Deployment, Settings
+from objectives.serving.simulator.memory import kv_blocks
 from objectives.serving.simulator.node import serve_load
 
 HALVES = ("all", "calibration", "test")
@@ -154,14 +159,16 @@ def compare(row: Row) -> Compared:
     """
     if row["mode"] != "agg":
         raise NotModelled("disaggregated serving")
-    inference_max = "auto-gap" not in row["silicon_data_source"]
+    inference_max = is_inference_max(row)
     deployment = deployed(row)
     settings = configured(row, deployment, inference_max)
     if kv_blocks(deployment, settings) < 1:
         raise NotModelled("does not fit into the memory as simulated")
     under_way = int(number(row, "batch_size"))
     lengths = [nominal(number(row, key), inference_max, under_way) for key in ("isl", "osl")]
-    plan = Plan(lengths[0], lengths[1], None, under_way, 0)
+    if one_waits(row):
+        settings = replace(settings, max_num_seqs=under_way)
+    plan = Plan(lengths[0], lengths[1], None, under_way + one_waits(row), 0)
     latencies = serve_load(deployment, settings, plan, 1e9, (0,)).requests.latencies()
     if not np.isfinite(latencies["e2e"]).all():
         raise NotModelled("a request does not fit into the KV cache as simulated")
@@ -172,6 +179,16 @@ def compare(row: Row) -> Compared:
         measured_ttft_ms=number(row, "silicon_ttft_ms"),
         measured_tpot_ms=number(row, "silicon_tpot_ms"),
     )
+
+
+def is_inference_max(row: Row) -> bool:
+    """Return whether a row is of the InferenceMAX campaign."""
+    return "auto-gap" not in row["silicon_data_source"]
+
+
+def one_waits(row: Row) -> bool:
+    """Return whether one request more than the slots is under way; see the module's docstring."""
+    return row["backend"] == "trtllm" and not is_inference_max(row)
 
 
 def nominal(length: float, spread: bool, under_way: int) -> np.ndarray:

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import spearmanr
 
-from objectives.serving.simulator.engine import Settings
+from objectives.serving.simulator.deployment import Settings
 from objectives.serving.simulator.scheduler import serve
 from objectives.serving.simulator.state import GAPS, Rules, new_state
 from objectives.serving.simulator.steps import Costs, Decode, Gemm, Prefill
@@ -76,15 +76,17 @@ def costs(compute: float) -> Costs:
         prefill=Prefill(compute, BANDWIDTH, 0.0),
         alpha=0.0,
         beta=1e11,
+        skew_s=0.0,
         small_bandwidth=BANDWIDTH,
         send_s=0.0,
         host_fixed=0.0,
         host_each=0.0,
         hidden_host=False,
         graph_tokens=0.0,
-        full_graph=False,
+        full_tokens=0.0,
         launch_layer=0.0,
-        launch_attention=0.0,
+        launch_pieces=0.0,
+        gap=0.0,
     )
 
 
@@ -106,6 +108,7 @@ def simulated(case: Case) -> tuple[float, ...]:
         found=0.0,
         accepted=0.0,
         noise=0.0,
+        pace=1.0,
     )
     prompts, answers = np.full(REQUESTS, PROMPT), np.full(REQUESTS, ANSWER)
     state = new_state(prompts, answers, None, rules)

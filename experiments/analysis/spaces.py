@@ -1,49 +1,34 @@
-"""The axes of a task's space.
+"""The space of runs, as their headers say it, or the smallest that holds what was evaluated."""
 
-They come from the objective where it could be made again, or else from the space in the settings,
-or from the configurations that were evaluated.
-"""
-
-import contextlib
 import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from ConfigSpace import ConfigurationSpace
+
 from experiments.analysis.results import Run
-from objectives.objective import Objective
 from objectives.space import UnitCube, build_space
 from objectives.trial import Config
 
 _LOG_RANGE = 1e3  # of a positive parameter whose scale nobody states: shown as a logarithm
 
 
-def axes(runs: Sequence[Run], objective: Objective | None) -> UnitCube:
-    """Return the cube that places the configurations of one task."""
+def space_of(runs: Sequence[Run]) -> ConfigurationSpace:
+    """Return the space of runs on one objective.
+
+    It is the first run's, where that holds every configuration of all of them. Otherwise it is
+    the smallest space that does.
+
+    Raises:
+        ValueError: the header describes no legal space.
+    """
     configs = [config for run in runs for config in run.configs]
-    if objective is not None and _holds(cube := UnitCube(objective.space), configs):
-        return cube
-    observed = _observed(configs)
-    stated = runs[0].header["objective"].get("space")
-    if stated and all(isinstance(each, dict) and "type" in each for each in stated.values()):
-        kept = {
-            name: each if _is_plain(each) else observed[name]
-            for name, each in stated.items()
-            if _is_plain(each) or name in observed
-        }
-        with contextlib.suppress(ValueError):  # a condition on what only the machine described
-            if _holds(cube := UnitCube(build_space(kept)), configs):
-                return cube
-    return UnitCube(build_space(observed))
-
-
-def _is_plain(description: dict[str, Any]) -> bool:
-    """Return whether a parameter is described by numbers, not by the machine (`2*cores`)."""
-    alone = {key: value for key, value in description.items() if key != "when"}
-    try:
-        build_space({"alone": alone})
-    except ValueError:
-        return False
-    return True
+    header = runs[0].header
+    if header.space:
+        stated = build_space(header.space, header.forbidden)
+        if _holds(UnitCube(stated), configs):
+            return stated
+    return build_space(_observed(configs))
 
 
 def _holds(cube: UnitCube, configs: Iterable[Config]) -> bool:

@@ -1,0 +1,89 @@
+"""Labels of optimizers and objectives: the name, and the settings in which runs of it differ."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+from experiments.running.header import Header
+
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+class Labelled(Protocol):
+    """What is labelled: a run, of which the header and the seed count."""
+
+    @property
+    def header(self) -> Header: ...
+
+    @property
+    def seed(self) -> int: ...
+
+
+def labels_of(runs: Sequence[Labelled]) -> list[tuple[str, str]]:
+    """Return the labels of each run's optimizer and objective.
+
+    Different settings have different labels. Control characters in them are visible escapes, as
+    labels come from logs of anybody and are printed in terminals.
+    """
+    optimizers = _labels(runs, "optimizer", seeds=False)
+    objectives = _labels(runs, "objective", seeds=True)
+    return list(zip(map(printable, optimizers), map(printable, objectives), strict=True))
+
+
+def printable(text: str) -> str:
+    """Return a text on one line, whose control characters are visible escapes."""
+    return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def _labels(runs: Sequence[Labelled], family: str, seeds: bool) -> list[str]:
+    """Return each run's name with the settings in which runs of that name differ.
+
+    A setting that is the run's budget in all of them, as a design's number of points is, is none.
+    """
+    settings = [dict(_flat(getattr(run.header, family))) for run in runs]
+    groups: dict[str, list[int]] = defaultdict(list)
+    for i, run in enumerate(runs):
+        groups[run.header.names[family]].append(i)
+    shown: dict[str, list[str]] = {}
+    for name, members in groups.items():
+        keys = list(dict.fromkeys(key for i in members for key in settings[i]))
+        if seeds:
+            for key in keys:
+                _name_seed(key, [settings[i] for i in members], [runs[i].seed for i in members])
+        shown[name] = [
+            key
+            for key in keys
+            if len({repr(settings[i].get(key)) for i in members}) > 1
+            if any(settings[i].get(key) != runs[i].header.budget for i in members)
+        ]
+    labels = []
+    for run, own in zip(runs, settings, strict=True):
+        name = run.header.names[family]
+        labels.append(" ".join([name, *(f"{key}={own.get(key)}" for key in shown[name])]))
+    return labels
+
+
+def _name_seed(key: str, settings: Sequence[dict[str, Any]], seeds: Sequence[int]) -> None:
+    """Put "seed" for the values of a setting that follow the seed.
+
+    They do where each belongs to the one seed that it equals, and there are several of them; so
+    `shift=none` and `shift=${seed}` are two tasks, however many seeds there are.
+    """
+    own: dict[str, set[int]] = defaultdict(set)
+    for each, seed in zip(settings, seeds, strict=True):
+        own[repr(each.get(key))].add(seed)
+    follow = {value for value, found in own.items() if {value} == {repr(seed) for seed in found}}
+    if len(follow) > 1 or follow == set(own):
+        for each in settings:
+            if repr(each.get(key)) in follow:
+                each[key] = "seed"
+
+
+def _flat(settings: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the leaves of nested settings by their dotted keys."""
+    for key, value in settings.items():
+        if isinstance(value, dict) and value:
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

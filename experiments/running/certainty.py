@@ -1,0 +1,108 @@
+"""How sure a difference between two evaluations of one run is, in a sentence.
+
+Where both logged the outcomes of the same items, they are compared item by item: right or wrong
+by the exact McNemar test, numbers by their paired mean with a 95 % interval. Elsewhere the noise
+that the objective declares is the measure.
+"""
+
+import base64
+import binascii
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.running.run_log import History
+
+_FLOAT16 = 2e-3  # relative: what is lost where float16 holds the outcomes
+
+
+def certainty(history: History, best: int, other: int) -> str | None:
+    """Return how sure the difference between two trials is; None where nothing can be said.
+
+    Args:
+        history: of the run.
+        best: id of the incumbent.
+        other: id of the trial that it is compared with.
+    """
+    header = history.header
+    assert header is not None
+    if header.metric is not None:
+        outcomes = [_outcomes(history, id, header.metric) for id in (best, other)]
+        if outcomes[0] is not None and outcomes[1] is not None:
+            said = _by_item(outcomes[0], outcomes[1])
+            if said is not None:
+                return said
+    return _by_noise(history, best, other)
+
+
+def _by_noise(history: History, best: int, other: int) -> str | None:
+    assert history.header is not None
+    values = [history.evaluations[id].value for id in (best, other)]
+    if values[0] is None or values[1] is None:
+        return None
+    sd = history.header.noise_sd
+    if sd <= 0:
+        return "the objective declares no noise: the same configuration gives the same number"
+    times = abs(values[0] - values[1]) / (math.sqrt(2) * sd)
+    said = f"the difference is {times:.2g} times the noise of a difference of two evaluations"
+    if times < 2:
+        said += ", so it may be luck"
+    return said
+
+
+def _outcomes(history: History, id: int, metric: str) -> NDArray[np.float64] | None:
+    """Return the outcomes of a trial's items, (n,); None where there are none.
+
+    A packing does not say whether it holds bits or numbers, nor how many of its last bits count:
+    the one is taken whose mean is the metric.
+    """
+    evaluation = history.evaluations[id]
+    mean, text = evaluation.metrics.get(metric), evaluation.items.get(metric)
+    if mean is None or text is None:
+        return None
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except binascii.Error:
+        return None
+    bits = np.unpackbits(np.frombuffer(raw, dtype=np.uint8)).astype(np.float64)
+    for n in range(len(bits), max(len(bits) - 8, 0), -1):
+        if abs(bits[:n].mean() - mean) < 1e-9 and not bits[n:].any():
+            return bits[:n]
+    if raw and len(raw) % 2 == 0:
+        numbers = np.frombuffer(raw, dtype="<f2").astype(np.float64)
+        if abs(numbers.mean() - mean) <= _FLOAT16 * max(abs(mean), 1e-3):
+            return numbers
+    return None
+
+
+def _by_item(best: NDArray[np.float64], other: NDArray[np.float64]) -> str | None:
+    n = min(len(best), len(other))
+    if n == 0 or best[n:].any() or other[n:].any():
+        return None  # of different items
+    d = best[:n] - other[:n]
+    if np.isin(d, (-1.0, 0.0, 1.0)).all():
+        gained, lost = int((d > 0).sum()), int((d < 0).sum())
+        p = mcnemar(gained, lost)
+        verdict = "" if p < 0.05 else ", so it may be luck"
+        return (
+            f"of {n:,} items, {gained:,} went up and {lost:,} went down "
+            f"(exact McNemar test: p = {p:.2g}{verdict})"
+        )
+    if n < 2:
+        return None
+    half = 1.96 * float(d.std(ddof=1)) / math.sqrt(n)
+    verdict = "" if abs(float(d.mean())) > half else ", so it may be luck"
+    return f"over {n:,} items the mean differs by {d.mean():.3g} ± {half:.2g} (95 %{verdict})"
+
+
+def mcnemar(gained: int, lost: int) -> float:
+    """Return the two-sided p of the exact McNemar test: a fair coin gives as uneven a split."""
+    n, least = gained + lost, min(gained, lost)
+    if gained == lost:
+        return 1.0
+    log_terms = [
+        math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) - n * math.log(2)
+        for k in range(least + 1)
+    ]
+    return min(1.0, 2 * math.fsum(map(math.exp, log_terms)))

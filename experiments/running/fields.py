@@ -1,0 +1,127 @@
+"""Values of a JSON object that somebody else may have written, each checked for its type."""
+
+import math
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+_SHOWN = 60  # characters of a value in a message
+
+
+class Fields:
+    """One JSON object.
+
+    Every method returns the value of a key, and raises `ValueError` where the key is missing or
+    its value has another type.
+    """
+
+    def __init__(self, value: Any, where: str = "") -> None:
+        """Take the object.
+
+        Args:
+            value: as `json.loads` returned it.
+            where: the beginning of messages, such as `header`.
+
+        Raises:
+            ValueError: it is no object.
+        """
+        self._where = where
+        if not isinstance(value, dict):
+            wrong(where or "event", "a JSON object", value)
+        self._fields: dict[str, Any] = value
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._fields
+
+    def text(self, key: str) -> str:
+        return str(self._get(key, "text", lambda x: isinstance(x, str)))
+
+    def text_or_none(self, key: str) -> str | None:
+        value: str | None = self._get(
+            key, "text or null", lambda x: x is None or isinstance(x, str)
+        )
+        return value
+
+    def whole(self, key: str, least: int = 0) -> int:
+        return int(self._get(key, f"an integer of at least {least}", lambda x: is_whole(x, least)))
+
+    def number(self, key: str) -> float:
+        return float(self._get(key, "a finite number", is_number))
+
+    def number_or_none(self, key: str) -> float | None:
+        value = self._get(key, "a finite number or null", lambda x: x is None or is_number(x))
+        return None if value is None else float(value)
+
+    def boolean(self, key: str) -> bool:
+        return bool(self._get(key, "true or false", lambda x: isinstance(x, bool)))
+
+    def mapping(self, key: str) -> dict[str, Any]:
+        value: dict[str, Any] = self._get(key, "a JSON object", lambda x: isinstance(x, dict))
+        return value
+
+    def numbers(self, key: str) -> dict[str, float]:
+        """Return an object whose values are finite numbers."""
+        value = self._get(
+            key,
+            "an object of finite numbers",
+            lambda x: isinstance(x, dict) and all(map(is_number, x.values())),
+        )
+        return {name: float(number) for name, number in value.items()}
+
+    def texts(self, key: str) -> dict[str, str]:
+        """Return an object whose values are texts."""
+        value: dict[str, str] = self._get(
+            key,
+            "an object of texts",
+            lambda x: isinstance(x, dict) and all(isinstance(text, str) for text in x.values()),
+        )
+        return value
+
+    def config(self, key: str) -> dict[str, Any]:
+        """Return an object whose values are plain: true, false, finite numbers or text."""
+        value: dict[str, Any] = self._get(
+            key,
+            "a configuration of plain values",
+            lambda x: isinstance(x, dict) and all(map(is_plain, x.values())),
+        )
+        return value
+
+    def items(self, key: str) -> list[Any]:
+        """Return a list."""
+        value: list[Any] = self._get(key, "a list", lambda x: isinstance(x, list))
+        return value
+
+    def _get(self, key: str, rule: str, good: Callable[[Any], bool]) -> Any:
+        place = f"{self._where}.{key}" if self._where else key
+        if key not in self._fields:
+            raise ValueError(f"{place}: expected {rule}, got no such key")
+        value = self._fields[key]
+        if not good(value):
+            wrong(place, rule, value)
+        return value
+
+
+def is_whole(value: Any, least: int) -> bool:
+    """Return whether a value is an integer of at least `least`."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def is_number(value: Any) -> bool:
+    """Return whether a value is a finite number that a float can hold."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer of more than 308 digits
+        return False
+
+
+def is_plain(value: Any) -> bool:
+    """Return whether a configuration may hold a value."""
+    return isinstance(value, bool | str | int) or is_number(value)
+
+
+def wrong(where: str, rule: str, value: Any) -> NoReturn:
+    """Raise `ValueError` with the value shown, cut where it is long."""
+    shown = repr(value)
+    shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
+    raise ValueError(f"{where}: expected {rule}, got {shown}")

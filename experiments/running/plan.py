@@ -1,0 +1,149 @@
+"""What the folder of an experiment says of its runs: the plan, and how far each run is.
+
+The logs decide: a run is finished where its log ends with the event `end` under the planned
+budget. The ledger adds only what no log has, failures of whole runs and the time they took.
+A line of it that was cut off is ignored.
+"""
+
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PLAN = "experiment.json"
+LEDGER = "ledger.jsonl"
+
+ATTEMPTS = 2
+"""A run that failed is tried once more; then it is left and listed."""
+
+_TAIL_BYTES = 1 << 16  # the event `end` holds two numbers and a few times
+
+
+@dataclass(frozen=True)
+class RunState:
+    """How far a run is.
+
+    Attributes:
+        state: done, running, partial, failed or waiting.
+        evaluations: how many its log holds; counted only where the run is not done.
+        error: why it failed last, None unless `state` is failed.
+    """
+
+    state: str
+    evaluations: int = 0
+    error: str | None = None
+
+
+def read_plan(folder: Path) -> dict[str, Any]:
+    """Return the plan of the experiment in a folder.
+
+    Raises:
+        ValueError: there is none, or it is damaged.
+    """
+    path = folder / PLAN
+    if not path.is_file():
+        raise ValueError(
+            f"{folder}: expected the folder of an experiment, got no {path.name} there"
+        )
+    try:
+        plan: dict[str, Any] = json.loads(path.read_bytes())
+    except ValueError:
+        raise ValueError(f"{path}: expected JSON, got a damaged file; remove it") from None
+    return plan
+
+
+def read_ledger(folder: Path) -> list[dict[str, Any]]:
+    """Return the whole lines of the ledger."""
+    path = folder / LEDGER
+    lines = path.read_bytes().splitlines() if path.exists() else []
+    events = []
+    for line in lines:
+        try:
+            events.append(json.loads(line))
+        except ValueError:
+            continue  # cut off by a kill
+    return events
+
+
+def failures(events: Iterable[dict[str, Any]]) -> dict[str, list[str]]:
+    """Return the errors of the runs by identity, since the last time they were forgiven."""
+    found: dict[str, list[str]] = {}
+    for event in events:
+        if event["event"] == "retry":
+            found.clear()
+        elif event["event"] == "failed":
+            found.setdefault(event["identity"], []).append(event["error"])
+        elif event["event"] == "done":
+            found.pop(event["identity"], None)
+    return found
+
+
+def states(folder: Path, plan: dict[str, Any]) -> dict[str, RunState]:
+    """Return the state of every planned run by its identity."""
+    events, locked = read_ledger(folder), _locked()
+    failed = failures(events)
+    made = {event["identity"] for event in events if event["event"] == "done"}
+    found = {}
+    for run in plan["runs"]:
+        identity, path = run["identity"], folder / run["folder"] / "log.jsonl"
+        ended = budget_at_end(path, identity)
+        # A log that `run.py` extended is longer; the sweep has looked whether it still counts.
+        if ended == plan["budget"] or (identity in made and ended and ended > plan["budget"]):
+            found[identity] = RunState("done")
+            continue
+        n = path.read_bytes().count(b'{"event": "evaluation"') if path.exists() else 0
+        errors = failed.get(identity, [])
+        state = "partial" if path.exists() else "waiting"
+        if path.exists() and path.stat().st_ino in locked:
+            state = "running"
+        elif len(errors) >= ATTEMPTS:
+            state = "failed"
+        found[identity] = RunState(state, n, errors[-1] if state == "failed" else None)
+    return found
+
+
+def budget_at_end(path: Path, identity: str) -> float | None:
+    """Return the budget under which the log of a run ended, by its first and last line.
+
+    None: there is no log, it is another run's, or it has not ended.
+    """
+    try:
+        with path.open("rb") as file:
+            header = json.loads(file.readline())
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - _TAIL_BYTES))
+            *_, last, after = file.read().split(b"\n")
+        end = json.loads(last)
+        mine = header["identity"] == identity and end["event"] == "end" and after == b""
+        return float(end["budget"]) if mine else None
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+
+
+def summary(states: Iterable[RunState]) -> str:
+    """Return how many runs are in which state, in one line."""
+    counts = Counter(state.state for state in states)
+    order = ("done", "running", "partial", "failed", "waiting")
+    return ", ".join(f"{counts[name]} {name}" for name in order if counts[name] or name == "done")
+
+
+def _locked() -> set[int]:
+    """Return the inodes of files with a lock, where the system tells.
+
+    The devices are left out: on overlay and btrfs `stat` names others than the lock does. A
+    lock of our own would tell too, but disturb a run that starts at that moment.
+    """
+    try:
+        return held(Path("/proc/locks").read_text())
+    except OSError:
+        return set()
+
+
+def held(locks: str) -> set[int]:
+    """Return the inodes in the text of `/proc/locks` that are held; `->` marks who waits."""
+    found = re.findall(r"^\d+: FLOCK .* \w+:\w+:(\d+) ", locks, flags=re.MULTILINE)
+    return {int(inode) for inode in found}

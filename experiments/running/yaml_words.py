@@ -1,0 +1,38 @@
+"""YAML files mean what the same words mean on the command line.
+
+Hydra reads YAML 1.1, where an unquoted `on`, `off`, `yes` or `no` is a boolean, `1:30` is 90 and
+`010` is 8. On its command line they are text. So that `choices: [on, off]` is one space in both,
+only `true` and `false` are read as booleans, only decimal digits without a leading zero as whole
+numbers, and nothing with a colon as a number.
+"""
+
+import re
+from typing import Any
+
+import omegaconf._utils
+
+_BOOLEAN = re.compile(r"(?:true|True|TRUE|false|False|FALSE)$")
+_WHOLE = re.compile(r"[-+]?(?:0|[1-9][0-9]*(?:_[0-9]+)*)$")
+
+_yaml_1_1 = omegaconf._utils.get_yaml_loader
+
+
+def read_words_as_typed() -> None:
+    """Make Hydra read the words of YAML files like those of its command line; may be repeated."""
+    omegaconf._utils.get_yaml_loader = _loader
+
+
+def _loader() -> Any:
+    loader = _yaml_1_1()
+    for initial, resolvers in loader.yaml_implicit_resolvers.items():
+        narrower = [(tag, _narrowed(tag, pattern)) for tag, pattern in resolvers]
+        loader.yaml_implicit_resolvers[initial] = narrower
+    return loader
+
+
+def _narrowed(tag: str, pattern: "re.Pattern[str]") -> "re.Pattern[str]":
+    """Return the pattern of the words that are of a tag."""
+    kind = tag.rpartition(":")[2]
+    if kind == "float":
+        return re.compile(f"(?!.*:)(?:{pattern.pattern})", pattern.flags)
+    return {"bool": _BOOLEAN, "int": _WHOLE}.get(kind, pattern)

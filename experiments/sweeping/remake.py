@@ -1,0 +1,74 @@
+"""An objective made again from what a log says of it, for commands that evaluate anew.
+
+A log is data: it names classes without their modules, and only the classes that our own YAML files
+name are made. Its settings are passed on as they are, with nothing interpolated.
+"""
+
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra.utils import instantiate
+
+from experiments.running import provenance
+from objectives.objective import Objective
+
+
+def remake(settings: dict[str, Any]) -> Objective:
+    """Return the objective of a header's settings.
+
+    Raises:
+        ValueError: they name a class that no YAML of conf/objective names, or do more than name
+            classes and plain values.
+    """
+    made = instantiate(with_paths(settings), _convert_="all")
+    if not isinstance(made, Objective):
+        raise ValueError(f"objective: expected the settings of one, got {type(made).__name__}")
+    return made
+
+
+def with_paths(settings: Any) -> Any:
+    """Return settings in which the `_target_` of our own YAML files replaces each `class`."""
+    if isinstance(settings, list):
+        return [with_paths(value) for value in settings]
+    if isinstance(settings, str) and "${" in settings:
+        raise ValueError(f"objective: expected plain values, got the interpolation {settings}")
+    if not isinstance(settings, dict):
+        return settings
+    for key in settings:
+        if str(key).startswith("_"):
+            raise ValueError(f"objective: expected plain settings, got the key {key}")
+    rest = {key: with_paths(value) for key, value in settings.items() if key != "class"}
+    if "class" not in settings:
+        return rest
+    known = _classes()
+    if settings["class"] not in known:
+        raise ValueError(
+            f"objective: expected one that conf/objective names, to evaluate it again, got "
+            f"{settings['class']}"
+        )
+    return {"_target_": known[settings["class"]], **rest}
+
+
+@cache
+def _classes() -> dict[str, str]:
+    """Return the `_target_` by class of all that the YAML files of conf/objective name."""
+    files = sorted((provenance.CONF / "objective").rglob("*.yaml"))
+    return {
+        target.rpartition(".")[2]: target for file in files for target in _targets(_settings(file))
+    }
+
+
+def _settings(file: Path) -> Any:
+    return yaml.safe_load(file.read_text())
+
+
+def _targets(settings: Any) -> Iterator[str]:
+    values = settings.values() if isinstance(settings, dict) else settings
+    if isinstance(settings, dict) and isinstance(settings.get("_target_"), str):
+        yield settings["_target_"]
+    if isinstance(settings, (dict, list)):
+        for value in values:
+            yield from _targets(value)

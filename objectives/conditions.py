@@ -1,0 +1,125 @@
+"""Which parameters are active, and a configuration that forbidden clauses allow."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ConfigSpace import (
+    CategoricalHyperparameter,
+    ConfigurationSpace,
+    NotEqualsCondition,
+    OrConjunction,
+    OrdinalHyperparameter,
+    UniformFloatHyperparameter,
+    UniformIntegerHyperparameter,
+)
+from ConfigSpace.conditions import Conjunction
+from ConfigSpace.hyperparameters import Hyperparameter
+
+from objectives.trial import Config, Value
+
+_STEPS = 100_000  # values tried until the search for an allowed configuration is given up
+
+
+def is_active(space: ConfigurationSpace, name: str, active: Mapping[str, Any]) -> bool:
+    """Return whether a parameter is active, given the values of the active ones before it.
+
+    `list(space)` has parents before their children. Every condition of ConfigSpace is known, and
+    every conjunction of them. A condition on an inactive parent does not hold, with ConfigSpace's
+    one exception: an inactive parent differs from any value.
+    """
+    return all(_holds(condition, active) for condition in space.parent_conditions_of[name])
+
+
+def _holds(condition: Any, active: Mapping[str, Any]) -> bool:
+    if isinstance(condition, Conjunction):
+        some_or_all = any if isinstance(condition, OrConjunction) else all
+        return some_or_all(_holds(part, active) for part in condition.components)
+    if condition.parent.name not in active:
+        return isinstance(condition, NotEqualsCondition)
+    return bool(condition.satisfied_by_value(active))
+
+
+def first_allowed(space: ConfigurationSpace, clauses: Sequence[Any]) -> Config:
+    """Return the configuration nearest to the default one that no clause forbids.
+
+    Parameter by parameter, parents first, the default is tried first, then the other values that
+    make a difference to the clauses and conditions.
+
+    Args:
+        space: without the clauses.
+        clauses: of ConfigSpace, about equality only.
+
+    Raises:
+        ValueError: there is none.
+    """
+    names = list(space)
+    values = {name: _candidates(space[name], _mentioned(name, clauses, space)) for name in names}
+    config: dict[str, Any] = {}
+    taken: list[int] = []  # the place of each parameter's value among its candidates
+    place = 0  # of the value to try next
+    for _ in range(_STEPS):
+        if len(taken) == len(names):
+            return config
+        name = names[len(taken)]
+        options = values[name] if is_active(space, name, config) else [None]
+        if place == len(options):  # back to the parameter before
+            if not taken:
+                break
+            place = taken.pop() + 1
+            config.pop(names[len(taken)], None)
+            continue
+        value = options[place]
+        if value is not None:
+            config[name] = value
+        if any(clause.is_forbidden_value(config) for clause in clauses):
+            config.pop(name, None)
+            place += 1
+        else:
+            taken.append(place)
+            place = 0
+    raise ValueError(
+        f"forbidden: expected clauses that allow some configuration, got {len(clauses)} that "
+        f"forbid all"
+    )
+
+
+def _mentioned(name: str, clauses: Sequence[Any], space: ConfigurationSpace) -> list[Any]:
+    """Return the values of a parameter that clauses and conditions speak of."""
+    found: list[Any] = []
+    parts = [part for clause in clauses for part in getattr(clause, "dlcs", [clause])]
+    for part in parts:
+        if part.hyperparameter.name == name:
+            found += getattr(part, "values", None) or [part.value]
+    for condition in space.child_conditions_of[name]:
+        for part in getattr(condition, "dlcs", [condition]):
+            if part.parent.name == name:
+                found += getattr(part, "values", None) or [part.value]
+    return found
+
+
+def _candidates(
+    parameter: "Hyperparameter[Any, Any]", mentioned: Sequence[Any]
+) -> list[Value | None]:
+    """Return the default, and where it matters the other values, one of those not mentioned too."""
+    default = _plain(parameter.default_value)
+    if not mentioned:
+        return [default]
+    others: list[Any] = []
+    if isinstance(parameter, CategoricalHyperparameter):
+        others = list(parameter.choices)
+    elif isinstance(parameter, OrdinalHyperparameter):
+        others = list(parameter.sequence)
+    elif isinstance(parameter, UniformIntegerHyperparameter):
+        few = range(parameter.lower, parameter.upper + 1)[: len(mentioned) + 1]
+        others = [*few, *mentioned]
+    elif isinstance(parameter, UniformFloatHyperparameter):
+        width, n = parameter.upper - parameter.lower, len(mentioned) + 1
+        others = [*(parameter.lower + width * k / n for k in range(n + 1)), *mentioned]
+    plain: list[Value | None] = [default, *(_plain(value) for value in others)]
+    return list(dict.fromkeys(plain))
+
+
+def _plain(value: Any) -> Value:
+    item = getattr(value, "item", None)
+    plain: Value = value if item is None else item()
+    return plain

@@ -1,0 +1,165 @@
+"""One parameter from its short description: the types, their keys, and what each may hold."""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ConfigSpace import (
+    CategoricalHyperparameter,
+    Constant,
+    OrdinalHyperparameter,
+    UniformFloatHyperparameter,
+    UniformIntegerHyperparameter,
+)
+from ConfigSpace.hyperparameters import Hyperparameter
+
+from objectives.trial import Value
+
+KEYS: Mapping[str, set[str]] = {
+    "float": {"lower", "upper", "log"},
+    "int": {"lower", "upper", "log"},
+    "categorical": {"choices"},
+    "ordinal": {"choices"},
+    "constant": {"value"},
+}
+"""The keys of a description by its type, beside `type` and `when`."""
+
+TYPES: Mapping[type, str] = {
+    bool: "true or false",
+    int: "whole numbers",
+    float: "numbers",
+    str: "text",
+}
+"""The types that a parameter's values may be fixed to, in words."""
+
+_LARGEST = 1e15  # of a bound's size: integers beyond are not exact as floats
+
+
+def hyperparameter(
+    name: str, description: Mapping[str, Any], default: Value | None = None
+) -> "Hyperparameter[Any, Any]":
+    """Return the parameter of a description.
+
+    Args:
+        name: of the parameter.
+        description: as in the docstring of `objectives.space`.
+        default: ConfigSpace's default value; None: the one that ConfigSpace chooses.
+
+    Raises:
+        ValueError: the description is incomplete, contradictory, or has an unknown key.
+    """
+    where = f"space.{name}"
+    kind = _kind(where, description)
+    given: dict[str, Any] = {} if default is None else {"default_value": default}
+    if kind == "constant":
+        return Constant(name, _plain_values(f"{where}.value", [description.get("value")])[0])
+    if kind in ("categorical", "ordinal"):
+        choices = description.get("choices")
+        if not isinstance(choices, (list, tuple)) or not choices:
+            raise ValueError(f"{where}.choices: expected a list of values, got {choices}")
+        values = _plain_values(f"{where}.choices", list(choices))
+        if kind == "categorical":
+            return CategoricalHyperparameter(name, values, **given)
+        return OrdinalHyperparameter(name, values, **given)
+    lower, upper, log = _bounds(where, kind, description)
+    if lower == upper:
+        return Constant(name, int(lower) if kind == "int" else float(lower))
+    if kind == "int":
+        return UniformIntegerHyperparameter(name, int(lower), int(upper), log=log, **given)
+    return UniformFloatHyperparameter(name, float(lower), float(upper), log=log, **given)
+
+
+def expect_type(where: str, description: Mapping[str, Any], kind: type) -> None:
+    """Raise `ValueError` where a parameter of a fixed type is described with other values.
+
+    Args:
+        where: the beginning of the error.
+        description: as in the docstring of `objectives.space`; it is legal.
+        kind: one of `TYPES`. A whole number is a number; nothing else is two of them.
+    """
+    described = description["type"]
+    if described in ("float", "int"):
+        if not (kind is float or (kind is int and described == "int")):
+            raise ValueError(f"{where}.type: expected {TYPES[kind]}, got the type {described}")
+        return
+    values = [description["value"]] if described == "constant" else description["choices"]
+    for value in values:
+        if type(value) is not kind and not (kind is float and type(value) is int):
+            raise ValueError(f"{where}: expected {TYPES[kind]}, got {value!r}")
+
+
+def dot_hint(name: str, known: Iterable[str]) -> str:
+    """Return what to say of an unknown name that is the beginning of one with a dot, else ""."""
+    for other in known:
+        if other.startswith(f"{name}."):
+            return f"; {other} holds a dot: it can be set in a YAML only, not on the command line"
+    return ""
+
+
+def _kind(where: str, description: Mapping[str, Any]) -> str:
+    """Return the type of a description that holds no other keys than those of its type."""
+    kind = description.get("type")
+    if not isinstance(kind, str) or kind not in KEYS:
+        nested = [key for key, value in description.items() if isinstance(value, Mapping)]
+        inner = next((key for key in nested if key != "when"), None)
+        hint = (
+            f"; a name that holds a dot, such as {where.removeprefix('space.')}.{inner}, can be "
+            f"set in a YAML only, not on the command line"
+            if kind is None and inner is not None
+            else ""
+        )
+        raise ValueError(f"{where}.type: expected one of {list(KEYS)}, got {kind}{hint}")
+    allowed = KEYS[kind] | {"type", "when"}
+    unknown = [key for key in description if key not in allowed]
+    if unknown:
+        others = set().union(*KEYS.values())
+        removed = " ".join(f"'~objective.{where}.{key}'" for key in unknown)
+        hint = (
+            f"; where the type is meant to change, give the whole description, or remove the "
+            f"rest of the old one: {removed}"
+            if set(unknown) <= others
+            else ""
+        )
+        raise ValueError(f"{where}: expected the keys {sorted(allowed)}, got {unknown[0]}{hint}")
+    return kind
+
+
+def _bounds(where: str, kind: str, description: Mapping[str, Any]) -> tuple[float, float, bool]:
+    """Return the lower and the upper bound, and whether the scale is logarithmic."""
+    lower, upper = description.get("lower"), description.get("upper")
+    log = description.get("log", False)
+    numeric = (int,) if kind == "int" else (int, float)
+    for key, bound in (("lower", lower), ("upper", upper)):
+        if isinstance(bound, bool) or not isinstance(bound, numeric) or not abs(bound) <= _LARGEST:
+            raise ValueError(f"{where}.{key}: expected a finite {kind}, got {bound!r}")
+    if not isinstance(log, bool):
+        raise ValueError(f"{where}.log: expected true or false, got {log!r}")
+    assert isinstance(lower, (int, float)) and isinstance(upper, (int, float))
+    if lower > upper:
+        raise ValueError(f"{where}: expected lower <= upper, got {lower} > {upper}")
+    if log and lower <= 0 and lower != upper:  # one value has no scale
+        raise ValueError(f"{where}.lower: expected a positive bound on a log scale, got {lower}")
+    return lower, upper, log
+
+
+def _plain_values(where: str, values: list[Any]) -> list[Value]:
+    """Return the values, or raise where JSON would not give one back as it is, or YAML misread.
+
+    An unquoted `on`, `off`, `yes` or `no` is a boolean for many readers of YAML, so booleans
+    beside other values are taken for an accident.
+    """
+    for value in values:
+        if not isinstance(value, (bool, int, float, str)) or value in (math.inf, -math.inf):
+            quote = "; quote what is meant as text" if value is None else ""
+            raise ValueError(
+                f"{where}: expected true, false, numbers or text, got {value!r}{quote}"
+            )
+        if value != value:
+            raise ValueError(f"{where}: expected true, false, numbers or text, got {value!r}")
+    booleans = [value for value in values if isinstance(value, bool)]
+    if booleans and len(booleans) < len(values):
+        raise ValueError(
+            f"{where}: expected only booleans or none, got {values}; quote what is meant as text: "
+            f"YAML reads on, yes and true as true, and off, no and false as false"
+        )
+    return values

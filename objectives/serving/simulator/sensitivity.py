@@ -1,0 +1,137 @@
+"""What the ranking of configurations on the simulated node depends on.
+
+Usage: `python -m objectives.serving.simulator.sensitivity [configurations=300] [table=FILE]`.
+
+The same configurations, drawn at random until that many serve the load, are valued under the
+assumptions of `deployment.py` and again with one of them changed. Printed for each change:
+Spearman's rho of the values of those that serve the load under both, how many of the best tenth
+stay in it, and how many fail that served before. Without noise; the settings are those of
+`conf/objective/serving_sim.yaml`.
+"""
+
+import csv
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from scipy.stats import spearmanr
+
+from objectives.serving.simulator.deployment import Deployment, Overheads
+from objectives.serving.simulator.serving_sim import ServingSim
+from objectives.trial import Config, Trial
+
+CONF = Path(__file__).parents[3] / "conf" / "objective"
+HEADER = ("changed", "served_by_both", "spearman", "best_tenth_kept", "fail_now")
+Change = Callable[[Deployment], Deployment]
+
+
+def _overheads(change: Callable[[Overheads], Overheads]) -> Change:
+    return lambda d: replace(d, overheads=change(d.overheads))
+
+
+CHANGES: dict[str, Change] = {
+    "3.5 GB of other memory, not 0.5": _overheads(lambda o: replace(o, other_bytes=3.5e9)),
+    "ranks never wait at an all-reduce": _overheads(lambda o: replace(o, skew=0.0)),
+    "no gap between pieces of a graph": _overheads(lambda o: replace(o, gap=0.0)),
+    "a slow host (2.4)": lambda d: replace(d, host_slowdown=2.4),
+    "the host takes no time in a step": _overheads(
+        lambda o: replace(o, host_fixed=0.0, host_each=0.0)
+    ),
+    "an A100 of 40 GB": lambda d: replace(
+        d, system=replace(d.system, memory=40 * 2**30, bandwidth=1.555e12)
+    ),
+}
+
+
+class Varied(ServingSim):
+    """The objective with one assumption changed."""
+
+    def change(self, change: Change) -> None:
+        """Change the deployment; the reference is simulated again."""
+        self._deployment = change(self._deployment)
+        self._reference = None
+
+
+def settings() -> dict[str, Any]:
+    """Return the settings of the YAML, without noise."""
+    found: dict[str, Any] = yaml.safe_load((CONF / "serving_sim.yaml").read_text())
+    slo = yaml.safe_load((CONF / "slo" / "mlperf_8b_interactive.yaml").read_text())
+    longest = str(found["max_model_len"])
+    rules = [text.replace("${..max_model_len}", longest) for text in found["constraints"]]
+    plain = {key: value for key, value in found.items() if key not in ("defaults", "_target_")}
+    return {**plain, **slo, "constraints": rules, "noise": 0.0, "run_noise": 0.0}
+
+
+def values(objective: ServingSim, configs: Sequence[Config]) -> list[float]:
+    """Return the value of each configuration, NaN where it fails."""
+    evaluations = [objective.evaluate(Trial(i, config)) for i, config in enumerate(configs)]
+    return [float("nan") if one.error else float(one.value or 0.0) for one in evaluations]
+
+
+def drawn(objective: ServingSim, n: int) -> tuple[list[Config], list[float]]:
+    """Draw configurations until n of them serve the load; return these and their values."""
+    objective.space.seed(0)
+    configs: list[Config] = []
+    found: list[float] = []
+    while len(configs) < n:
+        candidates: list[Config] = [dict(one) for one in objective.space.sample_configuration(200)]
+        plain = [{key: _plain(value) for key, value in one.items()} for one in candidates]
+        for config, value in zip(plain, values(objective, plain), strict=True):
+            if np.isfinite(value) and len(configs) < n:
+                configs.append(config)
+                found.append(value)
+    return configs, found
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def table(n: int) -> list[tuple[str, ...]]:
+    """Return the lines under `HEADER`."""
+    configs, before = drawn(ServingSim(**settings()), n)
+    base = np.array(before)
+    lines: list[tuple[str, ...]] = []
+    for name, change in CHANGES.items():
+        varied = Varied(**settings())
+        varied.change(change)
+        now = np.array(values(varied, configs))
+        both = np.isfinite(now)
+        rho = float(spearmanr(base[both], now[both]).statistic)
+        k = max(int(both.sum()) // 10, 1)
+        best = [set(np.argsort(one[both], kind="stable")[:k]) for one in (base, now)]
+        kept = len(best[0] & best[1]) / k
+        lines.append((name, str(both.sum()), f"{rho:.3f}", f"{kept:.2f}", str((~both).sum())))
+    return lines
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the table; return the exit status."""
+    words = dict(word.split("=", 1) for word in arguments if "=" in word)
+    given = words.get("configurations", "300")
+    if len(words) != len(arguments) or not set(words) <= {"configurations", "table"}:
+        print(
+            f"sensitivity: expected [configurations=300] [table=FILE], got {' '.join(arguments)}",
+            file=sys.stderr,
+        )
+        return 2
+    if not given.isdecimal() or int(given) < 10:
+        print(
+            f"configurations: expected a whole number of at least 10, got {given}", file=sys.stderr
+        )
+        return 2
+    lines = table(int(given))
+    for line in [HEADER, *lines]:
+        print("  ".join(cell.ljust(34 if i == 0 else 16) for i, cell in enumerate(line)).rstrip())
+    if "table" in words:
+        with Path(words["table"]).open("w", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows([HEADER, *lines])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

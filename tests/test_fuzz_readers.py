@@ -1,0 +1,105 @@
+"""Thousands of malformed logs and packs: every reader says in one line what is wrong.
+
+The mutations are seeded, so a failure names a number that makes it again.
+"""
+
+import lzma
+import random
+import shutil
+from concurrent.futures import Executor, Future
+from pathlib import Path
+from typing import Any
+
+from experiments.analysis import compare, export, verdict
+from experiments.analysis.pack import pack
+from experiments.analysis.packed import PACK
+from experiments.analysis.report.contents import contents
+from experiments.analysis.report.gather import gather as gather_report
+from experiments.analysis.results import load
+from experiments.analysis.rows import row_of
+from experiments.analysis.statistics.gather import gather
+from experiments.running.mistakes import explain
+from malformed import changed, damaged, log, written
+
+N_LOADED = 2500
+N_READ = 250
+"""Of those, so many go through every reader: one in ten."""
+
+
+class Idle(Executor):
+    """Computes nothing: the forests take long, and see numbers only."""
+
+    def submit(self, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(None)
+        return future
+
+
+def refused(act: Any) -> bool:
+    """Return whether an act is refused; the refusal must be one line of the usual form."""
+    try:
+        act()
+    except (ValueError, OSError) as error:
+        line = explain(error, [])
+        assert line is not None and "\n" not in line
+        assert "expected" in line and ", got" in line, line
+        return True
+    return False
+
+
+def read_all(folder: Path, out: Path) -> None:
+    """Read runs by every command, each of which may refuse them."""
+    refused(lambda: verdict.report(gather([folder]), 0.05, 0.0))
+    refused(lambda: contents(gather_report([folder], None, None), Idle()))
+    refused(lambda: compare.table(compare.gather([folder])))
+    refused(lambda: pack([folder], out / "packed.xz"))
+    for format, ending in (("csv", ".csv"), ("ioh", ""), ("coco", ""), ("parquet", ".parquet")):
+        path = out / f"{format}{ending}"
+        refused(lambda format=format, path=path: export.export(load([folder]), format, path))
+
+
+def rows(kind: int, folder: Path) -> list[Any]:
+    """Return the lines of a valid pack."""
+    (folder / "log.jsonl").write_bytes(written(log(kind)))
+    row = row_of(folder / "log.jsonl")
+    (folder / "log.jsonl").unlink()
+    assert row is not None
+    old = {"header": log(kind)[0]} if log(kind)[0]["format"] == 1 else {}
+    return [{"pack_format": 1, "runs": 1}, {**row, **old}]
+
+
+def made(number: int, folder: Path) -> tuple[str, bytes]:
+    """Return the name and the content of the malformed file of a number."""
+    rng = random.Random(number)
+    packed = rng.random() < 0.4
+    lines: list[Any] = rows(number % 4, folder) if packed else log(number % 4)
+    act = rng.random()
+    content = written(changed(lines, rng) if act < 0.75 else lines)
+    if act > 0.7:
+        content = damaged(content, rng)
+    if not packed:
+        return "log.jsonl", content
+    pack = lzma.compress(content, preset=0)
+    return PACK, damaged(pack, rng) if rng.random() < 0.1 else pack
+
+
+def check(numbers: range, folder: Path, every: int) -> int:
+    """Read files of some numbers; return how many were refused when loaded."""
+    count = 0
+    for number in numbers:
+        place = folder / "runs" / "a"
+        place.mkdir(parents=True)
+        name, content = made(number, place)
+        (place / name).write_bytes(content)
+        try:
+            lost = refused(lambda: load([folder / "runs"]))
+            count += lost
+            if not lost and number % every == 0:
+                read_all(folder / "runs", folder / "out")
+        except Exception as error:
+            error.add_note(f"made by number {number}")
+            raise
+        finally:
+            shutil.rmtree(folder / "runs")
+            shutil.rmtree(folder / "out", ignore_errors=True)
+    return count
