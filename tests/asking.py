@@ -1,127 +1,17 @@
-"""What the conformance suite asks of an optimizer: the YAMLs, spaces and conversations.
+"""The optimizers of the suite, made from their YAMLs, and how the conformance suite asks them."""
 
-As a program it prints, as JSON, the trials that every optimizer asks: for comparing processes.
-"""
+from experiments.running.provenance import CONF
+from experiments.testing.conversation import (
+    LENGTH,
+    MIXED,
+    SPACES,
+    answers,
+    converse,
+    every_third_fails,
+    floats,
+)
 
-import json
-import sys
-from collections.abc import Callable
-from functools import cache
-from pathlib import Path
-from typing import Any
+__all__ = ["LENGTH", "MIXED", "SPACES", "answers", "converse", "every_third_fails", "floats"]
 
-from ConfigSpace import ConfigurationSpace
-from hydra import compose, initialize_config_dir
-from hydra.utils import instantiate
-
-from objectives.space import UnitCube, build_space
-from objectives.trial import Evaluation, Trial
-from optimizers.optimizer import Optimizer
-
-CONF = Path(__file__).parents[1] / "conf"
 NAMES = sorted(path.stem for path in (CONF / "optimizer").glob("*.yaml"))
 VARIANTS = ["soo variant=published", "bamsoo variant=published"]  # classes of their own
-LENGTH = 13  # evaluations: three more than the largest initial design, which is 10
-
-Answer = Callable[[Trial], Evaluation]
-
-
-def floats(dim: int) -> ConfigurationSpace:
-    """Return a continuous space, one axis of it logarithmic."""
-    axes: dict[str, dict[str, Any]] = {
-        f"x{axis}": {"type": "float", "lower": -5, "upper": 5} for axis in range(dim - 1)
-    }
-    return build_space({**axes, "rate": {"type": "float", "lower": 1e-8, "upper": 1, "log": True}})
-
-
-SPACES: dict[str, ConfigurationSpace] = {
-    "one float": floats(1),
-    "one integer": build_space({"n": {"type": "int", "lower": 3, "upper": 9}}),
-    "one choice": build_space({"kind": {"type": "categorical", "choices": ["a", "b", "c"]}}),
-    "an integer with one value": build_space({"n": {"type": "int", "lower": 4, "upper": 4}}),
-    "constants": build_space(
-        {"a": {"type": "constant", "value": 1.5}, "b": {"type": "constant", "value": "on"}}
-    ),
-    "one value and one float": build_space(
-        {
-            "n": {"type": "int", "lower": 4, "upper": 4},
-            "x": {"type": "float", "lower": 0.0, "upper": 1.0},
-        }
-    ),
-    "conditional": build_space(
-        {
-            "degree": {"type": "int", "lower": 2, "upper": 5, "when": {"kernel": "poly"}},
-            "kernel": {"type": "categorical", "choices": ["rbf", "poly", "linear"]},
-            "c": {"type": "float", "lower": 1e-4, "upper": 1e4, "log": True},
-            "width": {"type": "float", "lower": 0.1, "upper": 9, "when": {"kernel": ["rbf"]}},
-        }
-    ),
-    "mixed with forbidden combinations": build_space(
-        {
-            "kind": {"type": "categorical", "choices": ["a", "b", "c"]},
-            "flag": {"type": "categorical", "choices": [True, False]},
-            "level": {"type": "ordinal", "choices": ["low", "middle", "high"]},
-            "n": {"type": "int", "lower": 1, "upper": 512, "log": True},
-            "x": {"type": "float", "lower": -1, "upper": 1},
-            "fixed": {"type": "constant", "value": 7},
-        },
-        forbidden=[{"kind": "a", "level": "high"}, {"flag": True, "kind": "b"}],
-    ),
-}
-MIXED = SPACES["mixed with forbidden combinations"]
-
-
-@cache
-def _configured(name: str, budget: int) -> Any:
-    with initialize_config_dir(str(CONF), version_base=None):
-        plug_in, *settings = name.split()
-        overrides = [f"+optimizer={plug_in}", f"+budget={budget}", "+seed=0"]
-        return compose(overrides=[*overrides, *(f"optimizer.{key}" for key in settings)])
-
-
-def make(name: str, space: ConfigurationSpace, seed: int, budget: int = LENGTH) -> Optimizer:
-    """Make an optimizer from its YAML."""
-    configured = _configured(name, budget).optimizer
-    optimizer = instantiate(configured, space=space, seed=seed, _convert_="all")
-    assert isinstance(optimizer, Optimizer)
-    return optimizer
-
-
-def value(space: ConfigurationSpace, trial: Trial, optimum: float = 0.3) -> float:
-    """Return the squared distance in the unit cube from a point off the middle."""
-    return float(sum((UnitCube(space).point(trial.config) - optimum) ** 2))
-
-
-def answers(space: ConfigurationSpace) -> Answer:
-    """Return a function that evaluates without a failure."""
-    return lambda trial: Evaluation(value(space, trial), cost=1.0)
-
-
-def converse(optimizer: Optimizer, answer: Answer, length: int = LENGTH, n: int = 1) -> list[Trial]:
-    """Ask up to `n` at a time and tell, until `length` trials are told or none is left."""
-    told: list[Trial] = []
-    while len(told) < length:
-        trials = optimizer.ask(min(n, length - len(told)))
-        if not trials:
-            break
-        for trial in trials:
-            optimizer.tell(trial, answer(trial))
-        told += trials
-    return told
-
-
-def every_third_fails(space: ConfigurationSpace) -> Answer:
-    """Return a function that fails at the trials 0, 3, 6, ..."""
-    failed = Evaluation(None, cost=1.0, error="every third fails")
-    return lambda trial: failed if trial.id % 3 == 0 else answers(space)(trial)
-
-
-if __name__ == "__main__":
-    asked = {
-        name: [
-            trial.to_json()
-            for trial in converse(make(name, MIXED, seed=5), every_third_fails(MIXED), n=2)
-        ]
-        for name in sys.argv[1:]
-    }
-    print(json.dumps(asked))
