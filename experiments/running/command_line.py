@@ -10,20 +10,12 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.running.display import ProgressBar, summary
-from experiments.running.header import Header
-from experiments.running.run import (
-    carry_out,
-    describe,
-    folder_name,
-    is_finished,
-    logged,
-    new_optimizer,
-    open_log,
-)
+from experiments.running.executors.choice import check_timeout
+from experiments.running.history import History
+from experiments.running.run import Run, RunSettings
 from experiments.running.run_log import RunLog
 from experiments.running.settings import path as as_path
 from experiments.running.tracking import BACKENDS, Tracker, mlflow_client
-from objectives.objective import Objective
 
 _progress: dict[str, str] = {}  # what an interrupt says: filled as far as the run got
 
@@ -35,29 +27,22 @@ def run_one(settings: DictConfig) -> None:
         ValueError, OSError, HydraException: something that the user can mend; see `mistakes`.
     """
     check_settings(settings)
-    check_finite(OmegaConf.to_container(settings, resolve=True))
+    check_finite(_plain(settings, True))
     if settings.out is not None:
         as_path("out", settings.out)
-    choices = HydraConfig.get().runtime.choices
-    names = {family: str(choices[family]) for family in ("optimizer", "objective")}
-    objective: Objective = instantiate(settings.objective, _convert_="all")
-    header = _header(settings, names, objective)
-    folder = _folder(settings, header)
+    run = Run(_run_settings(settings), executor=instantiate(settings.executor))
+    folder = _folder(settings, run)
     path = folder / "log.jsonl"
-    earlier = logged(header, folder)
-    if is_finished(earlier, header.budget):
+    earlier = run.history(folder)
+    if run.is_finished(earlier):
         print(f"finished before: {len(earlier.evaluations)} evaluations, nothing to do")
         print(summary(earlier, path))
         return
-    plain = OmegaConf.to_container(settings.optimizer, resolve=True)
-    assert isinstance(plain, dict)
-    optimizer = new_optimizer({str(key): x for key, x in plain.items()}, header, objective, earlier)
     client = mlflow_client() if settings.tracking == "mlflow" else None
-    with RunLog(folder) as log:
-        _say(log, header)
-        open_log(log, header)
+    with run.open(folder) as log:
+        _say(log, earlier)
         shown = None if settings.progress == "auto" else settings.progress
-        bar = ProgressBar(log.history, header.budget, shown)
+        bar = ProgressBar(log.history, run.header.budget, shown)
         tracker = None if client is None else Tracker(client, log)
 
         def watch(log: RunLog) -> None:
@@ -66,7 +51,7 @@ def run_one(settings: DictConfig) -> None:
                 tracker(log)
 
         try:
-            carry_out(header, optimizer, objective, log, watch)
+            run.execute(log, watch)
         finally:
             bar.close()
             if tracker is not None:
@@ -79,13 +64,14 @@ def run_one(settings: DictConfig) -> None:
             print(f"  picture    {folder / 'convergence.png'}")
 
 
-def _say(log: RunLog, header: Header) -> None:
-    """Say which data are used, and what the log already holds."""
+def _say(log: RunLog, earlier: History) -> None:
+    """Say which data are used, and what the log already held."""
     _progress["path"] = str(log.path)
-    if header.notice:
+    header = log.history.header
+    if header is not None and header.notice:
         print(f"note: {header.notice}", flush=True)
-    if log.history.header is not None:
-        print(f"resuming after {len(log.history.evaluations)} evaluations: {log.path}", flush=True)
+    if earlier.header is not None:
+        print(f"resuming after {len(earlier.evaluations)} evaluations: {log.path}", flush=True)
 
 
 LARGEST_BUDGET = 1e9  # designs that are made for their budget are held in memory
@@ -106,6 +92,7 @@ def check_settings(settings: DictConfig) -> None:
             raise ValueError(
                 f"{key}: expected an integer of at least {least} and at most {most}, got {value!r}"
             )
+    check_timeout(settings.get("evaluation_timeout_s"))
     if settings.progress not in ("auto", True, False):
         raise ValueError(f"progress: expected auto, true or false, got {settings.progress}")
     if settings.tracking not in BACKENDS:
@@ -138,19 +125,32 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _header(settings: DictConfig, names: dict[str, str], objective: Objective) -> Header:
-    """Return the first event of the log."""
-    resolved = OmegaConf.to_container(settings, resolve=True)
-    as_written = OmegaConf.to_container(settings, resolve=False)
-    assert isinstance(resolved, dict) and isinstance(as_written, dict)
-    plain = {str(key): value for key, value in resolved.items()}
-    return describe(plain, as_written["optimizer"], names, objective)
+def _run_settings(settings: DictConfig) -> RunSettings:
+    """Return the composed settings as plain values."""
+    choices = HydraConfig.get().runtime.choices
+    resolved, as_written = _plain(settings, True), _plain(settings, False)
+    return RunSettings(
+        names={family: str(choices[family]) for family in ("optimizer", "objective")},
+        optimizer=resolved["optimizer"],
+        objective=resolved["objective"],
+        seed=resolved["seed"],
+        budget=float(resolved["budget"]),
+        workers=resolved["workers"],
+        optimizer_as_written=as_written["optimizer"],
+        evaluation_timeout_s=resolved["evaluation_timeout_s"],
+    )
 
 
-def _folder(settings: DictConfig, header: Header) -> Path:
+def _plain(settings: DictConfig, resolve: bool) -> dict[str, Any]:
+    plain = OmegaConf.to_container(settings, resolve=resolve)
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
+
+
+def _folder(settings: DictConfig, run: Run) -> Path:
     if settings.out is not None:
         return as_path("out", settings.out)
-    return Path("results") / folder_name(header)
+    return Path("results") / run.folder_name
 
 
 def interrupted(command: str) -> str:

@@ -207,10 +207,10 @@ def _check(argument: str, following: str, roots: Sequence[str], swept: bool) -> 
     if root is None or root[1] not in roots or not (equals or argument.startswith("~")):
         shown = [key for key in roots if key != "hydra"]
         raise ValueError(unknown(argument, shown, True, following))
-    if deleted or (equals and not value and key in FAMILIES):
+    if deleted or (equals and not value and (CONF / key).is_dir()):
         raise ValueError(f"{root[1]}: expected a value, got {argument}")
     group = re.fullmatch(r"\+{0,2}(\w+(?:/\w+)*)", key)
-    if group and not swept and (group[1] in FAMILIES or "/" in group[1]):
+    if group and not swept and ("/" in group[1] or (CONF / group[1]).is_dir()):
         known = options(group[1])
         if value not in known:
             listed = ", ".join(known) or "the groups of conf/"

@@ -9,6 +9,7 @@ from typing import Any
 from experiments.running.composing import FAMILIES, options, use_config_dirs
 from experiments.running.settings import Command, Given, Setting
 from experiments.testing import objective_suite, optimizer_suite
+from experiments.testing.conversation import LENGTH, MIXED
 from experiments.testing.plug_ins import ObjectiveYaml, OptimizerYaml
 
 COMMAND = Command(
@@ -60,7 +61,7 @@ def _check(given: Given, settings: Sequence[str]) -> int:
     folders = tuple(given.config_dirs)
     if family == "optimizer":
         maker = OptimizerYaml(name, own, folders)
-        maker(optimizer_suite.MIXED, seed=0, budget=optimizer_suite.LENGTH)  # or one line
+        maker(MIXED, seed=0, budget=LENGTH)  # or one line
         return run(optimizer_suite.OptimizerSuite.of(maker)(), optimizer_suite.FACTS, name)
     make = ObjectiveYaml(name, own, folders)
     if not make().cheap:

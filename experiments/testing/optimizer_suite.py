@@ -12,6 +12,7 @@ instance `OptimizerYaml("mine", config_dirs=(Path("conf"),))`.
 """
 
 import json
+import math
 import os
 import random
 import sys
@@ -153,6 +154,10 @@ class OptimizerSuite:
     def test_graded_failures_are_survived(self) -> None:
         self._survives(_graded_failures)
 
+    def test_values_of_any_size_are_survived(self) -> None:
+        for answer in SIZES.values():
+            self._survives(answer)
+
     def _survives(self, answer: Answer) -> None:
         trials = converse(self.make(MIXED, 7, LENGTH), answer, n=2)
         assert len(trials) >= LENGTH - 3
@@ -250,6 +255,30 @@ def _random_best(seed: int, optimum: float) -> float:
     space, rng = floats(4), np.random.default_rng(seed)
     trials = [Trial(id, drawn(space, rng)) for id in range(SPHERE_LENGTH)]
     return min(value(space, trial, optimum) for trial in trials)
+
+
+def _sized(*values: float) -> Answer:
+    """Return a function that gives the values in turn."""
+    return lambda trial: Evaluation(values[trial.id % len(values)], cost=1.0)
+
+
+def _one_success(trial: Trial) -> Evaluation:
+    if trial.id == 5:
+        return Evaluation(1.0, cost=1.0)
+    return Evaluation(2.0 + trial.id % 4, cost=1.0, error="graded")
+
+
+LARGEST = sys.float_info.max
+SIZES: dict[str, Answer] = {
+    "the largest": _sized(LARGEST, -LARGEST, 1.0),
+    "one cliff": _sized(0.3, 1e300, *(0.1 * k for k in range(20))),
+    "one abyss": _sized(0.3, -1e300, *(0.1 * k for k in range(20))),
+    "a relative spread of 1e-12": _sized(*(1e9 + 1e-3 * math.sin(k) for k in range(20))),
+    "many of the least, and large": _sized(5e6, 5e6 + 2, 5e6, 5e6, 5e6 + 1),
+    "the smallest": _sized(0.0, 5e-324, 1e-323),
+    "all the same": _sized(3.0),
+    "one success": _one_success,
+}
 
 
 def _all_fail(trial: Trial) -> Evaluation:
