@@ -1,7 +1,6 @@
 """From composed settings to a run: what `tuneoff run` does once Hydra has read its arguments."""
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,6 @@ def run_one(settings: DictConfig) -> None:
         ValueError, OSError, HydraException: something that the user can mend; see `mistakes`.
     """
     check_settings(settings)
-    check_finite(_plain(settings, True))
     if settings.out is not None:
         as_path("out", settings.out)
     run = Run(_run_settings(settings), executor=instantiate(settings.executor))
@@ -93,32 +91,13 @@ def check_settings(settings: DictConfig) -> None:
                 f"{key}: expected an integer of at least {least} and at most {most}, got {value!r}"
             )
     check_timeout(settings.get("evaluation_timeout_s"))
-    if settings.progress not in ("auto", True, False):
-        raise ValueError(f"progress: expected auto, true or false, got {settings.progress}")
+    if settings.progress != "auto" and not isinstance(settings.progress, bool):
+        raise ValueError(f"progress: expected auto, true or false, got {settings.progress!r}")
     if settings.tracking not in BACKENDS:
         expected = ", ".join(BACKENDS)
-        raise ValueError(f"tracking: expected one of {expected}, got {settings.tracking}")
+        raise ValueError(f"tracking: expected one of {expected}, got {settings.tracking!r}")
     if not isinstance(settings.plot, bool):
-        raise ValueError(f"plot: expected true or false, got {settings.plot}")
-
-
-def check_finite(settings: Any) -> None:
-    """Raise `ValueError` where plain settings hold a number that no log could hold."""
-    for where, value in _leaves(settings, ""):
-        if isinstance(value, float) and not math.isfinite(value):
-            raise ValueError(f"{where}: expected a finite number, got {value}")
-
-
-def _leaves(settings: Any, where: str) -> Iterator[tuple[str, Any]]:
-    """Yield the values of nested settings by their dotted keys."""
-    if isinstance(settings, dict):
-        for key, value in settings.items():
-            yield from _leaves(value, f"{where}.{key}" if where else str(key))
-    elif isinstance(settings, list):
-        for place, value in enumerate(settings):
-            yield from _leaves(value, f"{where}[{place}]")
-    else:
-        yield where, settings
+        raise ValueError(f"plot: expected true or false, got {settings.plot!r}")
 
 
 def _is_number(value: Any) -> bool:

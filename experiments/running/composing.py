@@ -207,6 +207,8 @@ def _check(argument: str, following: str, roots: Sequence[str], swept: bool) -> 
     if root is None or root[1] not in roots or not (equals or argument.startswith("~")):
         shown = [key for key in roots if key != "hydra"]
         raise ValueError(unknown(argument, shown, True, following))
+    if key.lstrip("+~") == "hydra":
+        raise ValueError(f"hydra: expected hydra.<key>=, got {argument}")
     if deleted or (equals and not value and (CONF / key).is_dir()):
         raise ValueError(f"{root[1]}: expected a value, got {argument}")
     group = re.fullmatch(r"\+{0,2}(\w+(?:/\w+)*)", key)
