@@ -15,6 +15,7 @@ with quick_start():
 
     from experiments.running import interrupts
     from experiments.running.command_line import interrupted, prepare, run_one
+    from experiments.running.leaving import carried_out
     from experiments.running.mistakes import explain
 
 _mistakes: list[str] = []  # of the runs of a sweep: one bad run does not stop the others
@@ -37,7 +38,8 @@ def _report(error: Exception) -> None:
     _mistakes.append(line)
 
 
-if __name__ == "__main__":
+def command() -> int:
+    """Run what the command line says; return the exit status."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach `_report` instead of Hydra's own lines
     interrupts.install((signal.SIGINT, signal.SIGTERM), once=False)
     sys.argv[1:] = prepare(sys.argv[1:])
@@ -45,7 +47,11 @@ if __name__ == "__main__":
         main()
     except KeyboardInterrupt as interrupt:
         print(interrupted(sys.argv), file=sys.stderr)
-        sys.exit(143 if interrupt.args else 130)
+        return 143 if interrupt.args else 130
     except Exception as error:
         _report(error)
-    sys.exit(2 if _mistakes else 0)
+    return 2 if _mistakes else 0
+
+
+if __name__ == "__main__":
+    carried_out(command)
