@@ -376,7 +376,9 @@ def test_an_unknown_metric_is_refused_with_those_there_are(
 def test_a_report_without_a_place_to_go_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert _wrong(capsys, tmp_path) == "out: expected out=FOLDER for the report, got none\n"
+    assert (
+        _wrong(capsys, tmp_path) == "out: expected out=VALUE, got none; see tuneoff report --help\n"
+    )
 
 
 def test_without_the_extra_the_command_says_which_to_install(

@@ -219,7 +219,9 @@ def test_settings_that_there_are_none_of_and_bad_levels_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert "expected one of metric, direction, level, equal" in _wrong(capsys, tmp_path, "lvl=1")
-    assert "level: expected a number, got x" in _wrong(capsys, tmp_path, "level=x")
+    assert "level: expected a finite number above 0 and at most 0.5, got x" in _wrong(
+        capsys, tmp_path, "level=x"
+    )
 
 
 def test_the_metric_of_the_value_has_the_values_direction(tmp_path: Path) -> None:
