@@ -42,12 +42,14 @@ class Fidelities:
 
     Attributes:
         grid: the shares whose evaluations differ, ascending; the last is 1.0.
+        changeable: the parameters that a trial may set otherwise than the one it resumes.
 
     Raises:
         ValueError: the grid is not as described.
     """
 
     grid: tuple[float, ...]
+    changeable: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         rising = all(low < high for low, high in pairwise(self.grid))

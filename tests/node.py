@@ -8,7 +8,7 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
 from objectives.serving.objective import Serving
-from stand_in import settings
+from stand_in import impatient, settings
 
 CONF = Path(__file__).parents[1] / "conf"
 BIN = Path(__file__).with_name("stand_in_bin")
@@ -48,6 +48,6 @@ def stand_in_engine(kind: Any, launcher: Any, behaviour: str, **changes: Any) ->
 
 def serving(engine: Any, space: dict[str, Any], default: dict[str, Any], **changes: Any) -> Serving:
     """Return an objective of that engine on a small load."""
-    return Serving(
-        **{**settings(), "engine": engine, "space": space, "default": default, **changes}
+    return impatient(
+        Serving(**{**settings(), "engine": engine, "space": space, "default": default, **changes})
     )

@@ -66,6 +66,7 @@ def settings(**changes: Any) -> dict[str, Any]:
         "slo": {"ttft_p90_s": slo},
         "score": "goodput",
         "base": "output_tokens_per_s",
+        "gpu_cost": 1.0,
         "reference_runs": 1,
         "repeats": 2,
         "warmup_requests": 1,
@@ -81,8 +82,16 @@ def settings(**changes: Any) -> dict[str, Any]:
 
 
 def serving(**changes: Any) -> Serving:
-    """Return the objective with some settings changed."""
-    return Serving(**settings(**changes))
+    """Return the objective with some settings changed; it repeats an evaluation without a pause."""
+    return impatient(Serving(**settings(**changes)))
+
+
+def impatient(objective: Serving) -> Serving:
+    """Return an objective without pauses, whose default is known where no score relates to it."""
+    objective.pauses_s = (0.0, 0.0)
+    if not objective._score.needs_reference:
+        objective._reference = {}
+    return objective
 
 
 def trial(behaviour: str, **parameters: int) -> Trial:

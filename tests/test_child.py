@@ -77,3 +77,72 @@ def _lines(path: Path) -> Iterator[str]:
         assert time.monotonic() < limit, "the stand-in did not start"
         os.sched_yield()
     yield path.read_text()
+
+
+POLITE = """
+import pathlib, signal, sys, time
+def leave(*_):
+    pathlib.Path(sys.argv[1]).write_text("gave it back")
+    sys.exit(0)
+signal.signal(signal.SIGTERM, leave)
+print("ready", flush=True)
+time.sleep(600)
+"""
+STUBBORN = POLITE.replace("signal.SIGTERM, leave", "signal.SIGTERM, signal.SIG_IGN")
+
+
+def _guarded(program: str, folder: Path) -> "subprocess.Popen[bytes]":
+    """Start a program under its guard, and wait until it runs."""
+    command = child.guarded([sys.executable, "-c", program, str(folder / "left")])
+    output = folder / "out.txt"
+    process = child.start(command, folder=folder, output=output, environment=os.environ)
+    for _ in _lines(output):
+        break
+    return process
+
+
+def test_a_program_is_asked_to_end_before_it_is_killed(tmp_path: Path) -> None:
+    process = _guarded(POLITE, tmp_path)
+    child.end(process, grace_s=30)
+    assert (tmp_path / "left").read_text() == "gave it back"
+
+
+def test_a_program_that_ignores_that_is_killed_after_its_grace(tmp_path: Path) -> None:
+    process = _guarded(STUBBORN, tmp_path)
+    family = psutil.Process(process.pid).children()
+    child.end(process, grace_s=0.2)
+    assert family and not any(one.is_running() for one in family)
+
+
+def test_a_guarded_program_is_asked_to_end_when_the_run_is_killed(tmp_path: Path) -> None:
+    output = tmp_path / "out.txt"
+    program = f"""
+import os, sys
+from pathlib import Path
+from objectives import child
+words = child.guarded([sys.executable, "-c", {POLITE!r}, {str(tmp_path / "left")!r}])
+child.run(words, name="stand-in", folder=Path({str(ROOT)!r}), output=Path({str(output)!r}),
+          environment=os.environ, timeout_s=600)
+"""
+    run = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT)
+    try:
+        for _ in _lines(output):
+            break
+    finally:
+        run.send_signal(signal.SIGKILL)
+        run.wait()
+    limit = time.monotonic() + 60
+    while not (tmp_path / "left").exists():
+        assert time.monotonic() < limit, "nobody asked the program to end"
+        os.sched_yield()
+
+
+def test_when_a_group_is_ended_none_of_it_runs_any_more(tmp_path: Path) -> None:
+    # A killed process with half a gigabyte is some time about giving it back; nobody waits for it
+    # but `end`, since it is no child of ours.
+    large = "held = b'x' * (1 << 29); print('ready', flush=True); import time; time.sleep(600)"
+    process = _guarded(large, tmp_path)
+    family = psutil.Process(process.pid).children()
+    child.end(process)
+    running = [p for p in family if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+    assert family and running == []

@@ -116,8 +116,14 @@ def test_a_consistent_difference_is_distinguishable_and_the_lower_one_is_named()
 
 
 def test_two_optimizers_without_a_spread_are_not_tested() -> None:
-    pair, *_ = comparison.compare({"soo": np.full(30, 4.0), "grid": np.full(30, 9.0)})
+    ends = {"soo": np.full(30, 4.0), "bamsoo": np.full(30, 9.0)}
+    pair, *_ = comparison.compare(ends, {"soo", "bamsoo"})
     assert pair.p is None and not pair.distinguishable
+
+
+def test_runs_that_differ_and_all_end_alike_are_tested() -> None:
+    pair, *_ = comparison.compare({"tpe": np.full(30, 4.0), "grid": np.full(30, 9.0)})
+    assert pair.distinguishable and pair.sign == -1
 
 
 def test_equal_runs_cannot_be_told_apart() -> None:
@@ -129,8 +135,9 @@ def test_equal_runs_cannot_be_told_apart() -> None:
 def test_untested_pairs_do_not_count_in_the_correction() -> None:
     rng = np.random.default_rng(1)
     values = rng.normal(0, 1, 30)
-    alone = comparison.compare({"a": values, "b": np.zeros(30)})[0].p
-    found = comparison.compare({"a": values, "b": np.zeros(30), "c": np.zeros(30)})
+    fixed = {"b", "c"}
+    alone = comparison.compare({"a": values, "b": np.zeros(30)}, fixed)[0].p
+    found = comparison.compare({"a": values, "b": np.zeros(30), "c": np.zeros(30)}, fixed)
     assert alone is not None
     assert found[0].p == pytest.approx(min(1.0, 2 * alone))  # two tests, not three
 

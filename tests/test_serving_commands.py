@@ -51,7 +51,7 @@ def line(name: str, *overrides: str) -> str:
 def grade(name: str, config: Config, *overrides: str) -> tuple[float, float, str]:
     """Return the grade, the cost and the error of a configuration that is never launched."""
     objective = build(name, *overrides)
-    full = {**objective._default, **config}
+    full = {**objective.default, **config}
     evaluation = objective.evaluate(Trial(0, full))
     assert evaluation.value is not None
     above = evaluation.value - objective._score.ceiling

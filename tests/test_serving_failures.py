@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from objectives.host_fault import HostFault
 from objectives.serving.bench import Bench
 from objectives.serving.grades import Invalid
 from objectives.serving.host.host import CpuWatch, free_port, is_free
@@ -153,15 +154,15 @@ def test_a_port_that_is_taken_is_the_hosts_fault_and_never_scored() -> None:
         other.bind(("127.0.0.1", 0))
         other.listen()
         objective = serving(port=other.getsockname()[1])
-        evaluation = objective.evaluate(trial("serves"))
-    assert evaluation.value is None
-    assert str(evaluation.error).startswith("host: invalid: port ")
+        with pytest.raises(HostFault, match="^host: invalid: port "):
+            objective.evaluate(trial("serves"))
     assert engine(objective).ports == []
 
 
 def test_a_port_taken_between_check_and_start_is_tried_again_on_others() -> None:
     objective = serving()
-    assert evaluated(objective, "finds_port_taken").value is None
+    with pytest.raises(HostFault, match="address already in use"):
+        evaluated(objective, "finds_port_taken")
     assert len(engine(objective).ports) == 3  # once and two repeats
 
 
@@ -178,26 +179,27 @@ def test_an_invalid_evaluation_is_repeated_at_most_twice_and_never_scored(
         return {"goodput_per_s": 1.0}, {}
 
     monkeypatch.setattr(Bench, "run", run)
-    evaluation = serving().evaluate(trial("serves"))
+    try:
+        value = serving().evaluate(trial("serves")).value
+    except HostFault as fault:
+        value = None
+        assert str(fault) == "host: invalid: CPU of other processes"
     assert len(calls) == min(n_invalid + 1, 3)
-    assert evaluation.value == (None if n_invalid == 3 else -1)
-    assert evaluation.items.get("status") == ("invalid" if n_invalid == 3 else None)
+    assert value == (None if n_invalid == 3 else -1)
 
 
 def test_a_failure_beside_foreign_cpu_is_not_the_configurations() -> None:
     strict = {"max_foreign_cores": 0.01, "repeats": 0}
     with foreign_work():
-        hung = serving(**strict, startup_timeout_s=0.5).evaluate(trial("hangs"))
+        with pytest.raises(HostFault, match="^host: invalid: CPU of other processes"):
+            serving(**strict, startup_timeout_s=0.5).evaluate(trial("hangs"))
         refused = serving(**strict).evaluate(trial("refuses"))
-    assert hung.value is None
-    assert str(hung.error).startswith("host: invalid: CPU of other processes")
     assert refused.items["status"] == "refused"  # as it would anywhere
 
 
 def test_a_late_client_makes_an_evaluation_invalid() -> None:
-    evaluation = serving(max_late_s=1e-9, repeats=0).evaluate(trial("serves"))
-    assert evaluation.value is None
-    assert str(evaluation.error).startswith("host: invalid: client: expected to be at most")
+    with pytest.raises(HostFault, match="^host: invalid: client: expected to be at most"):
+        serving(max_late_s=1e-9, repeats=0).evaluate(trial("serves"))
 
 
 def test_cpu_of_other_processes_is_seen_and_our_own_is_not_counted() -> None:

@@ -52,7 +52,7 @@ def objective(launcher: Launcher, behaviour: str, kind: Any = Vllm, **changes: A
 
 
 def evaluate(found: Serving) -> Any:
-    return found.evaluate(Trial(0, found._default))
+    return found.evaluate(Trial(0, found.default))
 
 
 def until(holds: Any) -> None:

@@ -11,15 +11,18 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
 from experiments.running.mistakes import explain
+from objectives.host_fault import HostFault, SetUpError
 from objectives.objective import Objective
 from objectives.serving import objective as module
 from objectives.serving.bench import Bench
 from objectives.serving.constraints import Constraint, read
+from objectives.serving.grades import Failure, Invalid
 from objectives.serving.host.host import cores
+from objectives.serving.objective import Serving
 from objectives.serving.reference import cache_path
 from objectives.space import UnitCube, build_space
-from objectives.trial import Trial
-from stand_in import serving, trial
+from objectives.trial import Goal, Trial
+from stand_in import StandIn, serving, settings, trial
 
 CONF = Path(__file__).parents[1] / "conf"
 METRICS = {"output_tokens_per_s": 50.0, "ttft_p90_s": 1.0, "goodput_per_s": 1.0}
@@ -109,7 +112,7 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_objective_is_alone_on_its_host() -> None:
-    assert not build().shares_host
+    assert build().resources.whole_host
 
 
 def test_the_default_scores_zero_against_a_reference_that_is_measured_once(
@@ -157,9 +160,133 @@ def test_a_lower_fidelity_sends_a_share_of_the_requests(monkeypatch: pytest.Monk
         return dict(METRICS), {}
 
     monkeypatch.setattr(Bench, "run", run)
-    for fidelity in (1.0, 0.5, 0.01):
-        serving().evaluate(Trial(0, trial("serves").config, fidelity))
-    assert sent == [10, 5, 1]
+    load = {"arrivals": "closed", "concurrency": 2, "requests": 90, "lengths": "D(8,4)"}
+    objective = serving(load={**load, "shared_prefix": 2})
+    for fidelity in (1.0, 1 / 3, 1 / 9):
+        objective.evaluate(Trial(0, trial("serves").config, fidelity))
+    assert sent == [90, 30, 10]
+
+
+def closed(requests: int, concurrency: int) -> dict[str, Any]:
+    load = {"arrivals": "closed", "lengths": "D(8,4)", "shared_prefix": 2}
+    return {"load": {**load, "requests": requests, "concurrency": concurrency}}
+
+
+def limited(metric: str) -> dict[str, Any]:
+    keys = {"limit": 5.0, "weight": 1.0, "steepness": 0.3, "fail_above": None}
+    return {"slo": {metric: keys}}
+
+
+@pytest.mark.parametrize(
+    ("requests", "concurrency", "metric", "grid"),
+    [
+        # The median needs 2 requests of a shortened load, p90 10, p99 200.
+        (16, 8, "ttft_p50_s", None),  # 1/9 would be 2 requests, 1/3 five
+        (54, 8, "ttft_p50_s", (1 / 3, 1.0)),  # 18; at 1/9 six would be under way, not eight
+        (300, 8, "ttft_p90_s", (1 / 27, 1 / 9, 1 / 3, 1.0)),  # 11, 33, 100
+        (300, 8, "ttft_p99_s", None),
+        (600, 8, "ttft_p99_s", (1 / 3, 1.0)),
+    ],
+)
+def test_a_share_keeps_the_concurrency_and_has_enough_requests_for_its_percentiles(
+    requests: int, concurrency: int, metric: str, grid: tuple[float, ...] | None
+) -> None:
+    objective = serving(**closed(requests, concurrency), **limited(metric))
+    assert (objective.fidelities.grid if objective.fidelities else None) == grid
+
+
+def test_a_share_with_too_few_requests_is_refused() -> None:
+    objective = serving(**closed(16, 8))
+    with pytest.raises(ValueError, match="at least 10 of them, .* got 0.111111, which has 2"):
+        objective.evaluate(Trial(0, trial("serves").config, 1 / 9))
+
+
+def test_a_limit_on_the_time_per_token_needs_answers_of_two() -> None:
+    one = {"arrivals": "closed", "concurrency": 1, "requests": 10, "shared_prefix": 0}
+    with pytest.raises(ValueError, match="answers of at least 2 tokens for tpot_p90_s, got 1"):
+        serving(load={**one, "lengths": "D(8,1)"}, **limited("tpot_p90_s"))
+
+
+@pytest.mark.parametrize("score", ["slo", "goodput"])
+def test_a_default_that_fails_is_a_mistake_of_the_set_up_and_no_trials_failure(
+    score: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TUNEOFF_CACHE", str(tmp_path))
+    measured: list[str] = []
+
+    def run(bench: Bench, config: Any, plan: object) -> Any:
+        measured.append(config["behaviour"])
+        raise Failure("refused", "no such model")
+
+    monkeypatch.setattr(Bench, "run", run)
+    objective = Serving(**settings(score=score))
+    with pytest.raises(SetUpError) as raised:
+        objective.evaluate(trial("dies"))
+    assert measured == ["serves"]  # the default, before the trial
+    line = explain(raised.value, [])
+    assert line is not None and "\n" not in line
+    assert "objective.default: expected a configuration that serves the load" in line
+    assert "startup: refused: no such model" in line
+
+
+def test_a_default_that_is_known_to_be_infeasible_is_refused_before_anything_runs() -> None:
+    with pytest.raises(ValueError, match="objective.default: expected size .* has to be feasible"):
+        serving(constraints=["size * half <= 7"])
+
+
+def test_the_default_is_measured_once_where_the_score_is_not_related_to_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TUNEOFF_CACHE", str(tmp_path))
+    measured: list[str] = []
+
+    def run(bench: Bench, config: Any, plan: object) -> Any:
+        measured.append(config["behaviour"])
+        return dict(METRICS), {}
+
+    monkeypatch.setattr(Bench, "run", run)
+    for _ in range(2):
+        Serving(**settings(reference_runs=3)).evaluate(trial("dies"))
+    assert measured == ["serves", "dies", "dies"]
+
+
+def test_an_invalid_evaluation_is_repeated_after_growing_pauses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(module.time, "sleep", slept.append)
+
+    def run(bench: Bench, config: object, plan: object) -> Any:
+        raise Invalid("port 8000: expected nobody to listen there, got a program")
+
+    monkeypatch.setattr(Bench, "run", run)
+    objective = Serving(**settings())
+    objective._reference = {}
+    with pytest.raises(HostFault, match="host: invalid: port 8000"):
+        objective.evaluate(trial("serves"))
+    assert slept == [2.0, 8.0]
+
+
+@pytest.mark.parametrize(
+    ("score", "goals"),
+    [
+        ("slo", {}),
+        ("goodput", {"goodput_per_s": Goal(minimise=False, unit="requests/s")}),
+        ("throughput", {"output_tokens_per_s": Goal(minimise=False, unit="tokens/s")}),
+        ("latency", {"e2e_p90_s": Goal(minimise=True, unit="s")}),
+    ],
+)
+def test_what_the_value_stands_for_is_declared(score: str, goals: dict[str, Goal]) -> None:
+    assert serving(score=score).goals == goals
+
+
+def test_where_configurations_differ_in_gpus_a_rate_is_per_gpu() -> None:
+    engine = StandIn()
+    engine.most_gpus = 8
+    goals = serving(engine=engine, score="goodput").goals
+    assert goals == {"goodput_per_s_per_gpu": Goal(minimise=False, unit="requests/s/GPU")}
+    assert serving(engine=engine, score="latency").goals == {}  # GPUs are a part of its value
+    assert list(serving(engine=engine, score="latency", gpu_cost=0.0).goals) == ["e2e_p90_s"]
 
 
 def test_a_constraint_is_arithmetic_on_parameters() -> None:

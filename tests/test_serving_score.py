@@ -124,6 +124,46 @@ def test_goodput_is_negated_and_needs_no_reference() -> None:
     assert score.value({"goodput_per_s": 1.2}, {}) == -1.2
 
 
+@pytest.mark.parametrize("failed", [0.05, 0.1, 0.3, 0.5])
+def test_a_latency_does_not_gain_by_failing_requests(failed: float) -> None:
+    # Half the requests failing at .5 s is worse than none at 2 s; so is one of twenty.
+    score = build("latency", "e2e_p90_s", {}, 20)
+    reference = {"e2e_p90_s": 1.0}
+    fast = score.value({"e2e_p90_s": 0.5, "failed_share": failed}, reference)
+    slow = score.value({"e2e_p90_s": 2.0, "failed_share": 0.0}, reference)
+    assert fast > slow == pytest.approx(math.log(2))
+    assert fast <= score.ceiling
+
+
+def test_a_failed_request_costs_a_latency_more_the_more_there_are() -> None:
+    # Of p90 a tenth may fail: b goes from log(.5) to log(20) on the way there.
+    score = build("slo", "e2e_p90_s", {}, 20)
+    values = [
+        score.value({"e2e_p90_s": 0.5, "failed_share": f}, {"e2e_p90_s": 1.0})
+        for f in (0.0, 0.05, 0.1, 0.4)
+    ]
+    worst = math.log(20)
+    halfway = (math.log(0.5) + worst) / 2
+    assert values == pytest.approx([math.log(0.5), halfway, worst, worst])
+
+
+def test_gpus_cost_a_latency() -> None:
+    metrics = {"e2e_p90_s": 0.5, "gpus": 8.0}
+    reference = {"e2e_p90_s": 1.0, "gpus": 1.0}
+    values = [
+        build("slo", "e2e_p90_s", {}, 20, gpu_cost=g).value(metrics, reference) for g in (0, 1)
+    ]
+    assert values == pytest.approx([math.log(0.5), math.log(0.5 * 8)])
+    with pytest.raises(ValueError, match="objective.gpu_cost: expected a finite number .*, got -1"):
+        build("slo", "e2e_p90_s", {}, 20, gpu_cost=-1)
+
+
+def test_a_metric_that_is_missing_breaks_its_limit() -> None:
+    score = build("slo", "output_tokens_per_s", slo(fail_above=1.5), 20)
+    with pytest.raises(Failure, match="ttft_p90_s: expected within .*, got none"):
+        score.check({})
+
+
 def test_the_compat_score_jumps_at_the_limit_as_the_autotuner_does() -> None:
     score = build("compat", "e2e_p90_s", slo(fail_above=0.5), 20)
     assert scored(score, ttft=2.0) == 1.0

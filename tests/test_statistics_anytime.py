@@ -33,13 +33,46 @@ def test_a_run_that_ended_before_its_budget_keeps_its_incumbent() -> None:
     assert _curve(made_run([4.0, 2.0], budget=4)) == [4.0, 2.0, 2.0, 2.0]
 
 
-def test_a_partial_run_truncates_its_task_and_it_is_said() -> None:
+def test_an_unfinished_run_keeps_its_incumbent_and_it_is_said() -> None:
     whole, partial = made_run([3.0, 2.0, 1.0]), made_run([5.0, 4.0], "b", budget=3, ended=False)
     suite = compare_on([whole, partial])
-    assert [curve[0].tolist() for curve in suite.tasks[0].curves.values()] == [[3, 2], [5, 4]]
+    curves = [curve[0].tolist() for curve in suite.tasks[0].curves.values()]
+    assert curves == [[3, 2, 1], [5, 4, 4]]
     assert suite.notes == [
-        "f: truncated to the common budget of 2: 1 of 2 runs did not reach 3",
+        "f: 1 of 2 runs are unfinished and keep their best until the end, first b of seed 0 after "
+        "2 of 3; finish them with the command that began them",
     ]
+
+
+def test_runs_that_were_given_less_set_the_common_budget_and_it_is_said() -> None:
+    suite = compare_on([made_run([3.0, 2.0, 1.0]), made_run([5.0, 4.0], "b")])
+    curves = [curve[0].tolist() for curve in suite.tasks[0].curves.values()]
+    assert curves == [[3, 2], [5, 4]]
+    assert suite.notes == [
+        "f: compared at the common budget of 2, although 1 of 2 runs were given more, up to 3"
+    ]
+
+
+def test_where_no_run_is_finished_the_budget_compared_is_what_one_of_them_spent() -> None:
+    runs = [
+        made_run([3.0, 2.0], ended=False, budget=9),
+        made_run([1.0], "b", ended=False, budget=9),
+    ]
+    assert compare_on(runs).tasks[0].grid.tolist() == [1, 2]
+
+
+def test_an_unfinished_copy_leaves_a_constant_a_constant() -> None:
+    runs = [made_run([3.0, 2.0, 1.0], "a", seed) for seed in range(3)]
+    runs.append(made_run([3.0, 2.0], "a", 3, budget=3, ended=False))
+    assert compare_on(runs).tasks[0].fixed == {"a"}
+    ended = made_run([3.0, 2.0], "a", 3, budget=3)
+    assert not compare_on([*runs[:3], ended]).tasks[0].fixed
+
+
+def test_the_probability_of_improvement_is_of_the_seeds_that_both_have() -> None:
+    a = [made_run([x], "a", seed) for seed, x in enumerate([1.0, 9.0])]
+    found = improvement(compare_on([*a, made_run([2.0], "b", 0)]), "a", "b")
+    assert found is not None and found.probability == 1
 
 
 def test_a_run_that_failed_as_a_whole_truncates_nobody_and_has_no_further_success() -> None:

@@ -90,7 +90,9 @@ def test_a_run_without_a_success_ranks_last_in_every_currency() -> None:
 
 def test_failures_are_counted_within_the_common_budget() -> None:
     runs = [made_run([None, 1.0, None], "a"), made_run([1.0], "b", budget=3, ended=False)]
-    assert compare_on(runs).tasks[0].n_failed == {"a": {0: 1}, "b": {0: 0}}
+    assert compare_on(runs).tasks[0].n_failed == {"a": {0: 2}, "b": {0: 0}}
+    runs.append(made_run([1.0, 1.0], "c"))
+    assert compare_on(runs).tasks[0].n_failed == {"a": {0: 1}, "b": {0: 0}, "c": {0: 0}}
 
 
 @pytest.mark.parametrize("penalty", PENALTIES)

@@ -6,12 +6,12 @@ from scipy.stats import wilcoxon
 
 from experiments.analysis.statistics.anytime import Suite, compare_on
 from experiments.analysis.statistics.paired import (
+    differences,
     holm,
     least_p,
     least_pairs,
     paired,
     sign_test,
-    signed_rank,
 )
 from experiments.analysis.statistics.ranks import (
     anytime_ranks,
@@ -21,6 +21,7 @@ from experiments.analysis.statistics.ranks import (
     rank_columns,
     rank_table,
 )
+from experiments.analysis.statistics.signed_rank import signed_rank
 from experiments.analysis.statistics.simulated import lognormal, suite_of
 from made_runs import made_run
 
@@ -70,15 +71,45 @@ def test_values_that_differ_by_rounding_are_ties() -> None:
 def test_a_constant_is_held_against_by_the_sign_test() -> None:
     # 7 of 8 lie below: P(at most 1 of 8) = 9 / 256, two-sided 18 / 256. Their sizes say nothing.
     varied = np.array([1.0, 2, 3, 4, 5, 6, 7, 99])
-    test = paired(varied, np.full(8, 8.0))
+    test = paired(varied, np.full(8, 8.0), (False, True))
     assert (test.kind, test.sign) == ("sign", -1)
     assert test.p == pytest.approx(18 / 256)
     assert sign_test(np.zeros(3)) == (1.0, 0)
 
 
 def test_two_constants_are_not_tested_however_many_copies_there_are() -> None:
-    test = paired(np.full(30, 1.0), np.full(30, 2.0))
+    test = paired(np.full(30, 1.0), np.full(30, 2.0), (True, True))
     assert (test.kind, test.p, test.sign) == ("none", None, -1)
+
+
+def test_runs_that_all_end_at_one_value_are_a_sample_unless_they_are_copies() -> None:
+    # 30 of 30 pairs in one direction: 2 of 2^30.
+    test = paired(np.zeros(30), np.ones(30))
+    assert (test.kind, test.p, test.sign) == ("signed-rank", 2.0**-29, -1)
+
+
+def test_differences_that_are_equal_but_for_rounding_share_their_rank() -> None:
+    # .3 - .1 and .2 - 0 differ in the last bit, as do 2/3 - 1/3 and 1/3 - 0.
+    d = differences(np.array([0.3, 0.0, 2 / 3, 0.0]), np.array([0.1, 0.2, 1 / 3, 1 / 3]))
+    assert signed_rank(d) == signed_rank(np.array([2.0, -2, 3, -3])) == (1.0, 0)
+
+
+def test_a_difference_of_the_tie_itself_is_a_tie_on_either_side() -> None:
+    low = np.array([0.6, 0.1, 0.7, 0.3])
+    assert not differences(low, low + 0.2, 0.2).any()
+    assert not differences(low + 0.2, low, 0.2).any()
+
+
+def test_many_pairs_have_the_normal_approximation_of_the_exact_p() -> None:
+    rng = np.random.default_rng(0)
+    d = rng.standard_normal(700) + 0.08
+    exact = wilcoxon(d, method="exact").pvalue
+    assert signed_rank(d)[0] == pytest.approx(exact, rel=0.01)
+
+
+def test_many_equal_differences_have_the_exact_p_of_the_sign_test() -> None:
+    d = np.where(np.random.default_rng(0).random(10_042) < 0.51, 1.0, -1.0)
+    assert signed_rank(d) == pytest.approx(sign_test(d))
 
 
 def test_one_pair_says_nothing() -> None:

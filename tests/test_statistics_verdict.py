@@ -40,7 +40,8 @@ LOW, HIGH = [1.0, 2, 3, 4, 5, 6], [11.0, 13, 15, 17, 19, 21]
 def test_two_that_differ_in_every_seed_are_told_apart_by_six_seeds() -> None:
     # p = 2 / 2^6 = .031, one comparison.
     assert _said([*_seeds("a", LOW), *_seeds("b", HIGH)]) == [
-        "On f (value after 1), over 6 seeds, at the level 0.05 (Holm): a is better than b."
+        "On f (value after 1 evaluation), over 6 seeds, at the level 0.05 (Holm): a is better than "
+        "b."
     ]
 
 
@@ -49,8 +50,8 @@ def test_a_third_that_differs_from_neither_is_said_to_be_not_distinguishable() -
     runs += _seeds("c", [20.0, 0, 20, 0, 20, 0, 20, 0])
     # a - b: p = 2 / 2^8 = .0078, times 3 = .023. The others have both signs.
     assert _said(runs) == [
-        "On f (value after 1), over 8 seeds, at the level 0.05 (Holm): a is better than b; the "
-        "other 2 of 3 pairs are not distinguishable."
+        "On f (value after 1 evaluation), over 8 seeds, at the level 0.05 (Holm): a is better than "
+        "b; the other 2 of 3 pairs are not distinguishable."
     ]
 
 
@@ -59,13 +60,15 @@ def test_differences_that_mean_nothing_are_ties() -> None:
     assert verdict(suite).within[0].better == "a"
     tied = verdict(suite, equal=0.5)
     assert tied.within[0].test.wins == 0.5 and tied.within[0].better is None
-    assert sentences(suite, tied)[0].startswith("On f (value after 1; up to 0.5 is a tie), over")
+    assert sentences(suite, tied)[0].startswith(
+        "On f (value after 1 evaluation; differences up to 0.5 are ties), over"
+    )
 
 
 def test_one_seed_tells_nothing_and_the_verdict_says_what_it_takes() -> None:
     assert _said([*_seeds("a", [1.0]), *_seeds("b", [2.0])]) == [
-        "On f (value after 1), not distinguishable: 1 seed cannot tell any pair apart at the "
-        "level 0.05; it takes at least 6 for 1 comparison."
+        "On f (value after 1 evaluation), not distinguishable: 1 seed cannot tell any pair apart "
+        "at the level 0.05; it takes at least 6 for 1 comparison."
     ]
 
 
@@ -75,12 +78,12 @@ def test_one_optimizer_has_nothing_to_be_compared_with() -> None:
 
 def test_copies_of_one_trajectory_are_a_constant_and_it_is_said() -> None:
     said = _said([*_seeds("a", [0.0] * 6), *_seeds("b", HIGH)])[0]
-    assert "a is better than b. a does not depend on the seed: its runs are copies of one" in said
+    assert "a is better than b. a does not depend on the seed: all its runs are the same" in said
 
 
 def test_thirty_copies_of_two_trajectories_are_not_thirty_pairs() -> None:
     said = _said([*_seeds("a", [1.0] * 30), *_seeds("b", [2.0] * 30)])[0]
-    assert "nothing can be tested: 30 seeds without spread" in said
+    assert "nothing can be tested: over 30 seeds, no optimizer's runs depend on the seed" in said
 
 
 def test_tasks_are_compared_by_one_number_each() -> None:
@@ -89,10 +92,14 @@ def test_tasks_are_compared_by_one_number_each() -> None:
         runs += [*_seeds("a", [1.0, 2.0], f"f{i}"), *_seeds("b", [11.0, 12.0], f"f{i}")]
     said = _said(runs)
     # Six tasks, all won: p = 2 / 2^6 = .031 of one comparison. Two seeds can tell nothing.
-    assert said[0] == "Across 6 tasks, at the level 0.05 (Holm): a is better than b."
+    assert said[0] == (
+        "Across 6 tasks (value after 1 evaluation), at the level 0.05 (Holm): a is better than b."
+    )
     # What holds on all of them alike is said once.
     assert len(said) == 2
-    assert said[1].startswith("On each of the 6 tasks (value after 1), not distinguishable: 2 see")
+    assert said[1].startswith(
+        "On each of the 6 tasks (value after 1 evaluation), not distinguishable: 2 see"
+    )
 
 
 def test_those_who_beat_the_same_are_named_together() -> None:
@@ -109,7 +116,9 @@ def test_those_who_beat_the_same_are_named_together() -> None:
 def test_few_tasks_are_not_generalised_from() -> None:
     runs = [*_seeds("a", LOW, "f"), *_seeds("b", HIGH, "f")]
     runs += [*_seeds("a", LOW, "g"), *_seeds("b", HIGH, "g")]
-    assert _said(runs)[0].startswith("Across 2 tasks, nothing can be said")
+    assert _said(runs)[0].startswith(
+        "Across 2 tasks (value after 1 evaluation), nothing can be said"
+    )
 
 
 def test_two_kinds_of_claims_share_the_level() -> None:
@@ -166,7 +175,10 @@ def test_the_power_table_has_a_row_where_no_number_of_tasks_is_enough(
 
 
 def test_the_calibration_writes_its_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("experiments.analysis.statistics.calibration.DESIGNS", ((2, 1),))
+    monkeypatch.setattr("experiments.analysis.statistics.calibration.OPTIMIZERS", (2,))
+    monkeypatch.setattr(
+        "experiments.analysis.statistics.calibration.MANY_TASKS", ((12, "instances", 3),)
+    )
     monkeypatch.setattr(
         "experiments.analysis.statistics.calibration.across_tasks", lambda: iter([])
     )
@@ -175,5 +187,6 @@ def test_the_calibration_writes_its_tables(tmp_path: Path, monkeypatch: pytest.M
     )
     assert main(["--out", str(tmp_path), "--suites", "2"]) == 0
     rows = list(csv.DictReader((tmp_path / "calibration.csv").open()))
-    assert len(rows) == 6 * 3 and {row["optimizers"] for row in rows} == {"2"}
+    assert len(rows) == 6 * 3 + 2 and {row["optimizers"] for row in rows} == {"2"}
+    assert [row["runs_are"] for row in rows].count("instances") == 2
     assert (tmp_path / "power.csv").read_text().startswith("claim,optimizers")

@@ -126,12 +126,14 @@ def test_ranks_that_flip_with_the_currency_are_marked(
     assert "1.00     2.00 -1  1.00" in said and "pairs that change order: 1" in said
 
 
-def test_a_budget_that_not_all_reached_is_truncated_and_it_is_said(
+def test_an_unfinished_run_is_said_with_the_budget_that_is_compared(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _log(tmp_path, "a", [3.0, 2.0])
     _log(tmp_path, "b", [4.0], ended=False)
-    assert "note: f: truncated to the common budget of 1: 1 of 2 runs" in _said(capsys, tmp_path)
+    said = _said(capsys, tmp_path)
+    assert "note: f: 1 of 2 runs are unfinished and keep their best until the end" in said
+    assert "On f (value after 2 evaluations), not distinguishable" in said
 
 
 def test_a_log_without_a_whole_header_is_said(

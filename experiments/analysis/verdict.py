@@ -4,11 +4,12 @@
                                   [equal=0] [pairs=FILE.csv]
 
 FOLDER: of logs, or a file by `experiments.analysis.pack`. Runs are compared at their common budget,
-by the value of their incumbents, or by another metric there; differences up to `equal` are ties.
-Below the verdict: mean ranks when the budget is counted in evaluations, in time with the
-optimizer's own, and in the evaluations' cost. `pairs` gets every pair in numbers: p, the
-probability of improvement, and the Bayesian signed-rank test with a region of practical
-equivalence.
+by the value of their incumbents, or by another metric there; differences up to `equal` are ties,
+and ties are left out of the tests. An unfinished run keeps its incumbent to the end. Below the
+verdict: mean ranks when the budget is counted in evaluations, in time with the optimizer's own,
+and in the evaluations' cost. `pairs` gets every pair in numbers: p, the probability of
+improvement, and the Bayesian signed-rank test with a region of practical equivalence, on
+normalised regret capped at 1.
 """
 
 import sys
@@ -102,9 +103,10 @@ def _table(suite: Suite, found: CurrencyRanks) -> list[str]:
 
 
 def _is_quick(task: Task) -> bool:
-    """Tell whether the typical evaluation is over before its time means anything."""
-    costs = [run.costs for by_seed in task.runs.values() for run in by_seed.values()]
-    return float(np.median(np.concatenate(costs))) < _QUICK_S if costs else False
+    """Tell whether the typical success is over before its time means anything."""
+    costs = [run.costs[~run.failed] for own in task.runs.values() for run in own.values()]
+    every = np.concatenate([*costs, np.zeros(0)])
+    return bool(len(every)) and float(np.median(every)) < _QUICK_S
 
 
 def _failures(suite: Suite, name: str) -> tuple[str, str]:

@@ -4,11 +4,11 @@
   infinite where there is none (the tests need ranks alone).
 - MMLU at the incumbent, the first evaluation of the least value.
 - Pairs: `statistics.paired`, over the seeds: Wilcoxon's signed-rank test, exact, or the sign test
-  against an optimizer that does not depend on the seed; between two such, there is nothing to
-  test. p-values of a quantity are corrected over its pairs by Holm (1979).
+  against an optimizer whose runs are the same whatever the seed; between two such, there is
+  nothing to test. p values of a quantity are corrected over its pairs by Holm (1979).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from experiments.analysis.results import Run
 from experiments.analysis.statistics.paired import holm, paired
+from experiments.analysis.statistics.references import fixed_optimizers
 from experiments.paper.published import Floats, ranges
 from objectives.objective import Objective
 from objectives.trial import Trial
@@ -116,7 +117,8 @@ def _sample(name: str, runs: Sequence[Run], objective: Objective) -> Sample:
         n = min(budget, len(so_far))
         held[:n] = so_far[:n]
         regrets.append(held - objective.optimum)
-    same = [np.array_equal(run.values, runs[0].values, equal_nan=True) for run in runs]
+    by_seed = {run.seed: run for run in runs}
+    fixed = fixed_optimizers({name: by_seed}, float(budget))
     return Sample(
         name,
         [run.seed for run in runs],
@@ -125,7 +127,7 @@ def _sample(name: str, runs: Sequence[Run], objective: Objective) -> Sample:
         np.array(mmlu),
         np.array(regrets),
         min(len(run.values) for run in runs),
-        fixed=all(same),
+        fixed=bool(fixed),
     )
 
 
@@ -149,11 +151,17 @@ class Comparison:
         return self.p is not None and self.p < LEVEL and self.sign != 0
 
 
-def compare(quantities: dict[str, Floats]) -> list[Comparison]:
-    """Test every pair of optimizers, paired over the seeds."""
+def compare(quantities: dict[str, Floats], fixed: Collection[str] = ()) -> list[Comparison]:
+    """Test every pair of optimizers, paired over the seeds.
+
+    Args:
+        quantities: by optimizer, (n_seeds,).
+        fixed: the optimizers whose runs are one trajectory, whatever the seed.
+    """
     raw = []
     for first, second in combinations(quantities, 2):
-        found = paired(quantities[first], quantities[second])
+        constant = first in fixed, second in fixed
+        found = paired(quantities[first], quantities[second], constant)
         raw.append((first, second, found.p, found.sign))
     corrected = iter(holm([p for _, _, p, _ in raw if p is not None]))
     return [

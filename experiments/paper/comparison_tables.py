@@ -21,8 +21,9 @@ _LEAST_REGRET = 1e-5  # shown, on a logarithmic axis
 
 def sections(samples: Sequence[Sample], path: str) -> list[Section]:
     """Return the tables and the sentences."""
-    until = compare({sample.name: sample.until for sample in samples})
-    mmlu = compare({sample.name: sample.mmlu for sample in samples})
+    fixed = {sample.name for sample in samples if sample.fixed}
+    until = compare({sample.name: sample.until for sample in samples}, fixed)
+    mmlu = compare({sample.name: sample.mmlu for sample in samples}, fixed)
     return [
         _summary(samples, until, path),
         _matrix("pairs_until", samples, until, path),
@@ -64,11 +65,16 @@ def _label(sample: Sample) -> str:
 
 
 def _evaluations(share: float, sample: Sample, budget: int, source: Source) -> Cell:
-    """Return a quantile over the seeds; a run that did not reach the plateau counts as later."""
-    value = float(np.quantile(sample.until, share, method="nearest"))
+    """Return a quantile over the seeds; a run that did not reach the plateau counts as later.
+
+    The median of an even number of runs lies halfway between two of them; other quantiles are the
+    nearest run's.
+    """
+    nearest = np.quantile(sample.until, share, method="nearest")
+    value = float(np.median(sample.until) if share == 0.5 else nearest)
     if value > budget:
         return Cell(None, f"$>${budget}", source)
-    return number(value, 0, source)
+    return number(value, 0 if value.is_integer() else 1, source)
 
 
 def _spread(values: Floats) -> str:

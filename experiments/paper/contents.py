@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 
 from experiments.analysis import results
 from experiments.paper import (
+    claims,
     comparison,
     comparison_tables,
     drawn,
@@ -112,6 +113,8 @@ def sections(inputs: Inputs) -> list[Section]:
             landscape.duplicates(study),
             importance.table(study, space),
         ]
+        told = claims.facts(printed, study)
+        made += [told] if told else []
     if study and inputs.held_out:
         made.append(surface.table(study, inputs.objective, inputs.held_out, inputs.held_out_name))
     if inputs.samples:

@@ -1,10 +1,11 @@
 """Importance: the linear correlations of the study beside fANOVA.
 
 fANOVA (`statistics.importance`): the share of a random forest's variance over the space that each
-parameter's own main effect has. The forest sees all evaluated
-rows, three quarters of which BO-GP and the partition methods placed where scores are high; a
-correlation, the LHS alone, as in the study. A second fANOVA replaces alpha by alpha / rank, whose
-logarithm spans its range in the data: what the first one calls alpha and rank is one quantity.
+parameter's own main effect has. The forest sees every evaluated configuration once, with the mean
+of its scores where two algorithms ran it. Two thirds of them BO-GP and the partition methods
+placed where scores are high. A correlation is of the LHS alone, as in the study. A second fANOVA
+replaces alpha by alpha / rank, whose logarithm spans its range in the data: what the first one
+calls alpha and rank is one quantity.
 """
 
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ from matplotlib.figure import Figure
 from experiments.analysis.statistics.importance import fanova
 from experiments.paper.numbers import Cell, Table, number
 from experiments.paper.pictures import BLUE, DARK, LIGHT, NAMES, figure
-from experiments.paper.published import Published, column
+from experiments.paper.published import Point, Published, column, distinct
 from experiments.paper.study_figures import PARAMETERS, correlations
 
 _N_TREES = 64
@@ -31,7 +32,7 @@ def table(study: Published, space: ConfigurationSpace) -> Table:
     from_lhs, from_all = study.source(study.of("LHS")), study.source(study.evaluated())
     linear = dict(zip(PARAMETERS, correlations(study.of("LHS"))[:5, 5].tolist(), strict=True))
     raw = _fanova(study, {name: _ends(space, name) for name in PARAMETERS})
-    ratios = np.log10(column(study.evaluated(), "ratio"))
+    ratios = np.log10(column(_once(study), "ratio"))
     ends = {name: _ends(space, name) for name in PARAMETERS if name != "lora_alpha"}
     changed = _fanova(study, {"ratio": (float(ratios.min()), float(ratios.max())), **ends})
     rows = []
@@ -54,11 +55,17 @@ def _ends(space: ConfigurationSpace, name: str) -> tuple[float, float]:
 
 def _fanova(study: Published, ends: Mapping[str, tuple[float, float]]) -> dict[str, float]:
     """Return the importance for HellaSwag of quantities with their ranges."""
-    points = study.evaluated()
+    points = _once(study)
     columns = {name: column(points, name) for name in ends}
     if "ratio" in columns:
         columns["ratio"] = np.log10(columns["ratio"])
-    return fanova(columns, ends, column(points, "hellaswag"), _N_TREES, _MAX_DEPTH)
+    scores = [float(column(rows, "hellaswag").mean()) for rows in distinct(study.evaluated())]
+    return fanova(columns, ends, np.array(scores), _N_TREES, _MAX_DEPTH)
+
+
+def _once(study: Published) -> list[Point]:
+    """Return the first row of each evaluated configuration."""
+    return [rows[0] for rows in distinct(study.evaluated())]
 
 
 def draw(made_table: Table) -> Figure:

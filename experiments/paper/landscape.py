@@ -6,13 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import isotonic_regression
 
-from experiments.paper.numbers import Cell, Facts, Table, count, number
+from experiments.paper.numbers import Cell, Facts, Table, count, number, words
 from experiments.paper.published import (
     N_HELLASWAG,
     Floats,
     Point,
     Published,
     column,
+    distinct,
+    incumbent,
 )
 
 UNTRAINED = -6.5  # log10 rate below which nothing can be learned
@@ -112,7 +114,6 @@ def landscape_facts(study: Published) -> Facts:
     tiny = [point for point in low if point.ratio < 0.05]
     wide = [point for point in low if point.ratio > 1.5]
     past = [point for point in points if point.log10_rate > CLIFF]
-    best = max(points, key=lambda point: point.hellaswag)
     source = study.source(low)
     ratios = column(low, "ratio")
     fitted = isotonic(ratios, scores)
@@ -129,10 +130,31 @@ def landscape_facts(study: Published) -> Facts:
             "CollapseHalf": number(halfway(ratios, fitted, top), 1, source),
             "PastCliffRows": count(len(past), study.source(past)),
             "PastCliffBest": number(float(column(past, "hellaswag").max()), 3, study.source(past)),
-            "BestOfAll": number(best.hellaswag, 4, study.source([best])),
+            **_winners(study),
             **_noise(study),
         },
     )
+
+
+def _winners(study: Published) -> dict[str, Cell]:
+    """Return the best evaluation of all, and the best of those that can have learned something."""
+    best = incumbent(study.evaluated())
+    trained = [point for point in study.evaluated() if point.log10_rate >= UNTRAINED]
+    learned = incumbent(trained)
+    own = study.evaluated(best.algorithm)
+    cells = {
+        "Configurations": count(len(distinct(study.evaluated())), study.source(study.evaluated())),
+        "BestPlace": count(own.index(best) + 1, study.source(own)),
+    }
+    for name, point in (("BestOfAll", best), ("BestTrained", learned)):
+        source = study.source([point])
+        cells |= {
+            name: number(point.hellaswag, 4, source),
+            f"{name}Rate": Cell(point.log10_rate, f"$10^{{{point.log10_rate:.1f}}}$", source),
+            f"{name}By": words(point.algorithm, source),
+        }
+    items = round((best.hellaswag - learned.hellaswag) * N_HELLASWAG)
+    return {**cells, "BestMoreItems": count(items, study.source([best, learned]))}
 
 
 def _noise(study: Published) -> dict[str, Cell]:

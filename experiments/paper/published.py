@@ -3,6 +3,8 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,7 @@ class Point:
         hellaswag, mmlu: accuracies, NaN where the row was only approximated; and their standard
             errors.
         bounds: LCB and UCB of the accuracy, where the row was only approximated.
+        minutes: of training and of scoring, where the row says when they began and ended.
     """
 
     row: int
@@ -47,6 +50,7 @@ class Point:
     mmlu: float
     mmlu_se: float
     bounds: tuple[float, float] | None
+    minutes: tuple[float, float] | None = None
 
     @property
     def evaluated(self) -> bool:
@@ -83,6 +87,14 @@ class Published:
     def source(self, points: Iterable[Point], **more: Any) -> Source:
         """Return where a number comes from that these rows decide."""
         return {"csv": self.name, "rows": ranges(point.row for point in points), **more}
+
+
+def distinct(points: Iterable[Point]) -> list[list[Point]]:
+    """Return the rows by configuration, in the order in which each came first."""
+    found: dict[tuple[Any, ...], list[Point]] = {}
+    for point in points:
+        found.setdefault(tuple(point.config.values()), []).append(point)
+    return list(found.values())
 
 
 def incumbent(points: Sequence[Point]) -> Point:
@@ -173,7 +185,30 @@ def _point(row: recording.Row, algorithm: str, step: recording.Step) -> Point:
         mmlu=mmlu,
         mmlu_se=mmlu_se,
         bounds=bounds,
+        minutes=_minutes(row) if ran else None,
     )
+
+
+_TIMES = ("time_start", "time_train_end", "time_end")
+
+
+def _minutes(row: recording.Row) -> tuple[float, float] | None:
+    """Return the minutes of training and of scoring; None where a time is not given."""
+    if not all(row.cells.get(name) for name in _TIMES):
+        return None
+    times = [_time(row, name) for name in _TIMES]
+    train, score = ((after - before).total_seconds() / 60 for before, after in pairwise(times))
+    return train, score
+
+
+def _time(row: recording.Row, name: str) -> datetime:
+    try:
+        return datetime.fromisoformat(row.cells[name])
+    except ValueError:
+        raise ValueError(
+            f"{row.where}, column {name}: expected a time such as 2025-01-17 11:39:09, got "
+            f"{row.cells[name]!r}"
+        ) from None
 
 
 def _share(row: recording.Row, name: str) -> float:

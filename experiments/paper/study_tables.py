@@ -105,6 +105,7 @@ def scores(printed: Mapping[str, Any], study: Published) -> Table:
             number(getattr(point, name), 2, study.source([point]), 100) for point in points.values()
         ]
 
+    rates = [number(point.log10_rate, 1, study.source([point])) for point in best.values()]
     n_true = [
         count(len(study.evaluated(name)), study.source(study.evaluated(name)))
         for name in ALGORITHMS
@@ -113,6 +114,7 @@ def scores(printed: Mapping[str, Any], study: Published) -> Table:
         ("HellaSwag, printed", transcribed("hellaswag")),
         ("HellaSwag, best", recomputed(best, "hellaswag")),
         ("standard error of it", recomputed(best, "hellaswag_se")),
+        ("log10 learning rate of it", rates),
         ("", []),
         ("MMLU, printed", transcribed("mmlu")),
         ("MMLU, best of any evaluation", recomputed(most, "mmlu")),

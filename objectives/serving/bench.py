@@ -12,7 +12,8 @@ from objectives.serving.host.host import CpuWatch
 from objectives.serving.host.server import Server
 from objectives.serving.load.arrivals import Plan
 from objectives.serving.load.load_generator import Load, LoadGenerator
-from objectives.serving.load.measures import measure
+from objectives.serving.load.measures import PER_GPU, RATES, measure
+from objectives.serving.measuring import Measuring
 from objectives.trial import Config
 
 _HASTE = ("timed_out", "broke_off", "requests_failed")  # failures that a slow host alone can cause
@@ -22,34 +23,21 @@ _WARMUP_ANSWER = 8  # tokens
 
 @dataclass(frozen=True)
 class Bench:
-    """How configurations are measured; `conf/objective/serving.yaml` describes the settings.
+    """How configurations are measured.
 
     Attributes:
         engine: what is served.
         generator: what sends the load.
         limits: the SLO's limits by metric.
         more: a metric that has to be measured beside the standard ones and those of the limits.
-        warmup_requests: sent before the load, all at once, and not measured.
-        port: 0: any that is free.
-        startup_timeout_s, load_timeout_s: limits on the two long stages.
-        memory_limit_bytes: of the server; None: the machine's.
-        max_foreign_cores: of other processes; None: not checked.
-        max_late_s: of the client.
-        seed: of the prompts.
+        settings: how often, how long, and what spoils it.
     """
 
     engine: Engine
     generator: LoadGenerator
     limits: Mapping[str, float]
     more: str
-    warmup_requests: int
-    port: int
-    startup_timeout_s: float
-    load_timeout_s: float
-    memory_limit_bytes: int | None
-    max_foreign_cores: float | None
-    max_late_s: float
-    seed: int
+    settings: Measuring
 
     def run(self, config: Config, plan: Plan) -> tuple[dict[str, float], dict[str, str]]:
         """Measure a configuration once; return its metrics and its requests, packed.
@@ -83,9 +71,9 @@ class Bench:
             self.engine,
             config,
             Demand(tokens=plan.largest, requests=len(plan)),
-            port=self.port,
-            startup_timeout_s=self.startup_timeout_s,
-            memory_limit_bytes=self.memory_limit_bytes,
+            port=self.settings.port,
+            startup_timeout_s=self.settings.startup_timeout_s,
+            memory_limit_bytes=self.settings.memory_limit_bytes,
             watch=watch,
         )
         metrics["gpus"] = float(self.engine.gpus(config))
@@ -93,13 +81,14 @@ class Bench:
             metrics["startup_s"] = server.startup_s
             self._warm_up(server, plan)
             with ServerMetrics(self.engine, server.url) as own:
-                load = self._send(server, plan, self.seed)
+                load = self._send(server, plan, self.settings.seed)
             metrics |= {f"server_{name}": x for name, x in own.metrics().items()}
             metrics["memory_bytes"] = float(server.memory_bytes())
             ended, lost = server.ended(), server.lost()
         metrics["client_late_s"] = load.late_s
         if len(load.requests):
             metrics |= measure(load.requests, self.limits, [self.more])
+            metrics |= {f"{rate}{PER_GPU}": metrics[rate] / metrics["gpus"] for rate in RATES}
             items |= load.requests.pack()
         done = int(load.requests.succeeded.sum())
         self._judge(load, ended, lost, done, len(plan))
@@ -110,9 +99,9 @@ class Bench:
 
     def _judge(self, load: Load, ended: str | None, lost: str | None, done: int, n: int) -> None:
         """Raise where the load did not come to its end."""
-        if load.late_s > self.max_late_s:
+        if load.late_s > self.settings.max_late_s:
             raise Invalid(
-                f"client: expected to be at most {self.max_late_s:g} s late, got {load.late_s:.3f}"
+                f"client: expected to be at most {self.settings.max_late_s:g} s late, got {load.late_s:.3f}"
             )
         if lost is not None:
             raise Invalid(lost)
@@ -120,17 +109,17 @@ class Bench:
         if ended is not None:
             raise Failure("died", f"{progress} {ended}", done / n)
         if load.unsent:
-            reason = f"{progress} the load was broken off at {self.load_timeout_s:g} s"
+            reason = f"{progress} the load was broken off at {self.settings.load_timeout_s:g} s"
             raise Failure("broke_off", reason, done / n)
 
     def _warm_up(self, server: Server, plan: Plan) -> None:
         """Send a few requests at once, with prompts that the load does not repeat."""
-        n = min(self.warmup_requests, len(plan))
+        n = min(self.settings.warmup_requests, len(plan))
         if n == 0:
             return
         answers = np.minimum(plan.answer_tokens[:n], _WARMUP_ANSWER)
         warmup = Plan(plan.prompt_tokens[:n], answers, None, n, 0)
-        load = self._send(server, warmup, self.seed + 1)
+        load = self._send(server, warmup, self.settings.seed + 1)
         self._judge(load, server.ended(), server.lost(), 0, len(plan))
 
     def _send(self, server: Server, plan: Plan, seed: int) -> Load:
@@ -139,7 +128,7 @@ class Bench:
             self.engine,
             plan,
             seed=seed,
-            timeout_s=self.load_timeout_s,
+            timeout_s=self.settings.load_timeout_s,
             ended=server.ended,
         )
 
@@ -147,8 +136,8 @@ class Bench:
         """Record other processes' CPU; raise `Invalid` where it mattered and is too much."""
         foreign = watch.foreign_cores()
         metrics["foreign_cpu_cores"] = foreign
-        if strict and self.max_foreign_cores is not None and foreign > self.max_foreign_cores:
+        if strict and self.settings.max_foreign_cores is not None and foreign > self.settings.max_foreign_cores:
             raise Invalid(
-                f"CPU of other processes: expected at most {self.max_foreign_cores:g} cores, got "
+                f"CPU of other processes: expected at most {self.settings.max_foreign_cores:g} cores, got "
                 f"{foreign:.2f}"
             )

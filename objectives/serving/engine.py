@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from objectives.serving.kinds import Kind
 from objectives.trial import Config
 
 
@@ -67,7 +68,11 @@ class Engine(ABC):
     Attributes:
         name: for people.
         parameters: the names that a space may tune.
+        kinds: what each of them may be; one without a kind is not checked.
         host: where the server listens.
+        most_gpus: the most GPUs that a configuration may take.
+        uses_gpus: whether the server runs on GPUs at all.
+        grace_s: that the server has to end by itself, before it is killed.
         remote: whether its command starts it on another machine: `port` has to be given then, and
             whether it is free is not ours to see.
         health: path that answers 200 as soon as requests are served.
@@ -78,7 +83,11 @@ class Engine(ABC):
 
     name: str
     parameters: Sequence[str]
+    kinds: Mapping[str, Kind] = MappingProxyType({})
     host: str = "127.0.0.1"
+    most_gpus: int = 1
+    uses_gpus: bool = False
+    grace_s: float = 2.0
     remote: bool = False
     health: str = "/health"
     completions: str = "/v1/completions"
@@ -93,6 +102,12 @@ class Engine(ABC):
     @abstractmethod
     def tokens(self) -> tuple[int, int]:
         """The first and the last token id that a prompt may hold: ordinary ones only."""
+
+    def prepare(self) -> None:
+        """Do what takes long and has to be done once, before any clock runs: download the model.
+
+        It is called in each process that evaluates, before the first server is started.
+        """
 
     def body(self, prompt: Sequence[int], answer_tokens: int) -> dict[str, Any]:
         """Return the streaming request for an answer of exactly so many tokens."""
@@ -120,6 +135,10 @@ class Engine(ABC):
     def reason(self, output: str) -> str:
         """Return the lines of what a server printed that say why it ended; "": the last ones."""
         return ""
+
+    def host_fault(self, output: str) -> str | None:
+        """Say from what a server printed which fault of the host ended it; None: none did."""
+        return None
 
     def is_port_taken(self, output: str) -> bool:
         """Tell from what a server printed whether another program had its port."""

@@ -11,21 +11,23 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
+from objectives.host_fault import HostFault, SetUpError
 from objectives.objective import Objective, Resources
 from objectives.serving import constraints
 from objectives.serving.bench import Bench
 from objectives.serving.engine import Demand, Engine
 from objectives.serving.grades import Failure, Invalid, record
 from objectives.serving.host.host import cores, hardware
+from objectives.serving.kinds import check_config, check_space
 from objectives.serving.load import arrivals
+from objectives.serving.load.fidelity import check_answers, fidelities, shortened
 from objectives.serving.load.load_generator import LoadGenerator
-from objectives.serving.load.measures import goal_of
+from objectives.serving.measuring import Measuring
 from objectives.serving.reference import reference
-from objectives.serving.score import build
+from objectives.serving.score import build, goals
 from objectives.space import build_space, check
 from objectives.trial import Config, Evaluation, Trial, Value
 
-MOST_REPEATS = 2  # of an invalid evaluation
 _CORES = re.compile(r"(?:(\d+) ?\* ?)?cores")
 
 
@@ -34,15 +36,21 @@ class Serving(Objective):
 
     `conf/objective/serving.yaml` describes the settings. The evaluation of a configuration that
     failed has its grade above the score's ceiling as its value; `status` and `stage` are in its
-    items. One that was invalid each time (other processes' CPU, a port taken, a late client) has
-    no value.
+    items. At a lower fidelity the load is shorter: it has that share of the requests, at the same
+    rate or concurrency; the start of the server is not shortened.
+
+    Attributes:
+        extra_parameters: names that a space may tune beside the engine's own; `engine_config`
+            knows what they stand for.
+        pauses_s: before an evaluation that was invalid is repeated.
 
     Raises:
         ValueError: a setting cannot be.
         ModuleNotFoundError: what the engine needs is not installed.
     """
 
-    resources = Resources(whole_host=True)
+    extra_parameters: Sequence[str] = ()
+    pauses_s: Sequence[float] = (2.0, 8.0)
     # Of log(e2e_p90_s / reference): five runs of the default and two of five others on two quiet,
     # virtual cores, one request a second. At 1.5, near what they can serve, it is .5.
     noise_sd = 0.09
@@ -59,6 +67,7 @@ class Serving(Objective):
         slo: Mapping[str, Mapping[str, Any]],
         score: str,
         base: str,
+        gpu_cost: float,
         reference_runs: int,
         repeats: int,
         warmup_requests: int,
@@ -71,46 +80,38 @@ class Serving(Objective):
         seed: int,
     ) -> None:
         self._engine = engine
-        self._set_space(space, constraints, default)
-        _whole("reference_runs", reference_runs, 1)
-        if _whole("repeats", repeats, 0) > MOST_REPEATS:
-            raise ValueError(f"objective.repeats: expected at most {MOST_REPEATS}, got {repeats}")
-        _whole("warmup_requests", warmup_requests, 0)
-        if _whole("port", port, int(engine.remote)) > 65535:
-            raise ValueError(f"objective.port: expected at most 65535, got {port}")
-        _whole("seed", seed, 0)
-        self._plan = arrivals.plan(load, seed)
-        self._score = build(score, base, slo, len(self._plan))
-        self.goals = {} if score in ("slo", "compat") else goal_of(self._score.metric)
-        self._reference_runs, self._repeats = reference_runs, repeats
-        limit_gib = (
-            None if memory_limit_gib is None else _positive("memory_limit_gib", memory_limit_gib)
-        )
-        self._bench = Bench(
-            engine=engine,
-            generator=generator,
-            limits={limit.metric: limit.limit for limit in self._score.slo},
-            more=self._score.metric,
+        settings = Measuring(
+            reference_runs=reference_runs,
+            repeats=repeats,
             warmup_requests=warmup_requests,
             port=port,
-            startup_timeout_s=_positive("startup_timeout_s", startup_timeout_s),
-            load_timeout_s=_positive("load_timeout_s", load_timeout_s),
-            memory_limit_bytes=None if limit_gib is None else int(limit_gib * 2**30),
-            max_foreign_cores=max_foreign_cores
-            if max_foreign_cores is None
-            else _positive("max_foreign_cores", max_foreign_cores),
-            max_late_s=_positive("max_late_s", max_late_s),
+            startup_timeout_s=startup_timeout_s,
+            load_timeout_s=load_timeout_s,
+            memory_limit_gib=memory_limit_gib,
+            max_foreign_cores=max_foreign_cores,
+            max_late_s=max_late_s,
             seed=seed,
         )
-        self._settings = {
-            "load": dict(load),
-            "generator": type(generator).__name__,
-            "warmup_requests": warmup_requests,
-            "memory_limit_gib": memory_limit_gib,
-            "max_foreign_cores": max_foreign_cores,  # one measured in noise serves no strict run
-            "seed": seed,
-        }
+        if engine.remote and not port:
+            raise ValueError("objective.port: expected a whole number >= 1, got 0")
+        self._plan = arrivals.plan(load, seed)
+        self._load = {**load, "generator": type(generator).__name__}
+        self._score = build(score, base, slo, len(self._plan), gpu_cost)
+        limits = {limit.metric: limit.limit for limit in self._score.slo}
+        self._metrics = (*limits, self._score.metric)
+        check_answers(self._plan, self._metrics)
+        self._bench = Bench(engine, generator, limits, self._score.metric, settings)
+        self._set_space(space, constraints, default)
+        self.goals = goals(self._score, engine.most_gpus, gpu_cost)
+        self.fidelities = fidelities(self._plan, self._metrics)
+        self.resources = Resources(
+            gpus=engine.most_gpus if engine.uses_gpus else 0, cores=cores(), whole_host=True
+        )
         self._reference: dict[str, float] | None = None
+
+    def engine_config(self, config: Config) -> Config:
+        """Return a configuration in the engine's own parameters."""
+        return config
 
     def _set_space(
         self,
@@ -118,7 +119,8 @@ class Serving(Objective):
         texts: Sequence[str],
         default: Mapping[str, Value],
     ) -> None:
-        known = self._engine.parameters
+        """Take the space, its constraints and the default, or raise where one cannot be."""
+        known = [*self._engine.parameters, *self.extra_parameters]
         for name in space:
             if name not in known:
                 close = get_close_matches(name, known, n=1)
@@ -133,34 +135,31 @@ class Serving(Objective):
             else description
             for name, description in space.items()
         }
+        check_space(self._engine.kinds, described)
         self.space = build_space(described)
         self._constraints = constraints.read(list(texts), self.space)
         self.default: Config = {name: _counted(value) for name, value in default.items()}
+        check_config(self._engine.kinds, "objective.default", self.default)
         try:
             check(self.space, self.default)
         except ValueError as error:
             raise ValueError(f"objective.default: {error}") from None
+        why = self._why_infeasible(self.default, self._plan)
+        if why is not None:
+            raise ValueError(f"objective.default: {why}; the default has to be feasible")
 
     def evaluate(self, trial: Trial) -> Evaluation:
         check(self.space, trial.config)
-        broken = [rule.text for rule in self._constraints if not rule.holds(trial.config)]
-        if broken:
-            reason = f"expected {broken[0]}, got {trial.config}; not launched"
-            return self._failed(Failure("infeasible", reason), 0.0)
-        plan = self._plan.first(max(round(trial.fidelity * len(self._plan)), 1))
-        refusal = self._engine.refusal(trial.config, Demand(plan.largest, len(plan)))
-        if refusal is not None:
-            return self._failed(Failure("infeasible", f"{refusal}; not launched"), 0.0)
+        plan = shortened(self._plan, trial.fidelity, self._metrics)
+        why = self._why_infeasible(trial.config, plan)
+        if why is not None:
+            return self._failed(Failure("infeasible", f"{why}; not launched"), 0.0)
+        related = self._measured_default()
         started = time.perf_counter()
         try:
-            related = self._measured_reference() if self._score.needs_reference else {}
-            started = time.perf_counter()
             metrics, items = self._valid_run(trial.config, plan)
-            metrics |= {
-                f"reference_{name}": related[name]
-                for name in (self._score.metric,)
-                if name in related
-            }
+            if self._score.metric in related:
+                metrics[f"reference_{self._score.metric}"] = related[self._score.metric]
             try:
                 self._score.check(metrics)
             except Failure as failure:
@@ -170,9 +169,7 @@ class Serving(Objective):
         except Failure as failure:
             return self._failed(failure, time.perf_counter() - started)
         except Invalid as invalid:
-            said = record(invalid)
-            cost = time.perf_counter() - started
-            return Evaluation(None, cost, error=said.error, items=said.items)
+            raise HostFault(record(invalid).error) from None
         return Evaluation(value, time.perf_counter() - started, metrics, items=items)
 
     def fingerprint(self) -> dict[str, Any]:
@@ -180,6 +177,14 @@ class Serving(Objective):
 
     def notice(self) -> str:
         return self._engine.notice()
+
+    def _why_infeasible(self, config: Config, plan: arrivals.Plan) -> str | None:
+        """Say why a configuration is known to be infeasible; None: it is not known to be."""
+        broken = [rule.text for rule in self._constraints if not rule.holds(config)]
+        if broken:
+            return f"expected {broken[0]}, got {config}"
+        demand = Demand(plan.largest, len(plan))
+        return self._engine.refusal(self.engine_config(config), demand)
 
     def _failed(self, failure: Failure, cost: float) -> Evaluation:
         said = record(failure)
@@ -190,48 +195,66 @@ class Serving(Objective):
     def _valid_run(
         self, config: Config, plan: arrivals.Plan
     ) -> tuple[dict[str, float], dict[str, str]]:
-        """Measure a configuration; again where the host was at fault, at most `repeats` times."""
-        for repeat in range(self._repeats + 1):
+        """Measure a configuration; again, after a pause, where the host was at fault."""
+        repeats = self._bench.settings.repeats
+        for repeat in range(repeats + 1):
             try:
-                metrics, items = self._bench.run(config, plan)
+                metrics, items = self._bench.run(self.engine_config(config), plan)
             except Invalid:
-                if repeat == self._repeats:
+                if repeat == repeats:
                     raise
+                time.sleep(self.pauses_s[repeat])
             else:
                 return {**metrics, "repeats": float(repeat)}, items
         raise AssertionError("the last repeat returns or raises")
 
-    def _measured_reference(self) -> dict[str, float]:
+    def _measured_default(self) -> dict[str, float]:
+        """Return the default configuration's metrics, measured before anything else is.
+
+        Raises:
+            SetUpError: it fails: the set-up is wrong, and no trial is to blame.
+            HostFault: the host was at fault each time.
+        """
         if self._reference is None:
-            depends_on = {
-                **self.fingerprint(),
-                **self._settings,
-                "limits": dict(self._bench.limits),
-                "metric": self._score.metric,
-                "default": self.default,
-                "runs": self._reference_runs,
-            }
-            self._reference = reference(
-                depends_on,
-                self._reference_runs,
-                lambda: self._valid_run(self.default, self._plan)[0],
-            )
+            try:
+                self._engine.prepare()
+                self._reference = reference(
+                    self._depends_on(),
+                    self._default_runs,
+                    lambda: self._valid_run(self.default, self._plan)[0],
+                )
+            except Failure as failure:
+                raise SetUpError(
+                    f"objective.default: expected a configuration that serves the load, got: "
+                    f"{record(failure).error}; mend the set-up, or take another default"
+                ) from None
+            except Invalid as invalid:
+                raise HostFault(f"the default: {record(invalid).error}") from None
         return self._reference
+
+    @property
+    def _default_runs(self) -> int:
+        """How often the default is measured: once where the score is not related to it."""
+        return self._bench.settings.reference_runs if self._score.needs_reference else 1
+
+    def _depends_on(self) -> dict[str, Any]:
+        """Return what the default's metrics depend on, as the cache knows them by it."""
+        settings = self._bench.settings
+        return {
+            **self.fingerprint(),
+            "load": self._load,
+            "warmup_requests": settings.warmup_requests,
+            "memory_limit_gib": settings.memory_limit_gib,
+            "max_foreign_cores": settings.max_foreign_cores,  # noise serves no strict run
+            "seed": settings.seed,
+            "limits": dict(self._bench.limits),
+            "metric": self._score.metric,
+            "default": self.default,
+            "runs": self._default_runs,
+        }
 
 
 def _counted(value: Any) -> Any:
     """Return `cores` and `2 * cores` as numbers of this machine, all else as it is."""
     found = _CORES.fullmatch(value.strip()) if isinstance(value, str) else None
     return int(found[1] or 1) * cores() if found else value
-
-
-def _whole(name: str, value: int, lowest: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
-        raise ValueError(f"objective.{name}: expected a whole number >= {lowest}, got {value!r}")
-    return value
-
-
-def _positive(name: str, value: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e12:
-        raise ValueError(f"objective.{name}: expected a positive number, got {value!r}")
-    return float(value)

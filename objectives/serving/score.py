@@ -9,9 +9,16 @@ better, (T - x)/T), w its weight and s its steepness:
     latency     b of e2e_p90_s
     compat      the autotuner's formula, see `Compat`
 
-b is -log(x / reference) for a rate (per GPU) and log(x / reference) for a latency, the reference
-being the default configuration's on the same machine: so the default scores 0 where it breaks no
-limit. The penalty is 0 at the limit, smooth up to twice the limit, and bounded. Departure: b is
+b is -log(x / reference) for a rate (per GPU) and log(x / reference) + g log(GPUs / reference's) for
+a latency, g being `gpu_cost`: at 1 a configuration on twice the GPUs has to halve the latency, at 0
+GPUs are free. The reference is the default configuration's on the same machine: so the default
+scores 0 where it breaks no limit and fails no request.
+
+A latency is measured over the requests that succeeded, and refusing requests makes those faster. So
+with f the share that failed and p the percentile, b of a latency goes from the above to its worst,
+log 20, as f goes from 0 to 1 - p: from there on, the percentile over all requests does not exist.
+
+The penalty is 0 at the limit, smooth up to twice the limit, and bounded. Departure: b is
 cut where a configuration is twenty times worse than the reference, so that every score has a
 ceiling; a failure scores the ceiling plus its grade (`grades.py`).
 """
@@ -23,7 +30,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from objectives.serving.grades import Failure
-from objectives.serving.load.measures import MORE_IS_BETTER, check_metric
+from objectives.serving.load.measures import (
+    MORE_IS_BETTER,
+    PER_GPU,
+    check_metric,
+    goal_of,
+    percentile_of,
+)
+from objectives.trial import Goal
 
 SCORES = ("slo", "goodput", "throughput", "latency", "compat")
 C = 5.0
@@ -53,10 +67,10 @@ class Limit:
     fail_above: float | None
 
     def violation(self, metrics: Mapping[str, float]) -> float:
-        """Return v >= 0; a latency that no request had counts as twice its limit."""
+        """Return v >= 0; a metric that is missing breaks its limit without bound."""
         x = metrics.get(self.metric)
         if x is None:
-            return 1.0
+            return math.inf
         over = self.limit - x if self.metric in MORE_IS_BETTER else x - self.limit
         return max(0.0, over / self.limit)
 
@@ -100,17 +114,40 @@ def _number(
     return float(value)
 
 
-def base(metric: str, metrics: Mapping[str, float], reference: Mapping[str, float]) -> float:
-    """Return b, cut at log 20.
+def base(
+    metric: str,
+    metrics: Mapping[str, float],
+    reference: Mapping[str, float],
+    gpu_cost: float = 0.0,
+) -> float:
+    """Return b of the module's docstring, cut at log 20.
 
     Rates are per GPU: `gpus` of the metrics and of the reference, 1 where absent.
     """
+    b = relation(metric, metrics, reference)
+    if metric in MORE_IS_BETTER:
+        return b
+    gpus = metrics.get("gpus", 1.0) / reference.get("gpus", 1.0)
+    b = min(b + gpu_cost * math.log(gpus), _WORST)
+    return b + (_WORST - b) * _shed(metric, metrics)
+
+
+def relation(metric: str, metrics: Mapping[str, float], reference: Mapping[str, float]) -> float:
+    """Return the logarithm of how much worse a metric is than the reference's, cut at log 20."""
     if metric in MORE_IS_BETTER:
         x = metrics[metric] / metrics.get("gpus", 1.0)
         ratio = reference[metric] / reference.get("gpus", 1.0) / x if x > 0 else math.inf
     else:
         ratio = metrics.get(metric, math.inf) / max(reference[metric], _TINY)
     return min(math.log(ratio), _WORST) if ratio > 0 else -_WORST
+
+
+def _shed(metric: str, metrics: Mapping[str, float]) -> float:
+    """Return how far failed requests spoil a latency, in [0, 1]; 1: its percentile is among them."""
+    found = percentile_of(metric)
+    if found is None:
+        return 0.0
+    return min(metrics.get("failed_share", 0.0) / (1 - found[1] / 100), 1.0)
 
 
 class Score(ABC):
@@ -152,14 +189,14 @@ def _broken(limit: Limit, metrics: Mapping[str, float]) -> str:
 class SloScore(Score):
     """The bounded, smooth score of an SLO."""
 
-    def __init__(self, slo: list[Limit], metric: str) -> None:
+    def __init__(self, slo: list[Limit], metric: str, gpu_cost: float) -> None:
         super().__init__(slo)
-        self.metric = metric
+        self.metric, self._gpu_cost = metric, gpu_cost
         self.ceiling = _WORST + sum(limit.weight * limit.steepness * C for limit in slo)
 
     def value(self, metrics: Mapping[str, float], reference: Mapping[str, float]) -> float:
         penalties = sum(limit.penalty(metrics) for limit in self.slo)
-        return base(self.metric, metrics, reference) + penalties
+        return base(self.metric, metrics, reference, self._gpu_cost) + penalties
 
 
 class Goodput(Score):
@@ -176,12 +213,12 @@ class Goodput(Score):
 class Ratio(Score):
     """One rate or latency against the reference, whatever the SLO."""
 
-    def __init__(self, slo: list[Limit], metric: str) -> None:
+    def __init__(self, slo: list[Limit], metric: str, gpu_cost: float) -> None:
         super().__init__(slo)
-        self.metric = metric
+        self.metric, self._gpu_cost = metric, gpu_cost
 
     def value(self, metrics: Mapping[str, float], reference: Mapping[str, float]) -> float:
-        return base(self.metric, metrics, reference)
+        return base(self.metric, metrics, reference, self._gpu_cost)
 
 
 class Compat(Score):
@@ -192,8 +229,9 @@ class Compat(Score):
     (v = 1), a departure that keeps the score finite.
 
     Its faults, kept as they are: it jumps by w at the limit, since exp(0) = 1; its penalty grows
-    by orders of magnitude, so that a soft violation can score worse than a time-out does there;
-    and a configuration better in `base` hides a broken limit. Not kept: its infinities, and its
+    by orders of magnitude, so that a soft violation can score worse than a time-out does there; a
+    configuration better in `base` hides a broken limit; and GPUs and failed requests cost a latency
+    nothing. Not kept: its infinities, and its
     grading of failures by elapsed time, by which a hang ranks best among them.
     """
 
@@ -206,14 +244,33 @@ class Compat(Score):
     def value(self, metrics: Mapping[str, float], reference: Mapping[str, float]) -> float:
         broken = [(limit, limit.violation(metrics)) for limit in self.slo]
         total = 1 + sum(self._penalty(limit, v) for limit, v in broken if v > 0)
-        return math.exp(base(self.metric, metrics, reference)) * total
+        return math.exp(relation(self.metric, metrics, reference)) * total
 
     def _penalty(self, limit: Limit, v: float) -> float:
         most = 1.0 if limit.fail_above is None else limit.fail_above
         return limit.weight * math.exp(min(min(v, most) / limit.steepness, _EXPONENT))
 
 
-def build(score: str, base: str, slo: Mapping[str, Mapping[str, Any]], n_requests: int) -> Score:
+def goals(score: Score, most_gpus: int, gpu_cost: float) -> dict[str, Goal]:
+    """Return what the value stands for; nothing where it stands for itself.
+
+    A rate counts per GPU, which matters where configurations differ in them; so does a latency
+    that GPUs are a part of.
+    """
+    if isinstance(score, SloScore | Compat):
+        return {}
+    if score.metric in MORE_IS_BETTER:
+        return goal_of(score.metric + (PER_GPU if most_gpus > 1 else ""))
+    return {} if most_gpus > 1 and gpu_cost > 0 else goal_of(score.metric)
+
+
+def build(
+    score: str,
+    base: str,
+    slo: Mapping[str, Mapping[str, Any]],
+    n_requests: int,
+    gpu_cost: float = 0.0,
+) -> Score:
     """Return the score of that name.
 
     Args:
@@ -221,22 +278,24 @@ def build(score: str, base: str, slo: Mapping[str, Mapping[str, Any]], n_request
         base: the metric of `b` in `slo` and `compat`.
         slo: see `limits`.
         n_requests: of the load.
+        gpu_cost: g of the module's docstring, for a latency.
 
     Raises:
         ValueError: a setting cannot be.
     """
+    gpu_cost = _number("objective.gpu_cost", gpu_cost, least=0)
     lines = limits(slo, n_requests)
     check_metric("objective.base", base, n_requests)
     if base == "failed_share":
         raise ValueError(f"objective.base: expected a rate or a latency, got {base}")
     if score == "slo":
-        return SloScore(lines, base)
+        return SloScore(lines, base, gpu_cost)
     if score == "compat":
         return Compat(lines, base)
     if score == "goodput":
         return Goodput(lines)
     if score == "throughput":
-        return Ratio(lines, "output_tokens_per_s")
+        return Ratio(lines, "output_tokens_per_s", gpu_cost)
     if score == "latency":
-        return Ratio(lines, "e2e_p90_s")
+        return Ratio(lines, "e2e_p90_s", gpu_cost)
     raise ValueError(f"objective.score: expected one of {list(SCORES)}, got {score}")

@@ -5,8 +5,8 @@
 
 A task is an objective; seeds of one objective are one task. Lower is better throughout. Nothing
 is dropped: a failed evaluation spends its budget, a run has no incumbent (infinity) before its
-first success, a run that ended early keeps its incumbent, and what cannot be compared is said in
-`Suite.notes`.
+first success, a run that ended early or is unfinished keeps its incumbent, and what cannot be
+compared is said in `Suite.notes`.
 """
 
 import json
@@ -19,6 +19,8 @@ from itertools import zip_longest
 import numpy as np
 
 from experiments.analysis.results import ROUNDING, Floats, Run
+from experiments.analysis.statistics.budgets import common_budget, spent, steps, within
+from experiments.analysis.statistics.notes import budget_notes, seed_notes, waiting_note
 from experiments.analysis.statistics.references import fixed_optimizers, references, scales
 
 Optima = Mapping[str, float]
@@ -72,6 +74,7 @@ class Task:
         known: whether the reference is a known optimum.
         fixed: the optimizers whose runs are one trajectory, whatever the seed.
         runs: by optimizer and seed; a failed run without a log is absent.
+        given: the largest budget that a run was given.
     """
 
     name: str
@@ -84,6 +87,12 @@ class Task:
     known: bool
     fixed: frozenset[str]
     runs: dict[str, dict[int, Run]]
+    given: float = 0.0
+
+    @property
+    def budget(self) -> float:
+        """The common budget, in full evaluations."""
+        return float(self.grid[-1])
 
     @property
     def seeds(self) -> list[int]:
@@ -173,11 +182,10 @@ def compare_on(
     for name, group in sorted(by_task.items(), key=lambda item: _by_number(item[0])):
         _check_same_problem(name, group)
         tasks.append(_task(name, group, quantity, optima or {}, failed, notes))
-    waiting = [m for m in missing if not m.failed]
-    if waiting:
-        notes.append(f"planned runs that are not made yet: {len(waiting)}: {_runs_named(waiting)}")
+    notes += waiting_note((m.optimizer, m.objective) for m in missing if not m.failed)
     optimizers = sorted({name for task in tasks for name in task.curves})
-    notes += _uneven(tasks, optimizers)
+    for task in tasks:
+        notes += seed_notes(task.name, task.curves, optimizers)
     return Suite(tasks, optimizers, quantity, notes)
 
 
@@ -185,29 +193,6 @@ def _by_number(name: str) -> list[tuple[str, float]]:
     """Return a key that puts function=2 before function=10."""
     parts = re.split(r"(\d+)", name)
     return [(text, float(digits or 0)) for text, digits in zip_longest(parts[::2], parts[1::2])]
-
-
-def _runs_named(missing: Sequence[Missing]) -> str:
-    by_name: dict[str, int] = defaultdict(int)
-    for one in missing:
-        by_name[f"{one.optimizer} on {one.objective}"] += 1
-    shown = [f"{name} ({count})" for name, count in list(by_name.items())[:5]]
-    return ", ".join(shown) + (", ..." if len(by_name) > 5 else "")
-
-
-def _uneven(tasks: Sequence[Task], optimizers: Sequence[str]) -> list[str]:
-    """Say where optimizers lack seeds that others have."""
-    notes = []
-    for task in tasks:
-        every = {seed for own in task.curves.values() for seed in own}
-        for name in optimizers:
-            lacks = every - set(task.curves.get(name, {}))
-            if lacks:
-                notes.append(
-                    f"{name} lacks {len(lacks)} of {len(every)} seeds on {task.name}: pairs are "
-                    f"compared on the seeds that both have, ranks on those that all have"
-                )
-    return notes
 
 
 def _check_same_problem(name: str, runs: Sequence[Run]) -> None:
@@ -241,14 +226,15 @@ def _task(
     notes: list[str],
 ) -> Task:
     own_failed = {(o, seed) for o, objective, seed in failed if objective == name}
-    grid = _grid(name, runs, own_failed, notes)
+    budget = common_budget(name, runs, own_failed)
+    notes += budget_notes(name, runs, budget, own_failed)
+    grid = steps(budget)
     curves: dict[str, dict[int, Floats]] = defaultdict(dict)
     n_failed: dict[str, dict[int, int]] = defaultdict(dict)
     by_seed: dict[str, dict[int, Run]] = defaultdict(dict)
     for run in runs:
-        within = np.cumsum(run.fidelities) <= grid[-1] + ROUNDING
         curves[run.optimizer][run.seed] = best_so_far(run, grid, quantity)
-        n_failed[run.optimizer][run.seed] = int(run.failed[within].sum())
+        n_failed[run.optimizer][run.seed] = int(run.failed[within(run, budget)].sum())
         by_seed[run.optimizer][run.seed] = run
     for optimizer, seed in sorted(own_failed):
         if seed not in curves[optimizer]:
@@ -257,43 +243,14 @@ def _task(
             notes.append(f"{optimizer} failed as a whole on {name}, seed {seed}: it ranks last")
     problems = {seed: problem(run) for own in by_seed.values() for seed, run in own.items()}
     instances = len(set(problems.values())) > 1
-    fixed = frozenset() if instances else fixed_optimizers(by_seed, float(grid[-1]))
+    fixed = frozenset() if instances else fixed_optimizers(by_seed, budget)
     reference, known = references(curves, problems, optima if quantity.metric is None else {})
     scale = scales(curves, problems, reference)
     ordered = {optimizer: dict(sorted(curves[optimizer].items())) for optimizer in sorted(curves)}
     return Task(
         name, grid, ordered, dict(n_failed), instances, reference, scale, known, fixed,
-        dict(by_seed),
+        dict(by_seed), max(run.budget for run in runs),
     )  # fmt: skip
-
-
-def _grid(name: str, runs: Sequence[Run], failed: set[tuple[str, int]], notes: list[str]) -> Floats:
-    """Return 1, 2, ..., common budget; the budget alone where that is below 1."""
-    reached = [_reached(run, (run.optimizer, run.seed) in failed) for run in runs]
-    common = min(reached)
-    if common <= 0:
-        run = runs[int(np.argmin(reached))]
-        raise ValueError(
-            f"{name}: expected evaluations, got a run without any ({run.optimizer}, seed "
-            f"{run.seed}); finish it with the command that began it, or leave it out"
-        )
-    if common < max(reached) - ROUNDING:
-        short = sum(r < max(reached) - ROUNDING for r in reached)
-        notes.append(
-            f"{name}: truncated to the common budget of {common:g}: {short} of {len(runs)} runs "
-            f"did not reach {max(reached):g}"
-        )
-    whole = np.arange(1.0, np.floor(common + ROUNDING) + 1)
-    return whole if len(whole) and common - whole[-1] < ROUNDING else np.append(whole, common)
-
-
-def _reached(run: Run, failed: bool) -> float:
-    """Return the budget for which the run can answer.
-
-    A run that ended, if before its budget, has no more to ask; one that failed will ask no
-    more. Both keep their incumbents.
-    """
-    return run.budget if run.ended or failed else float(run.fidelities.sum())
 
 
 def best_so_far(run: Run, grid: Floats, quantity: Quantity) -> Floats:
@@ -307,7 +264,7 @@ def best_so_far(run: Run, grid: Floats, quantity: Quantity) -> Floats:
     good = ~run.failed & ~np.isnan(run.values) & (run.fidelities == 1.0)
     values = np.where(good, run.values, np.inf)
     lowest = np.minimum.accumulate(values)
-    last = np.searchsorted(np.cumsum(run.fidelities), grid + ROUNDING, side="right") - 1
+    last = np.searchsorted(spent(run), grid + ROUNDING, side="right") - 1
     none = (last < 0) | (np.append(lowest, np.inf)[last] == np.inf)
     if quantity.metric is None:
         return np.where(none, np.inf, np.append(lowest, np.inf)[last])

@@ -7,7 +7,15 @@
 
 In time and cost the common budget of a task is what the least run of it spent in all, as in
 evaluations; so a slow optimizer is judged by what it had found by then, and one that had found
-nothing is last.
+nothing is last. Two things do not set it, for everyone would be judged before anything could be
+found:
+- An evaluation that cost less than a tenth of a typical one counts as a typical one, for that is
+  what refusals and crashes cost. So an optimizer that fails throughout at no cost does not end
+  the comparison at 0. A typical cost is the median weighted by cost: half of all that was spent
+  went into evaluations that cost less.
+- A run that did not spend the common budget of evaluations is left out, unless all are such.
+Either keeps what it had found when it had no more to spend. Whether an evaluation failed plays no
+part, so that a failure that costs what a success would have changes nothing but its own run.
 """
 
 from collections.abc import Sequence
@@ -17,11 +25,14 @@ from typing import Literal
 
 import numpy as np
 
-from experiments.analysis.results import Floats, Run
+from experiments.analysis.results import ROUNDING, Floats, Run
+from experiments.analysis.statistics import budgets
 from experiments.analysis.statistics.anytime import Suite, Task
 from experiments.analysis.statistics.ranks import rank_columns, rank_table
 
 Currency = Literal["evaluations", "time", "cost"]
+_DIGITS = 9
+_CHEAP = 0.1
 CURRENCIES: tuple[Currency, ...] = ("evaluations", "time", "cost")
 
 
@@ -51,42 +62,62 @@ def currency_ranks(suite: Suite) -> CurrencyRanks | None:
     ranks: dict[Currency, dict[str, float]] = {
         "evaluations": _named(suite.optimizers, table.mean(axis=0))
     }
-    budgets: dict[Currency, dict[str, float]] = {
-        "evaluations": {task.name: float(task.grid[-1]) for task in tasks}
+    common: dict[Currency, dict[str, float]] = {
+        "evaluations": {task.name: task.budget for task in tasks}
     }
     for currency in ("time", "cost"):
-        budgets[currency] = {task.name: _common(task, currency) for task in tasks}
+        common[currency] = {task.name: _common(task, currency) for task in tasks}
         rows = [_ranks(task, suite.optimizers, currency) for task in tasks]
         ranks[currency] = _named(suite.optimizers, np.mean(rows, axis=0))
-    return CurrencyRanks(ranks, _flips(ranks), budgets, _own_shares(suite))
+    return CurrencyRanks(ranks, _flips(ranks), common, _own_shares(suite))
 
 
 def _named(names: Sequence[str], numbers: Floats) -> dict[str, float]:
-    return {name: float(x) for name, x in zip(names, numbers, strict=True)}
+    # Means of ranks that are equal may differ in their last digit, which must not look like order.
+    return {name: round(float(x), _DIGITS) for name, x in zip(names, numbers, strict=True)}
 
 
 def spent(run: Run, currency: Currency) -> Floats:
     """Return what was spent until each answer, (n,): evaluations, or seconds."""
     if currency == "evaluations":
-        return np.cumsum(run.fidelities)
-    own = run.ask_s if currency == "time" else 0.0
-    learning = np.append(0.0, run.tell_s[:-1]) if currency == "time" else 0.0
-    return np.asarray(np.cumsum(run.costs + own + learning), dtype=np.float64)
+        return budgets.spent(run)
+    return np.asarray(np.cumsum(run.costs + _own_seconds(run, currency)), dtype=np.float64)
 
 
-def _within(task: Task, run: Run) -> int:
-    """Return how many evaluations lie within the common budget of evaluations."""
-    return int((np.cumsum(run.fidelities) <= task.grid[-1] + 1e-9).sum())
+def _own_seconds(run: Run, currency: Currency) -> Floats:
+    """Return the optimizer's seconds before each answer, (n,), where they are counted."""
+    if currency != "time" or not len(run.ids):
+        return np.zeros(len(run.ids))
+    return np.asarray(run.ask_s + np.append(0.0, run.tell_s[:-1]), dtype=np.float64)
 
 
 def _common(task: Task, currency: Currency) -> float:
-    totals = [
-        float(spent(run, currency)[: _within(task, run)][-1])
-        for by_seed in task.runs.values()
-        for run in by_seed.values()
-        if _within(task, run)
-    ]
-    return min(totals, default=0.0)
+    """Return the common budget of a task in a currency."""
+    runs = [run for by_seed in task.runs.values() for run in by_seed.values()]
+    finished = [run for run in runs if budgets.total(run) >= task.budget - ROUNDING]
+    typical = _typical_cost(task, runs)
+    return min((_charged(task, run, typical, currency) for run in finished or runs), default=0.0)
+
+
+def _typical_cost(task: Task, runs: Sequence[Run]) -> float:
+    """Return the median cost of a full evaluation, weighted by cost, in seconds."""
+    counted = [budgets.within(run, task.budget) for run in runs]
+    costs = np.concatenate([run.costs[own] for run, own in zip(runs, counted, strict=True)])
+    shares = np.concatenate([run.fidelities[own] for run, own in zip(runs, counted, strict=True)])
+    order = np.argsort(costs / shares)
+    passed = np.cumsum(costs[order])
+    if not len(passed) or passed[-1] <= 0:
+        return 0.0
+    middle = int(np.searchsorted(passed, passed[-1] / 2))
+    return float((costs / shares)[order][middle])
+
+
+def _charged(task: Task, run: Run, typical: float, currency: Currency) -> float:
+    """Return what a run spent, were its cheapest evaluations typical ones."""
+    usual = typical * run.fidelities
+    charged = np.where(run.costs < usual * _CHEAP, usual, run.costs)
+    counted = budgets.within(run, task.budget)
+    return float((charged + _own_seconds(run, currency))[counted].sum())
 
 
 def _ranks(task: Task, optimizers: Sequence[str], currency: Currency) -> Floats:
@@ -104,9 +135,10 @@ def _ranks(task: Task, optimizers: Sequence[str], currency: Currency) -> Floats:
 
 def _held(task: Task, run: Run, seed: int, budget: float, currency: Currency) -> float:
     """Return the run's quantity when so much of the currency was spent."""
-    n = int((spent(run, currency)[: _within(task, run)] <= budget * (1 + 1e-9)).sum())
-    evaluations = float(run.fidelities[:n].sum())
-    step = int(np.searchsorted(task.grid, evaluations + 1e-9, side="right")) - 1
+    counted = int(budgets.within(run, task.budget).sum())
+    n = int((spent(run, currency)[:counted] <= budget * (1 + 1e-9)).sum())
+    evaluations = float(budgets.spent(run)[n - 1]) if n else 0.0
+    step = int(np.searchsorted(task.grid, evaluations + ROUNDING, side="right")) - 1
     return float(task.curves[run.optimizer][seed][step]) if step >= 0 else float("inf")
 
 

@@ -23,7 +23,7 @@ def gather(
     Args:
         paths: as for `experiments.analysis.results.load`.
         metric: to compare at the incumbents instead of the value.
-        direction: min or max; needed where the logs do not tell it of the metric.
+        direction: min or max; needed where no objective declares it of the metric.
         optima: whether known optima are wanted, for regrets; tests and ranks need none.
 
     Raises:
@@ -65,16 +65,29 @@ def quantity_of(runs: Sequence[Run], metric: str | None, direction: str | None) 
         raise ValueError(
             f"metric: expected one of {', '.join(['value', *sorted(known)])}, got {metric}"
         )
-    if direction is not None:
-        return Quantity(metric, 1 if direction == "min" else -1)
-    goals = [run.header.goals.get(metric) for run in runs]
-    directions = {None if goal is None else goal.minimise for goal in goals}
-    if len(directions) > 1 or None in directions:
+    return Quantity(metric, 1 if _direction(runs, metric, direction) == "min" else -1)
+
+
+def _direction(runs: Sequence[Run], metric: str, given: str | None) -> str:
+    """Return min or max, as the objectives declare it of a metric, or else as it is given."""
+    goals = [goal for run in runs if (goal := run.header.goals.get(metric)) is not None]
+    declared = {"min" if goal.minimise else "max" for goal in goals}
+    if len(declared) > 1:
         raise ValueError(
-            f"direction: expected direction=min or direction=max, which the logs do not tell of "
-            f"{metric}, got none"
+            f"metric: expected one direction of {metric} in all runs, got min and max; compare "
+            f"them apart"
         )
-    return Quantity(metric, 1 if directions.pop() else -1)
+    wanted = next(iter(declared), given)
+    if wanted is None:
+        raise ValueError(
+            f"direction: expected direction=min or direction=max, as no objective declares the "
+            f"direction of {metric}, got none"
+        )
+    if given not in (None, wanted):
+        raise ValueError(
+            f"direction: expected {wanted}, as the objective declares for {metric}, got {given}"
+        )
+    return wanted
 
 
 def _tested(run: Run) -> Iterable[str]:

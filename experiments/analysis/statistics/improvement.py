@@ -1,25 +1,26 @@
 """Probability of improvement: how likely a run of one optimizer ends better than one of another.
 
 Agarwal et al. (NeurIPS 2021), sec. 4.3: P(X < Y) + P(X = Y) / 2 on each task, averaged over the
-tasks, with an interval from resampling the runs within each task (a stratified bootstrap), as
-their `rliable` does it. Here it is twenty lines; rliable would bring arch, seaborn and
-statsmodels, and drops no failure only if somebody grades it first.
+tasks, with a BCa interval (`intervals`) from resampling the runs within each task. Their `rliable`
+would bring arch, seaborn and statsmodels, and drops no failure only if somebody grades it first.
 
 Where all seeds are one problem, every run of one is compared with every run of the other. Where
-each seed is another instance, only runs of the same instance are.
+each seed is another instance, only runs of the same instance are. Either way on the seeds that
+both have.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from math import fsum
 
 import numpy as np
+from numpy.typing import NDArray
 
 from experiments.analysis.results import Floats
 from experiments.analysis.statistics.anytime import Suite, Task
-from experiments.analysis.statistics.paired import rounded
-
-N_RESAMPLES = 1000
+from experiments.analysis.statistics.intervals import bca
+from experiments.analysis.statistics.paired import outcomes
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Improvement:
     Attributes:
         low: end of the 95 % interval over runs, given these tasks; NaN for one run each.
         high: the other end.
-        n_tasks: on which both have runs.
+        n_tasks: on which both have runs of common seeds.
     """
 
     first: str
@@ -40,76 +41,144 @@ class Improvement:
     n_tasks: int
 
 
-def wins(task: Task, first: str, second: str, step: int = -1, equal: float = 0.0) -> Floats:
-    """Return 1, 1/2 or 0 for each pair of runs; differences up to `equal` are ties.
+@dataclass(frozen=True)
+class Margin:
+    """A task's one number for a pair, as two integers.
 
-    (n_first, n_second) where all seeds are one problem; (n_common_seeds,) of the same instances.
+    Attributes:
+        ahead: comparisons of runs that the first wins, less those that it loses.
+        n: comparisons.
     """
-    if task.instances:
-        common = sorted(task.curves[first].keys() & task.curves[second].keys())
-        a, b = (task.matrix(name, common)[:, step] for name in (first, second))
-        return wins_of(a, b, equal)
-    a, b = task.matrix(first)[:, step], task.matrix(second)[:, step]
-    return wins_of(a[:, None], b[None, :], equal)
+
+    ahead: int
+    n: int
+
+    @property
+    def share(self) -> float:
+        """The share of comparisons that the first wins, ties counted half."""
+        return (self.n + self.ahead) / (2 * self.n)
 
 
-def wins_of(a: Floats, b: Floats, equal: float = 0.0) -> Floats:
-    """Return 1, 1/2 or 0 where a is lower than b, the same but for `equal`, or higher."""
-    x, y = rounded(a), rounded(b)
-    won, lost = x < y - equal, y < x - equal
-    return np.asarray((1.0 + won - lost) / 2, dtype=np.float64)
+def common_seeds(task: Task, first: str, second: str) -> tuple[int, ...]:
+    """Return the seeds that both optimizers have, in order."""
+    return tuple(sorted(task.curves.get(first, {}).keys() & task.curves.get(second, {}).keys()))
+
+
+def by_seeds(task: Task, optimizers: Sequence[str]) -> dict[tuple[int, ...], list[tuple[str, str]]]:
+    """Return the pairs of optimizers by the seeds that they have in common; none is left out."""
+    found: dict[tuple[int, ...], list[tuple[str, str]]] = {}
+    for pair in combinations(optimizers, 2):
+        found.setdefault(common_seeds(task, *pair), []).append(pair)
+    return found
+
+
+def margins(
+    task: Task, optimizers: Sequence[str], equal: float = 0.0
+) -> dict[tuple[str, str], Margin]:
+    """Return the task's margin for each pair that has common seeds.
+
+    Differences up to `equal` are ties.
+    """
+    there = [name for name in optimizers if name in task.curves]
+    found: dict[tuple[str, str], Margin] = {}
+    for seeds, pairs in by_seeds(task, there).items():
+        if not seeds:
+            continue
+        finals = {
+            name: task.final(name, seeds) for name in {name for pair in pairs for name in pair}
+        }
+        a, b = (np.array([finals[pair[side]] for pair in pairs]) for side in (0, 1))
+        ahead, n = ahead_by(a, b, task.instances, equal)
+        found |= {pair: Margin(one, n) for pair, one in zip(pairs, ahead.tolist(), strict=True)}
+    return found
 
 
 def win_shares(
     task: Task, optimizers: Sequence[str], equal: float = 0.0
 ) -> dict[tuple[str, str], float]:
-    """Return the task's one number for each pair, the share of wins of its first.
+    """Return for each pair that has common seeds the share of comparisons that its first wins."""
+    return {pair: margin.share for pair, margin in margins(task, optimizers, equal).items()}
 
-    A pair without common runs has none; differences up to `equal` are ties.
+
+def ahead_by(
+    first: Floats, second: Floats, instances: bool, equal: float = 0.0
+) -> tuple[NDArray[np.int64], int]:
+    """Return comparisons won less those lost, (...,), and how many there are of each.
+
+    Args:
+        first: what runs of equal seeds ended with, (..., n_seeds).
+        second: likewise.
+        instances: whether only runs of the same seed are compared.
+        equal: differences up to this are ties.
     """
-    there = [name for name in optimizers if name in task.curves]
-    if task.instances:
-        found = {pair: wins(task, *pair, equal=equal) for pair in combinations(there, 2)}
-        return {pair: float(table.mean()) for pair, table in found.items() if table.size}
-    finals = {name: rounded(task.final(name)) for name in there}
-    shares = {}
-    for first, second in combinations(there, 2):
-        a, b = finals[first][:, None], finals[second]
-        won, lost = np.count_nonzero(a < b - equal), np.count_nonzero(b < a - equal)
-        shares[first, second] = float((1 + (won - lost) / (len(a) * len(b))) / 2)
-    return shares
+    n = first.shape[-1]
+    if instances:
+        return outcomes(first, second, equal).sum(axis=-1), n
+    every = outcomes(first[..., :, None], second[..., None, :], equal)
+    return every.sum(axis=(-2, -1)), n * n
 
 
 def improvement(
     suite: Suite, first: str, second: str, seed: int = 0, equal: float = 0.0
 ) -> Improvement | None:
-    """Return the probability over all tasks; None where they share no task.
+    """Return the probability over all tasks; None where they share no seed of any task.
 
     Differences up to `equal` are ties.
     """
     tables = [
-        table
+        _table(task, first, second, seeds, equal)
         for task in suite.tasks
-        if first in task.curves and second in task.curves
-        if (table := wins(task, first, second, equal=equal)).size
+        if (seeds := common_seeds(task, first, second))
     ]
     if not tables:
         return None
-    rng = np.random.default_rng(seed)
-    draws = np.mean([_resampled(table, rng) for table in tables], axis=0)
-    low, high = np.quantile(draws, [0.025, 0.975])
+    centre = (1 + fsum(float(table.mean()) for table in tables) / len(tables)) / 2
     if max(table.size for table in tables) == 1:
-        low = high = np.nan
-    centre = float(np.mean([table.mean() for table in tables]))
-    return Improvement(first, second, centre, float(low), float(high), len(tables))
+        return Improvement(first, second, centre, np.nan, np.nan, len(tables))
+    return Improvement(first, second, centre, *_interval(tables, seed), len(tables))
 
 
-def _resampled(table: Floats, rng: np.random.Generator) -> Floats:
-    """Return the means of resamples of the runs, (N_RESAMPLES,)."""
-    weights = [
-        rng.multinomial(n, np.full(n, 1 / n), size=N_RESAMPLES) / n for n in table.shape
-    ]  # how often each run is drawn
-    if table.ndim == 1:
-        return np.asarray(weights[0] @ table, dtype=np.float64)
-    means: Floats = np.einsum("ri,ij,rj->r", weights[0], table, weights[1], optimize=True)
-    return means
+_Table = NDArray[np.int8]
+
+
+def _table(task: Task, first: str, second: str, seeds: Sequence[int], equal: float) -> _Table:
+    """Return the outcome of each comparison, in an order that seeds have no part in.
+
+    (n_seeds,) where each seed is an instance; else (n_seeds, n_seeds).
+    """
+    a, b = (task.final(name, seeds) for name in (first, second))
+    if task.instances:
+        return np.sort(outcomes(a, b, equal)).astype(np.int8)
+    return outcomes(np.sort(a)[:, None], np.sort(b)[None, :], equal).astype(np.int8)
+
+
+def _interval(tables: Sequence[_Table], seed: int) -> tuple[float, float]:
+    """Return the ends of the interval, whatever the names and the order of the tasks.
+
+    Resamples are drawn in the order given, so that is one which the outcomes decide.
+    """
+    other = [np.sort(-table) if table.ndim == 1 else -table.T for table in tables]
+    ways = [sorted(way, key=_key) for way in (tables, other)]
+    turned = [*map(_key, ways[1])] < [*map(_key, ways[0])]
+    chosen = ways[turned]
+    places = [np.arange(n) for table in chosen for n in table.shape if n > 1]
+
+    def share(*drawn: NDArray[np.int64], axis: int) -> Floats:
+        left, total = iter(drawn), np.zeros(drawn[0].shape[:-1])
+        for table in chosen:
+            rows = next(left) if len(table) > 1 else np.zeros((1,), dtype=np.int64)
+            if table.ndim == 1:
+                total = total + table[rows].mean(axis=-1)
+            elif len(table) > 1:
+                columns = next(left)
+                total = total + table[rows[..., :, None], columns[..., None, :]].mean(axis=(-2, -1))
+            else:
+                total = total + table[0, 0]
+        return np.asarray((1 + total / len(chosen)) / 2)
+
+    low, high = map(float, bca(places, share, seed=seed))
+    return (1 - high, 1 - low) if turned else (low, high)
+
+
+def _key(table: _Table) -> tuple[int, bytes]:
+    return table.ndim, table.tobytes()

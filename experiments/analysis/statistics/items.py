@@ -2,8 +2,9 @@
 
 It tells whether the incumbents of two optimizers differ on these items; whether the optimizers
 do takes seeds. With several seeds, an item's outcome is the mean over the incumbents of the
-common seeds. Pairs are tested by a paired t test over items; single 0/1 outcomes by the exact
-McNemar test, which asks only the items on which two incumbents differ. Holm over all pairs.
+common seeds. Pairs are tested over items by the suite's own test, the exact signed-rank test
+(`signed_rank`), with Holm over all pairs. For right and wrong answers that is the exact McNemar
+test. Items on which two incumbents do not differ say nothing and are left out.
 """
 
 import base64
@@ -11,11 +12,11 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from scipy.stats import binomtest, ttest_1samp
 
 from experiments.analysis.results import Floats, Run
 from experiments.analysis.statistics.anytime import Task
-from experiments.analysis.statistics.paired import holm
+from experiments.analysis.statistics.paired import differences, holm
+from experiments.analysis.statistics.signed_rank import signed_rank
 
 _FLOAT16 = 2e-3  # relative: float16 has 11 bits, and means of it fewer errors
 
@@ -61,9 +62,10 @@ def compare_items(task: Task, metric: str) -> list[ItemComparison]:
         seeds = sorted(outcomes[first].keys() & outcomes[second].keys())
         if not seeds:
             continue
-        d = np.mean([outcomes[first][s] - outcomes[second][s] for s in seeds], axis=0)
+        a, b = (np.mean([outcomes[name][s] for s in seeds], axis=0) for name in (first, second))
+        d = differences(a, b)
         error = float(d.std(ddof=1) / np.sqrt(len(d))) if len(d) > 1 else float("nan")
-        p_values.append(_p(d))
+        p_values.append(signed_rank(d)[0])
         found.append((first, second, float(d.mean()), error, len(d), len(seeds)))
     return [
         ItemComparison(first, second, difference, error, p, n_items, n_seeds)
@@ -71,18 +73,6 @@ def compare_items(task: Task, metric: str) -> list[ItemComparison]:
             found, holm(p_values), strict=True
         )
     ]
-
-
-def _p(d: Floats) -> float:
-    """Return the two-sided p of differences by item, (n_items,)."""
-    if not d.any():
-        return 1.0
-    if np.isin(d, (-1.0, 0.0, 1.0)).all():
-        above, differing = int((d > 0).sum()), int((d != 0).sum())
-        return float(binomtest(above, differing).pvalue)
-    if len(d) < 2 or np.ptp(d) == 0:
-        return 1.0  # no spread between items, so nothing to hold the difference against
-    return float(ttest_1samp(d, 0.0).pvalue)
 
 
 def _packed(task: Task, run: Run, metric: str) -> str | None:

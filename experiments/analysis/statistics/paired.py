@@ -1,28 +1,31 @@
 """Paired tests, and Holm's correction. The one implementation; the paper uses it too.
 
 - Two optimizers that vary: Wilcoxon's signed-rank test, by the exact distribution of its
-  statistic over all sign changes given the sizes of the differences. So ties are no trouble,
-  infinite differences (a run without a success) have the highest rank, and nothing is assumed
-  about the values but what the null hypothesis says: that the two could be exchanged in a pair.
-- One that does not depend on the seed is a constant, not a sample. Against it the sign test asks
-  on which side of the constant the other's runs lie. (The signed-rank test would also ask whether
-  they are symmetric, which values bounded by an optimum never are.)
+  statistic (`signed_rank`). So ties are no trouble, infinite differences (a run without a
+  success) have the highest rank, and nothing is assumed about the values but what the null
+  hypothesis says: that the two could be exchanged in a pair.
+- One whose runs are all the same trajectory, whatever the seed, is a constant, not a sample.
+  Against it the sign test asks on which side of the constant the other's runs lie. (The
+  signed-rank test would also ask whether they are symmetric, which values bounded by an optimum
+  never are.) Whoever calls says which optimizers are such: runs that merely end at the same
+  value are a sample.
 - Between two constants there is nothing to test.
 
 The least p that n pairs can give is 2^(1 - n): .0625 for 5, so 5 seeds of one task never tell two
-optimizers apart at the level .05, and 30 optimizers' pairs need more; `least_pairs`. A t test
-would say more of 5 pairs, and would be wrong where runs end in one of few local optima: then
+optimizers apart at the level .05, and the pairs of 30 optimizers need more; `least_pairs`. A t
+test would say more of 5 pairs, and would be wrong where runs end in one of few local optima: then
 differences of +-1 with little spread are likely by chance alone (`calibration`).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
-from scipy.stats import binomtest, rankdata
+from numpy.typing import NDArray
+from scipy.stats import binomtest
 
 from experiments.analysis.results import Floats
+from experiments.analysis.statistics.signed_rank import signed_ranks
 
 _DIGITS, _LEAST = 12, 1e-290
 
@@ -52,8 +55,7 @@ def paired(first: Floats, second: Floats, fixed: tuple[bool, bool] = (False, Fal
     Args:
         first: infinite where a run had no success.
         second: likewise, of the same seeds or instances.
-        fixed: which of the two does not depend on the seed. One without any spread over at
-            least two pairs is taken for such a one.
+        fixed: which of the two are copies of one trajectory, whatever the seed.
 
     Raises:
         ValueError: they are not as many.
@@ -70,28 +72,45 @@ def paired_rows(
     n = first.shape[1]
     if n == 0:
         return [PairedTest(None, 0, 0.5, 0, "none") for _ in first]
-    d = differences(first, second)
-    d = np.where(np.abs(d) <= equal, 0.0, d)
-    wins = ((d < 0).mean(axis=1) + (d == 0).mean(axis=1) / 2).tolist()
-    flat = [((x == x[:, :1]).all(axis=1) & (n > 1)).tolist() for x in (first, second)]
+    d = differences(first, second, equal)
+    margin = np.sign(d).astype(np.int64).sum(axis=1).tolist()
     by_rank = signed_ranks(d)
     found = []
-    for i, held in enumerate(fixed):
-        constant = held[0] or flat[0][i], held[1] or flat[1][i]
+    for i, constant in enumerate(fixed):
+        wins = (n - margin[i]) / (2 * n)
         if all(constant):
-            found.append(PairedTest(None, int(np.sign(d[i, 0])), wins[i], n, "none"))
+            found.append(PairedTest(None, _sign(margin[i]), wins, n, "none"))
         elif any(constant):
-            found.append(PairedTest(*sign_test(d[i]), wins[i], n, "sign"))
+            found.append(PairedTest(*sign_test(d[i]), wins, n, "sign"))
         else:
-            found.append(PairedTest(*by_rank[i], wins[i], n, "signed-rank"))
+            found.append(PairedTest(*by_rank[i], wins, n, "signed-rank"))
     return found
 
 
-def differences(first: Floats, second: Floats) -> Floats:
-    """Return first - second; 0 where both are infinite or the same but for rounding."""
-    a, b = rounded(first), rounded(second)
-    same = a == b
-    return np.where(same, 0.0, np.where(same, 0.0, a) - np.where(same, 0.0, b))
+def _sign(number: int) -> int:
+    return (number > 0) - (number < 0)
+
+
+def differences(first: Floats, second: Floats, equal: float = 0.0) -> Floats:
+    """Return first - second, to twelve digits of the greater of the two.
+
+    0 where both are infinite, where they are the same but for rounding, or where they differ by
+    no more than `equal`.
+    """
+    alike = np.isinf(first) & (first == second)
+    a, b = (np.where(alike, 0.0, side) for side in (first, second))
+    size = np.maximum(np.abs(a), np.abs(b))
+    plain = np.isfinite(size) & (size > _LEAST)
+    unit = 10.0 ** (np.ceil(np.log10(np.where(plain, size, 1.0))) - _DIGITS)
+    d = np.where(size > _LEAST, a - b, 0.0)
+    d = np.where(plain, np.rint(np.where(plain, d, 0.0) / unit) * unit, d)
+    return np.where(np.abs(d) <= equal * (1 + 1e-9), 0.0, d)
+
+
+def outcomes(first: Floats, second: Floats, equal: float = 0.0) -> NDArray[np.int64]:
+    """Return 1 where first is the lower, -1 where second is, 0 where they tie."""
+    a, b = np.broadcast_arrays(first, second)
+    return -np.sign(differences(a, b, equal)).astype(np.int64)
 
 
 def rounded(values: Floats) -> Floats:
@@ -100,48 +119,10 @@ def rounded(values: Floats) -> Floats:
     plain = np.isfinite(values) & (size > _LEAST)
     digits = np.ceil(np.log10(np.where(plain, size, 1.0)))
     unit = 10.0 ** (digits - _DIGITS)
-    return np.where(plain, np.rint(values / unit) * unit, np.where(size <= _LEAST, 0.0, values))
-
-
-def signed_rank(d: Floats) -> tuple[float, int]:
-    """Return the exact two-sided p of Wilcoxon's signed-rank test, and the sign of its statistic.
-
-    Zeros are left out of the ranks, as Wilcoxon (1945) did; they are ties, and say nothing.
-    """
-    return signed_ranks(d[None, :])[0]
-
-
-def signed_ranks(d: Floats) -> list[tuple[float, int]]:
-    """Return `signed_rank` of each row of differences, (n_tests, n_pairs)."""
-    n_zero = (d == 0).sum(axis=1, keepdims=True)
-    # Zeros have the lowest ranks, so the others' are theirs among themselves plus n_zero.
-    doubled = 2 * (rankdata(np.abs(d), axis=1) - n_zero)  # midranks are halves
-    ranks = np.where(d == 0, 0, np.rint(doubled)).astype(np.int64)
-    above, total = np.where(d > 0, ranks, 0).sum(axis=1), ranks.sum(axis=1)
-    found = []
-    for row, a, t in zip(np.sort(ranks, axis=1), above.tolist(), total.tolist(), strict=True):
-        p = min(1.0, 2 * float(_tail(row.tobytes())[max(a, t - a)])) if t else 1.0
-        found.append((p, (2 * a > t) - (2 * a < t)))
-    return found
-
-
-@lru_cache(maxsize=256)
-def _tail(ranks: bytes) -> Floats:
-    """Return P(sum over a random subset of the ranks >= s) for s = 0, ..., their sum.
-
-    Args:
-        ranks: of int64; one of 0 changes nothing.
-    """
-    each = np.frombuffer(ranks, dtype=np.int64).tolist()
-    chance = np.zeros(sum(each) + 1)
-    chance[0] = 1.0
-    top = 0
-    for rank in each:
-        moved = np.zeros_like(chance)
-        moved[rank : top + rank + 1] = chance[: top + 1]
-        top += rank
-        chance = (chance + moved) / 2
-    return np.cumsum(chance[::-1])[::-1]
+    return np.where(
+        plain, np.rint(np.where(plain, values, 0.0) / unit) * unit,
+        np.where(size <= _LEAST, 0.0, values),
+    )  # fmt: skip
 
 
 def sign_test(d: Floats) -> tuple[float, int]:
@@ -150,7 +131,7 @@ def sign_test(d: Floats) -> tuple[float, int]:
     if above + below == 0:
         return 1.0, 0
     p = float(binomtest(above, above + below).pvalue)
-    return p, int(np.sign(above - below))
+    return p, _sign(above - below)
 
 
 def least_p(n: int) -> float:

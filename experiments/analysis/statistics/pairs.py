@@ -18,8 +18,9 @@ from io import StringIO
 
 from experiments.analysis.statistics import bayesian
 from experiments.analysis.statistics.anytime import Suite
+from experiments.analysis.statistics.comparisons import Comparison
 from experiments.analysis.statistics.improvement import improvement
-from experiments.analysis.statistics.verdict import Comparison, Verdict
+from experiments.analysis.statistics.verdict import Verdict
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,14 @@ least.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import norm
 
 from experiments.analysis.results import Floats
-from experiments.analysis.statistics.improvement import wins_of
-from experiments.analysis.statistics.paired import least_p, signed_rank
+from experiments.analysis.statistics.improvement import ahead_by
+from experiments.analysis.statistics.paired import least_p
+from experiments.analysis.statistics.signed_rank import signed_rank_arrays
 
 POWER = 0.8
 DIFFERENCES = (0.3, 0.5, 0.8, 1.0, 1.5, 2.0, 3.0)
@@ -26,15 +26,8 @@ _TASKS = (6, 8, 10, 12, 15, 20, 24, 31, 40, 60)
 _N_DRAWS = 400
 _SEED = 20_261
 
-
-@dataclass(frozen=True)
-class _Pair:
-    """A pair of optimizers that differ by so many standard deviations."""
-
-    difference: float
-
-    def draw(self, rng: np.random.Generator, n: int) -> tuple[Floats, Floats]:
-        return np.exp(rng.standard_normal(n)), np.exp(rng.standard_normal(n) + self.difference)
+_Draw = Callable[[np.random.Generator, int], Floats]
+"""Returns as many p values as there are draws, given the number of seeds or tasks."""
 
 
 def within_a_task(
@@ -42,13 +35,12 @@ def within_a_task(
 ) -> Iterator[dict[str, object]]:
     """Yield the seeds that it takes on one task."""
     for difference in differences:
-        pair = _Pair(difference)
 
-        def p_of(rng: np.random.Generator, n: int, pair: _Pair = pair) -> float:
-            first, second = pair.draw(rng, n)
-            return signed_rank(first - second)[0]
+        def draw(rng: np.random.Generator, n: int, by: float = difference) -> Floats:
+            first, second = _pair(rng, (_N_DRAWS, n), by)
+            return signed_rank_arrays(first - second)[0]
 
-        yield from _rows("within a task", "seeds", difference, _SEEDS, p_of, level)
+        yield from _rows("within a task", "seeds", difference, _SEEDS, draw, level)
 
 
 def across_tasks(
@@ -56,24 +48,23 @@ def across_tasks(
 ) -> Iterator[dict[str, object]]:
     """Yield the tasks that it takes with so many seeds each, the same difference on all."""
     for difference in differences:
-        pair = _Pair(difference)
 
-        def p_of(rng: np.random.Generator, n: int, pair: _Pair = pair) -> float:
-            draws = [pair.draw(rng, n_seeds) for _ in range(n)]
-            shares = [wins_of(a[:, None], b[None, :]).mean() for a, b in draws]
-            return signed_rank(1 - 2 * np.array(shares))[0]
+        def draw(rng: np.random.Generator, n: int, by: float = difference) -> Floats:
+            first, second = _pair(rng, (_N_DRAWS, n, n_seeds), by)
+            ahead, _ = ahead_by(first, second, instances=False)
+            return signed_rank_arrays(ahead.astype(np.float64))[0]
 
         kind = f"across tasks of {n_seeds} seeds"
-        yield from _rows(kind, "tasks", difference, _TASKS, p_of, level)
+        yield from _rows(kind, "tasks", difference, _TASKS, draw, level)
+
+
+def _pair(rng: np.random.Generator, shape: tuple[int, ...], by: float) -> tuple[Floats, Floats]:
+    """Return what the two optimizers end with."""
+    return np.exp(rng.standard_normal(shape)), np.exp(rng.standard_normal(shape) + by)
 
 
 def _rows(
-    kind: str,
-    unit: str,
-    difference: float,
-    sizes: tuple[int, ...],
-    p_of: Callable[[np.random.Generator, int], float],
-    level: float,
+    kind: str, unit: str, difference: float, sizes: tuple[int, ...], draw: _Draw, level: float
 ) -> Iterator[dict[str, object]]:
     drawn: dict[int, Floats] = {}
     for n_optimizers in OPTIMIZERS:
@@ -83,8 +74,7 @@ def _rows(
             if least_p(n) * comparisons >= level:
                 continue
             if n not in drawn:
-                rng = np.random.default_rng([_SEED, n])
-                drawn[n] = np.array([p_of(rng, n) for _ in range(_N_DRAWS)])
+                drawn[n] = draw(np.random.default_rng([_SEED, n]), n)
             if (drawn[n] * comparisons < level).mean() >= POWER:
                 needed = n
                 break

@@ -15,8 +15,9 @@ from scipy.stats import friedmanchisquare, norm, rankdata, studentized_range
 
 from experiments.analysis.results import Floats
 from experiments.analysis.statistics.anytime import Suite, Task
-from experiments.analysis.statistics.paired import rounded
+from experiments.analysis.statistics.signed_rank import codes
 
+_ROUNDING = 1e-12  # relative
 LEAST_TASKS = 10
 """Friedman's and Nemenyi's approximations are used above 10 tasks (Demsar, 2006, sec. 3.2.2)."""
 
@@ -32,7 +33,7 @@ def task_ranks(task: Task, optimizers: Sequence[str], step: int = -1) -> Floats 
 
 def rank_columns(values: Floats) -> Floats:
     """Rank (n_optimizers, n_columns) within each column; what differs by rounding is a tie."""
-    return np.asarray(rankdata(rounded(values), axis=0), dtype=np.float64)
+    return np.asarray(rankdata(codes(values.T, _ROUNDING), axis=1).T, dtype=np.float64)
 
 
 def rank_table(suite: Suite, step: int = -1) -> tuple[list[str], Floats]:

@@ -5,28 +5,48 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from experiments.analysis.results import ROUNDING, Floats, Run
+from experiments.analysis.results import Floats, Run
+from experiments.analysis.statistics.budgets import within
 from experiments.analysis.statistics.paired import rounded
+from objectives.trial import Config
 
 Curves = Mapping[str, Mapping[int, Floats]]
 """By optimizer and seed, the least so far at each step, (n_steps,); infinite before a success."""
 
 
 def fixed_optimizers(runs: Mapping[str, Mapping[int, Run]], budget: float) -> frozenset[str]:
-    """Return those whose runs of several seeds asked for, and were told, the same in one order."""
+    """Return the optimizers whose runs of several seeds are one trajectory.
+
+    All runs asked for the same configurations in the same order and were told the same. An
+    unfinished run may be a part of that trajectory.
+
+    Args:
+        runs: by optimizer and seed.
+        budget: what came after it was spent does not count.
+    """
     found = set()
     for optimizer, by_seed in runs.items():
-        same = list(by_seed.values())
-        if len(same) > 1 and len({_told(run, budget) for run in same}) == 1:
-            n = len(same[0].configs)
-            if all(run.configs[:n] == same[0].configs[: len(run.configs)] for run in same):
-                found.add(optimizer)
+        longest = max(by_seed.values(), key=lambda run: len(run.configs))
+        whole = _trajectory(longest, budget)
+        if len(by_seed) > 1 and all(_is_part(run, whole, budget) for run in by_seed.values()):
+            found.add(optimizer)
     return frozenset(found)
 
 
-def _told(run: Run, budget: float) -> bytes:
-    within = np.cumsum(run.fidelities) <= budget + ROUNDING
-    return rounded(np.where(run.failed, np.nan, run.values)[within]).tobytes()
+_Step = tuple[Config, float, float | None]
+
+
+def _trajectory(run: Run, budget: float) -> list[_Step]:
+    """Return configuration, fidelity and value (None for a failure) of each evaluation."""
+    n = int(within(run, budget).sum())
+    values = rounded(np.where(run.failed, np.nan, run.values)).tolist()
+    told = [None if np.isnan(value) else value for value in values]
+    return list(zip(run.configs[:n], run.fidelities[:n].tolist(), told[:n], strict=True))
+
+
+def _is_part(run: Run, whole: list[_Step], budget: float) -> bool:
+    own = _trajectory(run, budget)
+    return own == whole[: len(own)] and (not run.ended or len(own) == len(whole))
 
 
 def _by_problem(curves: Curves, problems: Mapping[int, str]) -> dict[str, list[Floats]]:

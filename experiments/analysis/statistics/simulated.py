@@ -71,8 +71,13 @@ def logged(runs: Sequence[Run]) -> Population:
     return draw
 
 
-def suite_of(values: Floats) -> Suite:
-    """Return the suite in which run i of optimizer j on task t came to values[t, j, i]."""
+def suite_of(values: Floats, instances: bool = False) -> Suite:
+    """Return the suite in which run i of optimizer j on task t came to values[t, j, i].
+
+    Args:
+        values: (n_tasks, n_optimizers, n_seeds).
+        instances: whether each seed is another instance of the problem.
+    """
     names = [f"o{j:02d}" for j in range(values.shape[1])]
     seeds = range(values.shape[2])
     tasks = [
@@ -84,7 +89,7 @@ def suite_of(values: Floats) -> Suite:
                 for name, own in zip(names, of_task, strict=True)
             },
             n_failed={name: dict.fromkeys(seeds, 0) for name in names},
-            instances=False,
+            instances=instances,
             reference=dict.fromkeys(seeds, 0.0),
             scale=dict.fromkeys(seeds, 1.0),
             known=False,

@@ -11,55 +11,23 @@ numbers (too few tasks, too few seeds) takes nothing, and the verdict says so.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import combinations
+from dataclasses import dataclass
 
 import numpy as np
 
+from experiments.analysis.results import ROUNDING
 from experiments.analysis.statistics.anytime import Suite, Task
-from experiments.analysis.statistics.improvement import win_shares
-from experiments.analysis.statistics.paired import (
-    PairedTest,
-    holm,
-    least_p,
-    least_pairs,
-    paired_rows,
-    signed_rank,
+from experiments.analysis.statistics.comparisons import (
+    Comparison,
+    across_tasks,
+    corrected,
+    testable_kinds,
+    within_task,
 )
+from experiments.analysis.statistics.paired import least_p, least_pairs
 
 LEVEL = 0.05
 _MOST_NAMED = 6  # tasks in one sentence
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """One pair, on one task or (task None) across all.
-
-    Attributes:
-        test: in the order first, second; lower is better.
-        corrected: p by Holm, and doubled where two kinds of claims share the level; None where
-            there is nothing to test.
-        level: that `corrected` is held against.
-    """
-
-    first: str
-    second: str
-    task: str | None
-    test: PairedTest
-    corrected: float | None
-    level: float
-
-    @property
-    def distinguishable(self) -> bool:
-        """Whether chance alone would hardly give this."""
-        return self.corrected is not None and self.corrected < self.level and self.test.sign != 0
-
-    @property
-    def better(self) -> str | None:
-        """The better of two that are distinguishable."""
-        if not self.distinguishable:
-            return None
-        return self.first if self.test.sign < 0 else self.second
 
 
 @dataclass(frozen=True)
@@ -95,68 +63,18 @@ def verdict(suite: Suite, level: float = LEVEL, equal: float = 0.0) -> Verdict:
         raise ValueError(f"equal: expected a difference of at least 0, got {equal:g}")
     if not 0 < level < 1:
         raise ValueError(f"level: expected a number between 0 and 1, got {level:g}")
-    across = _across(suite, level, equal) if len(suite.tasks) > 1 else []
-    within = [one for task in suite.tasks for one in within_task(task, level, equal)]
-    kinds = {"across": across, "within": within}
-    testable = _testable(kinds, level)
+    kinds = {
+        "across": across_tasks(suite, level, equal) if len(suite.tasks) > 1 else [],
+        "within": [one for task in suite.tasks for one in within_task(task, level, equal)],
+    }
+    tested = {
+        kind: [one.test.n for one in each if one.test.p is not None] for kind, each in kinds.items()
+    }
+    sizes = {kind: (max(each), len(each)) for kind, each in tested.items() if each}
+    testable = testable_kinds(sizes, level)
     share = max(1, len(testable))
-    corrected = {kind: _corrected(each, share) for kind, each in kinds.items()}
-    return Verdict(corrected["across"], corrected["within"], testable, level, equal)
-
-
-def _across(suite: Suite, level: float, equal: float) -> list[Comparison]:
-    """Test every pair over tasks; `wins` is the mean share of wins."""
-    shares = [win_shares(task, suite.optimizers, equal) for task in suite.tasks]
-    found = []
-    for pair in combinations(suite.optimizers, 2):
-        numbers = np.array([of_task[pair] for of_task in shares if pair in of_task])
-        n = len(numbers)
-        p, sign = signed_rank(1 - 2 * numbers) if n else (None, 0)  # < 0 where the first wins
-        wins = float(numbers.mean()) if n else 0.5
-        test = PairedTest(p, sign, wins, n, "signed-rank")
-        found.append(Comparison(*pair, None, test, None, level))
-    return found
-
-
-def within_task(task: Task, level: float = LEVEL, equal: float = 0.0) -> list[Comparison]:
-    """Test every pair of optimizers of a task on their common seeds; not corrected yet."""
-    pairs = list(combinations(task.curves, 2))
-    by_seeds: dict[tuple[int, ...], list[tuple[str, str]]] = {}
-    for a, b in pairs:
-        common = tuple(sorted(task.curves[a].keys() & task.curves[b].keys()))
-        by_seeds.setdefault(common, []).append((a, b))
-    tests: dict[tuple[str, str], PairedTest] = {}
-    for seeds, group in by_seeds.items():
-        finals = {
-            name: task.final(name, seeds) for name in {name for pair in group for name in pair}
-        }
-        firsts, seconds = (np.array([finals[pair[i]] for pair in group]) for i in (0, 1))
-        fixed = [(a in task.fixed, b in task.fixed) for a, b in group]
-        tests.update(zip(group, paired_rows(firsts, seconds, fixed, equal), strict=True))
-    return [Comparison(*pair, task.name, tests[pair], None, level) for pair in pairs]
-
-
-def _testable(kinds: dict[str, list[Comparison]], level: float) -> frozenset[str]:
-    """Return the kinds that could tell a pair apart at their share of the level."""
-    for share in (2, 1):
-        found = {
-            kind
-            for kind, each in kinds.items()
-            if (tested := [one.test.n for one in each if one.test.p is not None])
-            and least_p(max(tested)) * len(tested) * share < level
-        }
-        if len(found) >= share:
-            return frozenset(found)
-    return frozenset()
-
-
-def _corrected(comparisons: Sequence[Comparison], share: int) -> list[Comparison]:
-    tested = [one.test.p for one in comparisons if one.test.p is not None]
-    corrected = iter(holm(tested))
-    return [
-        one if one.test.p is None else replace(one, corrected=min(1.0, share * next(corrected)))
-        for one in comparisons
-    ]
+    across, within = (corrected(each, share) for each in kinds.values())
+    return Verdict(across, within, testable, level, equal)
 
 
 def sentences(suite: Suite, found: Verdict) -> list[str]:
@@ -169,12 +87,22 @@ def sentences(suite: Suite, found: Verdict) -> list[str]:
     alike: dict[tuple[str, str], list[str]] = {}
     for task in suite.tasks:
         own = [one for one in found.within if one.task == task.name]
-        what = f"{suite.quantity} after {task.grid[-1]:g}"
-        ties = f"; up to {found.equal:g} is a tie" if found.equal else ""
-        alike.setdefault((f"({what}{ties})", _about(task, own, found)), []).append(task.name)
+        what = _compared(suite, [task], found)
+        alike.setdefault((what, _about(task, own, found)), []).append(task.name)
     for (what, outcome), names in alike.items():
         said.append(f"{_on(names, len(suite.tasks))} {what}, {outcome}")
     return said
+
+
+def _compared(suite: Suite, tasks: Sequence[Task], found: Verdict) -> str:
+    """Return what is compared, after which budget, and what counts as a tie, in brackets."""
+    low, high = (round(pick(task.budget for task in tasks), 6) for pick in (min, max))
+    budget = f"{low:g}" if low == high else f"{low:g} to {high:g}"
+    given = max(task.given for task in tasks)
+    of_more = f" of at most {given:g}" if given > high + ROUNDING else ""
+    noun = "evaluation" if high == 1 and not of_more else "evaluations"
+    ties = f"; differences up to {found.equal:g} are ties" if found.equal else ""
+    return f"({suite.quantity} after {budget}{of_more} {noun}{ties})"
 
 
 def _on(names: Sequence[str], n_tasks: int) -> str:
@@ -190,24 +118,30 @@ def _on(names: Sequence[str], n_tasks: int) -> str:
 
 
 def _about_all(suite: Suite, found: Verdict) -> str:
-    where = f"Across {len(suite.tasks)} tasks"
+    where = f"Across {len(suite.tasks)} tasks {_compared(suite, suite.tasks, found)}"
     if "across" not in found.testable:
         need = least_pairs(max(1, len(found.across)), found.level)
         return (
-            f"{where}, nothing can be said: tests over tasks have one number per task, and "
-            f"it takes at least {need} for {counted(len(found.across), 'comparison')}."
+            f"{where}, nothing can be said: a test over tasks has one number per task, and "
+            f"{counted(len(found.across), 'comparison')} would take at least {need} tasks."
         )
     return f"{where}, at the level {found.level:g} (Holm): {_pairs(found.across)}."
 
 
 def _about(task: Task, comparisons: Sequence[Comparison], found: Verdict) -> str:
     """Return what is said of a task, after where it is said."""
-    n = max((one.test.n for one in comparisons), default=0)
-    pairs = counted(n, "instance" if task.instances else "seed")
+    sizes = [one.test.n for one in comparisons]
+    n, least = max(sizes, default=0), min(sizes, default=0)
+    noun = "instance" if task.instances else "seed"
+    pairs = counted(n, noun) if least == n else f"{least} to {counted(n, noun)}"
     fixed = _fixed(task)
     if not any(one.test.p is not None for one in comparisons):
-        why = f"{pairs} without spread" if n else "no two optimizers have common seeds"
-        return f"nothing can be tested: {why}.{fixed}"
+        if not n:
+            return f"nothing can be tested: no two optimizers have common seeds.{fixed}"
+        return (
+            f"nothing can be tested: over {pairs}, no optimizer's runs depend on the seed, so "
+            f"each has one result.{fixed}"
+        )
     family = sum(one.test.p is not None for one in found.within)
     share = max(1, len(found.testable))
     if "within" not in found.testable or least_p(n) * family * share >= found.level:
@@ -221,13 +155,18 @@ def _about(task: Task, comparisons: Sequence[Comparison], found: Verdict) -> str
 
 
 def _fixed(task: Task) -> str:
+    """Say which optimizers' runs are one trajectory, and what that means for their tests."""
     if not task.fixed:
         return ""
     names = listed(sorted(task.fixed))
-    one = len(task.fixed) == 1
+    if len(task.fixed) == 1:
+        return (
+            f" {names} does not depend on the seed: all its runs are the same, so they count as "
+            f"one constant, to which the runs of the others are compared."
+        )
     return (
-        f" {names} {'does' if one else 'do'} not depend on the seed: {'its' if one else 'their'} "
-        f"runs are copies of one, held as a constant against which the others' runs are counted."
+        f" {names} do not depend on the seed: all runs of each are the same, so they count as one "
+        f"constant, to which the runs of the others are compared."
     )
 
 

@@ -16,27 +16,32 @@ import sys
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from objectives.checkpoint import SMOLLM2, find
 from objectives.serving.engine import Demand, Engine, Launch
+from objectives.serving.kinds import SWITCH, Kind, one_of, whole
 from objectives.trial import Config
 
-PARAMETERS = (
-    "n_threads",
-    "n_threads_batch",
-    "n_parallel",
-    "n_batch",
-    "n_ubatch",
-    "flash_attn",
-    "cache_type_k",
-    "cache_type_v",
-    "cont_batching",
-    "cache_prompt",
-    "n_cache_reuse",
-    "kv_unified",
-    "poll",
-    "speculative",
+_CACHES = one_of("f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "q5_0", "q5_1", "iq4_nl")
+KINDS: Mapping[str, Kind] = MappingProxyType(
+    {
+        "n_threads": whole(),
+        "n_threads_batch": whole(),
+        "n_parallel": whole(),
+        "n_batch": whole(),
+        "n_ubatch": whole(),
+        "flash_attn": one_of("auto", "on", "off"),
+        "cache_type_k": _CACHES,
+        "cache_type_v": _CACHES,
+        "cont_batching": SWITCH,
+        "cache_prompt": SWITCH,
+        "n_cache_reuse": whole(0),
+        "kv_unified": SWITCH,
+        "poll": whole(0, 100),
+        "speculative": one_of("none", "ngram_simple"),
+    }
 )
 _PROJECT = Path(__file__).parents[3]
 _OUT_OF_MEMORY = (
@@ -64,7 +69,8 @@ class LlamaCpp(Engine):
     """
 
     name = "llama.cpp"
-    parameters = PARAMETERS
+    parameters = tuple(KINDS)
+    kinds = KINDS
 
     def __init__(self, *, model: str, tokens: list[int]) -> None:
         if importlib.util.find_spec("xllamacpp") is None:

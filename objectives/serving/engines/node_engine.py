@@ -99,6 +99,11 @@ class NodeEngine(Engine):
     def command(self, config: Config, model: str, port: int, demand: Demand) -> list[str]:
         """Return what follows the program on the command line."""
 
+    def body(self, prompt: Sequence[int], answer_tokens: int) -> dict[str, Any]:
+        # Both engines may send several tokens in a chunk; so each chunk says how many there are.
+        options = {"include_usage": True, "continuous_usage_stats": True}
+        return {**super().body(prompt, answer_tokens), "stream_options": options}
+
     def launch(self, config: Config, port: int, demand: Demand) -> Launch:
         model = str(hf_folder()) if self._model == SMOLLM2 else self._model
         there = self._launcher.port_there(port)

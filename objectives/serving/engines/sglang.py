@@ -2,38 +2,47 @@
 
 Parameters have the names of SGLang's flags (checked against 0.5.23: `tests/sglang_flags.txt`), but
 for `cuda_graph_max_bs`, which that version calls --cuda-graph-max-bs-decode (earlier ones
---cuda-graph-max-bs), and `speculative_algorithm`, whose `none` is no flag. What the space leaves
-out has SGLang's default. --context-length is derived from the load's largest request.
+--cuda-graph-max-bs); `none` of `speculative_algorithm` and `quantization` is no flag. What the space
+leaves out has SGLang's default. --context-length is derived from the load's largest request.
 """
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 
 from objectives.serving.engine import Demand
 from objectives.serving.engines.node_engine import NodeEngine
+from objectives.serving.kinds import SHARE, SWITCH, WORD, Kind, whole
 from objectives.trial import Config
 
-_VALUES = MappingProxyType(
+_VALUES: Mapping[str, tuple[str, Kind]] = MappingProxyType(
     {
-        "tp_size": "--tp-size",
-        "dp_size": "--dp-size",
-        "mem_fraction_static": "--mem-fraction-static",
-        "schedule_policy": "--schedule-policy",
-        "chunked_prefill_size": "--chunked-prefill-size",
-        "max_running_requests": "--max-running-requests",
-        "schedule_conservativeness": "--schedule-conservativeness",
-        "cuda_graph_max_bs": "--cuda-graph-max-bs-decode",
-        "page_size": "--page-size",
-        "attention_backend": "--attention-backend",
-        "kv_cache_dtype": "--kv-cache-dtype",
-        "num_continuous_decode_steps": "--num-continuous-decode-steps",
-        "speculative_algorithm": "--speculative-algorithm",
+        "tp_size": ("--tp-size", whole()),
+        "dp_size": ("--dp-size", whole()),
+        "pp_size": ("--pp-size", whole()),
+        "moe_dense_tp_size": ("--moe-dense-tp-size", whole()),
+        "mem_fraction_static": ("--mem-fraction-static", SHARE),
+        "schedule_policy": ("--schedule-policy", WORD),
+        "chunked_prefill_size": ("--chunked-prefill-size", whole(-1)),
+        "max_running_requests": ("--max-running-requests", whole()),
+        "schedule_conservativeness": ("--schedule-conservativeness", Kind(float, least=0)),
+        "cuda_graph_max_bs": ("--cuda-graph-max-bs-decode", whole()),
+        "page_size": ("--page-size", whole()),
+        "dtype": ("--dtype", WORD),
+        "quantization": ("--quantization", WORD),
+        "kv_cache_dtype": ("--kv-cache-dtype", WORD),
+        "attention_backend": ("--attention-backend", WORD),
+        "moe_runner_backend": ("--moe-runner-backend", WORD),
+        "num_continuous_decode_steps": ("--num-continuous-decode-steps", whole()),
+        "speculative_algorithm": ("--speculative-algorithm", WORD),
     }
 )
 _SWITCHES = MappingProxyType(
     {"disable_radix_cache": "--disable-radix-cache", "enable_mixed_chunk": "--enable-mixed-chunk"}
 )
-PARAMETERS = (*_VALUES, *_SWITCHES)
+KINDS: Mapping[str, Kind] = MappingProxyType(
+    {**{name: kind for name, (_, kind) in _VALUES.items()}, **dict.fromkeys(_SWITCHES, SWITCH)}
+)
 
 
 class Sglang(NodeEngine):
@@ -41,7 +50,8 @@ class Sglang(NodeEngine):
 
     name = "SGLang"
     packages = ("sglang",)
-    parameters = PARAMETERS
+    parameters = tuple(KINDS)
+    kinds = KINDS
     gauges: Mapping[str, str] = MappingProxyType(
         {
             "sglang:token_usage": "kv_cache_usage",
@@ -62,13 +72,14 @@ class Sglang(NodeEngine):
         # As two words: `sglang serve` looks for the model by this flag before it reads the others.
         words = ["--model-path", model, f"--host={self.host}", f"--port={port}"]
         words += [f"--context-length={self.longest(demand)}", "--enable-metrics"]
-        for name, flag in _VALUES.items():
+        for name, (flag, _) in _VALUES.items():
             if config.get(name, "none") != "none":
                 words.append(f"{flag}={config[name]}")
         return [*words, *(flag for name, flag in _SWITCHES.items() if config.get(name) is True)]
 
     def gpus(self, config: Config) -> int:
-        return int(config.get("tp_size", 1)) * int(config.get("dp_size", 1))
+        sizes = ("tp_size", "dp_size", "pp_size")
+        return math.prod(int(config.get(size, 1)) for size in sizes)
 
     def tensor_parallel(self, config: Config) -> int:
         return int(config.get("tp_size", 1))

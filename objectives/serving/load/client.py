@@ -1,40 +1,53 @@
-"""The load generator of our own: asyncio, one connection a request, tokens timed as they come.
+"""The load generator of our own: asyncio, one connection a request, pieces timed as they come.
 
 Small enough for a machine that the server shares: with `D(124,32)` at 1.5 requests/s it takes
-about a fiftieth of a core. It measures its own lateness, of its sends and of its event loop.
+about a hundredth of a core. What came is read after the load (beyond `_HELD_BYTES` at the end of
+each request), so that reading makes no piece late. The client measures its own lateness, of its
+sends and of its event loop.
 """
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-import aiohttp
 import numpy as np
+from numpy.typing import NDArray
 
 from objectives.serving.engine import Engine
 from objectives.serving.load.arrivals import Plan
+from objectives.serving.load.exchange import Pieces, post, read, tail
 from objectives.serving.load.load_generator import Load, LoadGenerator, prompts
-from objectives.serving.load.measures import Requests
+from objectives.serving.load.measures import Requests, gaps
+from objectives.serving.load.tokens import read_answer
 
 _TICK_S = 0.05
 _DEATH_S = 0.5  # that a server's end may take to show after its connections broke
 _ERROR_LENGTH = 200  # characters
-_LINE_BYTES = 1 << 20  # the longest line of an answer
+_DONE = re.compile(rb"\[DONE\]\s*(0\s*)?$")  # how a whole stream ends, in chunks or not
+_TAIL = 32  # bytes in which that stands
+_HELD_BYTES = 256 << 20  # of answers that are not read yet: some 600,000 chunks
 
 
 @dataclass
 class _Row:
-    """One request: times in seconds on the client's clock."""
+    """One request: times in seconds on the client's clock.
+
+    Attributes:
+        pieces: what came and is not read yet.
+    """
 
     prompt_tokens: int
+    wanted: int
     arrival_s: float
+    pieces: Pieces = field(default_factory=list)
     first_s: float = np.nan
     end_s: float = np.nan
     answer_tokens: int = 0
     error: str = ""
-    tokens_s: list[float] = field(default_factory=list)
+    gaps_s: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
 
 class Client(LoadGenerator):
@@ -59,79 +72,68 @@ class _Run:
     def __init__(
         self, url: str, engine: Engine, plan: Plan, seed: int, ended: Callable[[], str | None]
     ) -> None:
-        self._url, self._engine, self._plan, self._ended = url, engine, plan, ended
-        self._bodies = [
-            engine.body(prompt, answer)
+        self._url, self._plan, self._ended = url + engine.completions, plan, ended
+        self._contents = [
+            json.dumps(engine.body(prompt, answer)).encode()
             for prompt, answer in zip(
                 prompts(plan, engine.tokens, seed), plan.answer_tokens.tolist(), strict=True
             )
         ]
         self._rows: list[_Row] = []
+        self._held_bytes = 0
         self._late_s = 0.0
 
     async def load(self, timeout_s: float) -> Load:
         """Send all requests; stop at the time-out or when the server has ended."""
-        no_limit = aiohttp.ClientTimeout(total=None)
-        connector = aiohttp.TCPConnector(limit=0, force_close=True)
-        async with aiohttp.ClientSession(
-            timeout=no_limit, connector=connector, read_bufsize=_LINE_BYTES
-        ) as session:
-            started = time.perf_counter()
-            ticking = asyncio.create_task(self._tick())
-            sending = asyncio.create_task(self._send_all(session, started))
-            watching = asyncio.create_task(self._watch())
-            try:
-                await asyncio.wait(
-                    [sending, watching], timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
-                )
-                if sending.done():
-                    sending.result()
-                if any(row.error for row in self._rows):
-                    await self._give_time_to_die()
-            finally:
-                for task in (sending, watching, ticking):
-                    task.cancel()
-                await asyncio.gather(sending, watching, ticking, return_exceptions=True)
+        started = time.perf_counter()
+        ticking = asyncio.create_task(self._tick())
+        sending = asyncio.create_task(self._send_all(started))
+        watching = asyncio.create_task(self._watch())
+        try:
+            await asyncio.wait(
+                [sending, watching], timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
+            )
+            if sending.done():
+                sending.result()
+            if any(row.error for row in self._rows):
+                await self._give_time_to_die()
+        finally:
+            for task in (sending, watching, ticking):
+                task.cancel()
+            await asyncio.gather(sending, watching, ticking, return_exceptions=True)
         return self._result(started)
 
-    async def _send_all(self, session: aiohttp.ClientSession, started: float) -> None:
+    async def _send_all(self, started: float) -> None:
         """Send each request when it is due (open loop), or when another has ended (closed)."""
         if self._plan.arrivals_s is not None:
             due = [started + arrival for arrival in self._plan.arrivals_s.tolist()]
-            await asyncio.gather(*(self._send_at(session, i, at) for i, at in enumerate(due)))
+            await asyncio.gather(*(self._send_at(i, at) for i, at in enumerate(due)))
             return
         assert self._plan.concurrency is not None
         waiting = iter(range(len(self._plan)))
         slots = range(self._plan.concurrency)
-        await asyncio.gather(*(self._send_each(session, waiting) for _ in slots))
+        await asyncio.gather(*(self._send_each(waiting) for _ in slots))
 
-    async def _send_at(self, session: aiohttp.ClientSession, i: int, due: float) -> None:
+    async def _send_at(self, i: int, due: float) -> None:
         await asyncio.sleep(max(due - time.perf_counter(), 0.0))
         self._late_s = max(self._late_s, time.perf_counter() - due)
-        await self._request(session, i, due)
+        await self._request(i, due)
 
-    async def _send_each(self, session: aiohttp.ClientSession, waiting: Iterator[int]) -> None:
+    async def _send_each(self, waiting: Iterator[int]) -> None:
         for i in waiting:
-            await self._request(session, i, time.perf_counter())
+            await self._request(i, time.perf_counter())
 
-    async def _request(self, session: aiohttp.ClientSession, i: int, arrival: float) -> None:
-        row = _Row(len(self._bodies[i]["prompt"]), arrival)
-        wanted = int(self._plan.answer_tokens[i])
+    async def _request(self, i: int, arrival: float) -> None:
+        row = _Row(int(self._plan.prompt_tokens[i]), int(self._plan.answer_tokens[i]), arrival)
         try:
-            async with session.post(
-                self._url + self._engine.completions, json=self._bodies[i]
-            ) as response:
-                if response.status != 200:
-                    row.error = (
-                        f"status {response.status}: {(await response.text())[:_ERROR_LENGTH]}"
-                    )
-                else:
-                    await _receive(response, row)
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+            row.pieces = await post(self._url, self._contents[i])
+        except OSError as error:
             row.error = f"{type(error).__name__}: {error}"
-        row.end_s = row.tokens_s[-1] if row.tokens_s and not row.error else time.perf_counter()
-        if not row.error and row.answer_tokens != wanted:
-            row.error = f"incomplete: {row.answer_tokens} of {wanted} tokens"
+        row.end_s = time.perf_counter()
+        self._held_bytes += sum(len(data) for _, data in row.pieces)
+        if self._held_bytes > _HELD_BYTES or not _DONE.search(tail(row.pieces, _TAIL)):
+            self._held_bytes -= sum(len(data) for _, data in row.pieces)
+            _read(row)
         self._rows.append(row)
 
     async def _watch(self) -> None:
@@ -152,8 +154,10 @@ class _Run:
             await asyncio.sleep(_TICK_S / 5)
 
     def _result(self, started: float) -> Load:
+        for row in self._rows:
+            _read(row)
         rows = sorted(self._rows, key=lambda row: row.arrival_s)
-        good = [np.diff(row.tokens_s) for row in rows if not row.error]
+        good = [row.gaps_s for row in rows if not row.error]
         requests = Requests(
             arrival_s=np.array([row.arrival_s - started for row in rows]),
             first_s=np.array([row.first_s - started for row in rows]),
@@ -166,28 +170,24 @@ class _Run:
         return Load(requests, len(self._plan) - len(rows), self._late_s)
 
 
-async def _receive(response: aiohttp.ClientResponse, row: _Row) -> None:
-    """Read a stream of server-sent events into a row, to its end."""
-    counted = None
-    async for line in response.content:
-        now = time.perf_counter()
-        field_name, _, content = line.strip().partition(b":")
-        if field_name == b"error":
-            row.error = content.decode(errors="replace")[:_ERROR_LENGTH]
+def _read(row: _Row) -> None:
+    """Make sense of what came of a request, where that was not done yet."""
+    if row.error or (row.answer_tokens and not row.pieces):
+        return
+    pieces, row.pieces = row.pieces, []
+    try:
+        response = read(pieces)
+        if response.status != 200:
+            row.error = f"status {response.status}: {response.text[:_ERROR_LENGTH]}"
             return
-        if field_name != b"data":
-            continue
-        if content.strip() == b"[DONE]":
-            break
-        message = json.loads(content)
-        if "error" in message:
-            row.error = str(message["error"])[:_ERROR_LENGTH]
-            return
-        if any(choice.get("text") for choice in message.get("choices", ())):
-            row.tokens_s.append(now)
-        counted = (message.get("usage") or {}).get("completion_tokens", counted)
-    else:
-        row.error = "the stream ended before it was done"
-    row.answer_tokens = len(row.tokens_s) if counted is None else int(counted)
-    if row.tokens_s:
-        row.first_s = row.tokens_s[0]
+        answer = read_answer(response.lines, row.wanted)
+    except ValueError as error:
+        row.error = f"{type(error).__name__}: {error}"
+        return
+    row.error, row.answer_tokens = answer.error, answer.tokens
+    if answer.came_s:
+        row.first_s, row.gaps_s = answer.came_s[0], gaps(answer.came_s, answer.counts)
+    if not row.error and row.answer_tokens != row.wanted:
+        row.error = f"incomplete: {row.answer_tokens} of {row.wanted} tokens"
+    elif not row.error:
+        row.end_s = answer.came_s[-1]

@@ -163,8 +163,12 @@ def _rows(ended: list[dict[str, Any]], plan: Plan) -> Requests:
         return np.array(counts, dtype=np.int64)
 
     answers = tokens("output")
-    errors = tuple(str(row["info"].get("error") or "") for row in ended)
     first, last = column("first_token_iteration"), column("last_token_iteration")
+    empty = np.isnan(first) | (answers == 0)
+    errors = tuple(
+        str(row["info"].get("error") or ("expected tokens, got none" if none else ""))
+        for row, none in zip(ended, empty, strict=True)
+    )
     good = [i for i, error in enumerate(errors) if not error and answers[i] > 1]
     gaps = [np.full(answers[i] - 1, (last[i] - first[i]) / (answers[i] - 1)) for i in good]
     return Requests(

@@ -2,18 +2,28 @@
 
     TTFT   time to first token: first token - arrival
     TPOT   time per output token: (last token - first token) / (tokens - 1), of a request
-    ITL    inter-token latency: the gap between two tokens, over all requests
+    ITL    inter-token latency, per token: the gap between two chunks of a stream, shared among the
+           tokens of the later one, over the tokens of all requests but their first chunks'
     E2E    last token - arrival
+
+A token counts whether it has text or not (`tokens.py`). ITL is per token, so that an engine that
+sends the accepted tokens of a speculative step in one chunk (vLLM, SGLang) is not punished for it:
+4 chunks of 3 tokens, one every .3 s, are an ITL of .1 s. An engine that sends them one by one
+(llama.cpp) has the same mean, but its percentiles show the burst: gaps near 0, and one as long as
+the step. So do not compare percentiles of ITL over `speculative` there, nor between such engines;
+TPOT compares.
 
 In an open loop the arrival is when the request was due, whenever the client sent it; in a closed
 loop it is when the client sent it. Metrics are named `<quantity>_p<percentile>_s`; percentiles
 interpolate linearly and are over the requests that succeeded. Rates are over the time from the
-first arrival to the last end; what failed adds no tokens and no requests to them.
+first arrival to the last end; what failed adds no tokens and no requests to them. A request without
+a token has failed, and a figure that a request lacks meets no limit; but the only token of an
+answer has no TPOT to exceed.
 """
 
 import base64
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +36,8 @@ STANDARD = ("ttft_p50_s", "ttft_p90_s", "tpot_p90_s", "itl_p50_s", "e2e_p90_s")
 """Latencies that every load reports; an SLO may name other percentiles."""
 RATES = ("output_tokens_per_s", "requests_per_s", "goodput_per_s")
 OTHERS = ("failed_share", "memory_bytes", "startup_s")
+PER_GPU = "_per_gpu"
+"""Ends the name of a rate that is divided by the GPUs of the configuration."""
 MORE_IS_BETTER = RATES
 _LATENCY = re.compile(rf"({'|'.join(QUANTITIES)})_p(\d{{1,2}}(?:\.\d+)?)_s")
 
@@ -41,7 +53,7 @@ class Requests:
         prompt_tokens: (n,) of the prompt.
         answer_tokens: (n,) that came.
         errors: n texts; "" where it succeeded.
-        gaps_s: (m,) the gaps between tokens, of all requests that succeeded.
+        gaps_s: (m,) the gap before each token, of all requests that succeeded (`gaps`).
     """
 
     arrival_s: NDArray[np.float64]
@@ -94,6 +106,17 @@ def _pack(column: NDArray[np.float64]) -> str:
     return base64.b64encode(np.clip(column, -largest, largest).astype("<f2").tobytes()).decode()
 
 
+def gaps(came_s: Sequence[float], counts: Sequence[int]) -> NDArray[np.float64]:
+    """Return the gap in s before each token of an answer (m,), those of the first chunk left out.
+
+    Args:
+        came_s: when each chunk came.
+        counts: how many tokens it carries: each has its share of the gap.
+    """
+    tokens = np.asarray(counts[1:], dtype=np.int64)
+    return np.repeat(np.diff(came_s) / np.maximum(tokens, 1), tokens)
+
+
 def percentile_of(metric: str) -> tuple[str, float] | None:
     """Return the quantity and the percentile that a latency's name stands for, else None."""
     found = _LATENCY.fullmatch(metric)
@@ -102,12 +125,15 @@ def percentile_of(metric: str) -> tuple[str, float] | None:
 
 def goal_of(metric: str) -> dict[str, Goal]:
     """Return the goal of a metric that a load measures."""
-    return {metric: Goal(minimise=metric not in MORE_IS_BETTER, unit=_unit(metric))}
+    more = metric.removesuffix(PER_GPU) in MORE_IS_BETTER
+    return {metric: Goal(minimise=not more, unit=_unit(metric))}
 
 
 def _unit(metric: str) -> str:
-    if metric in RATES:
-        return "requests/s" if metric != "output_tokens_per_s" else "tokens/s"
+    rate = metric.removesuffix(PER_GPU)
+    if rate in RATES:
+        unit = "tokens/s" if rate == "output_tokens_per_s" else "requests/s"
+        return unit if rate == metric else f"{unit}/GPU"
     if metric.endswith("_bytes"):
         return "bytes"
     return "s" if metric.endswith("_s") else ""
@@ -127,13 +153,27 @@ def check_metric(where: str, metric: str, n_requests: int) -> None:
                 f"percentile of {', '.join(QUANTITIES)}), got {metric}"
             )
         return
-    percentile = found[1]
-    least = round(2 / (1 - percentile / 100)) if percentile > 90 else 1
+    least = requests_needed(metric)
     if n_requests < least:
         raise ValueError(
             f"{where}: expected at least {least} requests for {metric}, got {n_requests}; take "
             f"{found[0]}_p90_s, or more requests"
         )
+
+
+def requests_needed(metric: str, shortened: bool = False) -> int:
+    """Return how many requests a load needs that is to measure a metric.
+
+    Beyond the 90th, a percentile p needs 2 / (1 - p/100). Up to there a whole load may have any
+    number, as its author chose; one that is shortened needs 1 / (1 - p/100): 10 for the 90th.
+    """
+    found = percentile_of(metric)
+    if found is None:
+        return 1
+    share = 1 - found[1] / 100
+    if found[1] > 90:
+        return round(2 / share)
+    return round(1 / share) if shortened else 1
 
 
 def measure(
@@ -164,7 +204,8 @@ def measure(
         if len(sample):
             metrics[name] = float(np.percentile(sample, percentile))
     duration = float(np.max(requests.end_s) - np.min(requests.arrival_s))
-    met = succeeded & meets(latencies, limits)
+    own = {**latencies, "tpot": np.where(requests.answer_tokens == 1, 0.0, latencies["tpot"])}
+    met = succeeded & meets(own, limits)
     counted = {
         "output_tokens_per_s": float(requests.answer_tokens[succeeded].sum()),
         "requests_per_s": float(succeeded.sum()),
@@ -179,11 +220,10 @@ def measure(
 def meets(
     latencies: Mapping[str, NDArray[np.float64]], limits: Mapping[str, float]
 ) -> NDArray[np.bool_]:
-    """Tell of each request (n,) whether its own latencies are within the limits."""
+    """Tell of each request (n,) whether its own latencies are within the limits; NaN is not."""
     met = np.ones(len(latencies["ttft"]), dtype=bool)
     for name, limit in limits.items():
         found = percentile_of(name)
         if found is not None and found[0] in latencies:
-            own = latencies[found[0]]
-            met &= np.isnan(own) | (own <= limit)
+            met &= latencies[found[0]] <= limit
     return met

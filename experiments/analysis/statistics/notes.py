@@ -1,0 +1,67 @@
+"""Notes on a comparison: what a reader must know before its outcome."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from experiments.analysis.results import ROUNDING, Run
+from experiments.analysis.statistics.budgets import total
+
+_MOST_NAMED = 5
+
+
+def budget_notes(
+    name: str, runs: Sequence[Run], budget: float, failed: set[tuple[str, int]]
+) -> list[str]:
+    """Say which runs had more than the common budget, and which did not come to it."""
+    notes = []
+    most = max(run.budget for run in runs)
+    if budget < most - ROUNDING:
+        had = [run for run in runs if run.budget > budget + ROUNDING]
+        notes.append(
+            f"{name}: compared at the common budget of {budget:g}, although {len(had)} of "
+            f"{len(runs)} runs were given more, up to {most:g}"
+        )
+    broken = [
+        run
+        for run in runs
+        if not run.ended and total(run) < budget - ROUNDING
+        if (run.optimizer, run.seed) not in failed
+    ]
+    if broken:
+        first = broken[0]
+        notes.append(
+            f"{name}: {len(broken)} of {len(runs)} runs are unfinished and keep their best until "
+            f"the end, first {first.optimizer} of seed {first.seed} after {total(first):g} of "
+            f"{budget:g}; finish them with the command that began them"
+        )
+    return notes
+
+
+def seed_notes(
+    name: str, seeds: Mapping[str, Collection[int]], optimizers: Sequence[str]
+) -> list[str]:
+    """Say which optimizers lack seeds of a task that others have.
+
+    Args:
+        name: of the task.
+        seeds: by optimizer.
+        optimizers: of all tasks.
+    """
+    every = {seed for own in seeds.values() for seed in own}
+    lacking = {one: len(every - {*seeds.get(one, ())}) for one in optimizers}
+    return [
+        f"{one} lacks {n} of {len(every)} seeds on {name}: pairs are compared on the seeds that "
+        f"both have, ranks on those that all have"
+        for one, n in lacking.items()
+        if n
+    ]
+
+
+def waiting_note(waiting: Iterable[tuple[str, str]]) -> list[str]:
+    """Say which planned runs are not made yet, given the optimizer and the objective of each."""
+    counts = Counter(f"{optimizer} on {objective}" for optimizer, objective in waiting)
+    if not counts:
+        return []
+    shown = ", ".join(f"{name} ({n})" for name, n in list(counts.items())[:_MOST_NAMED])
+    more = ", ..." if len(counts) > _MOST_NAMED else ""
+    return [f"planned runs that are not made yet: {counts.total()}: {shown}{more}"]

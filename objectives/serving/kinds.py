@@ -1,0 +1,109 @@
+"""What a parameter of an engine may be: a switch, a whole number, a number, a word.
+
+A switch that is given as text or as 0 and 1 starts the same server for both of its values, and a
+size of 1.5 is refused by the engine after minutes: so both are refused where the space is read.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_VALUE_KEYS = ("lower", "upper", "value")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """The values that a parameter may have.
+
+    Attributes:
+        type: bool, int, float (whole numbers too) or str.
+        least, most: of a number.
+        words: of a text; empty: any.
+    """
+
+    type: type[bool] | type[int] | type[float] | type[str]
+    least: float = -math.inf
+    most: float = math.inf
+    words: tuple[str, ...] = ()
+
+    @property
+    def rule(self) -> str:
+        """What a value has to be, for people."""
+        if self.type is bool:
+            return "true or false"
+        if self.type is str:
+            return f"one of {', '.join(self.words)}" if self.words else "a word"
+        ends = [
+            f"{sign} {end:g}"
+            for sign, end in ((">=", self.least), ("<=", self.most))
+            if math.isfinite(end)
+        ]
+        what = "a whole number" if self.type is int else "a number"
+        return " ".join([what, " and ".join(ends)]).strip()
+
+    def allows(self, value: object) -> bool:
+        """Tell whether a parameter may have a value."""
+        if self.type is bool or isinstance(value, bool):
+            return self.type is bool and isinstance(value, bool)
+        if self.type is str or isinstance(value, str):
+            return self.type is str and isinstance(value, str) and value in (self.words or (value,))
+        types = (int,) if self.type is int else (int, float)
+        return isinstance(value, types) and self.least <= value <= self.most
+
+
+SWITCH = Kind(bool)
+SHARE = Kind(float, least=0.0, most=1.0)
+WORD = Kind(str)
+
+
+def whole(least: int = 1, most: float = math.inf) -> Kind:
+    """Return the kind of a whole number."""
+    return Kind(int, least, most)
+
+
+def one_of(*words: str) -> Kind:
+    """Return the kind of a word of some."""
+    return Kind(str, words=words)
+
+
+def check_space(kinds: Mapping[str, Kind], space: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raise `ValueError` where a space offers a value that its parameter cannot have.
+
+    Args:
+        kinds: by parameter; one without is not checked.
+        space: descriptions as `objectives.space.build_space` takes them, which checks the rest.
+    """
+    for name, description in space.items():
+        kind = kinds.get(name)
+        if kind is None or not isinstance(description, Mapping):
+            continue
+        where = f"objective.space.{name}"
+        if description.get("type") == "float" and kind.type is int:
+            raise ValueError(f"{where}: expected {kind.rule}, got the type float; take int")
+        for value in _values(description):
+            _check(where, kind, value)
+
+
+def check_config(kinds: Mapping[str, Kind], where: str, config: Mapping[str, Any]) -> None:
+    """Raise `ValueError` where a configuration holds a value that its parameter cannot have."""
+    for name, value in config.items():
+        if name in kinds:
+            _check(f"{where}.{name}", kinds[name], value)
+
+
+def _values(description: Mapping[str, Any]) -> Iterator[Any]:
+    """Yield the values of a description that no absence stands for."""
+    choices = description.get("choices")
+    if isinstance(choices, list | tuple):
+        yield from choices
+    for key in _VALUE_KEYS:
+        if description.get(key) is not None:
+            yield description[key]
+
+
+def _check(where: str, kind: Kind, value: object) -> None:
+    if not kind.allows(value):
+        quoted = kind.type is str and isinstance(value, bool)
+        hint = "; put words such as on and off in quotes" if quoted else ""
+        raise ValueError(f"{where}: expected {kind.rule}, got {value!r}{hint}")

@@ -1,0 +1,62 @@
+"""A load of lower fidelity: shorter, and otherwise the same.
+
+It has a share of the requests, at the same rate in an open loop and with the same concurrency in a
+closed one. So there are shares that no load can have: with fewer requests than the concurrency it
+would be another load, and percentiles need requests that lie beyond them.
+"""
+
+from collections.abc import Iterable
+
+from objectives.serving.load.arrivals import Plan
+from objectives.serving.load.measures import percentile_of, requests_needed
+from objectives.trial import Fidelities
+
+_SHARES = (1 / 27, 1 / 9, 1 / 3, 1.0)
+
+
+def fidelities(plan: Plan, metrics: Iterable[str]) -> Fidelities | None:
+    """Return the shares of a load that can be sent; None: only the whole.
+
+    Args:
+        plan: the whole load.
+        metrics: that the score needs.
+    """
+    least = _least(plan, list(metrics))
+    counts = {share: _count(plan, share) for share in _SHARES}
+    grid = [share for share in _SHARES if share == 1 or least <= counts[share] < len(plan)]
+    return Fidelities(tuple(grid)) if len(grid) > 1 else None
+
+
+def shortened(plan: Plan, fidelity: float, metrics: Iterable[str]) -> Plan:
+    """Return the load of a fidelity.
+
+    Raises:
+        ValueError: it has too few requests for the concurrency or for a percentile.
+    """
+    n, least = _count(plan, fidelity), _least(plan, list(metrics))
+    if fidelity < 1 and n < least:
+        raise ValueError(
+            f"fidelity: expected a share of {len(plan)} requests with at least {least} of them, as "
+            f"the concurrency and the percentiles need, got {fidelity:g}, which has {n}"
+        )
+    return plan.first(n)
+
+
+def check_answers(plan: Plan, metrics: Iterable[str]) -> None:
+    """Raise `ValueError` where a metric needs two tokens and every answer has one."""
+    for metric in metrics:
+        found = percentile_of(metric)
+        if found and found[0] in ("tpot", "itl") and plan.answer_tokens.max() < 2:
+            raise ValueError(
+                f"objective.load.lengths: expected answers of at least 2 tokens for {metric}, got 1"
+            )
+
+
+def _count(plan: Plan, fidelity: float) -> int:
+    return max(round(fidelity * len(plan)), 1)
+
+
+def _least(plan: Plan, metrics: list[str]) -> int:
+    """Return the fewest requests of a load that is not the whole one."""
+    needed = [requests_needed(metric, shortened=True) for metric in metrics]
+    return max(plan.concurrency or 1, *needed, 1)

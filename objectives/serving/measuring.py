@@ -1,0 +1,67 @@
+"""How a serving objective measures: the settings that say how often, how long, and what spoils it."""
+
+from dataclasses import dataclass
+
+MOST_REPEATS = 2  # of an invalid evaluation
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """Settings of an objective; `conf/objective/serving.yaml` describes them.
+
+    Attributes:
+        reference_runs: of the default configuration: the median counts.
+        repeats: of an invalid evaluation.
+        warmup_requests: sent before the load, all at once, and not measured.
+        port: 0: any that is free.
+        startup_timeout_s, load_timeout_s: limits on the two long stages.
+        memory_limit_gib: of the server's address space; None: the machine's memory.
+        max_foreign_cores: CPU of other processes; None: not checked.
+        max_late_s: of the client.
+        seed: of the load.
+
+    Raises:
+        ValueError: a setting cannot be.
+    """
+
+    reference_runs: int
+    repeats: int
+    warmup_requests: int
+    port: int
+    startup_timeout_s: float
+    load_timeout_s: float
+    memory_limit_gib: float | None
+    max_foreign_cores: float | None
+    max_late_s: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        for name, least in (("reference_runs", 1), ("repeats", 0), ("warmup_requests", 0)):
+            _whole(name, getattr(self, name), least)
+        for name, most in (("repeats", MOST_REPEATS), ("port", 65535)):
+            if _whole(name, getattr(self, name), 0) > most:
+                got = getattr(self, name)
+                raise ValueError(f"objective.{name}: expected at most {most}, got {got}")
+        _whole("seed", self.seed, 0)
+        for name in ("startup_timeout_s", "load_timeout_s", "max_late_s"):
+            _positive(name, getattr(self, name))
+        for name in ("memory_limit_gib", "max_foreign_cores"):
+            if getattr(self, name) is not None:
+                _positive(name, getattr(self, name))
+
+    @property
+    def memory_limit_bytes(self) -> int | None:
+        """The limit on the server's memory in bytes."""
+        return None if self.memory_limit_gib is None else int(self.memory_limit_gib * 2**30)
+
+
+def _whole(name: str, value: object, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(f"objective.{name}: expected a whole number >= {least}, got {value!r}")
+    return value
+
+
+def _positive(name: str, value: object) -> None:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 0 < float(str(value)) < 1e12:
+        raise ValueError(f"objective.{name}: expected a positive number, got {value!r}")

@@ -1,0 +1,102 @@
+"""Values of the right type out of a JSON file's sections, or an error that names file and place."""
+
+import json
+import math
+from collections.abc import Collection, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+
+class Sections:
+    """Takes values of the right type out of a file's sections, or says where another one stands."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def wrong(self, where: str, rule: str, value: object, then: str = "") -> ValueError:
+        """Return the error that says what was expected where."""
+        return ValueError(f"{self.path}: {where}: expected {rule}, got {_shown(value)}{then}")
+
+    def keys(self, section: Any, where: str, known: list[str]) -> dict[str, Any]:
+        """Return a section all of whose keys are known."""
+        if not isinstance(section, dict):
+            raise self.wrong(where or "file", "an object with keys", section)
+        for key in section:
+            if key not in known:
+                close = get_close_matches(key, known, n=1)
+                meant = f"; did you mean {close[0]}?" if close else ""
+                raise ValueError(
+                    f"{self.path}: {where or 'file'}: expected the keys {known}, got {key}{meant}"
+                )
+        return section
+
+    def mapping(self, section: Mapping[str, Any], where: str, key: str) -> dict[str, Any]:
+        """Return a section in a section, with at least one key."""
+        found = section.get(key)
+        if not isinstance(found, dict) or not found:
+            raise self.wrong(_place(where, key), "an object with keys", found)
+        return found
+
+    def one_of(
+        self, section: Mapping[str, Any], where: str, key: str, known: Collection[str]
+    ) -> object:
+        """Return a word of some."""
+        found = section.get(key)
+        if not isinstance(found, str) or found not in known:
+            raise self.wrong(_place(where, key), f"one of {list(known)}", found)
+        return found
+
+    def number(
+        self, section: Mapping[str, Any], where: str, key: str, usual: float | None
+    ) -> float:
+        """Return a positive number; None: there is no usual one."""
+        found = section.get(key, usual)
+        is_number = isinstance(found, int | float) and not isinstance(found, bool)
+        if not is_number or not 0 < found < math.inf:
+            raise self.wrong(_place(where, key), "a positive number", found)
+        return float(found)
+
+    def whole(self, section: Mapping[str, Any], where: str, key: str, usual: int) -> int:
+        """Return a whole number of at least 1."""
+        found = section.get(key, usual)
+        if isinstance(found, bool) or not isinstance(found, int) or found < 1:
+            raise self.wrong(_place(where, key), "a whole number >= 1", found)
+        return found
+
+    def switch(self, section: Mapping[str, Any], where: str, key: str) -> bool:
+        """Return true or false; absent is false."""
+        found = section.get(key, False)
+        if not isinstance(found, bool):
+            raise self.wrong(_place(where, key), "true or false", found)
+        return found
+
+    def listed(self, section: Mapping[str, Any], where: str, key: str, kind: type[Any]) -> Any:
+        """Return a list of texts, or of whole numbers of at least 1."""
+        found, place = section.get(key), _place(where, key)
+        if not isinstance(found, list) or not found:
+            raise self.wrong(place, "a list of values", found)
+        for value in found:
+            fits = isinstance(value, kind) and not isinstance(value, bool)
+            if not fits or (kind is int and value < 1):
+                rule = "whole numbers >= 1" if kind is int else "texts"
+                raise self.wrong(place, rule, value)
+        return found
+
+
+def _shown(value: object) -> str:
+    return "nothing" if value is None else f"{value!r:.120}"
+
+
+def _place(where: str, key: str) -> str:
+    return f"{where}.{key}" if where else key
+
+
+def read_json(path: Path) -> Any:
+    """Return what a JSON file holds; raise ValueError where it cannot be read."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"task: expected a JSON file, got {path}: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"task: expected JSON, got {path}: {error}") from None

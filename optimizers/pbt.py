@@ -1,0 +1,173 @@
+"""Population based training: Jaderberg et al., arXiv 1711.09846, Algorithm 1.
+
+A population of configurations is trained together, from one share of a full evaluation to the next.
+After each step, a member among the worst fifth copies the checkpoint and the configuration of one
+among the best fifth (exploit: truncation selection, section 4.1.1), and then changes the
+configuration (explore): each number that may change is either drawn anew, with probability
+`resample`, or multiplied by .8 or 1.2 in natural units and cut at its bounds. A choice that may
+change is drawn anew with the same probability.
+
+The objective says which parameters may change when a checkpoint is continued
+(`Fidelities.changeable`); the others stay as the checkpoint has them. Where none may, members are
+only copied, and a copied member would repeat its model, so it is drawn anew from the start.
+
+Departures: a generation waits for all its members, so that it is the same for any number of
+workers. When it has reached full evaluations, a new population begins.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from ConfigSpace import (
+    ConfigurationSpace,
+    UniformFloatHyperparameter,
+    UniformIntegerHyperparameter,
+)
+
+from objectives.space import UnitCube
+from objectives.trial import Config, Evaluation, Fidelities, Trial
+from optimizers.optimizer import Optimizer
+
+_FACTORS = (0.8, 1.2)
+_TRIES = 100  # perturbations until one is allowed
+
+
+@dataclass
+class Member:
+    """One configuration of the population, at one share.
+
+    Attributes:
+        config: to evaluate next, or evaluated.
+        resumes: the trial whose checkpoint it continues.
+        id: of its trial, once it was asked.
+        value: once it was told; infinite where it failed.
+    """
+
+    config: Config
+    resumes: int | None
+    id: int | None = None
+    value: float | None = None
+
+
+class PopulationBasedTraining(Optimizer):
+    """Trains a population in steps; the worst continue from the best.
+
+    Args:
+        fidelities: of the objective; its shares are the steps.
+        population: number of members.
+        quantile: share of the population that is replaced, and that is copied from.
+        resample: probability that a parameter is drawn anew instead of multiplied.
+
+    Raises:
+        ValueError: a setting cannot be, or the objective has no fidelities.
+    """
+
+    def __init__(
+        self,
+        space: ConfigurationSpace,
+        *,
+        seed: int,
+        fidelities: Fidelities | None,
+        population: int,
+        quantile: float,
+        resample: float,
+    ) -> None:
+        super().__init__(space, seed=seed)
+        if fidelities is None or len(fidelities.grid) < 2:
+            raise ValueError(
+                "objective: expected one that offers fidelities, got one with full evaluations "
+                "only; population based training has no steps there"
+            )
+        if isinstance(population, bool) or not isinstance(population, int) or population < 2:
+            raise ValueError(
+                f"optimizer.population: expected a whole number of at least 2, got {population!r}"
+            )
+        for name, share, most in (("quantile", quantile, 0.5), ("resample", resample, 1.0)):
+            if isinstance(share, bool) or not 0 <= share <= most:
+                raise ValueError(
+                    f"optimizer.{name}: expected a share in [0, {most:g}], got {share!r}"
+                )
+        self._shares = fidelities.grid
+        self._cube = UnitCube(space)
+        self._axes = [i for i, name in enumerate(self._cube.names) if name in fidelities.changeable]
+        self._rng = np.random.default_rng(seed)
+        self._size, self._resample = population, resample
+        self._n_replaced = max(1, int(quantile * population)) if quantile > 0 else 0
+        self._begin()
+
+    def _begin(self) -> None:
+        """Draw a new population at the smallest share."""
+        self._step = 0
+        points = self._cube.draw(self._rng, self._size)
+        self._members = [Member(self._cube.config(u), None) for u in points]
+
+    def ask(self, n: int = 1) -> list[Trial]:
+        trials = []
+        for member in [one for one in self._members if one.id is None][:n]:
+            trial = self._trial(member.config, self._shares[self._step], member.resumes)
+            member.id = trial.id
+            trials.append(trial)
+        return trials
+
+    def tell(self, trial: Trial, evaluation: Evaluation) -> None:
+        for member in self._members:
+            if member.id == trial.id:
+                failed = evaluation.error is not None or evaluation.value is None
+                member.value = np.inf if failed or evaluation.value is None else evaluation.value
+                member.config = trial.config
+        if all(member.value is not None for member in self._members):
+            self._advance()
+
+    def _advance(self) -> None:
+        """Make the members of the next step (Alg. 1, lines 4 to 10)."""
+        self._step += 1
+        if self._step == len(self._shares):
+            self._begin()
+            return
+        ranked = sorted(self._members, key=lambda one: (one.value, one.id))
+        good = [one for one in ranked[: max(self._n_replaced, 1)] if one.value != np.inf]
+        if not good:  # every member failed
+            self._begin()
+            return
+        following = []
+        for place, member in enumerate(ranked):
+            worst = place >= self._size - self._n_replaced
+            if worst or member.value == np.inf:
+                source = good[int(self._rng.integers(len(good)))]  # exploit
+                following.append(Member(self._explored(source.config), source.id))
+            else:
+                following.append(Member(member.config, member.id))
+        self._members = following
+
+    def _explored(self, config: Config) -> Config:
+        """Return the configuration with every changeable parameter drawn anew or multiplied."""
+        for _ in range(_TRIES):
+            u = self._cube.point(config)
+            for axis in self._axes:
+                if self._cube.names[axis] not in config:
+                    continue
+                if self._rng.random() < self._resample:
+                    u[axis] = self._rng.random()
+                else:
+                    u[axis] = self._multiplied(config, axis)
+            changed = self._cube.config(u)
+            kept = {name: value for name, value in config.items() if name not in self._changeable()}
+            if self._cube.allows(changed) and kept.items() <= changed.items():
+                return changed
+        return config
+
+    def _multiplied(self, config: Config, axis: int) -> float:
+        """Return the place of a number times .8 or 1.2; a choice keeps its place."""
+        name = self._cube.names[axis]
+        parameter, value = self.space[name], config[name]
+        factor = _FACTORS[int(self._rng.integers(2))]
+        if isinstance(parameter, UniformFloatHyperparameter):
+            moved: float = min(max(float(value) * factor, parameter.lower), parameter.upper)
+        elif isinstance(parameter, UniformIntegerHyperparameter):
+            moved = min(max(round(int(value) * factor), parameter.lower), parameter.upper)
+        else:
+            return float(self._cube.point(config)[axis])
+        return float(self._cube.point({**config, name: moved})[axis])
+
+    def _changeable(self) -> set[str]:
+        return {self._cube.names[axis] for axis in self._axes}
