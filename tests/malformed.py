@@ -10,7 +10,8 @@ from made_headers import goal, header_event
 
 ODD: list[Any] = [
     None, True, False, 0, -1, 1, 2, 7, 0.5, -0.5, 1e-320, 1e12, 1e150, 1e308, -1e308, 10**12,
-    10**18, 2**63, 10**400, float("nan"), float("inf"), float("-inf"), "", "x", "1", "null", "\x1b[31mred",
+    10**18, 2**63, 10**400, float("nan"), float("inf"), float("-inf"), "", "x", "1", "null",
+    "\x1b[31mred",
     "=cmd|' /C calc'!A0", "../../x", "\ud800", "é" * 3, "a\nb\tc", [], [None], [[[]]], {}, {"": {}},
     {"a": 1}, [1, 2, 3], "a" * 5000, {"_target_": "os.system", "command": "true"}, "${oc.env:HOME}",
     "$x_{1}$", "<script>", "%s{0}", ["x"] * 3, {"x": [1]}, 1e6, 123456789.123,
