@@ -31,6 +31,14 @@ class Resources:
         return dict(vars(self))
 
 
+class HostFault(Exception):
+    """An evaluation that the host broke off: a port was taken, a node was lost.
+
+    Raise it from `evaluate` where another attempt may succeed. The trial is evaluated again, a
+    few times at most, and its configuration is not blamed.
+    """
+
+
 class Objective(ABC):
     """A function to minimise over a space.
 

@@ -74,7 +74,6 @@ class CmaEs(Optimizer):
         return trials
 
     def tell(self, trial: Trial, evaluation: Evaluation) -> None:
-        self._n_trials = max(self._n_trials, trial.id + 1)
         self._value(evaluation)
         if trial.id not in self._generation:
             return

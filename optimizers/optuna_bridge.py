@@ -84,7 +84,6 @@ class OptunaBridge(Optimizer):
         return trials
 
     def tell(self, trial: Trial, evaluation: Evaluation) -> None:
-        self._n_trials = max(self._n_trials, trial.id + 1)
         asked, config = self._pending.pop(trial.id, (None, {}))
         value = self._value(evaluation)
         learnt = evaluation.value is not None or self._worst is not None

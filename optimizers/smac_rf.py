@@ -103,7 +103,6 @@ class SmacRandomForest(Optimizer):
         return trials
 
     def tell(self, trial: Trial, evaluation: Evaluation) -> None:
-        self._n_trials = max(self._n_trials, trial.id + 1)
         info, config = self._pending.pop(trial.id, (None, {}))
         value = self._value(evaluation)
         told = info

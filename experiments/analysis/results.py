@@ -19,6 +19,7 @@ from experiments.analysis.rows import MOST_BUDGET, Columns, Row, row_of, tests_o
 from experiments.running.earlier import upgraded
 from experiments.running.fields import Fields
 from experiments.running.header import Header
+from experiments.running.incumbent import places
 from objectives.trial import Config
 
 ROUNDING = 1e-9
@@ -42,6 +43,8 @@ class Run:
         ids: trial ids, (n,).
         configs: in natural units, n of them.
         fidelities: shares of a full evaluation, (n,).
+        prices: what they spent of the budget, (n,): the fidelity, less that of the trial that was
+            resumed.
         values: what was minimised, (n,); NaN for a failure without a grade.
         errors: n of them, None where the evaluation succeeded. Statistics go by these.
         costs: seconds, (n,).
@@ -61,6 +64,7 @@ class Run:
     ids: NDArray[np.int64]
     configs: list[Config]
     fidelities: Floats
+    prices: Floats
     values: Floats
     errors: list[str | None]
     costs: Floats
@@ -81,15 +85,20 @@ class Run:
         """Which evaluations failed, (n,)."""
         return np.array([error is not None for error in self.errors], dtype=bool)
 
+    @property
+    def spent(self) -> Floats:
+        """The budget spent until each answer, (n,)."""
+        return np.cumsum(self.prices)
+
     def incumbent(self, budget: float = np.inf) -> int | None:
-        """Return the place of the first best full evaluation that succeeded; None without any.
+        """Return the place of the incumbent; None without a success.
 
         Args:
             budget: what came after it was spent does not count.
         """
-        good = ~self.failed & ~np.isnan(self.values) & (self.fidelities == 1.0)
-        good &= np.cumsum(self.fidelities) <= budget + ROUNDING
-        return int(np.argmin(np.where(good, self.values, np.inf))) if good.any() else None
+        late = self.spent > budget + ROUNDING
+        found = places(self.values.tolist(), self.fidelities.tolist(), self.failed | late)
+        return found[-1] if found else None
 
     def default(self) -> int | None:
         """Return the place of the first full success of the objective's default configuration."""
@@ -163,6 +172,7 @@ def run_of(row: Row) -> Run:
     if not 0 < budget <= MOST_BUDGET:
         raise ValueError(f"budget: expected at most {MOST_BUDGET:g} evaluations, got {budget:g}")
     columns = Columns(row)
+    fidelities = columns.fidelities()
     run = Run(
         header=header,
         optimizer=header.names["optimizer"],
@@ -171,7 +181,8 @@ def run_of(row: Row) -> Run:
         ended=fields.boolean("ended"),
         ids=columns.ids,
         configs=columns.configs(),
-        fidelities=columns.numbers("fidelity", 1e-12, 1.0),
+        fidelities=fidelities,
+        prices=columns.prices(fidelities),
         values=columns.values(),
         errors=columns.errors(),
         costs=columns.numbers("cost", 0.0),

@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from experiments.running.headline import default_number, headline, top_fidelity
+from experiments.running.history import History
+from experiments.running.incumbent import Incumbent
 from experiments.running.looks import FAILED, PLAIN, looks
 from experiments.running.panels import (
     draw_default,
@@ -19,7 +21,6 @@ from experiments.running.panels import (
     view,
     with_strips,
 )
-from experiments.running.run_log import History
 
 BUDGET = "budget spent (full evaluations)"
 Points = Sequence[tuple[float, float]]
@@ -69,24 +70,19 @@ def _points(history: History) -> _Drawn:
     assert history.header is not None
     about = headline(history.header)
     drawn = _Drawn([], [], [], [], default_number(history))
-    spent, best = 0.0, None
-    top = top_fidelity(history)
+    spent, best, top = 0.0, Incumbent(), top_fidelity(history)
     for id, evaluation in history.evaluations.items():
-        fidelity = history.trials[id].fidelity
-        spent += fidelity
-        if evaluation.error is not None or evaluation.value is None:
+        trial = history.trials[id]
+        spent += history.price(trial)
+        number = about.of(evaluation)
+        if evaluation.error is not None:
             drawn.failures.append(spent)
-            continue
-        y = about.of(evaluation)
-        if y is None:
-            continue
-        if fidelity < top:
-            drawn.partial.append((spent, y))
-            continue
-        drawn.full.append((spent, y))
-        if best is None or evaluation.value < best:
-            best = evaluation.value
-            drawn.steps.append((spent, y))
+        elif number is not None and trial.fidelity < top:
+            drawn.partial.append((spent, number))
+        elif number is not None:
+            drawn.full.append((spent, number))
+            if best.told(id, evaluation, trial.fidelity):
+                drawn.steps.append((spent, number))
     if drawn.steps:
         drawn.steps.append((spent, drawn.steps[-1][1]))
     return drawn

@@ -19,8 +19,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from experiments.running.executors.evaluator import InlineEvaluator
-from experiments.running.run_log import FORMAT, RunLog
+from experiments.running.executors.inline import Inline
+from experiments.running.run import Run, RunSettings
+from experiments.running.run_log import RunLog
 from experiments.running.runner import run
 from objectives.objective import Objective
 from objectives.space import build_space
@@ -49,6 +50,7 @@ class Constant(Objective):
     """Knows its answer."""
 
     space = SPACE
+    cheap = True
 
     def evaluate(self, trial: Trial) -> Evaluation:
         return Evaluation(0.5679, 0.0, METRICS)
@@ -65,9 +67,12 @@ def plain(folder: Path) -> None:
 def logged(folder: Path) -> None:
     """Make the run, as `run.py` does once it has its settings."""
     optimizer, objective = Fixed(SPACE, seed=0), Constant()
+    names = {"optimizer": "fixed", "objective": "constant"}
+    settings = {"_target_": "optimizers.random_search.RandomSearch"}  # for the header alone
+    header = Run(RunSettings(names, settings, {}, 0, N_EVALUATIONS), objective).header
     with RunLog(folder) as log:
-        log.append({"event": "header", "format": FORMAT, "budget": N_EVALUATIONS})
-        run(optimizer, objective, N_EVALUATIONS, log, InlineEvaluator(objective))
+        log.begin(header)
+        run(optimizer, N_EVALUATIONS, log, Inline(objective))
     assert len(log.history.evaluations) == N_EVALUATIONS
 
 
