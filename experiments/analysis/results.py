@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from experiments.analysis.labels import labels_of
 from experiments.analysis.packed import PACK, unpacked
 from experiments.analysis.rows import MOST_BUDGET, Columns, Row, row_of, tests_of
-from experiments.running.earlier import upgraded
+from experiments.running.earlier import header_of
 from experiments.running.fields import Fields
 from experiments.running.header import Header
 from experiments.running.incumbent import places
@@ -196,19 +196,6 @@ def run_of(row: Row) -> Run:
     if len(header.goals) < 2 and (np.isnan(run.values) & ~run.failed).any():
         raise ValueError("columns: expected a value or an error for each evaluation, got neither")
     return run
-
-
-def header_of(event: dict[str, Any]) -> Header:
-    """Return the header that an event of any format holds.
-
-    Raises:
-        ValueError: it is no header.
-    """
-    try:
-        return Header.from_json(upgraded(event))
-    except (AttributeError, KeyError, TypeError) as error:
-        reason = f"no key {error}" if isinstance(error, KeyError) else str(error)
-        raise ValueError(f"header: expected the header of a log, got another ({reason})") from None
 
 
 def label(runs: Sequence[Run]) -> list[Run]:
