@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 BUDGET ?= 25
 
-.PHONY: run test browser lint paper clean
+.PHONY: run test browser lint paper lora-table lora-table-stop clean
 
 run: .venv/installed-run
 	@echo "Tuning LoRA fine-tuning of a real language model with BaMSOO: $(BUDGET) evaluations, about ten minutes on two cores."
@@ -33,6 +33,14 @@ lint: .venv/installed-test
 # Tables and figures from the study's CSV (TUNEOFF_DATA names its folder) and committed results.
 paper: .venv/installed-test
 	$(BIN)/python -m experiments.paper
+
+# Makes the table of real LoRA fine-tunings in the background, at the lowest priority: some 20 CPU
+# hours, which may be stopped and gone on with at any time. TUNEOFF_DATA names the data's folder.
+lora-table: .venv/installed-run
+	$(BIN)/python -m objectives.lora_table.launch
+
+lora-table-stop:
+	$(BIN)/python -m objectives.lora_table.launch stop
 
 .venv/created:
 	$(PYTHON) -m venv .venv

@@ -4,7 +4,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from ConfigSpace import ConfigurationSpace
@@ -66,7 +65,7 @@ class Objective(ABC):
         coco: suite, function and instance of COCO, where it is exactly that problem.
     """
 
-    goals: Mapping[str, Goal] = MappingProxyType({})
+    goals: Mapping[str, Goal] = {}
     fidelities: Fidelities | None = None
     resources: Resources = Resources()
     default: Config | None = None

@@ -13,24 +13,26 @@ from omegaconf import OmegaConf
 from objectives.lora_ft import scoring
 from objectives.lora_ft.data import SHIPPED, read_folder
 from objectives.lora_ft.objective import LoraFineTuning
-from objectives.lora_ft.team import team
 from objectives.lora_ft.workbench import split
 from objectives.trial import Config, Evaluation, Trial
 
 CONF = Path(__file__).parents[1] / "conf/objective"
 YAML = OmegaConf.merge(
-    OmegaConf.load(CONF / "lora_ft.yaml"), OmegaConf.load(CONF / "route/in_process.yaml")
+    OmegaConf.load(CONF / "route/in_process.yaml"),
+    OmegaConf.load(CONF / "lora_space/published.yaml"),
 )
 N_QUESTIONS = 4
 SETTINGS = set(YAML) - {"_target_", "defaults"}
 SMALL = {
+    "target": "p_right",  # so that HellaSwag is scored at every trial
     "data": "shipped",
     "steps": 3,
     "warmup_steps": 1,
     "batch": 2,
     "hellaswag_items": N_QUESTIONS,
     "heldout_items": 4,
-    "mmlu_items": 4,
+    "heldout_items_least": 1,
+    "test_items": 3,
 }
 CONFIG: Config = {
     "lora_rank": 8,
@@ -129,14 +131,14 @@ def test_a_loss_that_is_no_number_is_a_failed_evaluation_with_its_reason() -> No
     assert failed.error is not None and "loss is nan at step 2 of 3" in failed.error
 
 
-def test_a_lower_fidelity_trains_the_first_steps_of_the_same_schedule() -> None:
+def test_a_lower_fidelity_is_the_beginning_of_the_same_run() -> None:
     objective = _loaded("auto")
-    with team(2, torch.device("cpu")) as workers:
-        whole, third = (
-            objective._train(workers, objective.untrained(CONFIG), Trial(0, CONFIG, fidelity))
-            for fidelity in (1.0, 1 / 3)
-        )
-    assert len(whole) == 3 and third == whole[:1]
+    third, whole = (objective.evaluate(Trial(0, CONFIG, share)) for share in (1 / 3, 1.0))
+    # Of 3 steps one, and of 4 held-out items 2.
+    assert third.metrics["train_loss"] != whole.metrics["train_loss"]
+    assert len(scoring.unpack_floats(third.items["heldout_loss"])) == 2
+    assert len(scoring.unpack_floats(whole.items["heldout_loss"])) == 4
+    assert _usual().value == whole.value
 
 
 def test_global_random_state_and_threads_stay_as_they_were() -> None:
@@ -157,12 +159,22 @@ def test_items_hold_the_outcome_behind_every_metric() -> None:
         assert mean == pytest.approx(metrics[name], rel=1e-3)
 
 
-def test_the_incumbent_is_tested_on_mmlu_and_no_value_depends_on_it() -> None:
-    assert set(_loaded("auto").test(Trial(0, CONFIG))) == {"mmlu_acc"}
-    tested = _objective(test_every=2)
-    assert "mmlu_acc" in tested.evaluate(Trial(2, CONFIG)).metrics
+def test_the_incumbent_is_tested_on_other_instructions_and_no_value_depends_on_it() -> None:
+    tested = _objective(test_every=2, mmlu_items=4)
+    names = {"test_loss", "hellaswag_acc", "hellaswag_acc_norm", "hellaswag_p_right"}
+    assert set(_loaded("auto").test(Trial(0, CONFIG))) == names
+    assert names | {"mmlu_acc"} <= set(tested.evaluate(Trial(2, CONFIG)).metrics)
     odd = tested.evaluate(Trial(3, CONFIG))
-    assert "mmlu_acc" not in odd.metrics and odd.value == _usual().value
+    assert "test_loss" not in odd.metrics and odd.value == _usual().value
+
+
+def test_hellaswag_is_scored_only_where_it_is_the_target() -> None:
+    objective = _objective(target="heldout_loss")
+    evaluation = objective.evaluate(Trial(0, CONFIG))
+    assert evaluation.value == _usual().metrics["heldout_loss"]
+    assert set(evaluation.items) == {"heldout_loss"}
+    assert not [name for name in evaluation.metrics if name.startswith("hellaswag")]
+    assert objective.test(Trial(0, CONFIG))["hellaswag_p_right"] == 1 - (_usual().value or 0)
 
 
 def test_a_pickled_objective_leaves_its_model_behind() -> None:
@@ -195,11 +207,66 @@ def test_the_notice_names_the_data_and_the_quantised_model() -> None:
         ("warmup_steps", 3, "objective.warmup_steps: expected fewer than steps=3, got 3"),
         ("model", "no/such/folder", "objective.model: expected SmolLM2"),
         ("space", {"lora_rank": {"type": "int", "lower": 2, "upper": 4}}, "objective.space"),
+        ("schedule", "linear", "objective.schedule: expected one of"),
+        ("betas", [0.9], "objective.betas: expected two numbers"),
+        ("betas", [0.9, 1.0], "objective.betas: expected two numbers"),
+        ("clip_norm", 0, "objective.clip_norm: expected a positive number, got 0"),
+        ("min_lr", -1.0, "objective.min_lr: expected a number >= 0, got -1.0"),
+        ("lora_dropout", 1.0, "objective.lora_dropout: expected a number >= 0 and < 1, got 1.0"),
+        ("train_seed", -1, "objective.train_seed: expected a whole number >= 0, got -1"),
+        ("data_seed", 0.5, "objective.data_seed: expected a whole number >= 0, got 0.5"),
     ],
 )
 def test_a_wrong_setting_is_named_with_its_rule(setting: str, value: Any, words: str) -> None:
     with pytest.raises(ValueError, match=words.replace(".", r"\.")):
         _objective(**{setting: value})
+
+
+@pytest.mark.parametrize(
+    ("parameter", "description", "words"),
+    [
+        ("lora_alpha", {"type": "float", "lower": 1, "upper": 64}, "lora_alpha.type: expected int"),
+        ("lora_rank", {"type": "float", "lower": 2, "upper": 64}, "lora_rank.type: expected int"),
+        ("lora_alpha", {"type": "int", "lower": 0, "upper": 64}, "lora_alpha.lower: expected a wh"),
+        ("lora_alpha", {"type": "ordinal", "choices": [0.9, 2]}, "lora_alpha.choices: expected a "),
+        ("lora_rank", {"type": "constant", "value": 2.5}, "lora_rank.value: expected a whole num"),
+        ("lora_dropout", {"type": "float", "lower": 0, "upper": 1}, "lora_dropout.upper: expected"),
+        ("learning_rate", {"type": "categorical", "choices": ["a", "b"]}, "learning_rate.choices"),
+        ("batch", {"type": "ordinal", "choices": [2, 4]}, "batch: expected divisors of steps x"),
+        ("batch", {"type": "ordinal", "choices": [6, 3]}, "batch: expected divisors of steps x"),
+        ("matrices", {"type": "categorical", "choices": ["attention", "all"]}, "matrices.choices"),
+    ],
+)
+def test_a_space_whose_values_would_be_cut_or_cannot_be_run_is_refused(
+    parameter: str, description: dict[str, Any], words: str
+) -> None:
+    parameters = OmegaConf.to_container(YAML.space)
+    assert isinstance(parameters, dict)
+    with pytest.raises(ValueError, match="^objective.space." + words.replace(".", r"\.")):
+        _objective(space={**parameters, parameter: description})
+
+
+def test_matrices_and_batch_may_be_tuned_and_dropout_and_decay_fixed() -> None:
+    space = OmegaConf.to_container(OmegaConf.load(CONF / "lora_space/table.yaml").space)
+    objective = _objective(space=space, steps=2, warmup_steps=1, batch=2, target="heldout_loss")
+    config: Config = {"learning_rate": 1e-3, "lora_rank": 2, "lora_alpha": 4}
+    tuned = {
+        (matrices, batch): objective.evaluate(
+            Trial(0, {**config, "matrices": matrices, "batch": batch})
+        ).metrics["train_loss"]
+        for matrices in ("attention", "attention_mlp")
+        for batch in (2, 4)
+    }
+    assert len(set(tuned.values())) == 4
+
+
+def test_the_default_is_the_usual_configuration_where_the_space_holds_it() -> None:
+    assert _objective().default is not None
+    assert (_objective().default or {})["learning_rate"] == 1.7e-4
+    narrow = {"type": "float", "lower": 1e-3, "upper": 1e-2, "log": True}
+    parameters = OmegaConf.to_container(YAML.space)
+    assert isinstance(parameters, dict)
+    assert _objective(space={**parameters, "learning_rate": narrow}).default is None
 
 
 def test_a_configuration_outside_the_space_is_refused() -> None:

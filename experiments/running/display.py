@@ -205,12 +205,11 @@ def summary(history: History, path: Path) -> str:
     else:
         rows += _result(history, id)
     for test in history.tests():
-        if test.id == id:
+        if test.id == id and test.error is not None:
+            rows.append(("test", f"failed: {test.error}"))
+        elif test.id == id:
             metrics = ", ".join(f"{name} {x:.4g}" for name, x in test.metrics.items())
-            failed = test.error is not None
-            rows.append(
-                ("test", f"failed: {test.error}" if failed else f"{metrics} (never optimised)")
-            )
+            rows.append(("test", f"{metrics} (never optimised)"))
     if history.drifts():
         rows.append(("drift", "a replay asked other trials than the log holds; see the log"))
     rows += [("time", _times(history)), ("log", str(path)), *_next(path.parent)]

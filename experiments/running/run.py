@@ -6,6 +6,7 @@ with run.open(Path("folder")) as log:      # begins a log, or goes on with the r
 """
 
 import inspect
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from hydra.errors import HydraException
 from hydra.utils import get_object, instantiate
 
 from experiments.running import provenance
@@ -80,6 +82,8 @@ class Run:
             ValueError, OSError: the settings make no objective.
         """
         self.settings = settings
+        for family in ("optimizer", "objective"):
+            _check_finite(family, getattr(settings, family))
         if objective is None:
             objective = instantiate(settings.objective, _convert_="all")
         if not isinstance(objective, Objective):
@@ -165,16 +169,29 @@ class Run:
         known = {"fidelities": objective.fidelities, "goals": dict(objective.goals)}
         taken = inspect.signature(get_object(settings["_target_"])).parameters
         told = {name: value for name, value in known.items() if name in taken}
-        made = instantiate(
-            settings, space=objective.space, seed=self.settings.seed, **told, _convert_="all"
+        make = instantiate(
+            settings,
+            space=objective.space,
+            seed=self.settings.seed,
+            _partial_=True,
+            _convert_="all",
         )
+        try:
+            inspect.signature(make).bind(**told)
+        except TypeError as error:
+            raise ValueError(f"optimizer: expected the settings that it has, {error}") from None
+        made = make(**told)
         if not isinstance(made, Optimizer):
             raise ValueError(f"optimizer: expected an Optimizer, got {type(made).__name__}")
         return made
 
     def _optimizer_version(self) -> int:
-        target = get_object(self.settings.optimizer["_target_"])
-        found = target if isinstance(target, type) else self.make_optimizer()
+        """Return the version of the optimizer; 1 where none can be made, as `open` will say."""
+        try:
+            target = get_object(self.settings.optimizer["_target_"])
+            found = target if isinstance(target, type) else self.make_optimizer()
+        except (ValueError, ImportError, HydraException):
+            return 1
         return int(getattr(found, "version", 1))
 
     def open(self, folder: Path) -> RunLog:
@@ -225,6 +242,18 @@ class Run:
         finally:
             self._executor.close()
             self._optimizer.close()
+
+
+def _check_finite(where: str, settings: Any) -> None:
+    """Raise `ValueError` where a number among settings is infinite or NaN."""
+    if isinstance(settings, dict):
+        for key, value in settings.items():
+            _check_finite(f"{where}.{key}", value)
+    elif isinstance(settings, list):
+        for place, value in enumerate(settings):
+            _check_finite(f"{where}.{place}", value)
+    elif isinstance(settings, float) and not math.isfinite(settings):
+        raise ValueError(f"{where}: expected a finite number, got {settings}")
 
 
 def folder_name(header: Header) -> Path:

@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from objectives.lora_ft.model import MATRICES
-from objectives.lora_ft.settings import one_of, whole
+from objectives.lora_ft.settings import MATRICES, one_of, whole
 from objectives.trial import Config
 
 SCORING_DTYPES = {"bf16-true": "bfloat16", "32-true": "float32"}

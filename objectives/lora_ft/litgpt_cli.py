@@ -84,7 +84,7 @@ class LitGPTCommandLines(Objective):
         seed: int,
     ) -> None:
         self.space = build_space(space)
-        expect_parameters(list(self.space))
+        expect_parameters(self.space)
         one_of("target", target, _TARGETS)
         self.goals = goal_of(target)
         self._metric, self._more_is_better = TARGETS[target]

@@ -18,8 +18,8 @@ from litgpt.lora import GPT, Config
 from torch import Tensor, nn
 
 from objectives.lora_ft.packing import Packed
+from objectives.lora_ft.settings import MATRICES
 
-MATRICES = ("query", "key", "value", "projection", "mlp", "head")
 DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
 _MAX_LENGTH = 2048  # tokens; no question or instruction of the data comes near
 
@@ -47,7 +47,7 @@ class Dropout(nn.Module):
     def __init__(self, p: float) -> None:
         super().__init__()
         self._dropped = round(p * 2**16) - 2**15  # as int16
-        self._scale = 1 / (1 - p)
+        self.scale = 1 / (1 - p)
 
     @classmethod
     def seed(cls, seed: int, device: torch.device) -> None:
@@ -57,10 +57,21 @@ class Dropout(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
             return x
+        return x.masked_fill(self.draw(x), 0) * self.scale
+
+    def draw(self, x: Tensor) -> Tensor:
+        """Draw which values of x are dropped; the others count `scale`."""
         words = torch.empty((x.numel() + 3) // 4, dtype=torch.int64, device=x.device)
         words.random_(-(2**63), None, generator=self._local.generator)
         bits = words.view(torch.int16)[: x.numel()].view(x.shape)
-        return x.masked_fill(bits < self._dropped, 0) * self._scale
+        return bits < self._dropped
+
+
+def set_dropout(model: GPT, p: float) -> None:
+    """Set the dropout of every adapter."""
+    for module in model.modules():
+        if hasattr(module, "lora_A"):
+            module.lora_dropout = Dropout(p) if p > 0 else nn.Identity()
 
 
 class BaseModel:
@@ -124,8 +135,7 @@ class BaseModel:
                 b = torch.zeros(module.lora_B.shape, device="cpu")
                 module.lora_A = nn.Parameter(a.to(self.device, self.dtype))
                 module.lora_B = nn.Parameter(b.to(self.device, self.dtype))
-                if adapters.dropout > 0:
-                    module.lora_dropout = Dropout(adapters.dropout)
+        set_dropout(model, adapters.dropout)
         starts = [p for name, p in model.named_parameters() if name.endswith("lora_B")]
         n_off = sum(bool(b.any()) for b in starts)
         if n_off or not starts:

@@ -1,32 +1,55 @@
-"""LoRA fine-tuning of a real language model: train on instructions, score on HellaSwag.
+"""LoRA fine-tuning of a real language model: train on instructions, score what it has learned.
 
-The five hyperparameters, their ranges and HellaSwag as the goal are those of Davouse and Talbi,
+The hyperparameters, the published ranges and HellaSwag as a goal are those of Davouse and Talbi,
 "Bayesian and Partition-Based Optimization for Hyperparameter Optimization of LLM Fine-Tuning"
 (OLA 2025), with LitGPT's model and adapters as there. Departures: a small model, a few steps and
-a subset of HellaSwag, so that an evaluation fits two cores; adapters that start at B = 0 (in the
+a subset of the items, so that an evaluation fits two cores; adapters that start at B = 0 (in the
 published runs they evidently did not); by default the loss is on the response alone (LitGPT's
 Alpaca module, which the study used, masks no prompt: `mask_prompt: false`).
+
+A fidelity is a share of the steps of one schedule, and of the held-out items. A trial that
+resumes another continues from what that one left in the run's folder (`states.py`).
 """
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from litgpt.lora import GPT
 
 from objectives import checkpoint
-from objectives.lora_ft import scoring
+from objectives.lora_ft import devices, measures
+from objectives.lora_ft.amounts import fidelities_of, not_negative, plan_of, sizes_of
 from objectives.lora_ft.data import load
-from objectives.lora_ft.model import MATRICES, Adapters
-from objectives.lora_ft.settings import TARGETS, expect_parameters, goal_of, one_of, whole
+from objectives.lora_ft.measures import Measured
+from objectives.lora_ft.model import Adapters
+from objectives.lora_ft.settings import (
+    TARGETS,
+    Hyperparameters,
+    default_of,
+    expect_parameters,
+    goal_of,
+    hyperparameters,
+    matrices_of,
+    one_of,
+    share,
+    whole,
+)
+from objectives.lora_ft.states import Segment, States, continued
 from objectives.lora_ft.team import Team, team
-from objectives.lora_ft.training import Diverged, Schedule, train
-from objectives.lora_ft.workbench import Sizes, Workbench
-from objectives.objective import Objective
+from objectives.lora_ft.training import Diverged, Finetuning, start_seed
+from objectives.lora_ft.workbench import Workbench
+from objectives.objective import Objective, Resources
 from objectives.space import build_space, check
-from objectives.trial import Config, Evaluation, Trial
+from objectives.trial import Evaluation, Trial
+
+_CHOICES: dict[str, Sequence[str]] = {
+    "target": list(TARGETS),
+    "device": ("auto", "cpu", "cuda"),
+    "precision": ("auto", "bf16", "fp32"),
+}
 
 
 class LoraFineTuning(Objective):
@@ -39,6 +62,8 @@ class LoraFineTuning(Objective):
         ValueError: a setting, the data or the model cannot be used.
     """
 
+    version = 2
+
     def __init__(
         self,
         *,
@@ -46,57 +71,73 @@ class LoraFineTuning(Objective):
         model: str,
         data: str,
         target: str,
-        matrices: Sequence[str],
+        matrices: Sequence[str] | str,
+        batch: int,
+        lora_dropout: float,
+        weight_decay: float,
         steps: int,
         warmup_steps: int,
-        batch: int,
+        schedule: str,
+        min_lr: float,
+        betas: Sequence[float],
+        clip_norm: float | None,
         max_length: int,
         mask_prompt: bool,
-        hellaswag_items: int | None,
         heldout_items: int,
+        heldout_items_least: int,
+        test_items: int,
+        hellaswag_items: int | None,
         mmlu_items: int | None,
         test_every: int,
         device: str,
         precision: str,
         threads: int,
-        seed: int,
+        pieces: int,
+        data_seed: int,
+        train_seed: int,
     ) -> None:
         self.space = build_space(space)
-        expect_parameters(list(self.space))
-        for name, word in (("target", target), ("device", device), ("precision", precision)):
-            one_of(name, word, _CHOICES[name])
-        counts = {"steps": steps, "batch": batch, "max_length": max_length, "threads": threads}
-        for name, count in {**counts, "heldout_items": heldout_items}.items():
-            whole(name, count, 1)
-        for name, number in {"hellaswag_items": hellaswag_items, "mmlu_items": mmlu_items}.items():
-            if number is not None:
-                whole(name, number, 1)
-        whole("test_every", test_every, 0)
-        whole("seed", seed, 0)
-        if not 0 <= whole("warmup_steps", warmup_steps, 0) < steps:
-            raise ValueError(
-                f"objective.warmup_steps: expected fewer than steps={steps}, got {warmup_steps}"
-            )
-        for name in [*matrices] or ["none"]:
-            one_of("matrices", name, MATRICES)
-        self.goals = goal_of(target)
-        self._target = target
-        self._matrices = tuple(matrices)
-        self._test_every = test_every
-        self._threads = threads
-        self._seed = seed
-        self._device = _device(device)
-        self._precision = _precision(precision, self._device)
-        self._schedule = Schedule(steps, warmup_steps, batch)
-        self._sizes = Sizes(
-            train_items=steps * batch,
+        matrices_of("objective.matrices", matrices)
+        self._plan = plan_of(
+            steps=steps,
+            batch=batch,
+            warmup_steps=warmup_steps,
+            schedule=schedule,
+            min_lr=min_lr,
+            betas=betas,
+            clip_norm=clip_norm,
+            pieces=pieces,
+        )
+        self._sizes = sizes_of(
+            instructions=self._plan.instructions,
             heldout_items=heldout_items,
+            test_items=test_items,
             hellaswag_items=hellaswag_items,
             mmlu_items=mmlu_items,
             max_length=max_length,
             mask_prompt=mask_prompt,
-            seed=seed,
+            data_seed=data_seed,
         )
+        self._fixed = {
+            "matrices": matrices,
+            "batch": batch,
+            "lora_dropout": share("lora_dropout", lora_dropout),
+            "weight_decay": not_negative("weight_decay", weight_decay),
+        }
+        expect_parameters(self.space, self._fixed)
+        for name, word in (("target", target), ("device", device), ("precision", precision)):
+            one_of(name, word, _CHOICES[name])
+        self._target = target
+        self._least_items = whole("heldout_items_least", heldout_items_least, 1)
+        self._test_every = whole("test_every", test_every, 0)
+        self._threads = whole("threads", threads, 1)
+        self._train_seed = whole("train_seed", train_seed, 0)
+        self._device = devices.kind(device)
+        self._precision = _precision(precision, self._device)
+        self.goals = goal_of(target)
+        self.default = default_of(self.space)
+        self.fidelities = fidelities_of(self._plan, self.space, batch)
+        self.resources = Resources(gpus=int(self._device == "cuda"), cores=threads)
         self._checkpoint = checkpoint.find(model)
         self._data = load(data)
         self._workbench: Workbench | None = None
@@ -107,37 +148,47 @@ class LoraFineTuning(Objective):
 
     def evaluate(self, trial: Trial) -> Evaluation:
         check(self.space, trial.config)
-        with team(self._threads, self._device) as workers:
+        share = self._share(trial.fidelity)
+        states = States(self.folder)
+        recipe = self._recipe(trial, share, states)
+        with team(self._threads, torch.device(self._device)) as workers:
             bench = self._load()
             start = time.perf_counter()
-            model = self.untrained(trial.config)
             try:
-                train_losses = self._train(workers, model, trial)
+                run = self._trained(workers, bench, recipe, trial.resumes, states)
                 trained = time.perf_counter()
-                metrics, items = self._score(workers, model, bench)
+                measured = self._score(workers, run, bench, share)
             except Diverged as reason:
                 return Evaluation(None, time.perf_counter() - start, error=str(reason))
-            scored = time.perf_counter()
+            self._leave(trial, recipe, run, states)
+            ended = time.perf_counter()
+            metrics = measured.metrics
             if self._test_every and trial.id % self._test_every == 0:
-                metrics |= self._mmlu(workers, model, bench)
-        metrics["train_loss"] = float(np.mean(train_losses))
+                metrics |= measures.test(workers, run.model, bench)
+        metrics["train_loss"] = float(np.mean(run.losses))
         metrics["train_s"] = trained - start
-        metrics["score_s"] = scored - trained
+        metrics["score_s"] = ended - trained
         metric, more_is_better = TARGETS[self._target]
         value = 1 - metrics[metric] if more_is_better else metrics[metric]
-        return Evaluation(value, time.perf_counter() - start, metrics, items=items)
+        return Evaluation(value, ended - start, metrics, items=measured.items)
 
     def test(self, trial: Trial) -> dict[str, float]:
-        """Train the configuration again and score it on MMLU, which is never optimised."""
+        """Train the configuration again and measure what is never optimised.
+
+        The run is over then, so its checkpoints go.
+        """
         check(self.space, trial.config)
-        with team(self._threads, self._device) as workers:
+        states = States(self.folder)
+        recipe = self._recipe(trial, self._share(trial.fidelity), states)
+        with team(self._threads, torch.device(self._device)) as workers:
             bench = self._load()
-            model = self.untrained(trial.config)
             try:
-                self._train(workers, model, trial)
+                run = self._trained(workers, bench, recipe, trial.resumes, states)
+                metrics = measures.test(workers, run.model, bench)
             except Diverged:
-                return {}
-            return self._mmlu(workers, model, bench)
+                metrics = {}
+        states.clear()
+        return metrics
 
     def fingerprint(self) -> dict[str, Any]:
         return {
@@ -145,92 +196,93 @@ class LoraFineTuning(Objective):
             "data_digest": self._data.digest,
             "model": self._checkpoint.name,
             "model_digest": self._checkpoint.digest,
-            "device": self._device.type,
+            "device": self._device,
             "precision": self._precision,
         }
 
     def notice(self) -> str:
         return (
             f"data: {self._data.source} ({self._data.digest[:8]}); model: {self._checkpoint.note}; "
-            f"{self._precision} on {self._device.type}"
+            f"{self._precision} on {self._device}"
         )
 
-    def untrained(self, config: Config) -> GPT:
-        """Return the base model with this configuration's adapters at their start."""
+    def begun(self, chosen: Hyperparameters) -> Finetuning:
+        """Return a training of the base model before its first step."""
         adapters = Adapters(
-            rank=int(config["lora_rank"]),
-            alpha=int(config["lora_alpha"]),
-            dropout=float(config["lora_dropout"]),
-            matrices=self._matrices,
-            seed=self._seed,
+            rank=chosen.rank,
+            alpha=chosen.alpha,
+            dropout=chosen.dropout,
+            matrices=chosen.matrices,
+            seed=start_seed(self._train_seed),
         )
-        return self._load().base.adapted(adapters)
+        bench = self._load()
+        model = bench.base.adapted(adapters)
+        return Finetuning(model, self._plan, chosen, bench.training, self._train_seed)
 
     def _load(self) -> Workbench:
         if self._workbench is None:
             self._workbench = Workbench(
-                self._checkpoint.folder(), self._data, self._sizes, self._device, self._precision
+                self._checkpoint.folder(),
+                self._data,
+                self._sizes,
+                devices.take(self._device),
+                self._precision,
             )
         return self._workbench
 
-    def _train(self, workers: Team, model: GPT, trial: Trial) -> list[float]:
-        return train(
-            workers,
-            model,
-            self._load().training,
-            self._schedule,
-            n_steps=max(round(trial.fidelity * self._schedule.steps), 1),
-            learning_rate=float(trial.config["learning_rate"]),
-            weight_decay=float(trial.config["weight_decay"]),
-            seed=self._seed,
-        )
+    def _share(self, fidelity: float) -> float:
+        """Return a fidelity of the grid."""
+        assert self.fidelities is not None
+        for known in self.fidelities.grid:
+            if math.isclose(known, fidelity, rel_tol=1e-6):
+                return known
+        grid = ", ".join(f"{known:.4g}" for known in self.fidelities.grid)
+        raise ValueError(f"fidelity: expected one of {grid}, got {fidelity:g}")
 
-    def _score(
-        self, workers: Team, model: GPT, bench: Workbench
-    ) -> tuple[dict[str, float], dict[str, str]]:
-        sums = scoring.branch_sums(workers, model, bench.hellaswag_tokens)
-        heldout_sums = scoring.branch_sums(workers, model, bench.heldout)
-        losses = scoring.losses(bench.heldout, heldout_sums)
-        if not (np.isfinite(sums).all() and np.isfinite(losses).all()):
-            raise Diverged("the trained model's log-likelihoods are not finite")
-        judged = scoring.outcomes(bench.hellaswag, sums)
-        metrics = {
-            "hellaswag_acc": float(judged.right.mean()),
-            "hellaswag_acc_norm": float(judged.right_norm.mean()),
-            "hellaswag_p_right": float(judged.p_right.mean()),
-            "heldout_loss": float(losses.mean()),
-        }
-        items = {
-            "hellaswag_acc": scoring.pack_bits(judged.right),
-            "hellaswag_acc_norm": scoring.pack_bits(judged.right_norm),
-            "hellaswag_p_right": scoring.pack_floats(judged.p_right),
-            "heldout_loss": scoring.pack_floats(losses),
-        }
-        return metrics, items
+    def _recipe(self, trial: Trial, share: float, states: States) -> list[Segment]:
+        batch = hyperparameters(trial.config, self._fixed).batch
+        return continued(states, trial, round(share * self._plan.instructions / batch))
 
-    def _mmlu(self, workers: Team, model: GPT, bench: Workbench) -> dict[str, float]:
-        questions, tokens = bench.mmlu()
-        sums = scoring.branch_sums(workers, model, tokens)
-        return {"mmlu_acc": float(scoring.outcomes(questions, sums).right.mean())}
+    def _trained(
+        self,
+        workers: Team,
+        bench: Workbench,
+        recipe: list[Segment],
+        resumes: int | None,
+        states: States,
+    ) -> Finetuning:
+        """Train along a recipe, from the state of the trial resumed where there is one."""
+        run = self.begun(hyperparameters(recipe[0].config, self._fixed))
+        state = None if resumes is None else states.state(resumes)
+        if state is not None:
+            run.restore(state)
+        for segment in recipe:
+            if segment.until > len(run.losses):
+                run.change(hyperparameters(segment.config, self._fixed))
+                run.train(workers, segment.until)
+        run.model.eval()
+        return run
 
+    def _score(self, workers: Team, run: Finetuning, bench: Workbench, share: float) -> Measured:
+        n_items = max(self._least_items, math.ceil(share * len(bench.heldout) - 1e-9))
+        measured = measures.heldout(workers, run.model, bench, n_items)
+        if TARGETS[self._target][0] not in measured.metrics:
+            more = measures.hellaswag(workers, run.model, bench)
+            measured.metrics |= more.metrics
+            measured.items |= more.items
+        return measured
 
-_CHOICES: dict[str, Sequence[str]] = {
-    "target": list(TARGETS),
-    "device": ("auto", "cpu", "cuda"),
-    "precision": ("auto", "bf16", "fp32"),
-}
-
-
-def _device(wanted: str) -> torch.device:
-    available = torch.cuda.is_available()
-    if wanted == "cuda" and not available:
-        raise ValueError("objective.device: expected a GPU that torch can use, got none")
-    return torch.device("cuda" if available and wanted != "cpu" else "cpu")
+    def _leave(self, trial: Trial, recipe: list[Segment], run: Finetuning, states: States) -> None:
+        """Leave what another trial may continue, and nothing that nobody can."""
+        states.save(trial.id, recipe, run.state() if trial.fidelity < 1 else None)
+        if trial.resumes is not None:
+            if states.recipe(trial.resumes)[-1].config == trial.config:
+                states.drop(trial.resumes)
 
 
-def _precision(wanted: str, device: torch.device) -> str:
+def _precision(wanted: str, device: str) -> str:
     """Choose bfloat16 where the processor multiplies it natively; elsewhere it is slower."""
     if wanted != "auto":
         return wanted
-    native = device.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
+    native = device == "cuda" or torch.cpu._is_avx512_bf16_supported()
     return "bf16" if native else "fp32"

@@ -19,9 +19,10 @@ from litgpt.lora import GPT
 from numpy.typing import NDArray
 
 from objectives.lora_ft.data import Question
-from objectives.lora_ft.model import log_likelihoods
-from objectives.lora_ft.packing import Branching, pack, rows
-from objectives.lora_ft.team import ROW_LENGTH, Team
+from objectives.lora_ft.forest import groves
+from objectives.lora_ft.packing import Branching
+from objectives.lora_ft.reading import read
+from objectives.lora_ft.team import Team
 
 Floats = NDArray[np.float64]
 
@@ -37,24 +38,18 @@ class Outcomes:
 
 def branch_sums(team: Team, model: GPT, sequences: Sequence[Branching]) -> Floats:
     """Return the log-likelihood of every branch in nats, in the order of the sequences."""
-    device = next(model.parameters()).device
     model.eval()
 
-    def work(layout: list[list[Branching]], _: int) -> Floats:
+    def work(_: int, piece: list[int]) -> Floats:
         with torch.inference_mode():
-            packed = pack(layout).to(device)
-            tokens = log_likelihoods(model, packed).double()
-            n_branches = int(packed.owners[-1]) + 1
-            sums = torch.zeros(n_branches, dtype=torch.float64, device=device)
-            answer: Floats = sums.index_add_(0, packed.owners, tokens).cpu().numpy()
-        return answer
+            sums: Floats = read(model, [sequences[i] for i in piece]).sums().cpu().numpy()
+        return sums
 
-    layout = rows(sequences, ROW_LENGTH)
-    sums = np.concatenate(team.map(work, sequences, layout))
-    first = np.cumsum([0] + [len(sequence.branches) for sequence in sequences])
-    places = [np.arange(first[i], first[i + 1]) for row in layout for i in row]
-    ordered = np.empty_like(sums)
-    ordered[np.concatenate(places)] = sums
+    pieces = groves(sequences, team.tokens_at_once)
+    firsts = np.cumsum([0] + [len(sequence.branches) for sequence in sequences])
+    ordered = np.empty(firsts[-1])
+    for piece, sums in zip(pieces, team.map(work, pieces), strict=True):
+        ordered[np.concatenate([np.arange(firsts[i], firsts[i + 1]) for i in piece])] = sums
     return ordered
 
 

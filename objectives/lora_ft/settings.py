@@ -1,9 +1,14 @@
-"""What the routes of LoRA fine-tuning share of their settings: targets, and rules at the border."""
+"""What the routes of LoRA fine-tuning share of their settings: targets, hyperparameters, rules."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
-from objectives.trial import Goal
+from ConfigSpace import ConfigurationSpace
+
+from objectives.space import check
+from objectives.trial import Config, Goal, Value
 
 TARGETS = {  # the metric to optimise, and whether more of it is better
     "accuracy": ("hellaswag_acc", True),
@@ -11,10 +16,26 @@ TARGETS = {  # the metric to optimise, and whether more of it is better
     "p_right": ("hellaswag_p_right", True),
     "heldout_loss": ("heldout_loss", False),
 }
+MATRICES = ("query", "key", "value", "projection", "mlp", "head")
+PRESETS = {
+    "attention": ("query", "key", "value", "projection"),
+    "attention_mlp": ("query", "key", "value", "projection", "mlp"),
+}
+DEFAULT: Config = {  # what an engineer would start from; a small rate, as for full fine-tuning
+    "lora_rank": 16,
+    "lora_alpha": 16,
+    "lora_dropout": 0.05,
+    "learning_rate": 1.7e-4,
+    "weight_decay": 0.01,
+    "matrices": "attention",
+    "batch": 4,
+}
+CHANGEABLE = ("learning_rate", "weight_decay", "lora_dropout")  # where a checkpoint is continued
 
 _UNITS = {"heldout_loss": "nats per token"}
-
 _PARAMETERS = ("lora_rank", "lora_alpha", "lora_dropout", "learning_rate", "weight_decay")
+_WHOLE = ("lora_rank", "lora_alpha", "batch")
+_SUPREMA = {"lora_dropout": 1.0}  # never reached
 
 
 def goal_of(target: str) -> dict[str, Goal]:
@@ -23,10 +44,101 @@ def goal_of(target: str) -> dict[str, Goal]:
     return {metric: Goal(minimise=not more_is_better, unit=_UNITS.get(metric, ""))}
 
 
-def expect_parameters(names: Sequence[str]) -> None:
-    """Raise ValueError unless a space has the five hyperparameters and no others."""
-    if sorted(names) != sorted(_PARAMETERS):
-        raise ValueError(f"objective.space: expected {list(_PARAMETERS)}, got {list(names)}")
+@dataclass(frozen=True)
+class Hyperparameters:
+    """A configuration, with what the settings fix where the space does not tune it."""
+
+    rank: int
+    alpha: int
+    dropout: float
+    learning_rate: float
+    weight_decay: float
+    matrices: tuple[str, ...]
+    batch: int
+
+
+def hyperparameters(config: Config, fixed: Mapping[str, Any]) -> Hyperparameters:
+    """Read a configuration; `fixed` says what it leaves out."""
+    chosen = {**fixed, **config}
+    return Hyperparameters(
+        rank=int(chosen["lora_rank"]),
+        alpha=int(chosen["lora_alpha"]),
+        dropout=float(chosen["lora_dropout"]),
+        learning_rate=float(chosen["learning_rate"]),
+        weight_decay=float(chosen["weight_decay"]),
+        matrices=matrices_of("objective.matrices", chosen["matrices"]),
+        batch=int(chosen["batch"]),
+    )
+
+
+def matrices_of(where: str, chosen: Any) -> tuple[str, ...]:
+    """Return the names of a list, of a preset, or of a text such as `query+value`.
+
+    Raises:
+        ValueError: one of them is unknown, or there is none.
+    """
+    if isinstance(chosen, str):
+        chosen = PRESETS.get(chosen, chosen.split("+"))
+    for name in [*chosen] or ["none"]:
+        if name not in MATRICES:
+            raise ValueError(f"{where}: expected one of {list(MATRICES)}, got {name}")
+    return tuple(chosen)
+
+
+def expect_parameters(space: ConfigurationSpace, fixed: Iterable[str] = ()) -> None:
+    """Raise ValueError unless a space tunes what can be tuned, in values that can be run.
+
+    Args:
+        fixed: what the settings say where the space does not.
+    """
+    fixed = set(fixed)
+    required = [name for name in _PARAMETERS if name not in fixed]
+    allowed = [*required, *sorted(fixed)]
+    names = list(space)
+    if not set(required) <= set(names) <= set(allowed):
+        more = f" and at most {sorted(fixed)}" if fixed else ""
+        raise ValueError(f"objective.space: expected {required}{more}, got {names}")
+    for name in names:
+        for key, value in _stated(space[name]):
+            _expect(f"objective.space.{name}.{key}", name, value)
+
+
+def _stated(parameter: Any) -> Iterator[tuple[str, Value]]:
+    """Yield what a description says of a parameter's values: its key and the value."""
+    if hasattr(parameter, "lower"):
+        if isinstance(parameter.lower, float) and parameter.name in _WHOLE:
+            raise ValueError(f"objective.space.{parameter.name}.type: expected int, got float")
+        yield from (("lower", parameter.lower), ("upper", parameter.upper))
+        return
+    listed = getattr(parameter, "choices", None) or getattr(parameter, "sequence", None)
+    for value in listed if listed is not None else [parameter.value]:
+        yield "choices" if listed is not None else "value", value
+
+
+def _expect(where: str, name: str, value: Value) -> None:
+    if hasattr(value, "item"):
+        value = value.item()
+    if name == "matrices":
+        matrices_of(where, value)
+    elif name in _WHOLE:
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ValueError(f"{where}: expected a whole number >= 1, got {value!r}")
+    else:
+        supremum = _SUPREMA.get(name, math.inf)
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not 0 <= float(value) < supremum:
+            limit = "" if supremum == math.inf else f" and < {supremum:g}"
+            raise ValueError(f"{where}: expected a number >= 0{limit}, got {value!r}")
+
+
+def default_of(space: ConfigurationSpace) -> Config | None:
+    """Return the usual configuration where the space holds it."""
+    config = {name: DEFAULT[name] for name in space}
+    try:
+        check(space, config)
+    except ValueError:
+        return None
+    return config
 
 
 def one_of(name: str, value: str, choices: Iterable[str]) -> None:
@@ -46,4 +158,11 @@ def positive(name: str, value: float) -> float:
     """Return a setting; raise ValueError unless it is a positive, finite number."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
         raise ValueError(f"objective.{name}: expected a positive number, got {value!r}")
+    return value
+
+
+def share(name: str, value: float) -> float:
+    """Return a setting; raise ValueError unless it is a number in [0, 1)."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
+        raise ValueError(f"objective.{name}: expected a number >= 0 and < 1, got {value!r}")
     return value

@@ -1,24 +1,32 @@
-"""AdamW on LoRA's adapters, as LitGPT's `finetune_lora` trains them.
+"""AdamW on LoRA's adapters, as LitGPT's `finetune_lora` trains them, step by step.
 
-AdamW (Loshchilov and Hutter 2019) with betas .9 and .999, linear warm-up, then half a cosine to
-zero, no gradient clipping; the loss is the mean over the target tokens of a batch. Departures
-from LitGPT's script: the first step's rate is not zero (with few steps one more would be lost),
-and the optimizer works on float32 copies of the adapters, so that a small step is not rounded
-away in bfloat16.
+AdamW (Loshchilov and Hutter 2019), linear warm-up, then a constant rate or half a cosine; the
+loss is the mean over the target tokens of a step. Departures from LitGPT's script: the first
+step's rate is not zero (with few steps one more would be lost), and the optimizer works on
+float32 copies of the adapters, so that a small step is not rounded away in bfloat16.
+
+A training cut short is the prefix of the whole one, and one that is continued from its state is
+the whole one bit by bit: order and dropout are functions of the seed and the step.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from litgpt.lora import GPT
 from torch import Tensor
 
-from objectives.lora_ft.model import Dropout, log_likelihoods
-from objectives.lora_ft.packing import Branching, pack, rows
-from objectives.lora_ft.team import ROW_LENGTH, Team
+from objectives.lora_ft.forest import shared
+from objectives.lora_ft.model import Dropout, set_dropout
+from objectives.lora_ft.packing import Branching
+from objectives.lora_ft.reading import read
+from objectives.lora_ft.settings import Hyperparameters
+from objectives.lora_ft.team import Team
+
+SCHEDULES = ("constant", "cosine")
 
 
 class Diverged(Exception):
@@ -26,95 +34,168 @@ class Diverged(Exception):
 
 
 @dataclass(frozen=True)
-class Schedule:
-    """How long to train.
+class Plan:
+    """How every configuration is trained.
 
     Attributes:
-        steps: steps of the whole schedule.
-        warmup_steps: of which the rate rises linearly.
-        batch: sequences a step.
+        instructions: in all; a configuration's batch divides them.
+        warmup_steps: in which the rate rises linearly.
+        schedule: of the rate after them, one of `SCHEDULES`.
+        min_lr: the rate that the cosine ends at, unless the peak is below it.
+        betas: of AdamW.
+        clip_norm: largest norm of all gradients together; None: they are not clipped.
+        pieces: of a step, which threads share.
     """
 
-    steps: int
+    instructions: int
     warmup_steps: int
-    batch: int
+    schedule: str
+    min_lr: float
+    betas: tuple[float, float]
+    clip_norm: float | None
+    pieces: int
 
-    def rate(self, step: int) -> float:
-        """Return the share of the peak learning rate at a step, 0-based."""
+    def rate(self, step: int, peak: float, batch: int) -> float:
+        """Return the learning rate of a step, 0-based."""
         if step < self.warmup_steps:
-            return (step + 1) / (self.warmup_steps + 1)
-        done = (step - self.warmup_steps) / (self.steps - self.warmup_steps)
-        return (1 + math.cos(math.pi * done)) / 2
+            return peak * (step + 1) / (self.warmup_steps + 1)
+        if self.schedule == "constant":
+            return peak
+        n_steps = self.instructions // batch
+        done = (step - self.warmup_steps) / (n_steps - self.warmup_steps)
+        lowest = min(self.min_lr, peak)
+        return lowest + (peak - lowest) * (1 + math.cos(math.pi * done)) / 2
 
 
-def train(
-    team: Team,
-    model: GPT,
-    sequences: Sequence[Branching],
-    schedule: Schedule,
-    n_steps: int,
-    learning_rate: float,
-    weight_decay: float,
-    seed: int,
-) -> list[float]:
-    """Train the adapters through the first `n_steps` of the schedule.
+class Finetuning:
+    """A model on its way through a training.
 
     Args:
-        team: computes the rows of a batch.
         model: with adapters at their start; changed in place.
-        sequences: in the order of training; begun again when they are used up.
-        seed: of the dropout. The global generators are left as they were.
+        sequences: what to train on, in the data's order.
+        seed: of the order and the dropout. The global generators are left as they were.
 
-    Returns:
-        The loss of each step before it was made, in nats per target token.
-
-    Raises:
-        Diverged: a loss is NaN or infinite.
+    Attributes:
+        losses: of each step before it was made, in nats per target token.
     """
-    adapters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    masters = [adapter.detach().float().clone().requires_grad_() for adapter in adapters]
-    torch_optimizer = torch.optim.AdamW(
-        masters, lr=learning_rate, betas=(0.9, 0.999), weight_decay=weight_decay
-    )
-    losses: list[float] = []
-    model.train()
-    for step in range(n_steps):
-        first = step * schedule.batch
-        chosen = [sequences[(first + i) % len(sequences)] for i in range(schedule.batch)]
-        loss, gradients = _gradients(team, model, adapters, chosen, (seed, step))
-        losses.append(loss)
+
+    def __init__(
+        self,
+        model: GPT,
+        plan: Plan,
+        chosen: Hyperparameters,
+        sequences: Sequence[Branching],
+        seed: int,
+    ) -> None:
+        self.model = model
+        self.losses: list[float] = []
+        self._plan, self._seed = plan, seed
+        _, order = streams(seed)
+        shuffled = np.random.default_rng(order).permutation(len(sequences)).tolist()
+        self._sequences = [sequences[i] for i in shuffled]
+        self._adapters = [p for p in model.parameters() if p.requires_grad]
+        self._masters = [p.detach().float().clone().requires_grad_() for p in self._adapters]
+        self._torch_optimizer = torch.optim.AdamW(self._masters, betas=plan.betas)
+        self.change(chosen)
+
+    def change(self, chosen: Hyperparameters) -> None:
+        """Go on with another rate, weight decay or dropout."""
+        self._chosen = chosen
+        self._torch_optimizer.param_groups[0]["weight_decay"] = chosen.weight_decay
+        set_dropout(self.model, chosen.dropout)
+
+    def train(self, team: Team, steps: int) -> None:
+        """Go on until so many steps are made.
+
+        Raises:
+            Diverged: a loss is NaN or infinite.
+        """
+        self.model.train()
+        for step in range(len(self.losses), steps):
+            self.step(team)
+            if not math.isfinite(self.losses[-1]):
+                raise Diverged(f"training loss is {self.losses[-1]} at step {step + 1} of {steps}")
+        self.model.eval()
+
+    def step(self, team: Team) -> None:
+        """Make a step, unless its loss is not finite."""
+        step, chosen = len(self.losses), self._chosen
+        first = step * chosen.batch
+        n = len(self._sequences)
+        batch = [self._sequences[(first + i) % n] for i in range(chosen.batch)]
+        loss, gradients = self._gradients(team, batch, step)
+        self.losses.append(loss)
         if not math.isfinite(loss):
-            raise Diverged(f"training loss is {loss} at step {step + 1} of {n_steps}")
-        for master, gradient in zip(masters, gradients, strict=True):
+            return
+        if self._plan.clip_norm is not None:
+            _clip(gradients, self._plan.clip_norm)
+        for master, gradient in zip(self._masters, gradients, strict=True):
             master.grad = gradient
-        for group in torch_optimizer.param_groups:
-            group["lr"] = learning_rate * schedule.rate(step)
-        torch_optimizer.step()
+        rate = self._plan.rate(step, chosen.learning_rate, chosen.batch)
+        self._torch_optimizer.param_groups[0]["lr"] = rate
+        self._torch_optimizer.step()
+        self._copy()
+
+    def _gradients(
+        self, team: Team, sequences: Sequence[Branching], step: int
+    ) -> tuple[float, list[Tensor]]:
+        """Return the step's loss and its float32 gradients, summed in the order of the pieces."""
+        n_targets = sum(len(branch) for sequence in sequences for branch in sequence.branches)
+        device = self._adapters[0].device
+
+        def work(number: int, piece: list[int]) -> tuple[float, list[Tensor]]:
+            words = np.random.SeedSequence([self._seed, step, number]).generate_state(1, np.uint64)
+            Dropout.seed(int(words[0]) % 2**63, device)
+            reading = read(self.model, [sequences[i] for i in piece])
+            loss = -reading.log_likelihoods.sum() / n_targets
+            gradients = torch.autograd.grad(loss, self._adapters)
+            return loss.item(), [gradient.float() for gradient in gradients]
+
+        pieces = team.map(work, shared(sequences, self._plan.pieces))
+        total = pieces[0][1]
+        for _, more in pieces[1:]:
+            total = [gradient + other for gradient, other in zip(total, more, strict=True)]
+        return sum(loss for loss, _ in pieces), total
+
+    def _copy(self) -> None:
         with torch.no_grad():
-            for master, adapter in zip(masters, adapters, strict=True):
+            for master, adapter in zip(self._masters, self._adapters, strict=True):
                 adapter.copy_(master)
-    model.eval()
-    return losses
+
+    def state(self) -> dict[str, Any]:
+        """Return what `restore` needs to go on from here."""
+        return {
+            "losses": self.losses,
+            "masters": [master.detach() for master in self._masters],
+            "torch_optimizer": self._torch_optimizer.state_dict()["state"],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a state of a training with the same adapters."""
+        self.losses = list(state["losses"])
+        with torch.no_grad():
+            for master, stored in zip(self._masters, state["masters"], strict=True):
+                master.copy_(stored)
+        groups = self._torch_optimizer.state_dict()["param_groups"]
+        self._torch_optimizer.load_state_dict(
+            {"state": state["torch_optimizer"], "param_groups": groups}
+        )
+        self._copy()
 
 
-def _gradients(
-    team: Team,
-    model: GPT,
-    adapters: Sequence[Tensor],
-    sequences: Sequence[Branching],
-    seed: tuple[int, int],
-) -> tuple[float, list[Tensor]]:
-    """Return the batch's loss and its float32 gradients, summed in the order of the pieces."""
-    n_targets = sum(len(branch) for sequence in sequences for branch in sequence.branches)
+def streams(seed: int) -> tuple[np.random.SeedSequence, np.random.SeedSequence]:
+    """Return the streams of the adapters' start and of the order."""
+    start, order = np.random.SeedSequence(seed).spawn(2)
+    return start, order
 
-    def work(layout: list[list[Branching]], number: int) -> tuple[float, list[Tensor]]:
-        stream = np.random.SeedSequence([*seed, number]).generate_state(1, np.uint64)
-        Dropout.seed(int(stream[0]) % 2**63, adapters[0].device)
-        packed = pack(layout).to(adapters[0].device)
-        loss = -log_likelihoods(model, packed).sum() / n_targets
-        gradients = torch.autograd.grad(loss, adapters)
-        return loss.item(), [gradient.float() for gradient in gradients]
 
-    pieces = team.map(work, sequences, rows(sequences, ROW_LENGTH))
-    total = [sum(parts[1:], start=parts[0]) for parts in zip(*(g for _, g in pieces), strict=True)]
-    return sum(loss for loss, _ in pieces), total
+def start_seed(seed: int) -> int:
+    """Return the seed of the adapters' start."""
+    return int(streams(seed)[0].generate_state(1)[0])
+
+
+def _clip(gradients: Sequence[Tensor], limit: float) -> None:
+    norm = math.sqrt(sum(float(gradient.double().square().sum()) for gradient in gradients))
+    if norm > limit:
+        for gradient in gradients:
+            gradient.mul_(limit / norm)

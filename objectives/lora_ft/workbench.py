@@ -12,7 +12,8 @@ from objectives.lora_ft.encoding import Encoder
 from objectives.lora_ft.model import BaseModel
 from objectives.lora_ft.packing import Branching
 
-_HELDOUT_SHARE = 20  # one instruction in twenty is never trained on
+_HELDOUT_SHARE = 20  # one instruction in twenty is never trained on,
+_HELDOUT_MOST = 4  # or as many as are asked for, up to one in four
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Sizes:
 
     Attributes:
         train_items: instructions trained on at most.
-        heldout_items: instructions of the held-out loss.
+        heldout_items, test_items: instructions of the held-out loss, and others of the test.
         hellaswag_items, mmlu_items: questions; None: all.
         max_length: tokens at which prompt and response are cut.
         mask_prompt: whether the response alone is a target.
@@ -30,6 +31,7 @@ class Sizes:
 
     train_items: int
     heldout_items: int
+    test_items: int
     hellaswag_items: int | None
     mmlu_items: int | None
     max_length: int
@@ -45,33 +47,41 @@ class Workbench:
     ) -> None:
         self.base = BaseModel(folder, device, precision)
         encoder = Encoder(folder, self.base.max_length, sizes.max_length, sizes.mask_prompt)
-        training, heldout = split(data.instructions, sizes.seed)
+        n_heldout = sizes.heldout_items + sizes.test_items
+        training, heldout = split(data.instructions, sizes.seed, n_heldout)
         self.training = encoder.instructions(training, sizes.train_items)
-        self.heldout = encoder.instructions(heldout, sizes.heldout_items)
+        others = encoder.instructions(heldout, n_heldout)
+        self.heldout, self.test = others[: sizes.heldout_items], others[sizes.heldout_items :]
         if not self.training or not self.heldout:
             raise ValueError(
                 f"objective.max_length: expected a length that leaves room for a response, "
                 f"got {sizes.max_length}"
             )
         self.hellaswag = subset(data.hellaswag, sizes.hellaswag_items, sizes.seed)
-        self.hellaswag_tokens = [encoder.question(question) for question in self.hellaswag]
+        self.mmlu = () if sizes.mmlu_items == 0 else subset(data.mmlu, sizes.mmlu_items, sizes.seed)
         self._encoder = encoder
-        self._mmlu = subset(data.mmlu, sizes.mmlu_items, sizes.seed)
+        self._questions: dict[tuple[Question, ...], list[Branching]] = {}
 
-    def mmlu(self) -> tuple[tuple[Question, ...], list[Branching]]:
-        """Return the test questions and their tokens."""
-        return self._mmlu, [self._encoder.question(question) for question in self._mmlu]
+    def tokens(self, questions: tuple[Question, ...]) -> list[Branching]:
+        """Return questions as tokens; encoded once."""
+        if questions not in self._questions:
+            self._questions[questions] = [self._encoder.question(q) for q in questions]
+        return self._questions[questions]
 
 
 def split(
-    instructions: Sequence[Instruction], seed: int
+    instructions: Sequence[Instruction], seed: int, n_asked: int = 0
 ) -> tuple[list[Instruction], list[Instruction]]:
     """Shuffle the instructions and part them into those to train on and those held out.
 
     The same instruction with the same input is never in both.
+
+    Args:
+        n_asked: how many should be held out. One in twenty are, and more only if that is too few.
     """
     order = np.random.default_rng(seed).permutation(len(instructions)).tolist()
-    n_heldout = max(len(order) // _HELDOUT_SHARE, 1)
+    most = max(len(order) // _HELDOUT_MOST, 1)
+    n_heldout = max(len(order) // _HELDOUT_SHARE, min(n_asked, most), 1)
     heldout = [instructions[i] for i in order[:n_heldout]]
     known = {(item.instruction, item.input) for item in heldout}
     rest = (instructions[i] for i in order[n_heldout:])

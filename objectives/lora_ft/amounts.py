@@ -1,0 +1,122 @@
+"""How much is trained and scored: settings turned into a plan, shares and sizes, or refused."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from ConfigSpace import ConfigurationSpace
+
+from objectives.lora_ft.settings import CHANGEABLE, one_of, positive, whole
+from objectives.lora_ft.training import SCHEDULES, Plan
+from objectives.lora_ft.workbench import Sizes
+from objectives.trial import Fidelities
+
+
+def plan_of(
+    *,
+    steps: int,
+    batch: int,
+    warmup_steps: int,
+    schedule: str,
+    min_lr: float,
+    betas: Sequence[float],
+    clip_norm: float | None,
+    pieces: int,
+) -> Plan:
+    """Return how every configuration is trained.
+
+    Raises:
+        ValueError: a setting cannot be used.
+    """
+    one_of("schedule", schedule, SCHEDULES)
+    whole("steps", steps, 1)
+    if not 0 <= whole("warmup_steps", warmup_steps, 0) < steps:
+        raise ValueError(
+            f"objective.warmup_steps: expected fewer than steps={steps}, got {warmup_steps}"
+        )
+    return Plan(
+        instructions=steps * whole("batch", batch, 1),
+        warmup_steps=warmup_steps,
+        schedule=schedule,
+        min_lr=not_negative("min_lr", min_lr),
+        betas=betas_of(betas),
+        clip_norm=None if clip_norm is None else positive("clip_norm", clip_norm),
+        pieces=whole("pieces", pieces, 1),
+    )
+
+
+def fidelities_of(plan: Plan, space: ConfigurationSpace, batch: int) -> Fidelities:
+    """Return the shares that are whole steps of every configuration, and divide the whole.
+
+    Raises:
+        ValueError: a batch of the space does not divide the instructions.
+    """
+    batches = _batches(space) or [batch]
+    for each in batches:
+        if plan.instructions % each or plan.instructions // each <= plan.warmup_steps:
+            raise ValueError(
+                "objective.space.batch: expected divisors of steps x batch = "
+                f"{plan.instructions} that leave more than warmup_steps={plan.warmup_steps} "
+                f"steps, got {each}"
+            )
+    steps = math.gcd(*(plan.instructions // each for each in batches))
+    shares = tuple(n / steps for n in range(1, steps + 1) if steps % n == 0)
+    return Fidelities(shares, CHANGEABLE)
+
+
+def _batches(space: ConfigurationSpace) -> list[int]:
+    """Return the values of the parameter `batch`; none where the space has no such parameter."""
+    if "batch" not in space:
+        return []
+    parameter: Any = space["batch"]
+    if hasattr(parameter, "lower"):
+        return list(range(int(parameter.lower), int(parameter.upper) + 1))
+    listed = getattr(parameter, "choices", None) or getattr(parameter, "sequence", None)
+    return [int(value) for value in (listed if listed is not None else [parameter.value])]
+
+
+def sizes_of(
+    *,
+    instructions: int,
+    heldout_items: int,
+    test_items: int,
+    hellaswag_items: int | None,
+    mmlu_items: int | None,
+    max_length: int,
+    mask_prompt: bool,
+    data_seed: int,
+) -> Sizes:
+    """Return how much of the data is used.
+
+    Raises:
+        ValueError: a setting cannot be used.
+    """
+    if hellaswag_items is not None:
+        whole("hellaswag_items", hellaswag_items, 1)
+    if mmlu_items is not None:
+        whole("mmlu_items", mmlu_items, 0)
+    return Sizes(
+        train_items=instructions,
+        heldout_items=whole("heldout_items", heldout_items, 1),
+        test_items=whole("test_items", test_items, 0),
+        hellaswag_items=hellaswag_items,
+        mmlu_items=mmlu_items,
+        max_length=whole("max_length", max_length, 1),
+        mask_prompt=mask_prompt,
+        seed=whole("data_seed", data_seed, 0),
+    )
+
+
+def betas_of(betas: Sequence[float]) -> tuple[float, float]:
+    """Return AdamW's two betas; raise ValueError unless they are numbers in [0, 1)."""
+    numbers = [b for b in betas if isinstance(b, int | float) and not isinstance(b, bool)]
+    if len(numbers) != 2 or len(betas) != 2 or not all(0 <= beta < 1 for beta in numbers):
+        raise ValueError(f"objective.betas: expected two numbers >= 0 and < 1, got {betas!r}")
+    return float(numbers[0]), float(numbers[1])
+
+
+def not_negative(name: str, value: float) -> float:
+    """Return a setting; raise ValueError unless it is a finite number >= 0."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise ValueError(f"objective.{name}: expected a number >= 0, got {value!r}")
+    return value

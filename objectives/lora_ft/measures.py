@@ -1,0 +1,66 @@
+"""What is measured of a trained model: the target, and what is never optimised."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from litgpt.lora import GPT
+
+from objectives.lora_ft import scoring
+from objectives.lora_ft.packing import Branching
+from objectives.lora_ft.team import Team
+from objectives.lora_ft.training import Diverged
+from objectives.lora_ft.workbench import Workbench
+
+
+@dataclass
+class Measured:
+    """Metrics, and the items behind them."""
+
+    metrics: dict[str, float] = field(default_factory=dict)
+    items: dict[str, str] = field(default_factory=dict)
+
+
+def heldout(team: Team, model: GPT, bench: Workbench, n_items: int) -> Measured:
+    """Return the loss on the first so many held-out instructions, in nats per token."""
+    return _loss("heldout_loss", team, model, bench.heldout[:n_items])
+
+
+def hellaswag(team: Team, model: GPT, bench: Workbench) -> Measured:
+    """Return accuracies and the probability given to the right ending."""
+    sums = scoring.branch_sums(team, model, bench.tokens(bench.hellaswag))
+    _expect_finite(sums)
+    judged = scoring.outcomes(bench.hellaswag, sums)
+    return Measured(
+        {
+            "hellaswag_acc": float(judged.right.mean()),
+            "hellaswag_acc_norm": float(judged.right_norm.mean()),
+            "hellaswag_p_right": float(judged.p_right.mean()),
+        },
+        {
+            "hellaswag_acc": scoring.pack_bits(judged.right),
+            "hellaswag_acc_norm": scoring.pack_bits(judged.right_norm),
+            "hellaswag_p_right": scoring.pack_floats(judged.p_right),
+        },
+    )
+
+
+def test(team: Team, model: GPT, bench: Workbench) -> dict[str, float]:
+    """Return the loss on other held-out instructions, HellaSwag, and MMLU where it is asked for."""
+    metrics = hellaswag(team, model, bench).metrics
+    if bench.test:
+        metrics |= _loss("test_loss", team, model, bench.test).metrics
+    if bench.mmlu:
+        sums = scoring.branch_sums(team, model, bench.tokens(bench.mmlu))
+        metrics["mmlu_acc"] = float(scoring.outcomes(bench.mmlu, sums).right.mean())
+    return metrics
+
+
+def _loss(name: str, team: Team, model: GPT, sequences: list[Branching]) -> Measured:
+    losses = scoring.losses(sequences, scoring.branch_sums(team, model, sequences))
+    _expect_finite(losses)
+    return Measured({name: float(losses.mean())}, {name: scoring.pack_floats(losses)})
+
+
+def _expect_finite(values: scoring.Floats) -> None:
+    if not np.isfinite(values).all():
+        raise Diverged("the trained model's log-likelihoods are not finite")

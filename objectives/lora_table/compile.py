@@ -1,0 +1,150 @@
+"""From the producer's rows to the table that `objective=lora_table` reads.
+
+    python -m objectives.lora_table.compile [results/lora_table]
+
+Writes beside this file:
+
+    evaluations.csv.xz   a row a checkpoint
+    items.csv.xz         the losses item by item: cell, train_seed, name, float16 or bits in base64
+
+A checkpoint's held-out loss is the mean of its change on the checkpoint's items, from the model
+before training, added to that model's loss on all items of the selection set. So the losses of
+different checkpoints are on one scale, although the early ones are measured on fewer items; at
+the end it is the plain mean. `seconds` is what an evaluation of the fidelity costs: training so
+far and one scoring; `train_seconds` is the first part of it. CPU seconds.
+"""
+
+import base64
+import csv
+import io
+import lzma
+import math
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from objectives.lora_table.cells import CELLS, SHARES
+from objectives.lora_table.records import Row, rows
+from objectives.lora_table.untrained_items import NAME, Untrained
+
+HERE = Path(__file__).parent
+EVALUATIONS, ITEMS = "evaluations.csv.xz", "items.csv.xz"
+COLUMNS = (
+    "cell", "train_seed", "learning_rate", "lora_rank", "lora_alpha", "matrices", "batch",
+    "fidelity", "heldout_loss", "test_loss", "seconds", "train_seconds", "hellaswag_acc",
+    "hellaswag_acc_norm", "hellaswag_p_right", "part", "block", "peak_mib", "error",
+)  # fmt: skip
+ITEM_COLUMNS = ("cell", "train_seed", "name", "items")
+
+
+def evaluations(found: list[Row], items: dict[tuple[int, int], Row], base: Untrained) -> list[Row]:
+    """Return a row a checkpoint, in the order of cells, seeds and fidelities."""
+    made: list[Row] = []
+    for row in sorted(found, key=lambda row: (row["cell"], row["train_seed"])):
+        made += _checkpoints(row, items[row["cell"], row["train_seed"]], base)
+    return made
+
+
+def _checkpoints(row: Row, items: Row, base: Untrained) -> Iterator[Row]:
+    cell = CELLS[row["cell"]]
+    shared = {
+        "cell": cell.id,
+        "train_seed": row["train_seed"],
+        "learning_rate": cell.learning_rate,
+        "lora_rank": cell.rank,
+        "lora_alpha": cell.alpha,
+        "matrices": cell.matrices,
+        "batch": cell.batch,
+        "part": row["part"],
+        "block": row["block"],
+        "peak_mib": row["peak_mib"],
+    }
+    measured = {checkpoint["fidelity"]: checkpoint for checkpoint in row["checkpoints"]}
+    trained_s = 0.0
+    for share, parts in SHARES.items():
+        made = {**shared, "fidelity": 1 / parts}
+        checkpoint = measured.get(share)
+        if checkpoint is None or not _is_finite(checkpoint["heldout_loss"]):
+            seconds = trained_s + row.get("error_cpu_s", 0.0)
+            yield {**made, "seconds": round(seconds, 2), "train_seconds": round(seconds, 2),
+                   "error": row["error"]}  # fmt: skip
+            continue
+        trained_s += checkpoint["train_cpu_s"]
+        made["heldout_loss"] = base.loss(unpack(items[f"selection {share}"]))
+        made["train_seconds"] = round(trained_s, 2)
+        made["seconds"] = round(trained_s + checkpoint["score_cpu_s"], 2)
+        if share == "1":
+            made["heldout_loss"] = checkpoint["heldout_loss"]
+            if _is_finite(row["test_loss"]):
+                made["test_loss"] = row["test_loss"]
+            names = ("hellaswag_acc", "hellaswag_acc_norm", "hellaswag_p_right")
+            made |= {name: row[name] for name in names if name in row}
+        yield made
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def unpack(text: str) -> NDArray[np.float64]:
+    """Return a checkpoint's items."""
+    return np.frombuffer(base64.b64decode(text), dtype="<f2").astype(np.float64)
+
+
+def item_rows(items: dict[tuple[int, int], Row]) -> Iterator[Row]:
+    """Yield a row for each packed array."""
+    for (cell, train_seed), row in sorted(items.items()):
+        for name, packed in row.items():
+            if name not in ("cell", "train_seed"):
+                yield {"cell": cell, "train_seed": train_seed, "name": name, "items": packed}
+
+
+def write(path: Path, columns: tuple[str, ...], table: Iterator[Row] | list[Row]) -> None:
+    """Write a CSV, compressed; equal rows give equal bytes."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(table)
+    path.write_bytes(lzma.compress(text.getvalue().encode(), preset=9))
+
+
+def compile_table(folder: Path, out: Path) -> int:
+    """Write the table of a producer's folder; return the number of trainings.
+
+    Raises:
+        ValueError: the folder holds no trainings, or does not say what the untrained model scores.
+    """
+    found = {(row["cell"], row["train_seed"]): row for row in rows(folder)}
+    if not found:
+        raise ValueError(f"{folder}: expected rows of the LoRA table's producer, got none")
+    items = {(row["cell"], row["train_seed"]): row for row in rows(folder, "items")}
+    try:
+        base = Untrained.read(folder / NAME)
+    except FileNotFoundError:
+        raise ValueError(
+            f"{folder}: expected {NAME}, got none; run `python -m objectives.lora_table.untrained`"
+        ) from None
+    items = {key: row for key, row in items.items() if key in found}
+    write(out / EVALUATIONS, COLUMNS, evaluations(list(found.values()), items, base))
+    write(out / ITEMS, ITEM_COLUMNS, item_rows(items))
+    return len(found)
+
+
+def main(arguments: list[str]) -> None:
+    if len(arguments) > 1 or any("=" in argument for argument in arguments):
+        sys.exit(f"compile: expected at most a folder, got {' '.join(arguments)}")
+    folder = Path(arguments[0] if arguments else "results/lora_table").expanduser()
+    try:
+        n_trainings = compile_table(folder, HERE)
+    except ValueError as error:
+        sys.exit(str(error))
+    sizes = " and ".join(f"{(HERE / name).stat().st_size} bytes" for name in (EVALUATIONS, ITEMS))
+    print(f"{n_trainings} trainings in {HERE / EVALUATIONS} and {ITEMS}: {sizes}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

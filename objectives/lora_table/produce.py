@@ -1,0 +1,279 @@
+"""Make the table: train what the plan asks for and nobody has trained yet.
+
+    TUNEOFF_DATA=... python -m objectives.lora_table.produce out=FOLDER [trainings=N]
+
+Several processes may run on one folder, one thread each; each may be killed at any moment and
+started again. `trainings` ends a process after so many. `python -m objectives.lora_table.launch`
+starts two of them in the background from the tagged code.
+"""
+
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from objectives import checkpoint
+from objectives.lora_ft import scoring
+from objectives.lora_ft.data import Data, load
+from objectives.lora_ft.scoring import Floats
+from objectives.lora_ft.team import TOKENS_AT_ONCE, Piece, Result, Team
+from objectives.lora_ft.training import Diverged
+from objectives.lora_table import records
+from objectives.lora_table.bench import (
+    PRECISION,
+    SELECTION_ITEMS,
+    Bench,
+    hellaswag_items,
+    item_losses,
+)
+from objectives.lora_table.cells import (
+    CELLS,
+    REFERENCE,
+    SHARES,
+    Training,
+    best_replicates,
+    first_pass,
+    uniform_replicates,
+)
+from objectives.lora_table.records import Row
+from objectives.quiet import Background
+
+_WAIT_S = 10.0
+
+
+class Pausing(Team):
+    """Works piece by piece in the calling thread, and waits while somebody measures times."""
+
+    def __init__(self, background: Background) -> None:
+        super().__init__(ThreadPoolExecutor(1), TOKENS_AT_ONCE["cpu"])
+        self.background = background
+
+    def map(self, work: Callable[[int, Piece], Result], pieces: Sequence[Piece]) -> list[Result]:
+        results = []
+        for number, piece in enumerate(pieces):
+            with self.background.piece():
+                results.append(work(number, piece))
+        return results
+
+
+class Clock:
+    """CPU and wall seconds since the last look; wall without the pauses that others asked for."""
+
+    def __init__(self, background: Background) -> None:
+        self._background = background
+        self._last = self._now()
+
+    def _now(self) -> tuple[float, float]:
+        return time.process_time(), time.monotonic() - self._background.paused_s
+
+    def split(self) -> tuple[float, float]:
+        last, self._last = self._last, self._now()
+        return round(self._last[0] - last[0], 3), round(self._last[1] - last[1], 3)
+
+
+def make(bench: Bench, training: Training, team: Pausing) -> tuple[Row, Row]:
+    """Train once and return its row and its items; a divergence is part of the row."""
+    items: Row = {"cell": training.cell.id, "train_seed": training.train_seed}
+    row: Row = {**asdict(training.cell), "cell": training.cell.id}
+    del row["id"]
+    row |= {"train_seed": training.train_seed, "part": training.part}
+    row |= {"started": datetime.now(UTC).isoformat(timespec="seconds"), "checkpoints": []}
+    row |= {"test_loss": None, "test_cpu_s": None, "error": None}
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    clock = Clock(team.background)
+    run = bench.begun(training)
+    try:
+        for share, parts in SHARES.items():
+            run.train(team, training.cell.steps // parts)
+            spent = clock.split()
+            losses = item_losses(team, run.model, bench.selection[: SELECTION_ITEMS[share]])
+            row["checkpoints"].append(
+                _checkpoint(share, len(run.losses), losses, spent, clock.split())
+            )
+            items[f"selection {share}"] = scoring.pack_floats(losses)
+            _expect_finite(f"held-out loss at {share} of the steps", losses)
+        losses = item_losses(team, run.model, bench.test)
+        row["test_loss"], row["test_cpu_s"] = _number(losses.mean()), clock.split()[0]
+        items["test"] = scoring.pack_floats(losses)
+        _expect_finite("test loss", losses)
+        if training.part != "factorial":
+            means, packed = hellaswag_items(team, run.model, bench)
+            row |= means
+            items |= packed
+            row["hellaswag_cpu_s"] = clock.split()[0]
+    except Diverged as reason:
+        row["error"] = str(reason)
+        row["error_cpu_s"] = clock.split()[0]
+    row["train_losses"] = [_number(loss, 4) for loss in run.losses]
+    row["peak_mib"] = _peak_mib()
+    return row, items
+
+
+def _checkpoint(
+    share: str,
+    step: int,
+    losses: Floats,
+    training_s: tuple[float, float],
+    scoring_s: tuple[float, float],
+) -> Row:
+    return {
+        "fidelity": share,
+        "step": step,
+        "heldout_loss": _number(losses.mean()),
+        "items": len(losses),
+        "train_cpu_s": training_s[0],
+        "train_wall_s": training_s[1],
+        "score_cpu_s": scoring_s[0],
+        "score_wall_s": scoring_s[1],
+    }
+
+
+def _peak_mib() -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) // 1024 for line in lines if line.startswith("VmHWM"))
+
+
+def _expect_finite(name: str, losses: Floats) -> None:
+    if not np.isfinite(losses).all():
+        raise Diverged(f"{name} is {losses.mean()}")
+
+
+def _number(value: float, digits: int = 6) -> float | str:
+    """Return a rounded number; JSON has no NaN and no infinity, so those are texts."""
+    return round(float(value), digits) if np.isfinite(value) else str(float(value))
+
+
+def open_block(bench: Bench, data: Data, digest: str, folder: Path, team: Pausing) -> int:
+    """Train the reference cell to a third and return the block that this process works in."""
+    clock = Clock(team.background)
+    run = bench.begun(Training(REFERENCE, 0, "reference"))
+    run.train(team, REFERENCE.steps // SHARES["1/3"])
+    losses = item_losses(team, run.model, bench.selection[: SELECTION_ITEMS["1/9"]])
+    identity: Row = {
+        "processor": _processor(),
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("torch", "litgpt", "transformers", "numpy")},
+        },
+        "data_digest": data.digest,
+        "model_digest": digest,
+        "reference_train_losses": [_number(loss) for loss in run.losses],
+        "reference_heldout_loss": _number(losses.mean()),
+    }
+    others = {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "reference_cpu_s": clock.split()[0],
+        "precision": PRECISION,
+        "threads": torch.get_num_threads(),
+        "isa": torch.backends.cpu.get_cpu_capability(),
+        "cores": os.cpu_count(),
+        "platform": platform.platform(),
+    }
+
+    def check(first: Row) -> None:
+        for name in ("data_digest", "model_digest"):
+            if first[name] != identity[name]:
+                raise ValueError(
+                    f"{folder}: expected the {name} of its first block, {first[name][:8]}, got "
+                    f"{identity[name][:8]}; name the same data in TUNEOFF_DATA, or another folder"
+                )
+
+    return records.block(folder, identity, others, check)
+
+
+def _processor() -> str:
+    """Return the processor's model and kind, as Linux names them."""
+    fields: dict[str, str] = {}
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        name, _, value = line.partition(":")
+        fields.setdefault(name.strip(), value.strip())
+    names = ("model name", "cpu family", "model", "stepping")
+    return ", ".join(f"{name} {fields[name]}" for name in names if name in fields)
+
+
+def next_training(folder: Path, claims: records.Claims) -> Training | None:
+    """Claim the first training of the plan that is neither done nor under way.
+
+    Waits where the rest of the plan depends on what another process has under way.
+    """
+    while True:
+        finished = records.done(folder)
+        plan = [*first_pass(), *uniform_replicates()]
+        whole = all(training.key in finished for training in first_pass())
+        if whole:
+            plan += best_replicates(_final_losses(folder))
+        for training in plan:
+            if training.key not in finished and claims.take(training.number):
+                if training.key not in records.done(folder):
+                    return training
+                claims.release(training.number)
+        if whole:
+            return None
+        time.sleep(_WAIT_S)
+
+
+def _final_losses(folder: Path) -> dict[int, float | None]:
+    """Return each cell's loss on the selection set after its first training, None if it failed."""
+    return {
+        row["cell"]: None if row["error"] else row["checkpoints"][-1]["heldout_loss"]
+        for row in records.rows(folder)
+        if row["train_seed"] == 0
+    }
+
+
+def produce(folder: Path, n_trainings: int | None, say: Callable[[str], None]) -> None:
+    """Train until the plan is done, or so many trainings."""
+    torch.set_num_threads(1)
+    folder.mkdir(parents=True, exist_ok=True)
+    found = checkpoint.find(checkpoint.SMOLLM2)
+    data = load("auto")
+    bench = Bench(data, found.folder())
+    team = Pausing(Background())
+    number, rows, items = records.own_files(folder)
+    block = open_block(bench, data, found.digest, folder, team)
+    say(f"process {number}, block {block}, data {data.digest[:8]}")
+    claims = records.Claims(folder)
+    n_made = 0
+    while n_trainings is None or n_made < n_trainings:
+        training = next_training(folder, claims)
+        if training is None:
+            say("the table is whole")
+            return
+        row, its_items = make(bench, training, team)
+        items.append(its_items)
+        rows.append({**row, "block": block, "process": number})
+        claims.release(training.number)
+        n_made += 1
+        loss = row["checkpoints"][-1]["heldout_loss"] if row["checkpoints"] else None
+        say(f"{len(records.done(folder))} trainings of {len(CELLS)}+: {training}: {loss}")
+
+
+def main(arguments: list[str]) -> None:
+    settings = dict(argument.split("=", 1) for argument in arguments if "=" in argument)
+    unknown = [a for a in arguments if a.partition("=")[0] not in ("out", "trainings")]
+    if "out" not in settings or unknown:
+        sys.exit(
+            f"produce: expected out=FOLDER [trainings=N], got {' '.join(arguments) or 'nothing'}"
+        )
+    limit = settings.get("trainings")
+    try:
+        produce(
+            Path(settings["out"]).expanduser(),
+            None if limit is None else int(limit),
+            lambda text: print(datetime.now(UTC).strftime("%F %T"), text, flush=True),
+        )
+    except ValueError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
