@@ -95,7 +95,7 @@ def end_all(processes: list[psutil.Process]) -> None:
 def _runs(process: psutil.Process) -> bool:
     """Tell whether a process runs; one that is dead and that nobody has waited for does not."""
     try:
-        return process.is_running() and str(process.status()) != psutil.STATUS_ZOMBIE
+        return bool(process.is_running()) and str(process.status()) != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
 
