@@ -82,8 +82,8 @@ if BEHAVIOUR == "hangs":
     threading.Event().wait()
 if BEHAVIOUR == "is_crowded_out":
     sys.exit(
-        "ValueError: Free memory on device cuda:0 (3.1/79.2 GiB) on startup is less than desired GPU "
-        "memory utilization (0.9, 71.2 GiB)."
+        "ValueError: Free memory on device cuda:0 (3.1/79.2 GiB) on startup is less than desired "
+        "GPU memory utilization (0.9, 71.2 GiB)."
     )
 if BEHAVIOUR == "finds_port_taken":
     sys.exit(f"port {PORT}: address already in use")

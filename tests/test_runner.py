@@ -171,7 +171,7 @@ def test_a_worker_that_dies_fails_its_own_trial_only(tmp_path: Path) -> None:
     objective = DyingBranin(path=str(tmp_path / "evaluated"), shift=0, space={})
     history = _run(tmp_path / "run", Diagonal(objective.space), objective, 8, workers=2)
     failed = {id: e.error for id, e in history.evaluations.items() if e.error is not None}
-    assert failed == {3: "the evaluation ended its process 2 times, the last time: exit status 9"}
+    assert failed == {3: "the evaluation ended its process 2 times, the last time: exit code 9"}
 
 
 class Diagonal(Optimizer):

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from node import search_path, serving, stand_in_engine
-from objectives.host_fault import HostFault
+from objectives.objective import HostFault
 from objectives.serving.engines.vllm import Vllm
 from objectives.serving.host.container import Container
 from objectives.serving.host.host import free_port

@@ -15,12 +15,12 @@ import pytest
 from experiments.running.mistakes import explain
 from node import build, search_path, serving, stand_in_engine
 from objectives import child
-from objectives.host_fault import HostFault, SetUpError
+from objectives.objective import HostFault
 from objectives.serving.engine import Engine
 from objectives.serving.engines import host_faults
 from objectives.serving.engines.hub import download, is_hub_name
 from objectives.serving.engines.vllm import Vllm
-from objectives.serving.grades import Failure, record
+from objectives.serving.grades import Failure, SetUpError, record
 from objectives.serving.host import on_host
 from objectives.serving.host.launcher import Local, Srun, Ssh
 from objectives.serving.host.machine import visible_gpus
@@ -95,9 +95,9 @@ def test_so_are_more_than_the_server_will_see() -> None:
 
 
 FREE = (
-    "ValueError: Free memory on device cuda:0 ({free}/79.15 GiB) on startup is less than desired GPU "
-    "memory utilization (0.97, 76.8 GiB). Decrease GPU memory utilization or reduce GPU memory used "
-    "by other processes."
+    "ValueError: Free memory on device cuda:0 ({free}/79.15 GiB) on startup is less than desired "
+    "GPU memory utilization (0.97, 76.8 GiB). Decrease GPU memory utilization or reduce GPU memory "
+    "used by other processes."
 )
 HELD = (
     "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total "
@@ -111,9 +111,9 @@ HELD = (
     [
         (FREE.format(free="40.0"), "other programs hold 49% of a GPU's memory"),
         (
-            "AssertionError: Error in memory profiling. Initial free memory 1, current free memory 2. "
-            "This happens when other processes sharing the same container release GPU memory while "
-            "vLLM is profiling.",
+            "AssertionError: Error in memory profiling. Initial free memory 1, current free memory "
+            "2. This happens when other processes sharing the same container release GPU memory "
+            "while vLLM is profiling.",
             "gave GPU memory back",
         ),
         (HELD.format(others="Process 12 has 60.00 GiB memory in use. "), "hold 60.0 GiB"),

@@ -14,7 +14,7 @@ import pytest
 
 from node import search_path, serving, stand_in_engine
 from objectives import child
-from objectives.host_fault import HostFault
+from objectives.objective import HostFault
 from objectives.serving.engine import Carried, Demand
 from objectives.serving.engines.sglang import Sglang
 from objectives.serving.engines.vllm import Vllm

@@ -144,7 +144,7 @@ def test_a_run_whose_worker_was_killed_is_resumed_by_another(tmp_path: Path) -> 
     output, errors = process.communicate(timeout=60)
     assert (process.returncode, output, errors) == (0, f"4 done: {folder}\n", "")
     failed = [event["error"] for event in read_ledger(folder) if event["event"] == "failed"]
-    assert failed == ["its process ended: killed by SIGKILL"]
+    assert failed == ["its worker process ended with signal SIGKILL"]
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -117,18 +117,18 @@ class History:
             raise ValueError(f"expected a test of an evaluated trial, got id {event.id}")
 
     def _check_trials(self, trials: list[Trial]) -> None:
-        fidelities = {id: trial.fidelity for id, trial in self.trials.items()}
+        new: dict[int, Trial] = {}
         for trial in trials:
-            if trial.id in fidelities:
+            if trial.id in self.trials or trial.id in new:
                 raise ValueError(f"expected a new trial, got id {trial.id}, which was asked before")
             if trial.resumes is not None:
-                before = fidelities.get(trial.resumes)
-                if before is None or before >= trial.fidelity:
+                before = self.trials.get(trial.resumes) or new.get(trial.resumes)
+                if before is None or before.fidelity >= trial.fidelity:
                     rule = "a trial asked before, of a lower fidelity"
-                    got = "an unknown one" if before is None else f"one of fidelity {before:g}"
+                    got = "an unknown one" if before is None else f"fidelity {before.fidelity:g}"
                     where = f"trial {trial.id} resumes {trial.resumes}"
                     raise ValueError(f"{where}: expected {rule}, got {got}")
-            fidelities[trial.id] = trial.fidelity
+            new[trial.id] = trial
 
     def take(self, event: Event) -> None:
         """Take an event that was checked."""

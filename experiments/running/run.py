@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from hydra.errors import HydraException
 from hydra.utils import get_object, instantiate
 
 from experiments.running import provenance
@@ -182,8 +183,12 @@ class Run:
         return made
 
     def _optimizer_version(self) -> int:
-        target = get_object(self.settings.optimizer["_target_"])
-        found = target if isinstance(target, type) else self.make_optimizer()
+        """Return the version of the optimizer; 1 where none can be made, as `open` will say."""
+        try:
+            target = get_object(self.settings.optimizer["_target_"])
+            found = target if isinstance(target, type) else self.make_optimizer()
+        except (ValueError, ImportError, HydraException):
+            return 1
         return int(getattr(found, "version", 1))
 
     def open(self, folder: Path) -> RunLog:

@@ -23,6 +23,7 @@ from experiments.running.history import History
 RESERVE_BYTES = 1 << 18
 """Disk held back for the log, so that what was already paid for fits on a full disk."""
 
+_ENCODER = json.JSONEncoder(allow_nan=False)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -166,7 +167,7 @@ class RunLog:
             self.history.take(event)
 
     def _save(self, event: dict[str, Any], durable: bool) -> None:
-        line = json.dumps(event, allow_nan=False).encode() + b"\n"
+        line = _ENCODER.encode(event).encode() + b"\n"
         try:
             self._write(line, durable)
         except OSError as error:

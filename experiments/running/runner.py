@@ -169,7 +169,6 @@ class _Loop:
             for name, value in trial.config.items():
                 if not is_plain(value) or type(value).__module__ != "builtins":
                     wrong(f"{where}.config.{name}", "a plain Python value", value)
-        self._log.history.check(Ask(n, trials, 0.0, {}, 0.0))
 
 
 def _test_incumbent(executor: Executor, log: RunLog) -> None:

@@ -222,7 +222,7 @@ def _alone(run: PlannedRun) -> bool:
 def _ending(done: Done) -> Ending:
     """Return how a run ended, also where its process did."""
     if done.died is not None:
-        return Ending(f"its process ended: {done.died}")
+        return Ending(f"its worker process ended with {done.died}")
     return Ending(done.error) if done.error is not None else done.result
 
 

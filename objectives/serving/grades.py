@@ -16,6 +16,7 @@ the configuration: the evaluation is invalid, is repeated, and is never scored (
 
 from dataclasses import dataclass
 
+from objectives.objective import HostFault
 from objectives.serving.host.secrets import cleared
 
 GRADES = {
@@ -78,6 +79,13 @@ class Failure(Exception):
 
 class Invalid(Exception):
     """A fault of the host, for which no configuration is to blame: measure again."""
+
+
+class SetUpError(HostFault):
+    """The set-up cannot work, whatever is tried: the default fails, or there is no model.
+
+    As a fault of the host it is no trial's failure: the run ends with this one line.
+    """
 
 
 @dataclass(frozen=True)

@@ -183,8 +183,8 @@ class _Worker:
 
 def _ending(code: int | None) -> str:
     if code is not None and code < 0:
-        return f"killed by {signal.Signals(-code).name}"
-    return f"exit status {code}"
+        return f"signal {signal.Signals(-code).name}"
+    return f"exit code {code}"
 
 
 class _Inherited:

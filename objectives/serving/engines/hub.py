@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from objectives import child
-from objectives.host_fault import SetUpError
+from objectives.serving.grades import SetUpError
 from objectives.serving.host.launcher import Launcher
 from objectives.serving.host.secrets import cleared
 
