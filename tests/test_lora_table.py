@@ -129,7 +129,7 @@ def test_fidelities_are_on_one_scale_and_a_resumed_trial_pays_the_difference(fol
     assert ninth.cost == 13.0
     assert table.evaluate(Trial(1, BEST, 1 / 3, resumes=0)).cost == 13.0
     assert table.evaluate(Trial(1, BEST, 1 / 3)).cost == 23.0
-    with pytest.raises(ValueError, match="fidelity: expected 1/9, 1/3 or 1, got 0.5"):
+    with pytest.raises(ValueError, match="fidelity: expected one of 0.1111, 0.3333, 1, got 0.5"):
         table.evaluate(Trial(0, BEST, 0.5))
 
 
