@@ -4,7 +4,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from ConfigSpace import ConfigurationSpace
@@ -29,6 +28,14 @@ class Resources:
     def to_json(self) -> dict[str, Any]:
         """Return the fields as the header of a log holds them."""
         return dict(vars(self))
+
+
+class HostFault(Exception):
+    """An evaluation that the host broke off: a port was taken, a node was lost.
+
+    Raise it from `evaluate` where another attempt may succeed. The trial is evaluated again, a
+    few times at most, and its configuration is not blamed.
+    """
 
 
 class Objective(ABC):
@@ -58,7 +65,7 @@ class Objective(ABC):
         coco: suite, function and instance of COCO, where it is exactly that problem.
     """
 
-    goals: Mapping[str, Goal] = MappingProxyType({})
+    goals: Mapping[str, Goal] = {}
     fidelities: Fidelities | None = None
     resources: Resources = Resources()
     default: Config | None = None

@@ -2,10 +2,21 @@
 
 import csv
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
+_GROUPED = re.compile(r"[+-]?[0-9]{1,3}(?:[,_' ][0-9]{3})+(?:\.[0-9]*)?", re.ASCII)
+_BOOLEANS = {"true": True, "false": False}
+_SHOWN = 5  # values of a column in a message
+
+
+def looks_numeric(text: str) -> bool:
+    """Return whether a cell is meant as a number, though it may be infinite or hold separators."""
+    return bool(_NUMBER.fullmatch(text) or _GROUPED.fullmatch(text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +75,29 @@ class Row:
         return self.cells[source.name].strip()
 
     def is_number(self, source: Column) -> bool:
-        """Return whether a cell holds a finite number."""
-        try:
-            return math.isfinite(float(self.text(source)))
-        except ValueError:
-            return False
+        """Return whether a cell holds a finite number in decimal digits."""
+        text = self.text(source)
+        return bool(_NUMBER.fullmatch(text)) and math.isfinite(float(text))
+
+    def is_boolean(self, source: Column) -> bool:
+        """Return whether a cell holds true or false, in capitals or not."""
+        return self.text(source).lower() in _BOOLEANS
+
+    def boolean_in(self, source: Column) -> bool:
+        """Return the boolean that a cell stands for, which `is_boolean` found."""
+        return _BOOLEANS[self.text(source).lower()]
+
+    def means(self, source: Column, value: Any) -> bool:
+        """Return whether a cell means a value: the same text, number or boolean; None: empty."""
+        text = self.text(source)
+        if value is None:
+            return text == ""
+        if isinstance(value, bool) and self.is_boolean(source):
+            return self.boolean_in(source) == value
+        if isinstance(value, (bool, int, float)):
+            return self.is_number(source) and float(text) == value
+        same = self.is_boolean(source) and _BOOLEANS.get(value.lower()) == self.boolean_in(source)
+        return bool(text == value.strip() or same)
 
     def number_in(self, source: Column) -> float:
         """Return the number that a cell stands for.
@@ -95,11 +124,15 @@ class Table:
 
     Attributes:
         path: of the file.
+        header: the names of its columns.
         rows: those that are kept, in their order.
     """
 
     def __init__(self, path: Path, where: Mapping[str, Any], needed: Sequence[Column]) -> None:
-        """Read the rows whose cells are as `where` says, by column: a value or a list of them.
+        """Read the rows whose cells mean what `where` says, by column: a value or a list of them.
+
+        1, 1.0 and 1e0 mean the same number, true, True and TRUE the same boolean; None means an
+        empty cell.
 
         Raises:
             ValueError: a needed column is missing or named twice, a row has too few or too many
@@ -114,23 +147,40 @@ class Table:
         except (csv.Error, UnicodeDecodeError) as error:
             raise ValueError(f"{path}: expected a CSV file in UTF-8, got: {error}") from None
         for name, values in where.items():
-            wanted = [str(v) for v in (values if isinstance(values, list) else [values])]
-            self.rows = [row for row in self.rows if row.text(Column(name)) in wanted]
+            self._keep(name, values if isinstance(values, (list, tuple)) else [values])
         if not self.rows:
-            raise ValueError(f"{path}: expected at least one row where {dict(where)}, got none")
+            raise ValueError(f"{path}: expected at least one row, got none below the header")
+
+    def _keep(self, name: str, values: Sequence[Any]) -> None:
+        """Keep the rows whose cell means one of the values."""
+        for value in values:
+            if not (value is None or isinstance(value, (bool, int, float, str))):
+                raise ValueError(f"where.{name}: expected a value or a list of them, got {value!r}")
+        source = Column(name)
+        kept = [row for row in self.rows if any(row.means(source, value) for value in values)]
+        if self.rows and not kept:
+            texts = list(dict.fromkeys(row.text(source) for row in self.rows))
+            more = ", ..." if len(texts) > _SHOWN else ""
+            found = ", ".join(repr(text) for text in texts[:_SHOWN])
+            raise ValueError(
+                f"{self.path}: expected at least one row where {name} is "
+                f"{' or '.join(repr(value) for value in values) or 'one of no values'}, got none "
+                f"among {found}{more}"
+            )
+        self.rows = kept
 
     def _read(self, needed: Sequence[str]) -> list[Row]:
         rows: list[Row] = []
         with self.path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file)
-            header = [name.strip() for name in next(reader, [])]
+            header = self.header = [name.strip() for name in next(reader, [])]
             for name in needed:
                 if header.count(name) != 1:
                     rule = "a column" if name not in header else "one column"
                     raise ValueError(f"{self.path}: expected {rule} {name}, got {header}")
             for cells in reader:
-                if not cells:
-                    continue  # an empty line
+                if not any(cell.strip() for cell in cells):
+                    continue  # an empty line, or an empty row of a spreadsheet
                 number = len(rows) + 1
                 if len(cells) != len(header):
                     raise ValueError(

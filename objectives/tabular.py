@@ -2,7 +2,9 @@
 
 One row is one evaluation. A parameter is inactive where its cell is empty. The space is given, or
 derived from the table: the distinct values of a column of numbers are an ordinal, in their order,
-of other text a categorical, so that the space holds what was measured and the combinations of it.
+of true and false in any spelling a categorical of booleans, of other text a categorical, so that
+the space holds what was measured and the combinations of it. A column that mixes numbers with
+what is none is refused.
 
 The look-up is exact, or nearest: the row at the least Euclidean distance in the unit cube (where
 another choice, or an inactive parameter on one side only, is at distance 1), if that is within
@@ -19,18 +21,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ConfigSpace import (
-    ConfigurationSpace,
-    UniformFloatHyperparameter,
-    UniformIntegerHyperparameter,
-)
 
 from objectives.functions.box import whole
 from objectives.objective import Objective
-from objectives.parameters import dot_hint
-from objectives.space import UnitCube, build_space, check
+from objectives.space import UnitCube, check
 from objectives.table import Column, Row, Table, column
-from objectives.trial import Config, Evaluation, Goal, Trial, Value
+from objectives.tabular_space import fit, space_of
+from objectives.trial import Config, Evaluation, Goal, Trial
 
 _ROOT = Path(__file__).parents[1]
 _LOOKUPS = ("exact", "nearest")
@@ -80,7 +77,7 @@ class Tabular(Objective):
         self._cost = None if cost is None else column("cost", cost)
         self.goals = {_shown(self._metrics, self._value): Goal(minimise=not self._maximise)}
         table = Table(self._path, where, self._needed())
-        self.space = _space(table, self._parameters, space)
+        self.space = space_of(table, self._parameters, space)
         self._cube = UnitCube(self.space)
         self._rows: dict[tuple[Any, ...], list[tuple[Row, Evaluation]]] = {}
         self._configs: list[Config] = []
@@ -150,7 +147,7 @@ class Tabular(Objective):
         for name, source in self._parameters.items():
             if row.text(source) == "" and source.name:
                 continue  # inactive
-            config[name] = _fit(row, source, self.space, name)
+            config[name] = fit(row, source, self.space, name)
         try:
             check(self.space, config)
         except ValueError as error:
@@ -227,64 +224,6 @@ def _value_column(described: object) -> tuple[Column, bool | str]:
 def _shown(metrics: Mapping[str, Column], value: Column) -> str:
     """Return the metric that the value stands for."""
     return next((name for name, source in metrics.items() if source == value), value.name)
-
-
-def _space(
-    table: Table, parameters: Mapping[str, Column], given: Mapping[str, Mapping[str, Any]]
-) -> ConfigurationSpace:
-    if not isinstance(given, Mapping):
-        raise ValueError(f"space: expected parameters with their keys, got {given!r}")
-    unknown = [name for name in given if name not in parameters]
-    if unknown:
-        hint = dot_hint(str(unknown[0]), parameters)
-        raise ValueError(f"space: expected some of {list(parameters)}, got {unknown[0]}{hint}")
-    return build_space(
-        {name: given.get(name) or _derived(table, source) for name, source in parameters.items()}
-    )
-
-
-def _derived(table: Table, source: Column) -> dict[str, Any]:
-    """Describe a parameter by the values that its column holds."""
-    texts = [row for row in table.rows if row.text(source) != ""]
-    if not texts:
-        raise ValueError(f"{table.path}, column {source.name}: expected values, got none")
-    if source.log10 or all(row.is_number(source) for row in texts):
-        numbers = sorted({row.number_in(source) for row in texts})
-        if all(number == int(number) for number in numbers):
-            return {"type": "ordinal", "choices": [int(number) for number in numbers]}
-        return {"type": "ordinal", "choices": numbers}
-    return {"type": "categorical", "choices": list(dict.fromkeys(r.text(source) for r in texts))}
-
-
-def _fit(row: Row, source: Column, space: ConfigurationSpace, name: str) -> Value:
-    """Return a cell as the value of its parameter, in the parameter's own type."""
-    parameter = space[name]
-    choices = getattr(parameter, "choices", None) or getattr(parameter, "sequence", None)
-    if choices is None and hasattr(parameter, "value"):
-        choices = [parameter.value]
-    if choices is not None:
-        number = row.number_in(source) if row.is_number(source) else None
-        for choice in choices:
-            plain: Value = choice.item() if isinstance(choice, np.generic) else choice
-            if str(plain) == row.text(source) or (number is not None and plain == number):
-                return plain
-        raise ValueError(
-            f"{row.where}, column {source.name}: expected one of "
-            f"{[str(choice) for choice in choices]}, got {row.text(source)!r}"
-        )
-    assert isinstance(parameter, UniformFloatHyperparameter | UniformIntegerHyperparameter)
-    number = row.number_in(source)
-    lower, upper = float(parameter.lower), float(parameter.upper)
-    whole_numbers = isinstance(parameter, UniformIntegerHyperparameter)
-    slack = 1e-9 * max(abs(lower), abs(upper))
-    legal = lower - slack <= number <= upper + slack
-    if not legal or (whole_numbers and number != int(number)):
-        kind = "an integer" if whole_numbers else "a number"
-        raise ValueError(
-            f"{row.where}, column {source.name}: expected {kind} in [{lower:g}, {upper:g}], "
-            f"got {row.text(source)}"
-        )
-    return int(number) if whole_numbers else min(max(number, lower), upper)
 
 
 def _key(config: Config) -> tuple[Any, ...]:

@@ -31,6 +31,7 @@ from optimizers.optimizer import Optimizer
 from optimizers.random_search import draw
 
 _TRIES = 100  # draws for a point that is not forbidden
+_LARGEST = 1e300  # of a value's size: `cmaes` takes differences
 _MOST_LEVELS = 64  # values of an integer beyond which it counts as continuous
 
 
@@ -74,7 +75,6 @@ class CmaEs(Optimizer):
         return trials
 
     def tell(self, trial: Trial, evaluation: Evaluation) -> None:
-        self._n_trials = max(self._n_trials, trial.id + 1)
         self._value(evaluation)
         if trial.id not in self._generation:
             return
@@ -102,7 +102,8 @@ class CmaEs(Optimizer):
         solutions = []
         for id, (_, solution) in self._generation.items():
             value = self._values[id]
-            solutions.append((solution, worst if value is None else value))
+            told = worst if value is None else value
+            solutions.append((solution, min(max(told, -_LARGEST), _LARGEST)))
         self._search.tell(solutions)
         if self._search.should_stop():
             self._lambda = math.ceil(self._lambda * self._restart_factor)

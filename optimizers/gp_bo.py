@@ -89,7 +89,6 @@ class GaussianProcessOptimizer(Optimizer):
         return trials
 
     def tell(self, trial: Trial, evaluation: Evaluation) -> None:
-        self._n_trials = max(self._n_trials, trial.id + 1)
         self._pending.pop(trial.id, None)
         self._known.add(key(trial.config))
         self._points.append(self._cube.point(trial.config))

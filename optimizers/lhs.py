@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from objectives.space import UnitCube
 from objectives.trial import Config, Evaluation, Trial
-from optimizers.light_qmc import qmc
 from optimizers.optimizer import Optimizer
 from optimizers.random_search import draw
 
@@ -46,10 +45,11 @@ class LatinHypercube(Optimizer):
             )
         rng = np.random.default_rng(seed)
         cube = UnitCube(space)
-        sampler = qmc.LatinHypercube(
-            cube.dim, scramble=scramble, optimization=optimization, rng=rng
-        )
-        self._design = _allowed(cube, sampler.random(n_points), rng)
+        if optimization is None:
+            points = _design(n_points, cube.dim, scramble, rng)
+        else:
+            points = _optimized_design(n_points, cube.dim, scramble, optimization, rng)
+        self._design = _allowed(cube, points, rng)
         self._n_served = 0
 
     def ask(self, n: int = 1) -> list[Trial]:
@@ -58,7 +58,7 @@ class LatinHypercube(Optimizer):
         return [self._trial(config) for config in served]
 
     def tell(self, trial: Trial, evaluation: Evaluation) -> None:
-        self._n_trials = max(self._n_trials, trial.id + 1)
+        pass  # what is asked does not depend on it
 
 
 def design_size(where: str, budget: float) -> int:
@@ -70,6 +70,30 @@ def design_size(where: str, budget: float) -> int:
     if isinstance(budget, bool) or not isinstance(budget, (int, float)) or not budget >= 1:
         raise ValueError(f"{where}.budget: expected a number of at least 1, got {budget!r}")
     return int(budget)
+
+
+def _design(n: int, dim: int, scramble: bool, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return a design (n, dim), the same as `scipy.stats.qmc`'s, whose import takes .2 s of CPU.
+
+    On each axis, point i lies in stratum p_i of a random permutation p of 1..n: at its middle, or
+    where scrambled, anywhere in it.
+    """
+    offsets: NDArray[np.float64] | float = rng.uniform(size=(n, dim)) if scramble else 0.5
+    strata = np.tile(np.arange(1, n + 1), (dim, 1))  # (dim, n)
+    for axis in strata:
+        rng.shuffle(axis)
+    return np.asarray((strata.T - offsets) / n, dtype=np.float64)
+
+
+def _optimized_design(
+    n: int, dim: int, scramble: bool, optimization: str, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Return a design (n, dim) that scipy has spread more evenly."""
+    from optimizers.light_qmc import qmc
+
+    sampler = qmc.LatinHypercube(dim, scramble=scramble, optimization=optimization, rng=rng)
+    points: NDArray[np.float64] = sampler.random(n)
+    return points
 
 
 def _allowed(cube: UnitCube, points: NDArray[np.float64], rng: np.random.Generator) -> list[Config]:

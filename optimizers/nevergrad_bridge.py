@@ -97,7 +97,6 @@ class NevergradBridge(Optimizer):
         return trials
 
     def tell(self, trial: Trial, evaluation: Evaluation) -> None:
-        self._n_trials = max(self._n_trials, trial.id + 1)
         asked, config = self._pending.pop(trial.id, (None, {}))
         value = self._value(evaluation)
         if evaluation.value is None and self._worst is None:

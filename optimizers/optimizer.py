@@ -1,6 +1,8 @@
 """The contract of an optimizer: it knows the space, never the function."""
 
 from abc import ABC, abstractmethod
+from functools import wraps
+from typing import Any
 
 from ConfigSpace import ConfigurationSpace
 
@@ -37,6 +39,20 @@ class Optimizer(ABC):
         self._n_trials = 0
         self._worst: float | None = None
 
+    def __init_subclass__(cls, **settings: Any) -> None:
+        """Number trials here alone: a `tell` of an id that was never asked skips that id."""
+        super().__init_subclass__(**settings)
+        tell = cls.__dict__.get("tell")
+        if tell is None:
+            return
+
+        @wraps(tell)
+        def numbered(self: "Optimizer", trial: Trial, evaluation: Evaluation) -> None:
+            self.skip(trial.id)
+            tell(self, trial, evaluation)
+
+        type.__setattr__(cls, "tell", numbered)
+
     @abstractmethod
     def ask(self, n: int = 1) -> list[Trial]:
         """Return at most `n` trials, with ids 0, 1, 2, ... over the whole run.
@@ -48,6 +64,22 @@ class Optimizer(ABC):
     @abstractmethod
     def tell(self, trial: Trial, evaluation: Evaluation) -> None:
         """Take the answer to a trial: once per trial, in any order."""
+
+    def refuse(self, trial: Trial) -> None:
+        """Take a trial back that was asked and will never be evaluated.
+
+        That happens only where a replay drifted. What the budget cannot pay is no such trial: it
+        waits for a larger one, and no optimizer is told anything of it.
+        """
+        self.tell(trial, Evaluation(None, 0.0, error="refused: it is not in the log"))
+
+    def close(self) -> None:
+        """End what runs beside, such as threads; nothing is asked or told after it."""
+        return None
+
+    def skip(self, id: int) -> None:
+        """Give no later trial an id up to this one."""
+        self._n_trials = max(self._n_trials, id + 1)
 
     def _trial(self, config: Config, fidelity: float = 1.0, resumes: int | None = None) -> Trial:
         """Make the next trial."""

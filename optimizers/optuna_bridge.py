@@ -17,7 +17,7 @@ Departures:
 
 import inspect
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
@@ -84,7 +84,6 @@ class OptunaBridge(Optimizer):
         return trials
 
     def tell(self, trial: Trial, evaluation: Evaluation) -> None:
-        self._n_trials = max(self._n_trials, trial.id + 1)
         asked, config = self._pending.pop(trial.id, (None, {}))
         value = self._value(evaluation)
         learnt = evaluation.value is not None or self._worst is not None
@@ -126,11 +125,7 @@ class OptunaBridge(Optimizer):
         """Return the configuration that the sampler suggests, parameter by parameter."""
         config: dict[str, Any] = {}
         for name in self.space:  # parents before children
-            conditions: Sequence[Any] = self.space.parent_conditions_of[name]
-            if all(
-                condition.parent.name in config and condition.satisfied_by_value(config)
-                for condition in conditions
-            ):
+            if self._cube.is_active(name, config):
                 config[name] = self._suggest_value(asked, name)
         return plain({name: config[name] for name in self._cube.names if name in config})
 

@@ -41,6 +41,7 @@ from optimizers.published_soo import Node, PublishedSOO
 from optimizers.relaxed_box import Vector
 
 _ETA = 1.0
+_LARGEST = 1e100  # of a value's size: the model squares values
 
 Bounds = tuple[float, float]
 """A lower and an upper bound of a value that is minimised."""
@@ -94,6 +95,7 @@ class PublishedBaMSOO(PublishedSOO):
         y = np.array([worst if value is None else value for _, value in data])
         if len(data) == 0 or not np.isfinite(y).all():
             return -math.inf, math.inf
+        y = np.clip(y, -_LARGEST, _LARGEST)
         mean, deviation = _posterior(np.array([x for x, _ in data]), y, node.centre)
         factor = math.sqrt(2 * math.log(math.pi**2 * len(self.nodes) ** 2 / (6 * _ETA)))
         return mean - factor * deviation, mean + factor * deviation

@@ -106,7 +106,6 @@ class PublishedSOO(Optimizer):
         return [trial]
 
     def tell(self, trial: Trial, evaluation: Evaluation) -> None:
-        self._n_trials = max(self._n_trials, trial.id + 1)
         value = self._value(evaluation)
         if trial.id == self._asked and self._waiting is not None:
             failed = evaluation.value is None or math.isnan(value)

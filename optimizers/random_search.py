@@ -29,4 +29,4 @@ class RandomSearch(Optimizer):
         return [self._trial(draw(self._cube, self._rng)) for _ in range(n)]
 
     def tell(self, trial: Trial, evaluation: Evaluation) -> None:
-        self._n_trials = max(self._n_trials, trial.id + 1)
+        pass  # what is asked does not depend on it

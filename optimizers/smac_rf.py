@@ -12,8 +12,11 @@ Departures:
   one.
 - Beyond the initial design and before there is any value, configurations are drawn at random;
   SMAC does so too, but for ever in a small finite space.
+- Where ConfigSpace leaves an inactive parameter in a configuration, as it may under nested
+  conditions, that parameter is left out.
 - A finite space that SMAC holds to be used up is drawn from at random.
 - The initial design has a fixed size, so that a run can be extended; SMAC's depends on the budget.
+- Values whose transformation would be infinite are transformed otherwise (`smac_encoder.py`).
 - The forest is refitted before every ask; SMAC asks 8 times between fits, which a run of a few
   dozen evaluations cannot afford (`retrain_after=8` restores it). For the same reason a tenth of
   the asks are random, not a fifth.
@@ -38,6 +41,7 @@ from objectives.space import UnitCube, plain
 from objectives.trial import Config, Evaluation, Trial
 from optimizers.optimizer import Optimizer
 from optimizers.random_search import draw
+from optimizers.smac_encoder import finite
 
 _UNLIMITED = 10**9  # trials; the runner keeps the budget
 
@@ -103,7 +107,6 @@ class SmacRandomForest(Optimizer):
         return trials
 
     def tell(self, trial: Trial, evaluation: Evaluation) -> None:
-        self._n_trials = max(self._n_trials, trial.id + 1)
         info, config = self._pending.pop(trial.id, (None, {}))
         value = self._value(evaluation)
         told = info
@@ -135,7 +138,10 @@ class SmacRandomForest(Optimizer):
         self._n_asked += 1
         self._evaluation_seed = info.seed
         config = plain(dict(info.config))
-        return info, {name: config[name] for name in self._cube.names if name in config}
+        held = self._cube.config(self._cube.point(config))
+        if held.keys() != config.keys():
+            return None, held if self._cube.allows(held) else draw(self._cube, self._rng)
+        return info, {name: config[name] for name in held}
 
 
 def _facade(
@@ -167,6 +173,7 @@ def _facade(
                 scenario, retrain_after=settings["retrain_after"]
             ),
             initial_design=facade.get_initial_design(scenario, n_configs=settings["n_initial"]),
+            runhistory_encoder=finite(facade.get_runhistory_encoder(scenario)),
             random_design=facade.get_random_design(scenario, probability=random_probability),
             intensifier=facade.get_intensifier(scenario, max_config_calls=1),
             logging_level=False,

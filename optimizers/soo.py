@@ -107,7 +107,6 @@ class SOO(Optimizer):
         return trials
 
     def tell(self, trial: Trial, evaluation: Evaluation) -> None:
-        self._n_trials = max(self._n_trials, trial.id + 1)
         value = self._value(evaluation)
         score = math.inf if evaluation.value is None or math.isnan(value) else value
         centres = [self._in_flight.pop(trial.id, None), self._tree.centre_of(trial.config)]

@@ -10,7 +10,22 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ConfigSpace import ConfigurationSpace
+from ConfigSpace import (
+    AndConjunction,
+    ConfigurationSpace,
+    EqualsCondition,
+    ForbiddenAndConjunction,
+    ForbiddenEqualsClause,
+    ForbiddenInClause,
+    ForbiddenLessThanRelation,
+    GreaterThanCondition,
+    InCondition,
+    LessThanCondition,
+    OrConjunction,
+    OrdinalHyperparameter,
+    UniformFloatHyperparameter,
+    UniformIntegerHyperparameter,
+)
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
@@ -32,6 +47,40 @@ def floats(dim: int) -> ConfigurationSpace:
         f"x{axis}": {"type": "float", "lower": -5, "upper": 5} for axis in range(dim - 1)
     }
     return build_space({**axes, "rate": {"type": "float", "lower": 1e-8, "upper": 1, "log": True}})
+
+
+def conjunctions() -> ConfigurationSpace:
+    """Return a space with conditions and clauses that only ConfigSpace itself can say."""
+    space = ConfigurationSpace(
+        {"size": (1, 16), "rate": (0.0, 1.0), "kind": ["a", "b", "c"], "deep": (0.0, 1.0)}
+    )
+    space.add(OrdinalHyperparameter("level", [1, 2, 4]), UniformFloatHyperparameter("mix", 0, 1))
+    space.add(UniformIntegerHyperparameter("steps", 1, 9), UniformFloatHyperparameter("end", 0, 1))
+    large, slow = (
+        GreaterThanCondition(space["level"], space["size"], 4),
+        LessThanCondition(space["level"], space["rate"], 0.5),
+    )
+    space.add(OrConjunction(large, slow))
+    space.add(
+        AndConjunction(
+            GreaterThanCondition(space["mix"], space["level"], 1),
+            InCondition(space["mix"], space["kind"], ["a", "b"]),
+        )
+    )
+    space.add(
+        OrConjunction(
+            EqualsCondition(space["steps"], space["kind"], "c"),
+            AndConjunction(
+                LessThanCondition(space["steps"], space["mix"], 0.7),
+                EqualsCondition(space["steps"], space["level"], 4),
+            ),
+        )
+    )
+    space.add(GreaterThanCondition(space["end"], space["steps"], 3))
+    space.add(ForbiddenLessThanRelation(space["deep"], space["rate"]))
+    either = ForbiddenInClause(space["kind"], ["a", "c"]), ForbiddenEqualsClause(space["size"], 16)
+    space.add(ForbiddenAndConjunction(*either, ForbiddenEqualsClause(space["level"], 4)))
+    return space
 
 
 SPACES: dict[str, ConfigurationSpace] = {
@@ -56,6 +105,35 @@ SPACES: dict[str, ConfigurationSpace] = {
             "width": {"type": "float", "lower": 0.1, "upper": 9, "when": {"kernel": ["rbf"]}},
         }
     ),
+    "two parents": build_space(
+        {
+            "degree": {"type": "int", "lower": 2, "upper": 5, "when": {"kernel": "b", "n": [1, 3]}},
+            "kernel": {"type": "categorical", "choices": ["a", "b"]},
+            "n": {"type": "int", "lower": 1, "upper": 4},
+            "deep": {
+                "type": "float",
+                "lower": 1e-4,
+                "upper": 1,
+                "log": True,
+                "when": {"degree": [3, 4, 5], "kernel": "b"},
+            },
+        }
+    ),
+    "a forbidden default": build_space(
+        {
+            "kind": {"type": "categorical", "choices": ["a", "b", "c"]},
+            "flag": {"type": "categorical", "choices": [True, False]},
+            "n": {"type": "int", "lower": 1, "upper": 9, "when": {"kind": ["a", "c"]}},
+        },
+        forbidden=[{"kind": ["a", "b"], "flag": True}, {"kind": "c", "n": 5}],
+    ),
+    "a constant on a log scale": build_space(
+        {
+            "decay": {"type": "float", "lower": 0, "upper": 0, "log": True},
+            "rate": {"type": "float", "lower": 1e-5, "upper": 1, "log": True},
+        }
+    ),
+    "conjunctions": conjunctions(),
     "mixed with forbidden combinations": build_space(
         {
             "kind": {"type": "categorical", "choices": ["a", "b", "c"]},

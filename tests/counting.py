@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from objectives.functions.synthetic import Branin
+from objectives.objective import Resources
 from objectives.trial import Evaluation, Trial
 
 
@@ -37,12 +38,12 @@ class SpanBranin(Branin):
 
     def __init__(self, *, path: str, alone: bool, **settings: Any) -> None:
         super().__init__(**settings)
-        self._path, self.shares_host = Path(path), not alone
+        self._path, self.resources = Path(path), Resources(whole_host=alone)
 
     def evaluate(self, trial: Trial) -> Evaluation:
         started = time.monotonic()
         time.sleep(0.01)
         evaluation = super().evaluate(trial)
         with self._path.open("a") as file:
-            file.write(f"{started} {time.monotonic()} {self.shares_host}\n")
+            file.write(f"{started} {time.monotonic()} {not self.resources.whole_host}\n")
         return evaluation

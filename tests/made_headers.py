@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from experiments.running.header import FORMAT
+from experiments.running.events import read_event
+from experiments.running.header import FORMAT, Header
+from experiments.running.run_log import RunLog
 
 PLAIN: dict[str, Any] = {
     "event": "header",
@@ -43,3 +45,11 @@ def header_event(**changes: Any) -> dict[str, Any]:
 def goal(metric: str, minimise: bool) -> dict[str, Any]:
     """Return what the key `goals` holds for one metric."""
     return {metric: {"minimise": minimise, "unit": "", "reference": None, "optimum": None}}
+
+
+def append(log: RunLog, event: dict[str, Any]) -> None:
+    """Write what a line of a log says."""
+    if event["event"] == "header":
+        log.begin(Header.from_json(event))
+    else:
+        log.append(read_event(event))

@@ -42,6 +42,9 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(TOKEN_S)
             if BEHAVIOUR == "dies" and number > 3 and i == 1:
                 os.kill(os.getpid(), signal.SIGKILL)
+            if BEHAVIOUR == "loses_its_gpu" and number > 3:
+                print("RuntimeError: the GPU has fallen off the bus", flush=True)
+                os.kill(os.getpid(), signal.SIGKILL)
             if BEHAVIOUR == "stalls" and number > 3 and i == 1:
                 threading.Event().wait()
             self._send({"choices": [{"text": " a", "finish_reason": None}]})
@@ -68,12 +71,20 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 128
 
 
+if "STAND_IN_SHARED" in os.environ:  # as servers do, which remove it when they are asked to end
+    with open(os.environ["STAND_IN_SHARED"], "wb") as file:
+        file.write(b"x")
 if BEHAVIOUR == "refuses":
     sys.exit("unknown flag")
 if BEHAVIOUR == "allocates":
     held = bytearray(8 << 30)
 if BEHAVIOUR == "hangs":
     threading.Event().wait()
+if BEHAVIOUR == "is_crowded_out":
+    sys.exit(
+        "ValueError: Free memory on device cuda:0 (3.1/79.2 GiB) on startup is less than desired "
+        "GPU memory utilization (0.9, 71.2 GiB)."
+    )
 if BEHAVIOUR == "finds_port_taken":
     sys.exit(f"port {PORT}: address already in use")
 Server(("127.0.0.1", PORT), Handler).serve_forever()

@@ -17,30 +17,24 @@ from experiments.analysis.statistics.incumbents import (
     top,
 )
 from experiments.running import provenance
-from experiments.running.run import carry_out, describe, new_optimizer, open_log
-from experiments.running.run_log import History, RunLog, read
+from experiments.running.run import Run, RunSettings
+from experiments.running.run_log import read
 from experiments.sweeping import confirm
 from made_runs import made_run
-from objectives.objective import Objective
 
 
 def _run(folder: Path, objective: str, seed: int = 0) -> None:
     """Make a run of random search with eight evaluations."""
-    from hydra.utils import instantiate
-
     words = ["optimizer=random", *objective.split(), "budget=8", f"seed={seed}"]
     with initialize_config_dir(str(provenance.ROOT / "conf"), version_base=None):
         composed = compose("config", words)
     settings = OmegaConf.to_container(composed, resolve=True)
     assert isinstance(settings, dict)
-    made: Objective = instantiate(settings["objective"], _convert_="all")
-    names = {"optimizer": "random", "objective": "made"}
     plain = {str(key): value for key, value in settings.items()}
-    header = describe(plain, plain["optimizer"], names, made)
-    with RunLog(folder) as log:
-        open_log(log, header)
-        optimizer = new_optimizer(plain["optimizer"], header, made, History())
-        carry_out(header, optimizer, made, log, lambda log: None)
+    names = {"optimizer": "random", "objective": "made"}
+    run = Run(RunSettings(names, plain["optimizer"], plain["objective"], seed, plain["budget"]))
+    with run.open(folder) as log:
+        run.execute(log)
 
 
 NOISY = "objective=noisy objective.sd=20"

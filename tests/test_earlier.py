@@ -102,13 +102,14 @@ def exploits(marker: Path) -> list[dict[str, Any]]:
     source = marker.with_suffix(".source")
     source.write_text("0")
     copy = {"_target_": "shutil.copy", "src": str(source), "dst": str(marker)}
+    path = {"_target_": "pathlib.Path", "_args_": [str(marker)]}
     nested = f"${{oc.create:{{_target_: shutil.copy, src: '{source}', dst: '{marker}'}}}}"
     return [
         copy,
         {"_target_": "objectives.synthetic.Branin", "shift": nested, "space": {}},
         {"_target_": "objectives.functions.synthetic.Branin", "shift": copy, "space": {}},
         {"_target_": "os.system", "command": f"touch {marker}"},
-        {"_target_": "pathlib.Path.touch", "self": {"_target_": "pathlib.Path", "_args_": [str(marker)]}},
+        {"_target_": "pathlib.Path.touch", "_args_": [path]},
     ]  # fmt: skip
 
 

@@ -5,9 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 from ConfigSpace import ConfigurationSpace
+from scipy.stats import qmc
 
 from objectives.space import UnitCube, build_space
 from objectives.trial import Config
+from optimizers import lhs
 from optimizers.lhs import LatinHypercube
 
 BOX = build_space(
@@ -82,3 +84,11 @@ def test_a_wrong_setting_is_named(setting: dict[str, Any], expected: str) -> Non
     settings = {"budget": 5, "scramble": True, "optimization": None, **setting}
     with pytest.raises(ValueError, match=expected):
         LatinHypercube(BOX, seed=0, **settings)
+
+
+@pytest.mark.parametrize("scramble", [True, False])
+def test_the_design_is_the_one_that_scipy_draws(scramble: bool) -> None:
+    ours, theirs = np.random.default_rng(7), np.random.default_rng(7)
+    sampler = qmc.LatinHypercube(3, scramble=scramble, rng=theirs)
+    assert np.array_equal(lhs._design(20, 3, scramble, ours), sampler.random(20))
+    assert ours.random() == theirs.random()

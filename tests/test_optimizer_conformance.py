@@ -4,6 +4,7 @@ So do the variants that are classes of their own.
 """
 
 import json
+import math
 import os
 import random
 import subprocess
@@ -21,6 +22,7 @@ from asking import (
     NAMES,
     SPACES,
     VARIANTS,
+    Answer,
     answers,
     converse,
     every_third_fails,
@@ -192,6 +194,39 @@ def test_failures_in_a_finite_space_are_survived(name: str, space_name: str) -> 
     space = SPACES[space_name]
     for answer in (every_third_fails(space), _all_fail):
         assert converse(make(name, space, seed=7), answer)
+
+
+def _sized(*values: float) -> Answer:
+    """Return a function that gives the values in turn."""
+    return lambda trial: Evaluation(values[trial.id % len(values)], cost=1.0)
+
+
+def _one_success(trial: Trial) -> Evaluation:
+    if trial.id == 5:
+        return Evaluation(1.0, cost=1.0)
+    return Evaluation(2.0 + trial.id % 4, cost=1.0, error="graded")
+
+
+LARGEST = sys.float_info.max
+SIZES: dict[str, Answer] = {
+    "the largest": _sized(LARGEST, -LARGEST, 1.0),
+    "one cliff": _sized(0.3, 1e300, *(0.1 * k for k in range(20))),
+    "one abyss": _sized(0.3, -1e300, *(0.1 * k for k in range(20))),
+    "a relative spread of 1e-12": _sized(*(1e9 + 1e-3 * math.sin(k) for k in range(20))),
+    "many of the least, and large": _sized(5e6, 5e6 + 2, 5e6, 5e6, 5e6 + 1),
+    "the smallest": _sized(0.0, 5e-324, 1e-323),
+    "all the same": _sized(3.0),
+    "one success": _one_success,
+}
+
+
+@each_optimizer
+@pytest.mark.parametrize("size", SIZES)
+def test_values_of_any_size_are_survived(name: str, size: str) -> None:
+    trials = converse(make(name, MIXED, seed=7), SIZES[size], n=2)
+    assert len(trials) >= LENGTH - 3
+    for trial in trials:
+        check(MIXED, trial.config)
 
 
 @each_optimizer

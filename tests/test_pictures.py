@@ -8,7 +8,7 @@ from experiments.analysis import compare
 from experiments.running.convergence import draw
 from experiments.running.panels import view
 from experiments.running.run_log import RunLog, read
-from made_headers import goal, header_event
+from made_headers import append, goal, header_event
 
 HEADER = header_event(
     identity="it",
@@ -23,12 +23,13 @@ HEADER = header_event(
 
 def _log(folder: Path, accuracies: list[float | None]) -> Path:
     with RunLog(folder) as log:
-        log.append(HEADER)
+        append(log, HEADER)
         for id, accuracy in enumerate(accuracies):
             trials = [{"id": id, "config": {"x": id}, "fidelity": 1.0}]
-            log.append({"event": "ask", "n": 1, "trials": trials, "ask_s": 0.0, "tell_s": {}})
+            append(log, {"event": "ask", "n": 1, "trials": trials, "ask_s": 0.0, "tell_s": {}})
             failed = accuracy is None
-            log.append(
+            append(
+                log,
                 {
                     "event": "evaluation",
                     "id": id,
@@ -37,7 +38,7 @@ def _log(folder: Path, accuracies: list[float | None]) -> Path:
                     "time": 1.0 + id,
                     "metrics": {} if accuracy is None else {"accuracy": accuracy},
                     "error": "it broke" if failed else None,
-                }
+                },
             )
     return folder
 

@@ -2,8 +2,6 @@
 
 import csv
 import math
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,7 @@ from objectives.trial import Config, Evaluation, Trial
 from optimizers.published_bamsoo import PublishedBaMSOO
 from optimizers.published_soo import Node, PublishedSOO
 from optimizers.soo import build
-from processes import ROOT, finish
+from processes import finish
 from published_csv import CSV, needs_csv
 
 COLUMNS = [
@@ -270,19 +268,6 @@ def test_the_published_variant_runs_like_any_other(tmp_path: Path) -> None:
     done = finish(*PUBLISHED, "objective=lora_published", "budget=50", f"out={tmp_path / 'run'}")
     assert done.returncode == 0, done.stderr
     assert "50 evaluations, 0 failed" in done.stdout
-
-
-def test_what_the_fault_costs_is_printed_and_repeats() -> None:
-    command = [sys.executable, "-m", "experiments.replaying.variants", "objective=lora_published"]
-    command += ["optimizer=soo", "optimizer.variant=v2,published", "budget=50"]
-    first, second = (
-        subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=True)
-        for _ in range(2)
-    )
-    lines = first.stdout.splitlines()
-    assert first.stdout == second.stdout and len(lines) == 3
-    assert lines[0].startswith("optimizer.variant=v2: best value 0.")
-    assert lines[-1].startswith("optimizer.variant: published is ")
 
 
 @needs_csv

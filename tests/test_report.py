@@ -177,12 +177,12 @@ def test_a_run_whose_evaluations_all_failed_gets_a_report(tmp_path: Path) -> Non
     assert _made(tmp_path).sections
 
 
-def test_a_budget_that_not_all_reached_is_truncated_and_it_is_said(tmp_path: Path) -> None:
+def test_an_unfinished_run_is_held_to_the_whole_budget_and_it_is_said(tmp_path: Path) -> None:
     _log(tmp_path, "a")
     _log(tmp_path, "b", n=12)
     made = _made(tmp_path)
-    assert any("truncated to the common budget of 12" in note for note in made.notes)
-    assert "common budget 12" in made.facts
+    assert any("1 of 2 runs are unfinished and keep their best" in note for note in made.notes)
+    assert "common budget 30" in made.facts
 
 
 def test_runs_made_with_different_packages_are_warned_of(tmp_path: Path) -> None:

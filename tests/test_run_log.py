@@ -8,11 +8,19 @@ from typing import Any
 
 import pytest
 
+from experiments.running.events import Ended
 from experiments.running.run_log import RunLog, read
-from made_headers import header_event
+from made_headers import append, header_event
 
 HEADER = header_event()
-ASK = {"event": "ask", "n": 1, "trials": [{"id": 0, "config": {"x": 0.1}, "fidelity": 1.0}]}
+ASK = {
+    "event": "ask",
+    "n": 1,
+    "ask_s": 0.1,
+    "tell_s": {},
+    "time": 1.0,
+    "trials": [{"id": 0, "config": {"x": 0.1}, "fidelity": 1.0}],
+}
 ANSWER = {
     "event": "evaluation",
     "id": 0,
@@ -20,13 +28,14 @@ ANSWER = {
     "cost": 0.1,
     "metrics": {"accuracy": 0.5},
     "error": None,
+    "time": 3.0,
 }
 
 
 def _write(folder: Path, *events: dict[str, Any]) -> Path:
     with RunLog(folder) as log:
         for event in events:
-            log.append(event)
+            append(log, event)
     return folder / "log.jsonl"
 
 
@@ -45,7 +54,7 @@ def test_a_half_written_last_line_is_forgiven_and_removed(tmp_path: Path, cut: i
     path.write_bytes(whole + json.dumps(ANSWER).encode()[:cut])
     assert list(read(path).evaluations) == []
     with RunLog(tmp_path) as log:
-        log.append(ANSWER)
+        append(log, ANSWER)
     assert path.read_bytes() == whole + json.dumps(ANSWER).encode() + b"\n"
 
 
@@ -53,7 +62,7 @@ def test_a_whole_last_event_without_its_line_end_is_kept(tmp_path: Path) -> None
     path = _write(tmp_path, HEADER, ASK, ANSWER)
     path.write_bytes(path.read_bytes()[:-1])
     with RunLog(tmp_path) as log:
-        log.append({"event": "end", "budget": 5.0, "spent": 1.0})
+        log.append(Ended(5.0, 1.0))
     assert list(read(path).evaluations) == [0]
     assert read(path).ended
 
@@ -107,10 +116,10 @@ def test_a_graded_failure_is_never_the_incumbent(tmp_path: Path) -> None:
 def test_an_evaluation_is_saved_when_the_disk_fills_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write, reserve = os.write, tmp_path / ".reserve"
+    write = os.write
 
     def full(file: int, data: bytes) -> int:  # there is room only once the reserve is given up
-        if not reserve.exists():
+        if log._reserve is None:
             return write(file, data)
         write(file, data[: len(data) // 2])
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -119,7 +128,7 @@ def test_an_evaluation_is_saved_when_the_disk_fills_up(
     with RunLog(tmp_path) as log:
         monkeypatch.setattr("experiments.running.run_log.os.write", full)
         with pytest.raises(OSError, match="No space left"):
-            log.append(ANSWER)
+            append(log, ANSWER)
         monkeypatch.undo()
     assert list(read(path).evaluations) == [0]
     assert path.read_bytes().endswith(b"\n")

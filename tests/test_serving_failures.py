@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from objectives.host_fault import HostFault
+from objectives.objective import HostFault
 from objectives.serving.bench import Bench
 from objectives.serving.grades import Invalid
 from objectives.serving.host.host import CpuWatch, free_port, is_free

@@ -14,6 +14,7 @@ import pytest
 
 from node import search_path, serving, stand_in_engine
 from objectives import child
+from objectives.objective import HostFault
 from objectives.serving.engine import Carried, Demand
 from objectives.serving.engines.sglang import Sglang
 from objectives.serving.engines.vllm import Vllm
@@ -83,11 +84,16 @@ def test_the_servers_own_gauges_are_sampled_during_the_load(kind: Any) -> None:
 
 @pytest.mark.parametrize(
     ("behaviour", "status"),
-    [("refuses", "refused"), ("dies", "died"), ("finds_port_taken", "invalid")],
+    [("refuses", "refused"), ("dies", "died")],
 )
 def test_a_failure_over_ssh_grades_as_it_does_here(behaviour: str, status: str) -> None:
     evaluation = evaluate(objective(ssh(), behaviour, repeats=0, max_late_s=10.0))
     assert evaluation.items["status"] == status
+
+
+def test_a_port_that_is_taken_over_ssh_is_the_hosts_fault() -> None:
+    with pytest.raises(HostFault, match="^host: invalid: port "):
+        evaluate(objective(ssh(), "finds_port_taken", repeats=0, max_late_s=10.0))
 
 
 def test_why_a_server_over_ssh_refused_is_said_without_what_ssh_says_of_the_wait() -> None:
@@ -100,9 +106,8 @@ def test_a_machine_that_is_not_reached_is_not_the_configurations_fault() -> None
     launcher = ssh()
     found = objective(launcher, "serves", repeats=0)
     launcher._host = "unreachable"
-    evaluation = evaluate(found)
-    assert evaluation.value is None
-    assert str(evaluation.error).startswith("host: invalid: the server's machine")
+    with pytest.raises(HostFault, match="^host: invalid: the server's machine"):
+        evaluate(found)
 
 
 def carried(command: list[str], folder: Path) -> tuple["subprocess.Popen[bytes]", Carried, Path]:

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from objectives.serving.load.arrivals import plan, read_trace
+from objectives.serving.load.arrivals import plan
 from objectives.serving.load.lengths import parse
+from objectives.serving.load.traces import read_trace
 
 POISSON = {
     "arrivals": "poisson",
@@ -119,6 +120,130 @@ def test_a_damaged_trace_is_refused_with_its_line(tmp_path: Path) -> None:
     path.write_text("arrived_at,num_prefill_tokens,num_decode_tokens\n2,100,10\n1,50,5\n")
     with pytest.raises(ValueError, match="trace.csv:3: expected arrivals that do not fall"):
         read_trace(path)
+
+
+OURS = "arrived_at,num_prefill_tokens,num_decode_tokens\n"
+SAME = {
+    "as processed": OURS + "0.0,374,44\n4.25,396,109\n",
+    "with a byte order mark": "\ufeff" + OURS + "0.0,374,44\n4.25,396,109\n",
+    "with empty lines": OURS + "\n0.0,374,44\n\n4.25,396,109\n\n",
+    "with Windows's line ends": (OURS + "0.0,374,44\n4.25,396,109\n").replace("\n", "\r\n"),
+    "in quotes": OURS.replace("arrived_at", '"arrived_at"') + '0.0,"374",44\n"4.25",396,109\n',
+    "in another order": "num_decode_tokens,arrived_at,num_prefill_tokens\n44,0,374\n109,4.25,396\n",
+    "with pandas's index": "," + OURS + "0,0.0,374,44\n1,4.25,396,109\n",
+    "with other columns": OURS.strip() + ",model\n0.0,374,44,a\n4.25,396,109,b\n",
+    "with blanks": OURS.replace(",", " , ") + " 0.0, 374 ,44\n4.25,396, 109\n",
+    "Azure's own": (
+        "TIMESTAMP,ContextTokens,GeneratedTokens\n"
+        "2023-11-16 18:15:46.6805900,374,44\n2023-11-16 18:15:50.9305900,396,109\n"
+    ),
+    "Azure's own of 2024": (
+        "TIMESTAMP,ContextTokens,GeneratedTokens\n"
+        "2024-05-10 00:00:00.009930+00:00,374,44\n2024-05-10 00:00:04.259930+00:00,396,109\n"
+    ),
+    "BurstGPT's": (
+        "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n"
+        "5,ChatGPT,374,44,418,Conversation log\n9.25,GPT-4,396,109,505,API log\n"
+    ),
+    "JSON lines": (
+        '{"timestamp": 3, "input_length": 374, "output_length": 44, "hash_ids": [1, 2]}\n'
+        '\n{"output_length": 109, "timestamp": 7.25, "input_length": 396}\n'
+    ),
+    "JSON lines with dates": (
+        '\ufeff{"timestamp": "2024-05-10T00:00:00Z", "input_length": 374, "output_length": 44}\n'
+        '{"timestamp": "2024-05-10T00:00:04.25Z", "input_length": 396, "output_length": 109}'
+    ),
+}
+
+
+def _traced(path: Path, **settings: Any) -> dict[str, Any]:
+    return {
+        "arrivals": "trace",
+        "trace": str(path),
+        "requests": 2,
+        "time_scale": 1.0,
+        "token_scale": 1.0,
+        "shared_prefix": 0,
+        **settings,
+    }
+
+
+@pytest.mark.parametrize("form", SAME)
+def test_a_trace_is_read_in_every_form_that_is_about(form: str, tmp_path: Path) -> None:
+    path = tmp_path / "trace"
+    path.write_text(SAME[form], encoding="utf-8", newline="")
+    read = plan(_traced(path), seed=0)
+    assert read.prompt_tokens.tolist() == [374, 396]
+    assert read.answer_tokens.tolist() == [44, 109]
+    assert read.arrivals_s is not None and read.arrivals_s == pytest.approx([0.0, 4.25], abs=1e-6)
+
+
+JSON = '{"timestamp": 0, "input_length": 3, "output_length": 4}\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (OURS + "0.0,inf,44\n", r"trace:2: expected a time in s, or a date, and two numbers"),
+        (OURS + "0.0,nan,44\n", r"trace:2: expected a time in s"),
+        (OURS + "0.0,3,4\n1.0,1e18,44\n", r"trace:3: expected lengths of 0 to 1000000, got 1.0"),
+        (OURS + "0.0,3,1e400\n", r"trace:2: expected a time in s"),
+        (OURS + "0.0,-3,4\n", r"trace:2: expected lengths of 0 to 1000000"),
+        (OURS + "inf,3,4\n", r"trace:2: expected a time in s"),
+        (OURS + "0.0,,4\n", r"trace:2: expected a time in s"),
+        (OURS + '0.0,"1,000",4\n', r"trace:2: expected a time in s"),
+        (OURS + "yesterday,3,4\n", r"trace:2: expected a time in s"),
+        (OURS + "0.0,3\n", r"row 1 \(line 2\): expected 3 cells, got 2"),
+        (OURS + "5,3,4\n4,3,4\n", r"trace:3: expected arrivals that do not fall, got 4,3,4"),
+        (OURS, r"trace: expected at least one row, got none"),
+        ("", r"trace: expected at least one row, got none"),
+        (
+            "a,b,c\n1,2,3\n",
+            r"trace:1: expected the columns .*TIMESTAMP.* JSON lines .*got \['a'",
+        ),
+        (
+            OURS.replace("\n", ",arrived_at\n") + "0,3,4,0\n",
+            r"trace:1: expected one column arr",
+        ),
+        (JSON + '{"timestamp": 1}\n', r"trace:2: expected an object with \['timestamp', .*\], got"),
+        (JSON + "[1, 2, 3]\n", r"trace:2: expected an object with"),
+        (JSON + '{"timestamp": 1,\n', r"trace:2: expected a JSON object, got"),
+        (JSON.replace("3", "Infinity"), r"trace:1: expected lengths of 0 to 1000000"),
+        (JSON.replace("3", "NaN"), r"trace:1: expected lengths of 0 to 1000000"),
+        (JSON.replace("3", "9" * 400), r"trace:1: expected a time in s"),
+        (JSON.replace("3", "true"), r"trace:1: expected a time in s"),
+        (JSON.replace("3", '"3"'), r"trace:1: expected a time in s"),
+        (JSON.replace("0", "1e999"), r"trace:1: expected arrivals that do not fall"),
+    ],
+)
+def test_a_trace_that_cannot_be_is_refused_in_one_line(
+    text: str, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "trace"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message) as raised:
+        read_trace(path)
+    assert "\n" not in str(raised.value)
+
+
+def test_scales_that_lead_beyond_what_can_be_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "trace"
+    path.write_text(OURS + "0,30,4\n1e308,3,4\n")
+    with pytest.raises(
+        ValueError, match=r"objective\.load\.token_scale: .*below 1000000, got 1000000"
+    ):
+        plan(_traced(path, token_scale=1e6), seed=0)
+    with pytest.raises(ValueError, match=r"objective\.load\.time_scale: .*finite, got 100"):
+        plan(_traced(path, time_scale=100), seed=0)
+    with pytest.raises(ValueError, match=r"objective\.load\.trace: expected one of"):
+        plan(_traced(tmp_path), seed=0)
+
+
+@pytest.mark.parametrize("text", ["D({0},1)", "N({0},1)/(1,1)", "N(1,{0})/(1,1)", "U(1,{0})/(1,2)"])
+def test_a_length_beyond_any_context_is_refused(text: str) -> None:
+    for digits in ("9" * 400, "1000001"):
+        with pytest.raises(ValueError, match=r"objective\.load\.lengths: expected at most 1000000"):
+            parse(text.format(digits))
 
 
 def test_a_named_trace_is_looked_for_in_the_data_folder(

@@ -1,4 +1,4 @@
-"""Runs on a common budget: truncation, failures, references, what is fixed."""
+"""Runs on a common budget: unfinished runs, failures, references, what is fixed."""
 
 import numpy as np
 import pytest

@@ -109,7 +109,9 @@ def test_the_order_of_runs_tasks_and_seeds_changes_nothing() -> None:
         shuffled = [runs[i] for i in rng.permutation(len(runs))]
         assert _found(shuffled) == _found(runs)
         seeds = rng.permutation(8) + 100
-        other = [replace(run, header=replace(run.header, seed=int(seeds[run.seed]))) for run in runs]
+        other = [
+            replace(run, header=replace(run.header, seed=int(seeds[run.seed]))) for run in runs
+        ]
         assert _found(other) == _found(runs)
 
 

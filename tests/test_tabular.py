@@ -1,11 +1,14 @@
 """A CSV of evaluations as an objective: look-ups, replicates, and mistakes that name their cell."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from experiments.analysis.exchange.tables import write_csv
+from made_runs import made_run
 from objectives.functions.synthetic import Branin
 from objectives.tabular import Tabular
 from objectives.trial import Config, Trial
@@ -154,6 +157,142 @@ def test_a_mistake_is_named(
     with pytest.raises(ValueError, match=message) as raised:
         table(tmp_path, text, **settings)
     assert "\n" not in str(raised.value)
+
+
+ONE: dict[str, Any] = {"parameters": ["p"], "metrics": [], "cost": None, "value": "acc"}
+
+
+def column_of(folder: Path, *cells: str, **settings: Any) -> list[Any]:
+    """Return the choices that the parameter of a table with these cells has."""
+    rows = [f"{cell},{place}" for place, cell in enumerate(cells)]
+    text = "\n".join(["p,acc", *rows]) + "\n"
+    objective = table(folder, text, **{**ONE, "replicates": "mean", **settings})
+    parameter: Any = objective.space["p"]
+    choices = getattr(parameter, "choices", None) or getattr(parameter, "sequence", None)
+    return list(choices) if choices is not None else [parameter.value]
+
+
+ODD = ["nan", "NaN", "NA", "inf", "-Infinity", "1e400", '"1,000"', "1_000", "O.5", "true", "None"]
+
+
+@pytest.mark.parametrize("odd", [*ODD, "2020-01-01", "0x1F", "1e", "--1", "1.2.3"])
+def test_one_cell_that_is_no_number_is_refused_with_its_place(tmp_path: Path, odd: str) -> None:
+    with pytest.raises(ValueError) as raised:
+        column_of(tmp_path, "0.001", "0.01", odd, "0.1")
+    assert str(raised.value).endswith(
+        f"row 3 (line 4), column p: expected a finite number as in the other rows, got "
+        f"{odd.strip(chr(34))!r}; leave the cell empty where the parameter is inactive, or give "
+        f"objective.space.p.type=categorical"
+    )
+
+
+def test_a_column_of_numbers_with_separators_is_no_text(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"row 1 .*expected a finite number .*got '1,000'"):
+        column_of(tmp_path, '"1,000"', '"2,000"')
+
+
+def test_what_was_advised_makes_texts_of_a_mixed_column(tmp_path: Path) -> None:
+    given = {"p": {"type": "categorical"}}
+    assert column_of(tmp_path, "1", "auto", "2", "1", space=given) == ["1", "auto", "2"]
+
+
+@pytest.mark.parametrize(
+    ("cells", "choices"),
+    [
+        (["1", "1.0", "1e0", "+1", " 1 ", "2"], [1, 2]),
+        (["-0", "0", "0.0", "-0.0"], [0]),
+        (["0.5", "-0", ".25", "5e-1"], [0.0, 0.25, 0.5]),
+        (["3", "10", "-2"], [-2, 3, 10]),
+        (["true", "False", "TRUE", "false"], [True, False]),
+        (["false", "FALSE"], [False]),
+        (["rbf", " poly", "rbf "], ["rbf", "poly"]),
+        (["2020-01-01", "2021-01-01"], ["2020-01-01", "2021-01-01"]),
+    ],
+)
+def test_equal_values_are_one_choice_of_their_own_type(
+    tmp_path: Path, cells: list[str], choices: list[Any]
+) -> None:
+    found = column_of(tmp_path, *cells)
+    assert found == choices and [str(value) for value in found] == [str(v) for v in choices]
+
+
+@pytest.mark.parametrize("cell", ["true", "True", "TRUE", " true "])
+def test_a_boolean_is_read_in_any_spelling(tmp_path: Path, cell: str) -> None:
+    given = {"p": {"type": "categorical", "choices": [True, False]}}
+    objective = table(tmp_path, f"p,acc\n{cell},0.5\nfalse,0.7\n", **ONE, space=given)
+    assert objective.minimisers == ({"p": True},)
+
+
+WHERE = (
+    "p,acc,seed,failed,note\n1,0.5,1,false,a\n2,0.1,1.0,False,\n3,0.7,2,TRUE,b\n"
+    "4,0.2,-5,true,1.10\n5,0.3,1e0,FALSE,1.1\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("where", "kept"),
+    [
+        ({"seed": 1}, [1, 2, 5]),
+        ({"seed": 1.0}, [1, 2, 5]),
+        ({"seed": -5.0}, [4]),
+        ({"seed": [2, -5]}, [3, 4]),
+        ({"failed": False}, [1, 2, 5]),
+        ({"failed": True}, [3, 4]),
+        ({"failed": "false"}, [1, 2, 5]),
+        ({"failed": "True", "seed": 2}, [3]),
+        ({"note": "a"}, [1]),
+        ({"note": None}, [2]),
+        ({"note": ["a", None]}, [1, 2]),
+        ({"note": "1.10"}, [4]),
+        ({"note": 1.1}, [4, 5]),
+        ({"p": [1, 2, 3], "failed": False}, [1, 2]),
+    ],
+)
+def test_where_compares_meanings(tmp_path: Path, where: dict[str, Any], kept: list[int]) -> None:
+    objective = table(tmp_path, WHERE, **ONE, where=where)
+    parameter: Any = objective.space["p"]
+    assert list(parameter.sequence) == kept
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ({"seed": 7}, r"expected at least one row where seed is 7, got none among '1', '1.0', '2'"),
+        ({"failed": "no"}, r"where failed is 'no', got none among 'false', 'False', 'TRUE'"),
+        ({"note": []}, "where note is one of no values, got none"),
+        ({"note": {"a": 1}}, r"where.note: expected a value or a list of them, got \{'a': 1\}"),
+        ({"colour": 1}, "expected a column colour, got"),
+    ],
+)
+def test_a_where_that_keeps_nothing_says_what_there_is(
+    tmp_path: Path, where: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        table(tmp_path, WHERE, **ONE, where=where)
+
+
+def test_a_spreadsheet_s_mark_and_empty_rows_are_no_data(tmp_path: Path) -> None:
+    objective = table(tmp_path, "\ufeffp,acc\n1,0.5\n,\n\n2,0.7\n , \n", **ONE)
+    assert objective.minimisers == ({"p": 1},)
+
+
+def test_an_export_of_ours_is_read_back_without_its_failures(tmp_path: Path) -> None:
+    configs: list[Config] = [{"flag": True, "n": 1}, {"flag": False}, {"flag": True, "n": 3}]
+    run = replace(made_run([0.9, None, 0.5, 0.7], failed=[3]), configs=[*configs, {"flag": False}])
+    path = tmp_path / "export.csv"
+    write_csv([run], path)
+    objective = table(
+        tmp_path,
+        path.read_text(),
+        parameters={"flag": "config.flag", "n": "config.n"},
+        value="value",
+        metrics=[],
+        cost="cost_s",
+        where={"failed": False},
+    )
+    assert objective.optimum == 0.5
+    assert objective.minimisers == ({"flag": True, "n": 3},)
+    assert "2 configurations" in objective.notice()
 
 
 def test_the_shipped_grid_is_branin() -> None:

@@ -1,13 +1,14 @@
 """Tracking shows a run and leaves it alone: a stand-in for MLflow's client, real runs and logs."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from experiments.running.executors.evaluator import InlineEvaluator
-from experiments.running.run import describe
+from experiments.running.executors.inline import Inline
+from experiments.running.run import Run, RunSettings
 from experiments.running.run_log import RunLog
 from experiments.running.runner import run
 from experiments.running.tracking import Tracker
@@ -100,14 +101,14 @@ def track(folder: Path, store: Store, budget: int, header_time: float = 5.0) -> 
     """Make a tracked run, or go on with it."""
     made = objective()
     named = {"_target_": "optimizers.random_search.RandomSearch"}
-    settings = {"optimizer": named, "objective": {}, "seed": 3, "budget": budget, "workers": 1}
     names = {"optimizer": "random", "objective": "failing"}
+    header = Run(RunSettings(names, named, {}, 3, budget), made).header
     optimizer = RandomSearch(made.space, seed=3)
     with RunLog(folder) as log:
         if log.history.header is None:
-            log.append({**describe(settings, {}, names, made).to_json(), "time": header_time})
+            log.begin(replace(header, time=header_time))
         tracker = Tracker(store, log)
-        run(optimizer, made, budget, log, InlineEvaluator(made), watch=tracker)
+        run(optimizer, budget, log, Inline(made), watch=tracker)
         tracker.end(log)
     return log
 

@@ -19,6 +19,7 @@ from experiments.analysis.rows import MOST_BUDGET, Columns, Row, row_of, tests_o
 from experiments.running.earlier import upgraded
 from experiments.running.fields import Fields
 from experiments.running.header import Header
+from experiments.running.incumbent import places
 from objectives.trial import Config
 
 ROUNDING = 1e-9
@@ -82,14 +83,14 @@ class Run:
         return np.array([error is not None for error in self.errors], dtype=bool)
 
     def incumbent(self, budget: float = np.inf) -> int | None:
-        """Return the place of the first best full evaluation that succeeded; None without any.
+        """Return the place of the incumbent; None without a success.
 
         Args:
             budget: what came after it was spent does not count.
         """
-        good = ~self.failed & ~np.isnan(self.values) & (self.fidelities == 1.0)
-        good &= np.cumsum(self.fidelities) <= budget + ROUNDING
-        return int(np.argmin(np.where(good, self.values, np.inf))) if good.any() else None
+        late = np.cumsum(self.fidelities) > budget + ROUNDING
+        found = places(self.values.tolist(), self.fidelities.tolist(), self.failed | late)
+        return found[-1] if found else None
 
     def default(self) -> int | None:
         """Return the place of the first full success of the objective's default configuration."""

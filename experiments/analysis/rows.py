@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.running.events import Ask, Ended, Evaluated
 from experiments.running.fields import Fields, is_number, is_whole, wrong
-from experiments.running.run_log import History, read
+from experiments.running.history import History
+from experiments.running.run_log import read
 
 Floats = NDArray[np.float64]
 Row = dict[str, Any]
@@ -55,12 +57,11 @@ def row_of(log: Path) -> Row | None:
     }
     if any(evaluation.items for evaluation in evaluations):
         columns["items"] = [evaluation.items for evaluation in evaluations]
-    tests = [e for e in history.events if e["event"] == "test"]
     return {
         "header": history.header.to_json(),
         "budget": history.budget,
         "ended": history.ended,
-        "tests": [{"id": e["id"], "metrics": e["metrics"]} for e in tests],
+        "tests": [{"id": test.id, "metrics": test.metrics} for test in history.tests()],
         "columns": columns,
     }
 
@@ -71,12 +72,13 @@ def _times(history: History) -> tuple[dict[int, float], dict[int, float], dict[i
     told: dict[int, float] = {}
     answered: dict[int, float] = {}
     for event in history.events:
-        if event["event"] == "ask" and event["trials"]:
-            share = event["ask_s"] / len(event["trials"])
-            asked.update({trial["id"]: share for trial in event["trials"]})
-        elif event["event"] == "evaluation":
-            answered[event["id"]] = event["time"]
-        told.update({int(id): s for id, s in event.get("tell_s", {}).items()})
+        if isinstance(event, Ask) and event.trials:
+            share = event.ask_s / len(event.trials)
+            asked.update({trial.id: share for trial in event.trials})
+        elif isinstance(event, Evaluated):
+            answered[event.id] = event.time
+        if isinstance(event, (Ask, Ended)):
+            told.update({int(id): s for id, s in event.tell_s.items()})
     return asked, told, answered
 
 

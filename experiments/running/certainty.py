@@ -12,7 +12,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.running.run_log import History
+from experiments.running.history import History
 
 _FLOAT16 = 2e-3  # relative: what is lost where float16 holds the outcomes
 

@@ -4,6 +4,7 @@ import math
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
@@ -11,21 +12,13 @@ from omegaconf import DictConfig, OmegaConf
 
 from experiments.running import provenance
 from experiments.running.display import ProgressBar, summary
-from experiments.running.header import Header
-from experiments.running.run import (
-    carry_out,
-    describe,
-    folder_name,
-    is_finished,
-    logged,
-    new_optimizer,
-    open_log,
-)
+from experiments.running.executors.choice import check_timeout
+from experiments.running.history import History
+from experiments.running.run import Run, RunSettings
 from experiments.running.run_log import RunLog
 from experiments.running.tracking import BACKENDS, Tracker, mlflow_client
 from experiments.running.whole_descriptions import replacing
 from experiments.running.yaml_words import read_words_as_typed
-from objectives.objective import Objective
 
 _progress: dict[str, str] = {}  # what an interrupt says: filled as far as the run got
 
@@ -58,26 +51,19 @@ def run_one(settings: DictConfig) -> None:
         ValueError, OSError, HydraException: something that the user can mend; see `mistakes`.
     """
     check_settings(settings)
-    choices = HydraConfig.get().runtime.choices
-    names = {family: str(choices[family]) for family in ("optimizer", "objective")}
-    objective: Objective = instantiate(settings.objective, _convert_="all")
-    header = _header(settings, names, objective)
-    folder = _folder(settings, header)
+    run = Run(_run_settings(settings), executor=instantiate(settings.executor))
+    folder = _folder(settings, run)
     path = folder / "log.jsonl"
-    earlier = logged(header, folder)
-    if is_finished(earlier, header.budget):
+    earlier = run.history(folder)
+    if run.is_finished(earlier):
         print(f"finished before: {len(earlier.evaluations)} evaluations, nothing to do")
         print(summary(earlier, path))
         return
-    plain = OmegaConf.to_container(settings.optimizer, resolve=True)
-    assert isinstance(plain, dict)
-    optimizer = new_optimizer({str(key): x for key, x in plain.items()}, header, objective, earlier)
     client = mlflow_client() if settings.tracking == "mlflow" else None
-    with RunLog(folder) as log:
-        _say(log, header)
-        open_log(log, header)
+    with run.open(folder) as log:
+        _say(log, earlier)
         shown = None if settings.progress == "auto" else settings.progress
-        bar = ProgressBar(log.history, header.budget, shown)
+        bar = ProgressBar(log.history, run.header.budget, shown)
         tracker = None if client is None else Tracker(client, log)
 
         def watch(log: RunLog) -> None:
@@ -86,7 +72,7 @@ def run_one(settings: DictConfig) -> None:
                 tracker(log)
 
         try:
-            carry_out(header, optimizer, objective, log, watch)
+            run.execute(log, watch)
         finally:
             bar.close()
             if tracker is not None:
@@ -99,13 +85,14 @@ def run_one(settings: DictConfig) -> None:
             print(f"  picture    {folder / 'convergence.png'}")
 
 
-def _say(log: RunLog, header: Header) -> None:
-    """Say which data are used, and what the log already holds."""
+def _say(log: RunLog, earlier: History) -> None:
+    """Say which data are used, and what the log already held."""
     _progress["path"] = str(log.path)
-    if header.notice:
+    header = log.history.header
+    if header is not None and header.notice:
         print(f"note: {header.notice}", flush=True)
-    if log.history.header is not None:
-        print(f"resuming after {len(log.history.evaluations)} evaluations: {log.path}", flush=True)
+    if earlier.header is not None:
+        print(f"resuming after {len(earlier.evaluations)} evaluations: {log.path}", flush=True)
 
 
 def check_settings(settings: DictConfig) -> None:
@@ -119,6 +106,7 @@ def check_settings(settings: DictConfig) -> None:
         value = settings[key]
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise ValueError(f"{key}: expected an integer of at least {least}, got {value!r}")
+    check_timeout(settings.get("evaluation_timeout_s"))
     if settings.progress not in ("auto", True, False):
         raise ValueError(f"progress: expected auto, true or false, got {settings.progress}")
     if settings.tracking not in BACKENDS:
@@ -128,19 +116,32 @@ def check_settings(settings: DictConfig) -> None:
         raise ValueError(f"plot: expected true or false, got {settings.plot}")
 
 
-def _header(settings: DictConfig, names: dict[str, str], objective: Objective) -> Header:
-    """Return the first event of the log."""
-    resolved = OmegaConf.to_container(settings, resolve=True)
-    as_written = OmegaConf.to_container(settings, resolve=False)
-    assert isinstance(resolved, dict) and isinstance(as_written, dict)
-    plain = {str(key): value for key, value in resolved.items()}
-    return describe(plain, as_written["optimizer"], names, objective)
+def _run_settings(settings: DictConfig) -> RunSettings:
+    """Return the composed settings as plain values."""
+    choices = HydraConfig.get().runtime.choices
+    resolved, as_written = _plain(settings, True), _plain(settings, False)
+    return RunSettings(
+        names={family: str(choices[family]) for family in ("optimizer", "objective")},
+        optimizer=resolved["optimizer"],
+        objective=resolved["objective"],
+        seed=resolved["seed"],
+        budget=float(resolved["budget"]),
+        workers=resolved["workers"],
+        optimizer_as_written=as_written["optimizer"],
+        evaluation_timeout_s=resolved["evaluation_timeout_s"],
+    )
 
 
-def _folder(settings: DictConfig, header: Header) -> Path:
+def _plain(settings: DictConfig, resolve: bool) -> dict[str, Any]:
+    plain = OmegaConf.to_container(settings, resolve=resolve)
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
+
+
+def _folder(settings: DictConfig, run: Run) -> Path:
     if settings.out is not None:
         return Path(str(settings.out))
-    return provenance.ROOT / "results" / folder_name(header)
+    return provenance.ROOT / "results" / run.folder_name
 
 
 def interrupted(argv: list[str]) -> str:

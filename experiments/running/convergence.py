@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from experiments.running.headline import default_number, headline, top_fidelity
+from experiments.running.history import History
+from experiments.running.incumbent import Incumbent
 from experiments.running.looks import FAILED, PLAIN, looks
 from experiments.running.panels import (
     draw_default,
@@ -19,7 +21,6 @@ from experiments.running.panels import (
     view,
     with_strips,
 )
-from experiments.running.run_log import History
 
 BUDGET = "budget spent (full evaluations)"
 Points = Sequence[tuple[float, float]]
@@ -69,11 +70,11 @@ def _points(history: History) -> _Drawn:
     assert history.header is not None
     about = headline(history.header)
     drawn = _Drawn([], [], [], [], default_number(history))
-    spent, best = 0.0, None
+    spent, best = 0.0, Incumbent()
     top = top_fidelity(history)
     for id, evaluation in history.evaluations.items():
         fidelity = history.trials[id].fidelity
-        spent += fidelity
+        spent += history.price(history.trials[id])
         if evaluation.error is not None or evaluation.value is None:
             drawn.failures.append(spent)
             continue
@@ -84,8 +85,7 @@ def _points(history: History) -> _Drawn:
             drawn.partial.append((spent, y))
             continue
         drawn.full.append((spent, y))
-        if best is None or evaluation.value < best:
-            best = evaluation.value
+        if best.told(id, evaluation, fidelity):
             drawn.steps.append((spent, y))
     if drawn.steps:
         drawn.steps.append((spent, drawn.steps[-1][1]))

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from experiments.running.certainty import certainty
+from experiments.running.events import Ask, Ended
 from experiments.running.headline import Headline, default_trial, headline
-from experiments.running.run_log import History, RunLog
+from experiments.running.history import History
+from experiments.running.run_log import RunLog
 from objectives.trial import Evaluation
 
 LONG_WAIT_S = 60.0
@@ -202,12 +204,14 @@ def summary(history: History, path: Path) -> str:
         rows.append(("best", "no full evaluation succeeded"))
     else:
         rows += _result(history, id)
-    for event in history.events:
-        if event["event"] == "test" and event["id"] == id:
-            metrics = ", ".join(f"{name} {x:.4g}" for name, x in event["metrics"].items())
+    for test in history.tests():
+        if test.id == id and test.error is not None:
+            rows.append(("test", f"failed: {test.error}"))
+        elif test.id == id:
+            metrics = ", ".join(f"{name} {x:.4g}" for name, x in test.metrics.items())
             rows.append(("test", f"{metrics} (never optimised)"))
-        if event["event"] == "drift":
-            rows.append(("drift", "a replay asked other trials than the log holds; see the log"))
+    if history.drifts():
+        rows.append(("drift", "a replay asked other trials than the log holds; see the log"))
     rows += [("time", _times(history)), ("log", str(path)), *_next(path.parent)]
     title = (
         f"{header.names['optimizer']} on {header.names['objective']}, seed {header.seed}: "
@@ -265,7 +269,9 @@ def _compared(about: Headline, best: float, other: float) -> str:
 def _times(history: History) -> str:
     costs = sum(evaluation.cost for evaluation in history.evaluations.values())
     own = sum(
-        event.get("ask_s", 0.0) + sum(event.get("tell_s", {}).values()) for event in history.events
+        (event.ask_s if isinstance(event, Ask) else 0.0) + sum(event.tell_s.values())
+        for event in history.events
+        if isinstance(event, (Ask, Ended))
     )
     return f"{duration(costs)} evaluating, {duration(own)} inside the optimizer"
 

@@ -7,7 +7,7 @@ the numbers.
 from dataclasses import dataclass
 
 from experiments.running.header import Header
-from experiments.running.run_log import History
+from experiments.running.history import History
 from objectives.trial import Evaluation
 
 

@@ -1,161 +1,262 @@
-"""One run, as `run.py` and the sweep make it: its description, what its log holds, the run.
+"""One run, an optimizer on an objective under a budget: described, opened, and executed.
 
-The description of a run is the header of its log, without the time.
+run = Run(settings)
+with run.open(Path("folder")) as log:      # begins a log, or goes on with the run's own
+    run.execute(log)
 """
 
 import inspect
+import math
 import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from hydra.errors import HydraException
 from hydra.utils import get_object, instantiate
 
 from experiments.running import provenance
-from experiments.running.executors.evaluator import Evaluator, InlineEvaluator, ProcessEvaluator
+from experiments.running.events import Extended
+from experiments.running.executors.choice import auto
+from experiments.running.executors.executor import Executor
+from experiments.running.executors.handover import Handover
 from experiments.running.header import Header
+from experiments.running.history import History
 from experiments.running.identity import identity, without_paths
-from experiments.running.run_log import History, RunLog, read
+from experiments.running.run_log import RunLog, read
 from experiments.running.runner import Watch, run
 from objectives import description
 from objectives.objective import Objective
 from optimizers.optimizer import Optimizer
 
+Settings = dict[str, Any]
+ExecutorFactory = Callable[[Objective, int, float | None], Executor]
+"""Makes an executor of an objective, the number of workers, and the limit of time."""
 
-def describe(
-    settings: dict[str, Any],
-    optimizer_as_written: Any,
-    names: dict[str, str],
-    objective: Objective,
-) -> Header:
-    """Return the header of a run's log.
 
-    Args:
-        settings: optimizer, objective, seed, budget and workers, resolved.
-        optimizer_as_written: the optimizer's settings unresolved: `${budget}` is no identity.
-        names: of the two YAML files.
-        objective: the instance of the settings.
+@dataclass(frozen=True)
+class RunSettings:
+    """What decides a run, as plain values.
+
+    Attributes:
+        names: of the two YAML files, by family: `optimizer` and `objective`.
+        optimizer: its settings, resolved, with `_target_`.
+        objective: likewise.
+        seed: of the run.
+        budget: in full-evaluation equivalents.
+        workers: how many trials are evaluated at once.
+        optimizer_as_written: its settings unresolved, where they differ: `${budget}` is no
+            identity.
+        evaluation_timeout_s: after which an evaluation has failed; None: no limit.
     """
-    fingerprint = {"version": objective.version, **objective.fingerprint()}
-    version = _version_of(settings["optimizer"], objective, settings["seed"])
-    return Header(
-        identity=identity(
-            names,
-            optimizer_as_written,
-            settings["objective"],
-            settings["seed"],
-            settings["workers"],
-            version,
-            fingerprint,
-        ),
-        names=names,
-        optimizer=without_paths(settings["optimizer"]),
-        objective=without_paths(settings["objective"]),
-        seed=settings["seed"],
-        budget=float(settings["budget"]),
-        workers=settings["workers"],
-        optimizer_version=version,
-        goals=dict(objective.goals),
-        space=description.describe(objective.space),
-        forbidden=description.forbidden(objective.space),
-        fidelities=objective.fidelities,
-        resources=objective.resources,
-        default=objective.default,
-        coco=objective.coco,
-        noise_sd=float(objective.noise_sd),
-        optimum=None if objective.optimum is None else float(objective.optimum),
-        notice=objective.notice(),
-        fingerprint=fingerprint,
-        code=provenance.code(),
-        versions=provenance.versions(),
-        hardware=provenance.hardware(),
-    )
+
+    names: dict[str, str]
+    optimizer: Settings
+    objective: Settings
+    seed: int
+    budget: float
+    workers: int = 1
+    optimizer_as_written: Settings = field(default_factory=dict)
+    evaluation_timeout_s: float | None = None
 
 
-def make_optimizer(settings: dict[str, Any], objective: Objective, seed: int) -> Optimizer:
-    """Return an optimizer that has asked nothing yet.
+class Run:
+    """A run that may not have begun, or may go on."""
 
-    It gets the space and the seed, and the goals and fidelities where it takes them.
+    def __init__(
+        self,
+        settings: RunSettings,
+        objective: Objective | None = None,
+        executor: ExecutorFactory = auto,
+    ) -> None:
+        """Take what decides the run.
 
-    Raises:
-        ValueError: the settings make no optimizer.
-    """
-    known = {"fidelities": objective.fidelities, "goals": dict(objective.goals)}
-    taken = inspect.signature(get_object(settings["_target_"])).parameters
-    told = {name: value for name, value in known.items() if name in taken}
-    made = instantiate(settings, space=objective.space, seed=seed, **told, _convert_="all")
-    if not isinstance(made, Optimizer):
-        raise ValueError(f"optimizer: expected an Optimizer, got {type(made).__name__}")
-    return made
+        Args:
+            settings: of it.
+            objective: that of the settings, where it is made already.
+            executor: where the evaluations run.
+
+        Raises:
+            ValueError, OSError: the settings make no objective.
+        """
+        self.settings = settings
+        for family in ("optimizer", "objective"):
+            _check_finite(family, getattr(settings, family))
+        if objective is None:
+            objective = instantiate(settings.objective, _convert_="all")
+        if not isinstance(objective, Objective):
+            raise ValueError(f"objective: expected an Objective, got {type(objective).__name__}")
+        self.objective = objective
+        self._new_executor = executor
+        self._optimizer: Optimizer | None = None
+        self._executor: Executor | None = None
+
+    @cached_property
+    def header(self) -> Header:
+        """The description of the run, which begins its log."""
+        settings, objective = self.settings, self.objective
+        fingerprint = {"version": objective.version, **objective.fingerprint()}
+        version = self._optimizer_version()
+        return Header(
+            identity=identity(
+                settings.names,
+                settings.optimizer_as_written or settings.optimizer,
+                settings.objective,
+                settings.seed,
+                settings.workers,
+                version,
+                fingerprint,
+            ),
+            names=settings.names,
+            optimizer=without_paths(settings.optimizer),
+            objective=without_paths(settings.objective),
+            seed=settings.seed,
+            budget=float(settings.budget),
+            workers=settings.workers,
+            optimizer_version=version,
+            goals=dict(objective.goals),
+            space=description.describe(objective.space),
+            forbidden=description.forbidden(objective.space),
+            fidelities=objective.fidelities,
+            resources=objective.resources,
+            default=objective.default,
+            coco=objective.coco,
+            noise_sd=float(objective.noise_sd),
+            optimum=None if objective.optimum is None else float(objective.optimum),
+            notice=objective.notice(),
+            fingerprint=fingerprint,
+            code=provenance.code(),
+            versions=provenance.versions(),
+            hardware=provenance.hardware(),
+        )
+
+    @property
+    def folder_name(self) -> Path:
+        """Where the run lies below a folder of results: named after its identity."""
+        return folder_name(self.header)
+
+    def history(self, folder: Path) -> History:
+        """Return what the run's log holds so far.
+
+        Raises:
+            ValueError: it is the log of another run, or damaged, or the run cannot go on.
+            OSError: it cannot be read.
+        """
+        path = folder / "log.jsonl"
+        earlier = read(path) if path.exists() else History()
+        if earlier.header is not None:
+            check_same(earlier.header, self.header, path)
+        return earlier
+
+    def is_finished(self, earlier: History) -> bool:
+        """Return whether a log has all that the budget pays for."""
+        return earlier.ended and self.header.budget <= earlier.budget
+
+    def make_optimizer(self) -> Optimizer:
+        """Return an optimizer that has asked nothing yet.
+
+        It gets the space and the seed, and the goals and fidelities where it takes them.
+
+        Raises:
+            ValueError: the settings make no optimizer.
+        """
+        objective, settings = self.objective, self.settings.optimizer
+        known = {"fidelities": objective.fidelities, "goals": dict(objective.goals)}
+        taken = inspect.signature(get_object(settings["_target_"])).parameters
+        told = {name: value for name, value in known.items() if name in taken}
+        make = instantiate(
+            settings,
+            space=objective.space,
+            seed=self.settings.seed,
+            _partial_=True,
+            _convert_="all",
+        )
+        try:
+            inspect.signature(make).bind(**told)
+        except TypeError as error:
+            raise ValueError(f"optimizer: expected the settings that it has, {error}") from None
+        made = make(**told)
+        if not isinstance(made, Optimizer):
+            raise ValueError(f"optimizer: expected an Optimizer, got {type(made).__name__}")
+        return made
+
+    def _optimizer_version(self) -> int:
+        """Return the version of the optimizer; 1 where none can be made, as `open` will say."""
+        try:
+            target = get_object(self.settings.optimizer["_target_"])
+            found = target if isinstance(target, type) else self.make_optimizer()
+        except (ValueError, ImportError, HydraException):
+            return 1
+        return int(getattr(found, "version", 1))
+
+    def open(self, folder: Path) -> RunLog:
+        """Open the run's log: a new one gets its header, a finished one the larger budget.
+
+        Raises:
+            ValueError: it is the log of another run, damaged, or written by another process, or
+                the settings make no optimizer.
+            OSError: the folder cannot be written.
+        """
+        settings, header = self.settings, self.header
+        self._optimizer = self.make_optimizer()
+        self._executor = self._new_executor(
+            self.objective, settings.workers, settings.evaluation_timeout_s
+        )
+        log = RunLog(folder)
+        try:
+            self._begin(log, header)
+        except BaseException:
+            log.close()
+            raise
+        return log
+
+    def _begin(self, log: RunLog, header: Header) -> None:
+        history, budget = log.history, header.budget
+        if history.header is None:
+            log.begin(header)
+            return
+        check_same(history.header, header, log.path)
+        assert self._optimizer is not None
+        if not self._optimizer.extendable:
+            _check_design(history.header, budget)
+        if budget > history.budget:
+            log.append(Extended(budget, time.time()))
+
+    def execute(self, log: RunLog, watch: Watch = lambda log: None) -> None:
+        """Run to the end of the budget, going on where the log ends.
+
+        Args:
+            log: as `open` returned it.
+            watch: called after every evaluation that was logged.
+        """
+        assert self._optimizer is not None and self._executor is not None
+        settings = self.settings
+        try:
+            run(self._optimizer, settings.budget, log, self._executor, settings.workers, watch)
+            Handover(log.path.parent).remove_all()  # all of it is in the log
+        finally:
+            self._executor.close()
+            self._optimizer.close()
 
 
-def _version_of(settings: dict[str, Any], objective: Objective, seed: int) -> int:
-    """Return the version of the optimizer that settings make."""
-    target = get_object(settings["_target_"])
-    found = target if isinstance(target, type) else make_optimizer(settings, objective, seed)
-    return int(getattr(found, "version", 1))
+def _check_finite(where: str, settings: Any) -> None:
+    """Raise `ValueError` where a number among settings is infinite or NaN."""
+    if isinstance(settings, dict):
+        for key, value in settings.items():
+            _check_finite(f"{where}.{key}", value)
+    elif isinstance(settings, list):
+        for place, value in enumerate(settings):
+            _check_finite(f"{where}.{place}", value)
+    elif isinstance(settings, float) and not math.isfinite(settings):
+        raise ValueError(f"{where}: expected a finite number, got {settings}")
 
 
 def folder_name(header: Header) -> Path:
     """Return the folder of a run below the folder of results: named after its identity."""
-    names = header.names
     run_name = f"seed{header.seed}-{header.identity[:8]}"
-    return Path(names["objective"]) / names["optimizer"] / run_name
-
-
-def logged(header: Header, folder: Path) -> History:
-    """Return what the run's log holds so far.
-
-    Raises:
-        ValueError: it is the log of another run, or damaged.
-        OSError: it cannot be read.
-    """
-    path = folder / "log.jsonl"
-    earlier = read(path) if path.exists() else History()
-    if earlier.header is not None:
-        check_same(earlier.header, header, path)
-    return earlier
-
-
-def is_finished(earlier: History, budget: float) -> bool:
-    """Tell whether a log has all that the budget pays for."""
-    return earlier.ended and budget <= earlier.budget
-
-
-def new_optimizer(
-    settings: dict[str, Any], header: Header, objective: Objective, earlier: History
-) -> Optimizer:
-    """Return the run's optimizer, which has asked nothing yet.
-
-    Raises:
-        ValueError: the log was written under another budget, which made the design.
-    """
-    optimizer = make_optimizer(settings, objective, header.seed)
-    if earlier.header is not None and not optimizer.extendable:
-        _check_design(earlier.header, header.budget)
-    return optimizer
-
-
-def open_log(log: RunLog, header: Header) -> None:
-    """Write the header into an empty log, or the larger budget into one that goes on."""
-    history, budget = log.history, header.budget
-    if history.header is None:
-        log.append({**header.to_json(), "time": time.time()})
-    elif budget > history.budget:
-        log.append({"event": "extend", "budget": budget, "time": time.time()})
-
-
-def carry_out(
-    header: Header, optimizer: Optimizer, objective: Objective, log: RunLog, watch: Watch
-) -> None:
-    """Run to the end of the budget, going on where the log ends."""
-    workers = header.workers
-    evaluator: Evaluator = InlineEvaluator(objective)
-    if workers > 1:
-        evaluator = ProcessEvaluator(objective, workers)
-    try:
-        run(optimizer, objective, header.budget, log, evaluator, workers, watch)
-    finally:
-        evaluator.close()
+    return Path(header.names["objective"]) / header.names["optimizer"] / run_name
 
 
 def _check_design(logged: Header, budget: float) -> None:
@@ -172,7 +273,7 @@ _IDENTITY = ("seed", "workers", "objective", "optimizer", "optimizer_version", "
 
 
 def check_same(logged: Header, now: Header, path: Path) -> None:
-    """Raise unless the log is one of the run that was asked for."""
+    """Raise `ValueError` unless the log is one of the run that was asked for."""
     for key in _IDENTITY:
         found = difference(key, getattr(logged, key), getattr(now, key))
         if found is not None and logged.identity != now.identity:
@@ -186,7 +287,7 @@ def check_same(logged: Header, now: Header, path: Path) -> None:
 
 
 def _version(header: Header) -> str:
-    return header.code["version"]
+    return header.code.get("version", "unknown")
 
 
 def difference(where: str, logged: Any, now: Any) -> str | None:

@@ -1,4 +1,4 @@
-"""The log of a run: JSON lines, each flushed to disk before the run goes on.
+"""The log of a run: JSON lines, of which every evaluation is on the disk before the run goes on.
 
 `experiments/running/log_format.md` describes the format. A run is its log: nothing else is needed
 to resume it, and nothing that it holds is ever rewritten.
@@ -8,93 +8,23 @@ import errno
 import fcntl
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import stat
+import time
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from experiments.running.earlier import upgraded
+from experiments.running import interrupts
+from experiments.running.events import Event
 from experiments.running.header import FORMAT, Header
-from objectives.trial import Evaluation, Trial
+from experiments.running.history import History
 
 RESERVE_BYTES = 1 << 18
-"""Disk held back beside the log, so that what was already paid for fits on a full disk."""
+"""Disk held back for the log, so that what was already paid for fits on a full disk."""
 
-Event = dict[str, Any]
-
-
-@dataclass
-class History:
-    """What a log tells.
-
-    Attributes:
-        header: its first event, None where the log is empty.
-        events: all events after the header, in order.
-        trials: every trial asked, by id, in the order of asking.
-        evaluations: every evaluation, by trial id, in the order of arrival.
-        spent: the budget that the asked trials spend, in full-evaluation equivalents.
-        done: the part of `spent` that is evaluated.
-        budget: what the run was given last: in its header, an extension, or at its end.
-        ended: whether the run reached `budget` or its optimizer had no more to ask.
-    """
-
-    header: Header | None = None
-    events: list[Event] = field(default_factory=list)
-    trials: dict[int, Trial] = field(default_factory=dict)
-    evaluations: dict[int, Evaluation] = field(default_factory=dict)
-    spent: float = 0.0
-    done: float = 0.0
-    budget: float = 0.0
-    ended: bool = False
-
-    def incumbent(self) -> int | None:
-        """Return the id of the best successful full evaluation, the first on ties."""
-        full = [
-            (evaluation.value, id)
-            for id, evaluation in self.evaluations.items()
-            if evaluation.error is None
-            and evaluation.value is not None
-            and self.trials[id].fidelity == 1.0
-        ]
-        return min(full)[1] if full else None
-
-    def add(self, event: Event) -> None:
-        """Take one event, checking that it can follow what is there.
-
-        Raises:
-            ValueError, KeyError, TypeError: it cannot.
-        """
-        kind = event["event"]
-        if (self.header is None) != (kind == "header"):
-            raise ValueError("expected one header, as the first event")
-        if kind == "header":
-            self.header = Header.from_json(upgraded(event))
-            self.budget = self.header.budget
-            return
-        self.events.append(event)
-        if kind == "ask":
-            for fields in event["trials"]:
-                trial = Trial(**fields)
-                if trial.id in self.trials:
-                    raise ValueError(f"trial {trial.id} was asked before")
-                self.trials[trial.id] = trial
-                self.spent += trial.fidelity
-        elif kind == "evaluation":
-            id = event["id"]
-            if id not in self.trials or id in self.evaluations:
-                raise ValueError(f"expected an answer to a pending trial, got id {id}")
-            self.evaluations[id] = Evaluation(
-                event["value"],
-                event["cost"],
-                event["metrics"],
-                event["error"],
-                event.get("items", {}),
-            )
-            self.done += self.trials[id].fidelity
-        elif kind in ("extend", "end"):
-            self.budget = float(event["budget"])
-        self.ended = kind == "end" or (self.ended and kind not in ("extend", "ask"))
+_ENCODER = json.JSONEncoder(allow_nan=False)
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def read(path: Path) -> History:
@@ -104,6 +34,8 @@ def read(path: Path) -> History:
         ValueError: any other line is damaged; the message names file and line.
         OSError: the file cannot be read.
     """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ValueError(f"{path}: expected a file, got something else")
     return _parse(path, path.read_bytes())[0]
 
 
@@ -111,23 +43,26 @@ def _parse(path: Path, content: bytes) -> tuple[History, int]:
     """Return the history and the length in bytes of the part of `content` that counts."""
     history, good = History(), 0
     lines = content.split(b"\n")
+    if not lines[-1]:
+        lines.pop()
     for number, line in enumerate(lines, start=1):
         last = number == len(lines)
-        if last and not line:
-            break
         try:
-            event = json.loads(line)
-        except ValueError:
+            event = json.loads(line, parse_constant=_no_constant)
+        except (ValueError, RecursionError):
             if last:
                 break
             raise ValueError(_damaged(path, number, "it is not JSON")) from None
         try:
-            history.add(event)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            reason = f"no key {error}" if isinstance(error, KeyError) else str(error)
-            raise ValueError(_damaged(path, number, reason)) from None
+            history.read(event)
+        except ValueError as error:
+            raise ValueError(_damaged(path, number, str(error))) from None
         good += len(line) + 1
     return history, good
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"expected finite numbers, got {name}")
 
 
 def _damaged(path: Path, number: int, reason: str) -> str:
@@ -156,7 +91,9 @@ class RunLog:
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / "log.jsonl"
-        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK  # a FIFO would wait for ever
+        self._file = os.open(self.path, flags, 0o644)
+        self._reserve: int | None = None
         try:
             self._lock()
             content = self.path.read_bytes()
@@ -164,13 +101,14 @@ class RunLog:
             if self._size == len(content) + 1:  # a whole event that lacks its line's end
                 os.write(self._file, b"\n")
             os.ftruncate(self._file, self._size)
-            self._reserve = folder / ".reserve"
-            self._hold_reserve()
+            self._hold_reserve(folder)
         except BaseException:
-            os.close(self._file)  # the lock goes with it
+            self.close()  # the lock goes with it
             raise
 
     def _lock(self) -> None:
+        if not stat.S_ISREG(os.fstat(self._file).st_mode):
+            raise ValueError(f"{self.path}: expected a file, got something else")
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -179,47 +117,92 @@ class RunLog:
                 f"wait for that run, or give another out="
             ) from None
 
-    def _hold_reserve(self) -> None:
+    def _hold_reserve(self, folder: Path) -> None:
+        """Take room on the disk in a file without a name, which no kill leaves behind."""
+        path = folder / f".reserve-{os.getpid()}"
         try:
-            self._reserve.write_bytes(bytes(RESERVE_BYTES))
+            self._reserve = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+            path.unlink()
+            if os.write(self._reserve, bytes(RESERVE_BYTES)) < RESERVE_BYTES:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
-            self._reserve.unlink(missing_ok=True)
-            raise OSError(error.errno, error.strerror, str(self._reserve.parent)) from None
+            raise OSError(error.errno, error.strerror, str(folder)) from None
 
-    def append(self, event: Mapping[str, Any]) -> None:
-        """Write one event and return when it is on the disk.
+    def begin(self, header: Header) -> None:
+        """Write the header, with the time where it has none.
 
         Raises:
+            OSError: it could not be written.
+        """
+        begun = replace(header, time=header.time or time.time())
+        with interrupts.held():
+            self._save(begun.to_json(), durable=True)
+            self.history.begin(begun)
+            folder = os.open(self.path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)  # the file's name
+            finally:
+                os.close(folder)
+
+    def append(self, event: Event, durable: bool = True) -> None:
+        """Write one event, if the reader would take it back.
+
+        Args:
+            event: what happened.
+            durable: whether to return only when it is on the disk, with all before it.
+
+        Raises:
+            ValueError: it cannot follow what is there; nothing is written.
             OSError: it could not be written; the log ends with the event before. On a full
                 disk the reserve is given up first, so that the event is usually saved, and
                 the error is raised all the same.
         """
-        line = json.dumps(event, allow_nan=False).encode() + b"\n"
-        try:
-            self._write(line)
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT) or not self._reserve.exists():
-                raise
-            self._reserve.unlink()
-            self._write(line)
-            self.history.add(json.loads(line))
-            raise
-        self.history.add(dict(event))
+        with interrupts.held():
+            self.history.check(event)
+            try:
+                self._save(event.to_json(), durable)
+            except _SavedOnFullDisk as full:
+                self.history.take(event)
+                raise OSError(*full.args) from None
+            self.history.take(event)
 
-    def _write(self, line: bytes) -> None:
+    def _save(self, event: dict[str, Any], durable: bool) -> None:
+        line = _ENCODER.encode(event).encode() + b"\n"
         try:
-            written = os.write(self._file, line)
-            if written < len(line):
+            self._write(line, durable)
+        except OSError as error:
+            if error.errno not in _FULL or self._reserve is None:
+                raise
+            self._give_up_reserve()
+            self._write(line, durable=True)
+            raise _SavedOnFullDisk(error.errno, error.strerror, str(self.path)) from None
+
+    def _write(self, line: bytes, durable: bool) -> None:
+        try:
+            if os.write(self._file, line) < len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
-            os.fdatasync(self._file)
+            if durable:
+                os.fdatasync(self._file)
+                self._check_there()
         except BaseException:
             os.ftruncate(self._file, self._size)
             raise
         self._size += len(line)
 
+    def _check_there(self) -> None:
+        if os.fstat(self._file).st_nlink == 0:
+            raise FileNotFoundError(
+                errno.ENOENT, "the log was deleted while the run wrote it", str(self.path)
+            )
+
+    def _give_up_reserve(self) -> None:
+        if self._reserve is not None:
+            os.close(self._reserve)
+            self._reserve = None
+
     def close(self) -> None:
-        """Give the log free."""
-        self._reserve.unlink(missing_ok=True)
+        """Release the lock."""
+        self._give_up_reserve()
         os.close(self._file)
 
     def __enter__(self) -> "RunLog":
@@ -232,3 +215,7 @@ class RunLog:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+class _SavedOnFullDisk(Exception):
+    """The event is saved, in the room that was held back."""

@@ -1,14 +1,29 @@
 """The run loop: ask, evaluate, log, tell; and the same again from the log after a kill."""
 
+import math
 import time
+from collections import Counter
 from collections.abc import Callable
+from itertools import takewhile
 
 from experiments.running import interrupts
-from experiments.running.executors.evaluator import Evaluator
-from experiments.running.run_log import Event, RunLog
-from objectives.objective import Objective
+from experiments.running.events import (
+    Ask,
+    Drifted,
+    Ended,
+    Evaluated,
+    Refused,
+    Retried,
+    Tested,
+)
+from experiments.running.executors.executor import Answer, Executor
+from experiments.running.fields import is_plain, wrong
+from experiments.running.run_log import RunLog
 from objectives.trial import Evaluation, Trial
 from optimizers.optimizer import Optimizer
+
+HOST_TRIES = 3
+"""A trial that the host broke off so often ends the run; the same command goes on with it."""
 
 _ROUNDING = 1e-9  # shares of a budget such as 1/3 do not add up exactly
 
@@ -16,64 +31,158 @@ Watch = Callable[[RunLog], None]
 """Called after every evaluation that was logged."""
 
 
+class HostBroken(OSError):
+    """The host broke an evaluation off again and again; no configuration is to blame."""
+
+
 def run(
     optimizer: Optimizer,
-    objective: Objective,
     budget: float,
     log: RunLog,
-    evaluator: Evaluator,
+    executor: Executor,
     n_workers: int = 1,
     watch: Watch = lambda log: None,
 ) -> None:
     """Spend `budget` full-evaluation equivalents, going on where the log ends.
 
-    The log must have its header. Trials that were asked but not evaluated are evaluated
-    first. An evaluation is on the disk before the optimizer is told.
+    The log must have its header. Trials that were asked but not evaluated are evaluated first.
+    An evaluation is on the disk before the optimizer is told.
     """
-    clock = Clock(optimizer)
-    replay(optimizer, log)
-    history = log.history
-    pending = [trial for id, trial in history.trials.items() if id not in history.evaluations]
-    for trial in pending:
-        evaluator.submit(trial)
-    n_pending = len(pending)
-    while True:
-        left = budget - history.spent + _ROUNDING
-        n = min(n_workers - n_pending, max(int(left), 1))
-        if n > 0 and left > _ROUNDING:
-            trials = [trial for trial in clock.ask(n) if trial.fidelity <= left]
-            if trials:
-                log.append(clock.ask_event(n, trials))
-            for trial in trials:
-                evaluator.submit(trial)
-            n_pending += len(trials)
-        if n_pending == 0:
-            break
-        with interrupts.released():
-            trial, evaluation, traceback = evaluator.next()
-        log.append(_evaluation_event(trial, evaluation, traceback))
-        clock.tell(trial, evaluation)
-        n_pending -= 1
-        watch(log)
-    _test_incumbent(objective, log)
-    log.append({"event": "end", "budget": budget, "spent": history.spent, **clock.told()})
+    with interrupts.held():
+        replay(optimizer, log)
+        loop = _Loop(optimizer, budget, log, executor, watch)
+        loop.resume()
+        while True:
+            loop.ask(n_workers)
+            if not loop.pending:
+                break
+            loop.answer(executor.next())
+        _test_incumbent(executor, log)
+        spent = log.history.spent
+        log.append(Ended(budget, spent, loop.clock.told()))
 
 
-def _evaluation_event(trial: Trial, evaluation: Evaluation, traceback: str | None) -> Event:
-    event = {"event": "evaluation", "id": trial.id, **evaluation.to_json(), "time": time.time()}
-    return event if traceback is None else {**event, "traceback": traceback}
+class _Loop:
+    """The state of a run between two steps.
+
+    The budget is spent in the order of the asks: from the first trial that it cannot pay on, all
+    are refused, and each keeps the place of a worker. So a run with a larger budget asks the
+    same, and goes on with the refused ones.
+    """
+
+    def __init__(
+        self, optimizer: Optimizer, budget: float, log: RunLog, executor: Executor, watch: Watch
+    ) -> None:
+        self.clock = Clock(optimizer)
+        self.pending = 0
+        self._budget, self._log, self._executor, self._watch = budget, log, executor, watch
+        self._tries: Counter[int] = Counter()
+        header = log.history.header
+        assert header is not None
+        self._grid = (1.0,) if header.fidelities is None else header.fidelities.grid
+
+    def resume(self) -> None:
+        """Take in what was finished while no runner lived; submit what is pending."""
+        history = self._log.history
+        pending = history.pending()
+        self.pending = len(pending)
+        finished = self._executor.start(self._log.path.parent, pending)
+        for answer in finished:
+            self.answer(answer)
+        done = {answer.trial.id for answer in finished}
+        left = [trial for trial in pending if trial.id not in done]
+        self._submit(left, history.spent - sum(map(history.price, left)))
+
+    def ask(self, n_workers: int) -> None:
+        """Ask for as many trials as there are idle workers; evaluate what the budget pays."""
+        history = self._log.history
+        n = n_workers - self.pending - len(history.refused)
+        left = self._budget - history.spent + _ROUNDING
+        payable = not history.refused and left >= self._grid[0]
+        if n <= 0 or not (payable or self.pending):
+            return
+        trials = self.clock.ask(n)
+        if not trials:
+            return
+        self._check(trials, n)
+        spent = history.spent
+        self._log.append(self.clock.ask_event(n, trials), durable=False)
+        self.pending += len(trials)
+        self._submit([history.trials[trial.id] for trial in trials], spent)
+
+    def _submit(self, trials: list[Trial], spent: float) -> None:
+        """Submit trials as far as the budget goes; refuse the others."""
+        history = self._log.history
+        before = self._asked_before_refused()
+        refused: list[int] = []
+        for trial in trials:
+            price = history.price(trial)
+            too_late = refused or (before is not None and trial.id not in before)
+            if too_late or spent + price > self._budget + _ROUNDING:
+                refused.append(trial.id)
+            else:
+                spent += price
+                self._executor.submit(trial)
+        if refused:
+            self._log.append(Refused(refused), durable=False)
+            self.pending -= len(refused)
+
+    def _asked_before_refused(self) -> set[int] | None:
+        """Return the ids asked before the first that is refused; None where none is."""
+        history = self._log.history
+        if not history.refused:
+            return None
+        return set(takewhile(lambda id: id not in history.refused, history.trials))
+
+    def answer(self, answer: Answer) -> None:
+        """Log an answer, then tell it; or submit its trial again where the host broke it off."""
+        trial, evaluation = answer.trial, answer.evaluation
+        if evaluation is None:
+            self._again(trial, answer.retried or "")
+            return
+        self._log.append(Evaluated(trial.id, evaluation, time.time(), answer.traceback))
+        self.clock.tell(self._log.history.trials[trial.id], evaluation)
+        self.pending -= 1
+        self._watch(self._log)
+
+    def _again(self, trial: Trial, reason: str) -> None:
+        self._tries[trial.id] += 1
+        self._log.append(Retried(trial.id, reason, time.time()), durable=False)
+        if self._tries[trial.id] >= HOST_TRIES:
+            raise HostBroken(
+                f"trial {trial.id}: expected the host to let its evaluation end, got {reason}, "
+                f"{HOST_TRIES} times; mend it and type the same command again, it resumes"
+            )
+        self._executor.submit(trial)
+
+    def _check(self, trials: list[Trial], n: int) -> None:
+        """Raise unless an ask is one that the contract allows."""
+        if len(trials) > n:
+            wrong("optimizer", f"at most {n} trials, as asked for", len(trials))
+        for trial in trials:
+            where = f"optimizer: trial {trial.id}"
+            if not any(math.isclose(trial.fidelity, share) for share in self._grid):
+                shares = ", ".join(f"{share:g}" for share in self._grid)
+                wrong(f"{where}.fidelity", f"one of {shares}", trial.fidelity)
+            if trial.resumes is not None and trial.resumes not in self._log.history.evaluations:
+                wrong(f"{where}.resumes", "a trial that was evaluated", trial.resumes)
+            for name, value in trial.config.items():
+                if not is_plain(value) or type(value).__module__ != "builtins":
+                    wrong(f"{where}.config.{name}", "a plain Python value", value)
 
 
-def _test_incumbent(objective: Objective, log: RunLog) -> None:
+def _test_incumbent(executor: Executor, log: RunLog) -> None:
     """Measure the objective's test metrics at the incumbent, once per incumbent."""
-    id = log.history.incumbent()
-    tested = [event["id"] for event in log.history.events if event["event"] == "test"]
-    if id is None or id in tested:
+    history = log.history
+    id = history.incumbent()
+    if id is None or any(test.id == id and test.error is None for test in history.tests()):
         return
-    with interrupts.released():
-        metrics = objective.test(log.history.trials[id])
-    if metrics:
-        log.append({"event": "test", "id": id, "metrics": metrics, "time": time.time()})
+    try:
+        metrics, error = executor.test(history.trials[id]), None
+    except RuntimeError as reason:
+        metrics, error = {}, str(reason)
+    if metrics or error is not None:
+        log.append(Tested(id, metrics, time.time(), error), durable=False)
 
 
 class Clock:
@@ -86,26 +195,23 @@ class Clock:
 
     def ask(self, n: int) -> list[Trial]:
         started = time.perf_counter()
-        with interrupts.held():
-            trials = self._optimizer.ask(n)
+        trials = self._optimizer.ask(n)
         self._ask_s = time.perf_counter() - started
         return trials
 
     def tell(self, trial: Trial, evaluation: Evaluation) -> None:
         started = time.perf_counter()
-        with interrupts.held():
-            self._optimizer.tell(trial, evaluation)
+        self._optimizer.tell(trial, evaluation)
         self._tell_s[str(trial.id)] = time.perf_counter() - started
 
-    def ask_event(self, n: int, trials: list[Trial]) -> Event:
+    def ask_event(self, n: int, trials: list[Trial]) -> Ask:
         """Return the event of the last ask, with the seconds of the tells before it."""
-        asked = {"event": "ask", "n": n, "trials": [trial.to_json() for trial in trials]}
-        return {**asked, "ask_s": self._ask_s, **self.told(), "time": time.time()}
+        return Ask(n, trials, self._ask_s, self.told(), time.time())
 
-    def told(self) -> Event:
-        """Return the seconds of the tells since the last event."""
+    def told(self) -> dict[str, float]:
+        """Return the seconds of the tells since the last event, by trial id."""
         told, self._tell_s = self._tell_s, {}
-        return {"tell_s": told}
+        return told
 
 
 def replay(optimizer: Optimizer, log: RunLog) -> None:
@@ -114,32 +220,30 @@ def replay(optimizer: Optimizer, log: RunLog) -> None:
     It must ask the same trials. Where it does not (another BLAS, another library version),
     the logged ones are told as they are, and the log gets a `drift` event.
     """
-    drift: Event | None = None
+    drift: Drifted | None = None
     history = log.history
     for event in history.events:
-        if event["event"] == "ask":
-            with interrupts.held():
-                asked = optimizer.ask(event["n"])
-            logged = [history.trials[fields["id"]] for fields in event["trials"]]
+        if isinstance(event, Ask):
+            asked = optimizer.ask(event.n)
+            logged = [history.trials[trial.id] for trial in event.trials]
             if drift is None and asked != logged:
                 drift = _drift(asked, logged)
             known = {trial.id for trial in logged}
             for trial in asked:
                 if trial.id not in known:
-                    refused = Evaluation(None, 0.0, error="not in the log that is replayed")
-                    optimizer.tell(trial, refused)
-        elif event["event"] == "evaluation":
-            optimizer.tell(history.trials[event["id"]], history.evaluations[event["id"]])
-    if drift is not None and drift not in history.events:
+                    optimizer.refuse(trial)
+            optimizer.skip(max(known, default=-1))
+        elif isinstance(event, Evaluated):
+            optimizer.tell(history.trials[event.id], history.evaluations[event.id])
+    if drift is not None and drift not in history.drifts():
         log.append(drift)
 
 
-def _drift(asked: list[Trial], logged: list[Trial]) -> Event:
+def _drift(asked: list[Trial], logged: list[Trial]) -> Drifted:
     """Describe the first trial that differs."""
     pairs = zip(asked, logged, strict=False)
     place = next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(asked), len(logged)))
-    return {
-        "event": "drift",
-        "asked": [trial.to_json() for trial in asked[place : place + 1]],
-        "logged": [trial.to_json() for trial in logged[place : place + 1]],
-    }
+    return Drifted(
+        [trial.to_json() for trial in asked[place : place + 1]],
+        [trial.to_json() for trial in logged[place : place + 1]],
+    )

@@ -16,7 +16,9 @@ import sys
 from itertools import islice
 from typing import Any, Protocol
 
+from experiments.running.events import Evaluated
 from experiments.running.header import Header
+from experiments.running.incumbent import Incumbent
 from experiments.running.run_log import RunLog
 from objectives.trial import Evaluation, Trial
 
@@ -83,7 +85,7 @@ class Tracker:
             client: to MLflow.
             log: open, with its header.
         """
-        self._client, self._sent, self._best = client, 0, float("inf")
+        self._client, self._sent, self._best = client, 0, Incumbent()
         self._broken = False
         self._guarded(lambda: self._open(log))
         self(log)
@@ -130,11 +132,10 @@ class Tracker:
         }
 
     def _end(self, log: RunLog) -> None:
-        tests = (event for event in log.history.events if event["event"] == "test")
-        for event in tests:
-            for name, number in event["metrics"].items():
-                ended = _milliseconds(event["time"])
-                self._client.log_metric(self._parent, f"test.{name}", number, ended, event["id"])
+        for test in log.history.tests():
+            for name, number in test.metrics.items():
+                ended = _milliseconds(test.time)
+                self._client.log_metric(self._parent, f"test.{name}", number, ended, test.id)
         status = "FINISHED" if log.history.ended else "KILLED"
         self._client.set_terminated(self._parent, status)
 
@@ -175,11 +176,10 @@ class Tracker:
         new = list(islice(history.evaluations.items(), self._sent, None))
         if not new:
             return
-        answers = (e for e in reversed(history.events) if e["event"] == "evaluation")
-        times = {e["id"]: e["time"] for e in islice(answers, len(new))}
+        answers = (e for e in reversed(history.events) if isinstance(e, Evaluated))
+        times = {e.id: e.time for e in islice(answers, len(new))}
         for id, evaluation in new:
-            if evaluation.error is None and evaluation.value is not None:
-                self._best = min(self._best, evaluation.value)
+            self._best.told(id, evaluation, history.trials[id].fidelity)
             run_id, whole = self._children.get(str(self._sent), (None, False))
             if not whole:
                 ended = _milliseconds(times[id])
@@ -205,7 +205,7 @@ class Tracker:
                 numbers["penalty"] = evaluation.value
         elif evaluation.value is not None:
             numbers["value"] = evaluation.value
-            for name, number in (("value", evaluation.value), ("best", self._best)):
+            for name, number in (("value", evaluation.value), ("best", self._best.value)):
                 client.log_metric(self._parent, name, number, ended, place)
         for name, number in numbers.items():
             client.log_metric(run_id, name, number, ended, 0)

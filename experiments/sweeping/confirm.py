@@ -28,10 +28,8 @@ from experiments.analysis.statistics.incumbents import (
     top,
 )
 from experiments.running import provenance
-from experiments.running.header import Header
+from experiments.running import run as execution
 from experiments.running.mistakes import answered
-from experiments.running.run import carry_out, describe, folder_name, is_finished, logged, open_log
-from experiments.running.run_log import RunLog
 from experiments.sweeping.remake import remake, with_paths
 from objectives.objective import Objective
 from objectives.trial import Config, Evaluation, Trial
@@ -65,14 +63,23 @@ class Reseeded(Objective):
         drawn = [int(rng.integers(2**31)) for _ in range(repeats)]
         self._rounds = [reseeded(settings, new) for new in drawn]
         self._n, self._made = n, {0: remake(self._rounds[0])}
-        self.space, self.noise_sd = self._made[0].space, self._made[0].noise_sd
-        self.goals, self.optimum = self._made[0].goals, self._made[0].optimum
+        first = self._made[0]
+        self.space, self.noise_sd, self.goals = first.space, first.noise_sd, first.goals
+        self.optimum, self.default, self.coco = first.optimum, first.default, first.coco
+        self.resources, self.version, self.cheap = first.resources, first.version, first.cheap
 
     def evaluate(self, trial: Trial) -> Evaluation:
         number = trial.id // self._n
         if number not in self._made:
             self._made = {number: remake(self._rounds[number])}  # one at a time: it may be heavy
+        self._made[number].folder = self.folder
         return self._made[number].evaluate(trial)
+
+    def fingerprint(self) -> dict[str, Any]:
+        return next(iter(self._made.values())).fingerprint()
+
+    def notice(self) -> str | None:
+        return next(iter(self._made.values())).notice()
 
 
 def reseeded(settings: Any, seed: int) -> Any:
@@ -99,43 +106,46 @@ def confirm(run: Run, out: Path, n: int, repeats: int) -> Run | None:
     if not chosen:
         return None
     rounds = repeats if noisy else 1  # without noise, once tells all
-    header = _header(run, original, [one.config for one in chosen], rounds)
-    folder = out / folder_name(header)
-    if not is_finished(logged(header, folder), header.budget):
-        again = Reseeded(settings, len(chosen), rounds, _new_seed(run))
-        arguments = {key: header.optimizer[key] for key in ("configs", "repeats")}
-        optimizer = Listed(again.space, seed=run.seed, **arguments)
-        with RunLog(folder) as log:
-            open_log(log, header)
-            carry_out(header, optimizer, again, log, lambda log: None)
+    configs = [one.config for one in chosen]
+    again = Reseeded(settings, len(chosen), rounds, _new_seed(run))
+    anew = _Confirming(_settings(run, configs, rounds), again)
+    if anew.header.fingerprint != run.header.fingerprint:
+        raise ValueError(
+            f"{run.objective}: expected the data and code of the run, {run.header.fingerprint}, "
+            f"got {anew.header.fingerprint}"
+        )
+    folder = out / anew.folder_name
+    if not anew.is_finished(anew.history(folder)):
+        with anew.open(folder) as log:
+            anew.execute(log)
     row = row_of(folder / "log.jsonl")
     assert row is not None
     return run_of(row)
 
 
-def _header(run: Run, objective: Objective, configs: list[Config], repeats: int) -> Header:
-    """Return the header of the log: the run's, with another optimizer and budget."""
-    optimizer = {
-        "_target_": "experiments.sweeping.confirm.Listed",
-        "configs": configs,
-        "repeats": repeats,
-        "confirms": run.header.identity,
-    }
-    settings = {
-        "optimizer": optimizer,
-        "objective": with_paths(run.header.objective),
-        "seed": run.seed,
-        "budget": float(len(configs) * repeats),
-        "workers": 1,
-    }
-    names = {**run.header.names, "optimizer": f"{run.header.names['optimizer']}_confirmed"}
-    header = describe(settings, optimizer, names, objective)
-    if header.fingerprint != run.header.fingerprint:
-        raise ValueError(
-            f"{run.objective}: expected the data and code of the run, {run.header.fingerprint}, "
-            f"got {header.fingerprint}"
-        )
-    return header
+class _Confirming(execution.Run):
+    """A run of the optimizer `Listed`."""
+
+    def make_optimizer(self) -> Optimizer:
+        given = {key: self.settings.optimizer[key] for key in ("configs", "repeats")}
+        return Listed(self.objective.space, seed=self.settings.seed, **given)
+
+
+def _settings(run: Run, configs: list[Config], repeats: int) -> execution.RunSettings:
+    """Return those of the run, with another optimizer and budget."""
+    name = f"{run.header.names['optimizer']}_confirmed"
+    return execution.RunSettings(
+        names={**run.header.names, "optimizer": name},
+        optimizer={
+            "_target_": "experiments.sweeping.confirm.Listed",
+            "configs": configs,
+            "repeats": repeats,
+            "confirms": run.header.identity,
+        },
+        objective=with_paths(run.header.objective),
+        seed=run.seed,
+        budget=float(len(configs) * repeats),
+    )
 
 
 def _new_seed(run: Run) -> int:

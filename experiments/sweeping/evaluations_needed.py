@@ -1,12 +1,13 @@
 """How many evaluations each optimizer needs to come near the best of a large random sample.
 
     python -m experiments.sweeping.evaluations_needed FOLDER... [--random 2000] [--tolerance 0.01]
-        [--set noise=0] [--grid 120 --grid 2000] [--out TABLE.csv]
+        [--set noise=0] [--design grid:120 --design lhs:500] [--out TABLE.csv]
 
 FOLDER holds the runs of one objective, or a file by `experiments.analysis.pack`. The objective is
 built again from the runs' settings, with those of `--set` changed; with `noise=0` its values are
-the truth. "Near" is within `tolerance` of the best of `--random` configurations (those that the
-space forbids are not drawn). A factorial grid of some size is searched in shuffled order.
+the truth. It has to be the version that the runs were made with. "Near" is within `tolerance` of
+the best of `--random` configurations (those that the space forbids are not drawn). `--design`
+adds an optimizer that is asked for so many configurations at once, with 20 seeds.
 
 Columns: seeds; the runs that came near; the median evaluations that took, over all runs (a run
 that did not counts as more than its budget); and the median of the best value's distance to the
@@ -25,6 +26,7 @@ from typing import Any
 import numpy as np
 import yaml
 from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
 from hydra.utils import instantiate
 
 from experiments.analysis.results import Run, load
@@ -36,7 +38,7 @@ from objectives.space import UnitCube
 from objectives.trial import Config, Trial
 
 HEADER = ("method", "seeds", "budget", "came_near", "median_evaluations", "median_distance")
-GRID_SEEDS = 20
+DESIGN_SEEDS = 20
 
 
 class Truth:
@@ -62,7 +64,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--random", type=int, default=2000)
     parser.add_argument("--tolerance", type=float, default=0.01)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--grid", action="append", default=[], type=int)
+    parser.add_argument("--design", action="append", default=[], metavar="OPTIMIZER:BUDGET")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args(arguments)
     runs = load(given.paths)
@@ -76,9 +78,12 @@ def main(arguments: Sequence[str]) -> None:
     for name, group in sorted(groups.items()):
         budget = max(len(run.configs) for run in group)
         table.append(line(name, [[truth(c) for c in run.configs] for run in group], near, budget))
-    for size in given.grid:
-        values = [[truth(c) for c in grid(truth.objective, size, s)] for s in range(GRID_SEEDS)]
-        table.append(line(f"full grid of {len(values[0])}", values, near, len(values[0])))
+    for name, size in map(named_design, given.design):
+        values = [
+            [truth(config) for config in design(truth.objective, name, size, seed)]
+            for seed in range(DESIGN_SEEDS)
+        ]
+        table.append(line(f"{name} of {len(values[0])}", values, near, len(values[0])))
     best = float(sample.min())
     print(f"best of {len(sample)} random configurations: {best:.4f}; near: up to {near:.4f}")
     print(f"of these, {np.isfinite(sample).sum()} succeed and {(sample <= near).sum()} are near")
@@ -93,7 +98,8 @@ def rebuilt(runs: Sequence[Run], changes: Sequence[str]) -> Objective:
     """Return the runs' objective with some settings changed.
 
     Raises:
-        ValueError: the runs have different objectives, or a change names no setting.
+        ValueError: the runs have different objectives, a change names no setting, or the
+            objective is no longer what the runs were made with.
     """
     names = sorted({run.objective for run in runs})
     if len(names) > 1:
@@ -104,7 +110,24 @@ def rebuilt(runs: Sequence[Run], changes: Sequence[str]) -> Objective:
         if key not in settings:
             raise ValueError(f"--set: expected one of {list(settings)}, got {key}")
         settings[key] = yaml.safe_load(value)
-    return remake(settings)
+    try:
+        made = remake(settings)
+    except HydraException as error:
+        told = str(error.__cause__ or error).splitlines()[0]
+        raise ValueError(
+            f"{names[0]}: expected runs of today's objective, got settings that it does not take "
+            f"({told}); make the runs again"
+        ) from None
+    before = runs[0].header.fingerprint
+    now = {"version": made.version, **made.fingerprint()}
+    changed = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+    if changed:
+        key = changed[0]
+        raise ValueError(
+            f"{names[0]}: expected runs of today's {key}, {now.get(key)}, got {before.get(key)}; "
+            f"their configurations would be judged by other values; make the runs again"
+        )
+    return made
 
 
 def drawn(objective: Objective, n: int) -> list[Config]:
@@ -118,11 +141,23 @@ def drawn(objective: Objective, n: int) -> list[Config]:
     return configs
 
 
-def grid(objective: Objective, size: int, seed: int) -> list[Config]:
-    """Return the configurations of a factorial grid, in the order that the seed shuffles."""
+def named_design(text: str) -> tuple[str, int]:
+    """Return the optimizer and the budget of `optimizer:budget`.
+
+    Raises:
+        ValueError: it is not of that form.
+    """
+    name, _, size = text.rpartition(":")
+    if not name or not size.isdecimal() or int(size) < 1:
+        raise ValueError(f"--design: expected OPTIMIZER:BUDGET such as lhs:120, got {text}")
+    return name, int(size)
+
+
+def design(objective: Objective, name: str, size: int, seed: int) -> list[Config]:
+    """Return the configurations of an optimizer that is asked for all of them at once."""
     conf = str(provenance.ROOT / "conf")
     with initialize_config_dir(conf, version_base=None):
-        settings = compose(overrides=["+optimizer=grid", f"+budget={size}"]).optimizer
+        settings = compose(overrides=[f"+optimizer={name}", f"+budget={size}"]).optimizer
     searcher: Any = instantiate(settings, space=objective.space, seed=seed, _convert_="all")
     return [trial.config for trial in searcher.ask(size)]
 

@@ -25,7 +25,7 @@ from experiments.running import provenance
 from experiments.running.command_line import check_settings, prepare
 from experiments.running.header import Header
 from experiments.running.mistakes import explain
-from experiments.running.run import describe, folder_name
+from experiments.running.run import Run, RunSettings, folder_name
 from objectives.objective import Objective
 
 KEYS = ("optimizers", "objectives", "seeds", "budget")
@@ -39,16 +39,14 @@ class PlannedRun:
     Attributes:
         optimizer: its entry, one value per override.
         objective: its entry.
-        settings: of optimizer and objective, resolved, with their `_target_`.
+        settings: of the run.
         header: of its log.
-        shares_host: whether other runs may go on beside it.
     """
 
     optimizer: str
     objective: str
-    settings: dict[str, Any]
+    settings: RunSettings
     header: Header
-    shares_host: bool
 
     @cached_property
     def folder(self) -> str:
@@ -83,14 +81,20 @@ class Experiment:
         made: dict[str, Objective] = {}
         runs: dict[str, PlannedRun] = {}
         for seed, objective, optimizer in itertools.product(self.seeds, objectives, optimizers):
-            settings = _resolve(optimizers[optimizer], objectives[objective], seed, self.budget)
-            key = provenance.digest(settings["objective"])
+            resolved = _resolve(optimizers[optimizer], objectives[objective], seed, self.budget)
+            key = provenance.digest(resolved["objective"])
             if key not in made:
-                made[key] = _make(objective, settings["objective"])
-            names = {"optimizer": _name(optimizer), "objective": _name(objective)}
-            alone = made[key].resources.whole_host
-            header = describe(settings, optimizers[optimizer], names, made[key])
-            planned = PlannedRun(_shown(optimizer), _shown(objective), settings, header, not alone)
+                made[key] = _make(objective, resolved["objective"])
+            settings = RunSettings(
+                names={"optimizer": _name(optimizer), "objective": _name(objective)},
+                optimizer=resolved["optimizer"],
+                objective=resolved["objective"],
+                seed=seed,
+                budget=float(self.budget),
+                optimizer_as_written=optimizers[optimizer],
+            )
+            header = Run(settings, made[key]).header
+            planned = PlannedRun(_shown(optimizer), _shown(objective), settings, header)
             same = runs.setdefault(header.identity, planned)
             if same is not planned:
                 raise ValueError(f"{self.name}: expected different runs, got twice {planned}")

@@ -16,6 +16,7 @@ import sys
 import time
 from collections import Counter, deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,9 @@ from experiments.running.quick_start import quick_start
 
 with quick_start():
     import yaml
-    from hydra.utils import instantiate
 
     from experiments.running import interrupts, provenance
+    from experiments.running.executors.evaluating import is_host_fault
     from experiments.running.executors.pool import GRACE_S, Done, Pool, Progress, Report
     from experiments.running.mistakes import explain
     from experiments.running.plan import (
@@ -37,43 +38,54 @@ with quick_start():
         states,
         summary,
     )
-    from experiments.running.run import carry_out, is_finished, logged, new_optimizer, open_log
+    from experiments.running.run import Run
     from experiments.running.run_log import LockedError, RunLog
+    from experiments.running.runner import HostBroken
     from experiments.sweeping import experiment as experiments
     from experiments.sweeping.experiment import PlannedRun
     from experiments.sweeping.ledger import Ledger, Lock
 
 _DEFAULTS = {"workers": 1, "out": None, "progress": "auto", "retry": False}
 _REPORT_S = 0.5  # between two reports of a run's progress
-ELSEWHERE = "another process makes this run"
 
 Task = tuple[PlannedRun, Path]
 """A run and its folder."""
 
 
-def make_run(task: Task, report: Report) -> str | None:
-    """Make one run in a worker; return the line of what the user can mend, or None."""
+@dataclass(frozen=True)
+class Ending:
+    """How a run ended.
+
+    Attributes:
+        error: one line, None where all went well.
+        host: whether the host is to blame, as on a full disk; the run is then made another time.
+        elsewhere: whether another process makes this run.
+    """
+
+    error: str | None = None
+    host: bool = False
+    elsewhere: bool = False
+
+
+def make_run(task: Task, report: Report) -> Ending:
+    """Make one run in a worker; return how it ended."""
     planned, folder = task
-    header, settings = planned.header, planned.settings
     try:
-        objective = instantiate(settings["objective"], _convert_="all")
-        earlier = logged(header, folder)
-        optimizer = new_optimizer(settings["optimizer"], header, objective, earlier)
-        if is_finished(earlier, header.budget):
-            return None
-        with RunLog(folder) as log:
-            open_log(log, header)
+        run = Run(planned.settings)
+        if run.is_finished(run.history(folder)):
+            return Ending()
+        with run.open(folder) as log:
             watch = _Watch(log, report)
-            carry_out(header, optimizer, objective, log, watch)
+            run.execute(log, watch)
             watch.tell(log)
     except LockedError:
-        return ELSEWHERE
+        return Ending(elsewhere=True)
     except Exception as error:
         line = explain(error, [])
         if line is None:
             raise
-        return line
-    return None
+        return Ending(line, is_host_fault(error) or isinstance(error, HostBroken))
+    return Ending()
 
 
 class _Watch:
@@ -108,6 +120,7 @@ class Sweep:
         self._lock = Lock(folder, patience_s=2 * GRACE_S)
         self._folder, self._runs = folder, {run.header.identity: run for run in runs}
         self._ledger = Ledger(folder)
+        self._host_faults: list[str] = []
         try:
             self._ledger.plan(experiment, runs)
         except BaseException:
@@ -129,11 +142,11 @@ class Sweep:
             run for identity, run in self._runs.items() if found[identity].state not in _SETTLED
         ]
         bar = _bar(self._runs, found) if shown else None
-        pool = Pool(make_run, workers, self._lock.file)
+        pool = Pool(make_run, workers, inherited=self._lock.file)
         try:
             with interrupts.held():
-                self._make([run for run in to_make if run.shares_host], pool, workers, bar)
-                self._make([run for run in to_make if not run.shares_host], pool, 1, bar)
+                self._make([run for run in to_make if not _alone(run)], pool, workers, bar)
+                self._make([run for run in to_make if _alone(run)], pool, 1, bar)
         finally:
             pool.close()
             if bar is not None:
@@ -151,31 +164,39 @@ class Sweep:
                 started[identity], made[identity] = time.monotonic(), 0
                 pool.submit((run, self._folder / run.folder))
             message = pool.next()
+            if message is None:
+                continue
             identity = message.task[0].header.identity
             if isinstance(message, Progress):
-                made[identity] += message.evaluations
+                made[identity] += message.report
                 if bar is not None:
-                    bar.update(message.evaluations)
+                    bar.update(message.report)
                 continue
             seconds = time.monotonic() - started.pop(identity)
-            if self._again(identity, message, seconds, made.pop(identity)):
+            ending = _ending(message)
+            if ending.host:  # the next runs would fare alike
+                self._host_faults.append(f"{self._runs[identity]}: {ending.error}")
+                queue.clear()
+            elif self._again(identity, ending, message.traceback, seconds, made.pop(identity)):
                 queue.append(self._runs[identity])
 
-    def _again(self, identity: str, done: Done, seconds: float, made: int) -> bool:
+    def _again(
+        self, identity: str, ending: Ending, traceback: str | None, seconds: float, made: int
+    ) -> bool:
         """Write down how a run ended; tell whether it is to be tried once more."""
-        if done.error is None:
-            self._ledger.append(event="done", identity=identity, wall_s=seconds, evaluations=made)
+        if ending.elsewhere:
             return False
-        if done.error == ELSEWHERE:
+        if ending.error is None:
+            self._ledger.append(event="done", identity=identity, wall_s=seconds, evaluations=made)
             return False
         self._failed[identity] = self._failed.get(identity, 0) + 1
         self._ledger.append(
-            event="failed", identity=identity, error=done.error, traceback=done.traceback
+            event="failed", identity=identity, error=ending.error, traceback=traceback
         )
         return self._failed[identity] < ATTEMPTS
 
     def close(self) -> None:
-        """Give the folder free."""
+        """Release the folder."""
         os.close(self._lock.file)
 
     def report(self) -> bool:
@@ -185,9 +206,24 @@ class Sweep:
         for identity, state in found.items():
             if state.state == "failed":
                 print(f"failed: {self._runs[identity]}: {state.error}", file=sys.stderr)
+        for line in self._host_faults:
+            print(f"stopped by the host, not failed: {line}", file=sys.stderr)
+        if self._host_faults:
+            print("the same command goes on", file=sys.stderr)
         if any(state.state == "failed" for state in found.values()):
             print("failed runs are tried again with retry=true", file=sys.stderr)
         return all(state.state == "done" for state in found.values())
+
+
+def _alone(run: PlannedRun) -> bool:
+    return run.header.resources.whole_host
+
+
+def _ending(done: Done) -> Ending:
+    """Return how a run ended, also where its process did."""
+    if done.died is not None:
+        return Ending(f"its worker process ended with {done.died}")
+    return Ending(done.error) if done.error is not None else done.result
 
 
 _SETTLED = ("done", "failed", "running")  # running: in another process

@@ -85,6 +85,8 @@ class Bench:
             metrics |= {f"server_{name}": x for name, x in own.metrics().items()}
             metrics["memory_bytes"] = float(server.memory_bytes())
             ended, lost = server.ended(), server.lost()
+            if ended is not None and lost is None:
+                lost = server.fault()
         metrics["client_late_s"] = load.late_s
         if len(load.requests):
             metrics |= measure(load.requests, self.limits, [self.more])
@@ -100,8 +102,9 @@ class Bench:
     def _judge(self, load: Load, ended: str | None, lost: str | None, done: int, n: int) -> None:
         """Raise where the load did not come to its end."""
         if load.late_s > self.settings.max_late_s:
+            most_s = self.settings.max_late_s
             raise Invalid(
-                f"client: expected to be at most {self.settings.max_late_s:g} s late, got {load.late_s:.3f}"
+                f"client: expected to be at most {most_s:g} s late, got {load.late_s:.3f}"
             )
         if lost is not None:
             raise Invalid(lost)
@@ -120,7 +123,9 @@ class Bench:
         answers = np.minimum(plan.answer_tokens[:n], _WARMUP_ANSWER)
         warmup = Plan(plan.prompt_tokens[:n], answers, None, n, 0)
         load = self._send(server, warmup, self.settings.seed + 1)
-        self._judge(load, server.ended(), server.lost(), 0, len(plan))
+        ended = server.ended()
+        lost = server.lost() or (server.fault() if ended is not None else None)
+        self._judge(load, ended, lost, 0, len(plan))
 
     def _send(self, server: Server, plan: Plan, seed: int) -> Load:
         return self.generator.run(
@@ -136,8 +141,8 @@ class Bench:
         """Record other processes' CPU; raise `Invalid` where it mattered and is too much."""
         foreign = watch.foreign_cores()
         metrics["foreign_cpu_cores"] = foreign
-        if strict and self.settings.max_foreign_cores is not None and foreign > self.settings.max_foreign_cores:
+        most = self.settings.max_foreign_cores
+        if strict and most is not None and foreign > most:
             raise Invalid(
-                f"CPU of other processes: expected at most {self.settings.max_foreign_cores:g} cores, got "
-                f"{foreign:.2f}"
+                f"CPU of other processes: expected at most {most:g} cores, got {foreign:.2f}"
             )

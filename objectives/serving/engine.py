@@ -22,12 +22,14 @@ class Carried:
         memory: command that prints the most memory it has had there, in bytes.
         started: text that is printed as soon as the other machine was reached.
         ended: text that is printed there when the server ended by itself.
+        here: whether it is this machine nevertheless, whose GPUs it uses (a container).
     """
 
     end: list[str]
     memory: list[str]
     started: str
     ended: str
+    here: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,7 @@ class Engine(ABC):
 
         It is called in each process that evaluates, before the first server is started.
         """
+        return None
 
     def body(self, prompt: Sequence[int], answer_tokens: int) -> dict[str, Any]:
         """Return the streaming request for an answer of exactly so many tokens."""

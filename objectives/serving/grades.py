@@ -16,6 +16,9 @@ the configuration: the evaluation is invalid, is repeated, and is never scored (
 
 from dataclasses import dataclass
 
+from objectives.objective import HostFault
+from objectives.serving.host.secrets import cleared
+
 GRADES = {
     "slo": 0.5,
     "requests_failed": 0.5,
@@ -78,6 +81,13 @@ class Invalid(Exception):
     """A fault of the host, for which no configuration is to blame: measure again."""
 
 
+class SetUpError(HostFault):
+    """The set-up cannot work, whatever is tried: the default fails, or there is no model.
+
+    As a fault of the host it is no trial's failure: the run ends with this one line.
+    """
+
+
 @dataclass(frozen=True)
 class Record:
     """What the log says of a failed or invalid evaluation, beside its value."""
@@ -98,7 +108,7 @@ class Record:
 
 
 def record(ended: Failure | Invalid) -> Record:
-    """Return what the log says of a failure or an invalid evaluation."""
+    """Return what the log says of a failure or an invalid evaluation: nothing secret."""
     if isinstance(ended, Failure):
-        return Record(ended.stage, ended.status, ended.reason)
-    return Record(INVALID_STAGE, "invalid", " ".join(str(ended).split()))
+        return Record(ended.stage, ended.status, cleared(ended.reason))
+    return Record(INVALID_STAGE, "invalid", cleared(" ".join(str(ended).split())))

@@ -11,12 +11,11 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from objectives.host_fault import HostFault, SetUpError
-from objectives.objective import Objective, Resources
+from objectives.objective import HostFault, Objective, Resources
 from objectives.serving import constraints
 from objectives.serving.bench import Bench
 from objectives.serving.engine import Demand, Engine
-from objectives.serving.grades import Failure, Invalid, record
+from objectives.serving.grades import Failure, Invalid, SetUpError, record
 from objectives.serving.host.host import cores, hardware
 from objectives.serving.kinds import check_config, check_space
 from objectives.serving.load import arrivals
@@ -108,6 +107,7 @@ class Serving(Objective):
             gpus=engine.most_gpus if engine.uses_gpus else 0, cores=cores(), whole_host=True
         )
         self._reference: dict[str, float] | None = None
+        self._set_up: SetUpError | None = None
 
     def engine_config(self, config: Config) -> Config:
         """Return a configuration in the engine's own parameters."""
@@ -215,6 +215,8 @@ class Serving(Objective):
             SetUpError: it fails: the set-up is wrong, and no trial is to blame.
             HostFault: the host was at fault each time.
         """
+        if self._set_up is not None:
+            raise self._set_up  # measuring it again would take as long
         if self._reference is None:
             try:
                 self._engine.prepare()
@@ -224,10 +226,11 @@ class Serving(Objective):
                     lambda: self._valid_run(self.default, self._plan)[0],
                 )
             except Failure as failure:
-                raise SetUpError(
+                self._set_up = SetUpError(
                     f"objective.default: expected a configuration that serves the load, got: "
                     f"{record(failure).error}; mend the set-up, or take another default"
-                ) from None
+                )
+                raise self._set_up from None
             except Invalid as invalid:
                 raise HostFault(f"the default: {record(invalid).error}") from None
         return self._reference

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import statistics
+import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -34,7 +35,14 @@ def reference(
     path = cache_path(depends_on)
     if path.is_file():
         return _read(path)
-    runs = [run() for _ in range(n_runs)]
+    runs = []
+    for number in range(1, n_runs + 1):
+        print(
+            f"the default configuration is measured first, {number} of {n_runs}; once per machine",
+            file=sys.stderr,
+            flush=True,
+        )
+        runs.append(run())
     shared = [name for name in runs[0] if all(name in metrics for metrics in runs)]
     medians = {name: statistics.median(metrics[name] for metrics in runs) for name in shared}
     content = {"metrics": medians, "runs": runs, "depends_on": depends_on}

@@ -191,7 +191,7 @@ def _space(
     for flag, values in file.mapping(content, "", "parameters").items():
         _add(file, given, _name(flag, runtime), f"parameters.{flag}", values)
     for section in ("parallel_config", "quant_config"):
-        if content.get(section) is None:
+        if content.get(section) in (None, {}):
             continue
         keys = [*FIELDS[runtime, section], "presets", "preset"]
         found = file.keys(file.mapping(content, "", section), section, keys)

@@ -22,6 +22,7 @@ from experiments.analysis.results import ROUNDING, Floats, Run
 from experiments.analysis.statistics.budgets import common_budget, spent, steps, within
 from experiments.analysis.statistics.notes import budget_notes, seed_notes, waiting_note
 from experiments.analysis.statistics.references import fixed_optimizers, references, scales
+from experiments.running.incumbent import places
 
 Optima = Mapping[str, float]
 """Known optima by `problem(run)`."""
@@ -256,29 +257,27 @@ def _task(
 def best_so_far(run: Run, grid: Floats, quantity: Quantity) -> Floats:
     """Return the quantity at the incumbent after each budget of the grid, (n_steps,).
 
-    The incumbent is the first full evaluation of the least value among the successes.
+    Runs are compared at the highest fidelity: the incumbent is that of the full evaluations.
 
     Raises:
         ValueError: the run does not have the metric at an incumbent.
     """
-    good = ~run.failed & ~np.isnan(run.values) & (run.fidelities == 1.0)
-    values = np.where(good, run.values, np.inf)
-    lowest = np.minimum.accumulate(values)
+    partial = run.fidelities < 1.0
+    found = places(run.values.tolist(), run.fidelities.tolist(), run.failed | partial)
     last = np.searchsorted(spent(run), grid + ROUNDING, side="right") - 1
-    none = (last < 0) | (np.append(lowest, np.inf)[last] == np.inf)
+    # The last place stands for none: no answer yet, or no success.
+    places_at = np.array([*(len(found) if at is None else at for at in found), len(found)])
+    incumbent = np.where(last < 0, len(found), places_at[last])
     if quantity.metric is None:
-        return np.where(none, np.inf, np.append(lowest, np.inf)[last])
-    improves = values < np.append(np.inf, lowest[:-1])
-    incumbent = np.maximum.accumulate(np.where(improves, np.arange(len(values)), 0))
+        return np.append(run.values, np.inf)[incumbent]
     measured = quantity.sign * _measured(run, quantity.metric)
-    at_incumbent = np.append(measured[incumbent], np.inf)  # so that an empty run has a last entry
-    found = np.where(none, np.inf, at_incumbent[last])
-    if np.isnan(found[-1]):
+    curve: Floats = np.append(measured, np.inf)[incumbent]
+    if np.isnan(curve[-1]):
         raise ValueError(
             f"metric: expected {quantity.metric} at the incumbent of {run.optimizer} on "
             f"{run.objective}, seed {run.seed}, got none there"
         )
-    return found
+    return curve
 
 
 def _measured(run: Run, metric: str) -> Floats:

@@ -141,9 +141,14 @@ def _begun(log: Path) -> bool:
 
 def _spread_notes(runs: Sequence[Run]) -> list[str]:
     """Warn where runs of one comparison come from different code, versions or hardware."""
+    sources = {
+        "code": "with {} different versions of the code",
+        "versions": "with {} different sets of packages",
+        "hardware": "on {} different machines",
+    }
     notes = []
-    for key in ("code", "versions", "hardware"):
+    for key, told in sources.items():
         distinct = {repr(getattr(run.header, key)) for run in runs}
         if len(distinct) > 1:
-            notes.append(f"the runs were made with {len(distinct)} different {key}")
+            notes.append(f"the runs were made {told.format(len(distinct))}")
     return notes

@@ -1,9 +1,11 @@
 """Bootstrapped intervals over runs: BCa, by `scipy.stats.bootstrap`.
 
-Efron's (1987) bias-corrected and accelerated interval. The percentile interval is too short for
-few runs; this one corrects its ends for the bias and the skewness of the statistic. Where every
-resample gives the same, both ends are that. Where the correction is undefined, as where the
-statistic is at the end of all resamples, the end is the percentile's.
+Efron's (1987) interval, bias-corrected and accelerated: the percentile interval, its ends moved for
+the bias and the skewness of the statistic. Few runs keep it too short for a mean: of five lognormal
+runs the 95 % interval of the mean holds it in 74 % of samples (the percentile interval in 72 %), of
+twenty in 88 %; that of the median holds it in 93 to 95 %. Where every resample gives the same, both
+ends are that. Where the correction is undefined, as where the statistic is at the end of all
+resamples, the end is the percentile's.
 
 Whole curves are resampled, so that the ends of one interval belong to the same resamples at every
 step. One run has no interval: both ends are NaN. An infinite end says that so many runs had no

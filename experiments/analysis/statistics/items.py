@@ -76,15 +76,21 @@ def compare_items(task: Task, metric: str) -> list[ItemComparison]:
 
 
 def _packed(task: Task, run: Run, metric: str) -> str | None:
-    place = run.incumbent(float(task.grid[-1]))
+    place = _place(task, run)
     return None if place is None else run.items[place].get(metric)
+
+
+def _place(task: Task, run: Run) -> int | None:
+    """Return the place of the incumbent under the common budget, if it is a full evaluation."""
+    place = run.incumbent(task.budget)
+    return None if place is None or run.fidelities[place] < 1.0 else place
 
 
 def _outcomes(task: Task, runs: dict[int, Run], metric: str) -> dict[int, Floats]:
     """Return the outcomes of the incumbents by seed, (n_items,) each."""
     found: dict[int, Floats] = {}
     for seed, run in runs.items():
-        text, place = _packed(task, run, metric), run.incumbent(float(task.grid[-1]))
+        text, place = _packed(task, run, metric), _place(task, run)
         if text is not None and place is not None:
             found[seed] = unpack(text, float(run.metrics[metric][place]))
     return found

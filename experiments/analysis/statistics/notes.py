@@ -51,7 +51,8 @@ def seed_notes(
     lacking = {one: len(every - {*seeds.get(one, ())}) for one in optimizers}
     return [
         f"{one} lacks {n} of {len(every)} seeds on {name}: pairs are compared on the seeds that "
-        f"both have, ranks on those that all have"
+        f"both have, ranks on those that all have; if the missing runs went badly, {one} looks "
+        f"better than it is"
         for one, n in lacking.items()
         if n
     ]

@@ -1,7 +1,6 @@
-"""Long-lived worker processes that make one run after the other.
+"""Long-lived worker processes that do one task after the other: runs of a sweep, or evaluations.
 
-A worker that dies fails the one run that it had and is replaced. When the parent dies, however,
-its workers end too.
+A worker that dies fails the one task that it had and is replaced.
 """
 
 import multiprocessing
@@ -20,11 +19,11 @@ from typing import Any
 from experiments.running import interrupts
 
 GRACE_S = 5.0
-"""What a worker has to end what its objective started before it is killed."""
+"""What a worker has to end what its task started before it is killed."""
 
-Report = Callable[[int], None]
-Work = Callable[[Any, Report], str | None]
-"""Makes a run, reporting its evaluations; returns the line of an error, or None."""
+Report = Callable[[Any], None]
+Work = Callable[[Any, Report], Any]
+"""Does a task, reporting on the way what the parent gets as `Progress`; returns a result."""
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -32,56 +31,70 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 @dataclass(frozen=True)
 class Done:
-    """A run has ended.
+    """A task has ended.
 
     Attributes:
         task: what the worker was given.
-        error: one line, None where all went well.
-        traceback: of the error, where it is a fault of ours.
+        result: what the work returned; None where it raised or its process ended.
+        error: what it raised, in one line.
+        traceback: of the error.
+        died: how its process ended, None where it lives.
     """
 
     task: Any
-    error: str | None
+    result: Any = None
+    error: str | None = None
     traceback: str | None = None
+    died: str | None = None
 
 
 @dataclass(frozen=True)
 class Progress:
-    """A run has made this many evaluations since its last report."""
+    """A task has reported something."""
 
     task: Any
-    evaluations: int
+    report: Any
 
 
 class Pool:
-    """At most `n` workers, started when they are needed.
+    """At most `n` workers, started when they are needed."""
 
-    Args:
-        work: what they do; a function that can be pickled.
-        n: how many.
-        lock: a file that every worker keeps open, so that its lock outlives the parent.
-    """
+    def __init__(
+        self, work: Work, n: int, *, inherited: int | None = None, finish: bool = False
+    ) -> None:
+        """Take the work.
 
-    def __init__(self, work: Work, n: int, lock: int) -> None:
+        Args:
+            work: what the workers do; it can be pickled.
+            n: how many there are at most.
+            inherited: a file that every worker keeps open, so that its lock outlives the parent.
+            finish: whether a worker whose parent was killed still does the task that it has;
+                otherwise it is ended at once. Such a worker leads a process group of its own,
+                and what it started is ended with it.
+        """
         for name in _THREADS:  # workers are the parallelism; a run is the same for any number
             os.environ.setdefault(name, "1")
-        self._start: Callable[[], _Worker] = lambda: _Worker(work, lock)
-        resource_tracker.ensure_running()  # it would take the block off in a worker's start
+        resource_tracker.ensure_running()  # it would unblock the signals in a worker's start
+        self._start: Callable[[], _Worker] = lambda: _Worker(work, inherited, finish)
         self._n = n
         self._workers: list[_Worker] = []
 
     @property
     def free(self) -> int:
-        """How many more runs may be submitted now."""
+        """How many more tasks may be submitted now."""
         return self._n - self.busy
 
     @property
     def busy(self) -> int:
-        """How many runs go on."""
+        """How many tasks are being done."""
         return sum(worker.task is not None for worker in self._workers)
 
+    def tasks(self) -> list[Any]:
+        """Return what is being done."""
+        return [worker.task for worker in self._workers if worker.task is not None]
+
     def submit(self, task: Any) -> None:
-        """Give a run to a free worker."""
+        """Give a task to a free worker."""
         assert self.free > 0
         free = next((worker for worker in self._workers if worker.task is None), None)
         if free is None:
@@ -94,37 +107,48 @@ class Pool:
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         free.send(task)
 
-    def next(self) -> Done | Progress:
-        """Wait for what happens next; call it only while runs go on."""
+    def next(self, timeout_s: float | None = None) -> Done | Progress | None:
+        """Wait for what happens next; None where nothing does in time."""
         busy = {worker.connection: worker for worker in self._workers if worker.task is not None}
         with interrupts.released():
-            ready = wait(list(busy))
-        worker = next(busy[connection] for connection in busy if connection in ready)
+            ready = wait(list(busy), timeout_s)
+        worker = next((busy[connection] for connection in busy if connection in ready), None)
+        if worker is None:
+            return None
         message = worker.receive()
         if not worker.process.is_alive():
             self._workers.remove(worker)
         return message
 
+    def kill(self, task: Any) -> None:
+        """Kill the worker that does a task, with all that it started; the task ends by that."""
+        for worker in self._workers:
+            if worker.task is task:
+                worker.kill()
+                self._workers.remove(worker)
+
     def close(self) -> None:
-        """End all workers, also in the middle of a run."""
+        """End all workers, also in the middle of a task."""
         for worker in self._workers:
             worker.process.terminate()
         until = time.monotonic() + GRACE_S
         for worker in self._workers:
             worker.process.join(max(0.0, until - time.monotonic()))
-            worker.process.kill()
-            worker.process.join()
+            worker.kill()
+        self._workers.clear()
 
 
 class _Worker:
     """One process and the pipe to it."""
 
-    def __init__(self, work: Work, lock: int) -> None:
+    def __init__(self, work: Work, inherited: int | None, finish: bool) -> None:
         context = multiprocessing.get_context("spawn")  # a fork would copy torch's threads
         self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(work, theirs, _Inherited(lock)))
+        kept = None if inherited is None else _Inherited(inherited)
+        self.process = context.Process(target=_serve, args=(work, theirs, kept, finish))
         self.process.start()
         theirs.close()
+        self._leads = finish
         self.task: Any = None
 
     def send(self, task: Any) -> None:
@@ -136,15 +160,31 @@ class _Worker:
 
     def receive(self) -> Done | Progress:
         try:
-            message = self.connection.recv()
+            kind, *message = self.connection.recv()
         except (EOFError, OSError):
-            self.process.join()
-            reason = f"its worker process ended with exit code {self.process.exitcode}"
-            return Done(self.task, reason)
-        if isinstance(message, int):
-            return Progress(self.task, message)
+            self.kill()
+            return Done(self.task, died=_ending(self.process.exitcode))
+        if kind == "report":
+            return Progress(self.task, message[0])
         task, self.task = self.task, None
         return Done(task, *message)
+
+    def kill(self) -> None:
+        self.process.join(0)
+        if self._leads and self.process.pid is not None:
+            try:
+                os.killpg(self.process.pid, signal.SIGKILL)  # and what it started
+            except (ProcessLookupError, PermissionError):
+                pass  # it has not led its group yet, or nobody is left in it
+        if self.process.is_alive():
+            self.process.kill()
+        self.process.join()
+
+
+def _ending(code: int | None) -> str:
+    if code is not None and code < 0:
+        return f"signal {signal.Signals(-code).name}"
+    return f"exit code {code}"
 
 
 class _Inherited:
@@ -162,25 +202,32 @@ def _detach(copy: Any) -> int:
     return file
 
 
-def _serve(work: Work, connection: "Connection[Any, Any]", lock: int) -> None:
-    """Make runs until the other end closes; `lock` stays open as long as this process lives."""
+def _serve(
+    work: Work, connection: "Connection[Any, Any]", inherited: int | None, finish: bool
+) -> None:
+    """Do tasks until the other end closes; `inherited` stays open as long as this process lives."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
+    if finish:
+        os.setpgid(0, 0)
+    else:
+        threading.Thread(target=_end_with_parent, daemon=True).start()
     interrupts.install((signal.SIGTERM,), once=True)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)  # blocked since its start
         while True:
             task = connection.recv()
-            try:
-                with interrupts.held():
-                    line = work(task, connection.send)
-                answer: tuple[str | None, str | None] = line, None
-            except Exception as error:
-                reason = " ".join(f"{type(error).__name__}: {error}".split())
-                answer = reason, traceback.format_exc()
-            connection.send(answer)
+            connection.send(_answer(work, task, lambda report: connection.send(("report", report))))
     except (EOFError, OSError, KeyboardInterrupt):
         return  # the parent has closed or ended, or wants this process to
+
+
+def _answer(work: Work, task: Any, report: Report) -> tuple[Any, ...]:
+    try:
+        with interrupts.held():
+            return "done", work(task, report)
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        return "done", None, reason, traceback.format_exc()
 
 
 def _end_with_parent() -> None:

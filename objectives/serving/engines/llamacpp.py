@@ -21,6 +21,7 @@ from typing import Any
 
 from objectives.checkpoint import SMOLLM2, find
 from objectives.serving.engine import Demand, Engine, Launch
+from objectives.serving.engines import host_faults
 from objectives.serving.kinds import SWITCH, Kind, one_of, whole
 from objectives.trial import Config
 
@@ -114,6 +115,9 @@ class LlamaCpp(Engine):
     def reason(self, output: str) -> str:
         errors = (found[1] for line in output.splitlines() if (found := _ERROR.fullmatch(line)))
         return next(errors, "")  # the first is the cause of the others
+
+    def host_fault(self, output: str) -> str | None:
+        return host_faults.find(output)
 
     def is_port_taken(self, output: str) -> bool:
         return "couldn't bind" in output

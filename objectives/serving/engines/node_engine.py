@@ -12,8 +12,11 @@ from typing import Any
 
 from objectives.checkpoint import SMOLLM2, find
 from objectives.serving.engine import Demand, Engine, Launch
+from objectives.serving.engines import host_faults
 from objectives.serving.engines.hf_folder import hf_folder
+from objectives.serving.engines.hub import download, is_hub_name
 from objectives.serving.host.launcher import Launcher
+from objectives.serving.host.secrets import check_settings
 from objectives.trial import Config, Value
 
 DEVICES = ("cuda", "cpu")
@@ -55,6 +58,7 @@ class NodeEngine(Engine):
     """
 
     packages: Sequence[str]
+    grace_s = 20.0
 
     def __init__(
         self,
@@ -81,15 +85,27 @@ class NodeEngine(Engine):
             raise ValueError(f"objective.engine.gpus: expected a whole number >= 1, got {gpus!r}")
         if not isinstance(model, str) or not model:
             raise ValueError(f"objective.engine.model: expected a name or a folder, got {model!r}")
+        check_settings("objective.engine", environment, flags)
         self._tokens = (tokens[0], tokens[1])
         self._device, self._gpus, self._launcher = device, gpus, launcher
+        self.uses_gpus = device == "cuda"
+        self.most_gpus = gpus if self.uses_gpus else 1
+        self._prepared = False
         self._environment = {str(key): str(value) for key, value in environment.items()}
         self._flags = [str(flag) for flag in flags]
         self._model = model
         self._digest = self._found_model()
         self._heads = attention_heads or self._read_heads()
-        self._machine = launcher.probe(self.packages, program[0])
+        visible = self._environment.get("CUDA_VISIBLE_DEVICES")
+        self._machine = launcher.probe(self.packages, program[0], visible)
         self._program = [*self._found_program(program), *program[1:]]
+
+    def prepare(self) -> None:
+        if not self._prepared and is_hub_name(self._model, self._launcher.is_local):
+            download(
+                self._launcher, self._machine["python"], self._model, self._environment, self.name
+            )
+        self._prepared = True
 
     @property
     def tokens(self) -> tuple[int, int]:
@@ -131,6 +147,9 @@ class NodeEngine(Engine):
 
     def is_out_of_memory(self, output: str) -> bool:
         return any(sign in output.lower() for sign in _OUT_OF_MEMORY)
+
+    def host_fault(self, output: str) -> str | None:
+        return host_faults.find(output)
 
     def reason(self, output: str) -> str:
         found = (match[1] for line in output.splitlines() if (match := _ERROR.fullmatch(line)))
@@ -192,9 +211,11 @@ class NodeEngine(Engine):
             )
         n_gpus = len(self._machine["gpus"])
         if self._device == "cuda" and n_gpus < self._gpus:
+            seen = self._machine["visible"]
+            why = "" if seen is None else f" (CUDA_VISIBLE_DEVICES={seen})"
             raise ValueError(
-                f"objective.engine.gpus: expected {self._gpus} GPUs on {where}, got {n_gpus}; set "
-                "objective.engine.gpus, objective.engine.launcher=ssh, or take "
+                f"objective.engine.gpus: expected {self._gpus} GPUs on {where}, got {n_gpus}{why}; "
+                "set objective.engine.gpus, objective.engine.launcher=ssh, or take "
                 "objective=serving_vllm_cpu"
             )
         return [str(found)]

@@ -9,6 +9,8 @@ from typing import Any
 
 import psutil
 
+_GONE_S = 10.0  # that the system may take to end processes that were killed
+
 
 class CpuWatch:
     """Measures the CPU that processes use which are neither this one nor its descendants.
@@ -67,6 +69,24 @@ def peak_memory_bytes(leader: int) -> int:
     except psutil.NoSuchProcess:
         return 0
     return sum(_peak_bytes(process.pid) for process in tree)
+
+
+def descendants(leader: int) -> list[psutil.Process]:
+    """Return the processes that descend from one; none where it is gone."""
+    try:
+        return list(psutil.Process(leader).children(recursive=True))
+    except psutil.NoSuchProcess:
+        return []
+
+
+def end_all(processes: list[psutil.Process]) -> None:
+    """Kill processes, and wait a moment until they are gone."""
+    for process in processes:
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            pass
+    psutil.wait_procs(processes, timeout=_GONE_S)
 
 
 def _peak_bytes(pid: int) -> int:

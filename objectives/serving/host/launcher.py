@@ -1,7 +1,8 @@
 """Where a server runs: here, on another machine over SSH, or as a step of the SLURM job around us.
 
-Elsewhere, `on_host.py` runs beside the server. It goes there as text, together with its arguments,
-in one base64 word: nothing on the way, no login shell of whatever kind, has anything to interpret.
+Elsewhere, `on_host.py` runs beside the server, after `machine.py` has said what is there. Each goes
+there as text, together with its arguments, in one base64 word: nothing on the way, no login shell
+of whatever kind, has anything to interpret.
 """
 
 import base64
@@ -17,11 +18,12 @@ import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from objectives import child
 from objectives.serving.engine import Carried, Launch
-from objectives.serving.host import on_host
+from objectives.serving.host import machine, on_host
 
 _ASK_S = 120.0
 _PORTS = (20000, 32000)  # of servers on other machines
@@ -44,8 +46,13 @@ class Launcher(ABC):
     is_local: bool = False
 
     @abstractmethod
-    def carry(self, arguments: Sequence[str], ports: tuple[int, int] | None) -> list[str]:
-        """Return the command that runs `on_host.py` with some arguments on the machine.
+    def carry(
+        self,
+        arguments: Sequence[str],
+        ports: tuple[int, int] | None,
+        program: ModuleType = on_host,
+    ) -> list[str]:
+        """Return the command that runs a program of ours with some arguments on the machine.
 
         `ports`, where given, are one on ours, and the one there that it leads to.
         """
@@ -58,11 +65,16 @@ class Launcher(ABC):
         self,
         command: Sequence[str],
         environment: Mapping[str, str],
-        ports: tuple[int, int],
+        ports: tuple[int, int] | None,
     ) -> Launch:
         """Return how to start a command there; it ends with our process.
 
-        `ports` are one here, and what `port_there` returned for it.
+        Secrets (`tether.SECRETS`) that are set in our environment reach it too, by no command line.
+
+        Args:
+            command: the argument list.
+            environment: variables added to those there.
+            ports: one here, and what `port_there` returned for it; None: it serves nothing.
         """
         mark = uuid.uuid4().hex
         variables = [f"{key}={value}" for key, value in environment.items()]
@@ -78,13 +90,14 @@ class Launcher(ABC):
             ),
         )
 
-    def probe(self, packages: Sequence[str], program: str) -> dict[str, Any]:
-        """Return what the machine has, as `on_host.probe` does.
+    def probe(self, packages: Sequence[str], program: str, visible: str | None) -> dict[str, Any]:
+        """Return what the machine has, as `machine.probe` does.
 
         Raises:
             ValueError: it cannot be reached.
         """
-        command = self.carry(["probe", ",".join(packages), program], None)
+        words = [",".join(packages), program, json.dumps(visible)]
+        command = self.carry(words, None, machine)
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_ASK_S
         )
@@ -104,19 +117,24 @@ class Local(Launcher):
     name = "this machine"
     is_local = True
 
-    def carry(self, arguments: Sequence[str], ports: tuple[int, int] | None) -> list[str]:
-        return [sys.executable, "-P", str(Path(on_host.__file__)), *arguments]
+    def carry(
+        self,
+        arguments: Sequence[str],
+        ports: tuple[int, int] | None,
+        program: ModuleType = on_host,
+    ) -> list[str]:
+        return [sys.executable, "-P", str(program.__file__), *arguments]
 
     def launch(
         self,
         command: Sequence[str],
         environment: Mapping[str, str],
-        ports: tuple[int, int],
+        ports: tuple[int, int] | None,
     ) -> Launch:
         return Launch(child.guarded(command), dict(environment))
 
-    def probe(self, packages: Sequence[str], program: str) -> dict[str, Any]:
-        return on_host.probe(list(packages), program)
+    def probe(self, packages: Sequence[str], program: str, visible: str | None) -> dict[str, Any]:
+        return machine.probe(list(packages), program, visible)
 
 
 class Ssh(Launcher):
@@ -147,16 +165,24 @@ class Ssh(Launcher):
         # invalid and is repeated on another; the same number would meet itself on one machine.
         return random.SystemRandom().randrange(*_PORTS)
 
-    def carry(self, arguments: Sequence[str], ports: tuple[int, int] | None) -> list[str]:
+    def carry(
+        self,
+        arguments: Sequence[str],
+        ports: tuple[int, int] | None,
+        program: ModuleType = on_host,
+    ) -> list[str]:
         tunnel = [] if ports is None else ["-L", f"127.0.0.1:{ports[0]}:127.0.0.1:{ports[1]}"]
         ours = ["BatchMode=yes", "ExitOnForwardFailure=yes", "ServerAliveInterval=15"]
         settings = [word for option in ours for word in ("-o", option)]
-        there = shlex.join([self._python, "-c", _BOOT, _packed(arguments)])
+        there = shlex.join([self._python, "-c", _BOOT, _packed(program, arguments)])
         return [self._program, "-T", *settings, *self._options, *tunnel, "--", self._host, there]
 
 
 class Srun(Launcher):
     """A step on this node, of the SLURM job that we run in.
+
+    A step does not take over the job's --cpus-per-task by itself (since Slurm 22.05), and would
+    have one core; so it is given what SLURM_CPUS_PER_TASK says, unless the options say otherwise.
 
     Args:
         program: the srun client.
@@ -178,9 +204,17 @@ class Srun(Launcher):
         self.name = f"the node {self._node}"
         self._options, self._python = [str(o) for o in options], python
 
-    def carry(self, arguments: Sequence[str], ports: tuple[int, int] | None) -> list[str]:
+    def carry(
+        self,
+        arguments: Sequence[str],
+        ports: tuple[int, int] | None,
+        program: ModuleType = on_host,
+    ) -> list[str]:
         step = ["--overlap", "--nodes=1", "--ntasks=1", f"--nodelist={self._node}"]
-        there = [self._python, "-c", _BOOT, _packed(arguments)]
+        given = os.environ.get("SLURM_CPUS_PER_TASK")
+        if given and not any(o.startswith(("--cpus-per-task", "-c")) for o in self._options):
+            step.append(f"--cpus-per-task={given}")
+        there = [self._python, "-c", _BOOT, _packed(program, arguments)]
         return [self._program, *step, "--unbuffered", *self._options, *there]
 
 
@@ -191,6 +225,6 @@ def _program(where: str, name: str) -> str:
     return found
 
 
-def _packed(arguments: Sequence[str]) -> str:
-    source = Path(on_host.__file__).read_text(encoding="utf-8")
+def _packed(program: ModuleType, arguments: Sequence[str]) -> str:
+    source = Path(str(program.__file__)).read_text(encoding="utf-8")
     return base64.b64encode(json.dumps([source, *arguments]).encode()).decode()

@@ -3,21 +3,22 @@
     python3 -c SOURCE run MARK COMMAND...     the server, ended with everything it started
     python3 -c SOURCE end MARK                end what is left of a mark; exit status 0: nothing is
     python3 -c SOURCE memory MARK             the most memory in bytes that its processes have had
-    python3 -c SOURCE probe PACKAGES PROGRAM  as JSON: GPUs, whether the program is there, versions
 
-A server lives as long as the other side writes to our standard input: one byte every few seconds
-(`tether.py`). When it is closed, or silent for `SILENCE_S` (a connection that was cut is not
-closed), all processes of the mark are killed. They are the server's session, whatever descends from
-us (orphans are handed to us), and what carries the mark in its environment; a process that sets its
-title, as vLLM's do, overwrites that, so no one of the three would do.
+A server lives as long as the other side writes to our standard input: a first line of variables
+that are secret, as JSON, and then one byte every few seconds (`tether.py`). When it is closed, or
+silent for `SILENCE_S` (a connection that was cut is not closed), all processes of the mark are
+asked to end, and after `GRACE_S` they are killed. They are the server's session, whatever descends
+from us (orphans are handed to us), and what carries the mark in its environment. None of the three
+finds all of them: a process that sets its title, as vLLM's do, overwrites its environment.
 """
+
+from __future__ import annotations
 
 import ctypes
 import glob
 import json
 import os
 import select
-import shutil
 import signal
 import subprocess
 import sys
@@ -26,10 +27,14 @@ import time
 
 VARIABLE = "TUNEOFF_SERVER"
 SILENCE_S = 60.0
+GRACE_S = 10.0
 STARTED = "tuneoff: the server's machine was reached"
 ENDED = "tuneoff: the server ended with status"
 _POLL_S = 0.1
 _KILL_S = 20.0
+_MEMORY_S = 60.0  # that a driver may take to give a GPU's memory back
+_SLACK_MIB = 256  # by which a GPU's memory may have grown meanwhile
+_SHARED = "/dev/shm"
 _PR_SET_CHILD_SUBREAPER = 36
 _guards = False  # whether our descendants are a server's
 
@@ -100,15 +105,125 @@ def end(mark: str) -> int:
     return 0
 
 
+def ask(mark: str) -> None:
+    """Ask all processes of a mark to end; return when they have, or after `GRACE_S`."""
+    for pid in processes(mark):
+        try:
+            os.kill(pid, signal.SIGTERM)
+        except OSError:
+            pass
+    until = time.monotonic() + GRACE_S
+    while processes(mark) and time.monotonic() < until:
+        time.sleep(_POLL_S)
+
+
+class Leftovers:
+    """What a server may leave behind: files of shared memory, and for a while a GPU's memory.
+
+    Made before the server starts; `clear` is called when it has ended.
+    """
+
+    def __init__(self, with_gpus: bool) -> None:
+        self._files = _shared_files()
+        self._used_mib = gpu_memory_mib() if with_gpus else []
+
+    def clear(self) -> None:
+        """Remove shared memory that nobody uses; wait until the GPUs' memory is back."""
+        new = _shared_files() - self._files
+        for name in new - (_files_in_use() if new else set()):
+            try:
+                os.remove(os.path.join(_SHARED, name))
+            except OSError:
+                pass
+        until = time.monotonic() + _MEMORY_S
+        while self._used_mib and not self._is_back() and time.monotonic() < until:
+            time.sleep(5 * _POLL_S)
+
+    def _is_back(self) -> bool:
+        now = gpu_memory_mib()
+        known = min(len(now), len(self._used_mib))
+        return all(now[i] <= self._used_mib[i] + _SLACK_MIB for i in range(known))
+
+
+def _shared_files() -> set[str]:
+    """Return the files of shared memory that are this user's."""
+    found = set()
+    try:
+        with os.scandir(_SHARED) as entries:
+            for entry in entries:
+                if entry.is_file(follow_symlinks=False) and entry.stat().st_uid == os.getuid():
+                    found.add(entry.name)
+    except OSError:
+        pass
+    return found
+
+
+def _files_in_use() -> set[str]:
+    """Return the files of shared memory that some process has mapped or opened."""
+    found = set()
+    for maps in glob.glob("/proc/[0-9]*/maps"):
+        try:
+            with open(maps, "rb") as file:
+                lines = [line for line in file if _SHARED.encode() in line]
+        except OSError:
+            continue
+        found |= {os.fsdecode(line.rstrip().rpartition(b"/")[2]) for line in lines}
+    for link in glob.glob("/proc/[0-9]*/fd/*"):
+        try:
+            target = os.readlink(link)
+        except OSError:
+            continue
+        if os.path.dirname(target) == _SHARED:
+            found.add(os.path.basename(target))
+    return found
+
+
+def gpu_memory_mib() -> list[int]:
+    """Return the memory in use of each GPU that we may see; empty where nobody tells."""
+    words = ["nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader,nounits"]
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if seen is not None and not seen.startswith("MIG-"):
+        words += ["-i", seen] if seen else []
+    return [int(line) for line in _lines(words) if line.strip().isdigit()]
+
+
+def _lines(words: list[str]) -> list[str]:
+    """Return what a command prints; nothing where it fails."""
+    try:
+        done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60)
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return done.stdout.decode(errors="replace").splitlines() if done.returncode == 0 else []
+
+
+def _secrets() -> dict[str, str] | None:
+    """Read the first line of standard input; None: the other side is gone, or silent."""
+    line = b""
+    until = time.monotonic() + SILENCE_S
+    while not line.endswith(b"\n"):
+        if not select.select([0], [], [], max(until - time.monotonic(), 0))[0]:
+            return None
+        byte = os.read(0, 1)
+        if not byte:
+            return None
+        line += byte
+    found: dict[str, str] = json.loads(line)
+    return found
+
+
 def run(mark: str, command: list[str]) -> int:
     """Run a command until it ends or the other side is gone; return its exit status."""
     global _guards
     print(STARTED, flush=True)
+    secrets = _secrets()
+    if secrets is None:
+        return 1
+    leftovers = Leftovers(with_gpus=True)
     _guards = True
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(1))
-    environment = {**os.environ, VARIABLE: mark}
+    environment = {**os.environ, **secrets, VARIABLE: mark}
     try:
         server = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, env=environment, start_new_session=True
@@ -121,12 +236,14 @@ def run(mark: str, command: list[str]) -> int:
             file.write(str(server.pid))
         return _watch(server)
     finally:
+        ask(mark)
         end(mark)
         server.wait()
         _guards = False
+        leftovers.clear()
 
 
-def _watch(server: "subprocess.Popen[bytes]") -> int:
+def _watch(server: subprocess.Popen[bytes]) -> int:
     heard = time.monotonic()
     while server.poll() is None:
         if select.select([0], [], [], _POLL_S)[0]:
@@ -153,34 +270,6 @@ def memory_bytes(mark: str) -> int:
     return total
 
 
-def probe(packages: list[str], program: str) -> dict[str, object]:
-    """Return what this machine has: `gpus` (a line each), `program` (its path), `version`."""
-    gpus: list[str] = []
-    try:
-        listed = subprocess.run(
-            ["nvidia-smi", "-L"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60
-        )
-        lines = listed.stdout.decode(errors="replace").splitlines()
-        gpus = [line.split(" (UUID")[0] for line in lines if line.startswith("GPU ")]
-    except (OSError, subprocess.TimeoutExpired):
-        pass
-    path = shutil.which(os.path.expanduser(program))
-    return {"gpus": gpus, "program": path, "version": _version(packages, path)}
-
-
-def _version(packages: list[str], path: "str | None") -> "str | None":
-    """Return the version of the first package in the environment whose `bin` holds a program."""
-    if path is None:
-        return None
-    for folder in (os.path.dirname(os.path.abspath(path)), os.path.dirname(os.path.realpath(path))):
-        for package in packages:
-            name = package.replace("-", "_")
-            pattern = os.path.join(folder, "..", "lib", "python3*", "site-packages")
-            for found in glob.glob(os.path.join(pattern, f"{name}-*.dist-info")):
-                return f"{package} {os.path.basename(found)[len(name) + 1 : -len('.dist-info')]}"
-    return None
-
-
 def main(arguments: list[str]) -> int:
     """Do what the module's docstring says."""
     task, first, *others = arguments
@@ -188,10 +277,7 @@ def main(arguments: list[str]) -> int:
         return run(first, others)
     if task == "end":
         return 1 if end(first) else 0
-    if task == "memory":
-        print(memory_bytes(first))
-    else:
-        print(json.dumps(probe(first.split(","), *others)))
+    print(memory_bytes(first))
     return 0
 
 

@@ -17,7 +17,15 @@ import psutil
 from objectives import child
 from objectives.serving.engine import Demand, Engine
 from objectives.serving.grades import Failure, Invalid
-from objectives.serving.host.host import CpuWatch, free_port, is_free, peak_memory_bytes
+from objectives.serving.host.host import (
+    CpuWatch,
+    descendants,
+    end_all,
+    free_port,
+    is_free,
+    peak_memory_bytes,
+)
+from objectives.serving.host.on_host import Leftovers
 from objectives.trial import Config
 
 _WAITING = re.compile(r"channel \d+: open failed: connect failed")
@@ -25,7 +33,7 @@ _PREFIX = "tuneoff-serving-"
 _POLL_S = 0.02
 _ANSWER_S = 2.0  # that a health check may take
 _FREE_S = 5.0  # that the system may take to give the port back
-_CARRIER_S = 40.0  # that a server elsewhere may take to end, and its carrier with it
+_CARRIER_S = 110.0  # that a server elsewhere may take to end, and its carrier with it
 _ASK_S = 120.0  # that a command on its machine may take
 _KILL = -9  # the status of a process that the system ended, as it does where memory is short
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_THREAD_LIMIT")
@@ -69,6 +77,8 @@ class Server:
             raise Invalid(f"port {self._port}: expected nobody to listen there, got a program")
         launch = self._engine.launch(self._config, self._port, self._demand)
         self._carried = launch.carried
+        here = launch.carried is None or launch.carried.here
+        self._leftovers = Leftovers(self._engine.uses_gpus) if here else None
         environment = {k: v for k, v in os.environ.items() if k not in _THREADS}
         _remove_what_the_dead_left()
         self._folder = tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-")
@@ -118,6 +128,10 @@ class Server:
             return f"the connection to the server's machine broke: {child.tail(self._output)}"
         return None
 
+    def fault(self) -> str | None:
+        """Say which fault of the host the server has printed; None: none."""
+        return self._engine.host_fault(self._output.read_text(errors="replace"))
+
     def memory_bytes(self) -> int:
         """Return the most memory that the server has had."""
         if self._carried is None:
@@ -130,6 +144,9 @@ class Server:
                 lost = self.lost()
                 raise self._why_it_ended() if lost is None else Invalid(lost)
             if time.monotonic() > until:
+                fault = self.fault()
+                if fault is not None:
+                    raise Invalid(fault)
                 reason = f"did not serve within {self._timeout_s:g} s: {self._said()}"
                 raise Failure("timed_out", reason)
             time.sleep(_POLL_S)
@@ -148,6 +165,9 @@ class Server:
         status = self._process.poll()
         assert status is not None
         reason = f"ended with {child.described(status)}: {self._said()}"
+        fault = self._engine.host_fault(printed)
+        if fault is not None:
+            return Invalid(f"{fault}; the server {reason}")
         if self._engine.is_port_taken(printed):
             return Invalid(f"port {self._port}: expected nobody to listen there; {reason}")
         killed = status in (_KILL, 128 - _KILL)  # the second as `on_host.py` says it
@@ -167,16 +187,20 @@ class Server:
         return self._engine.reason("\n".join(kept)) or " | ".join(kept[-3:])[-600:]
 
     def _end(self) -> None:
-        """Kill the process group; return when its port is free again."""
+        """End the process group; return when its port and what it held are free again."""
         if self._watch is not None:
             self._watch.stop()
         carried = self._carried
         if carried is not None:
             self._await_carrier()
-        child.end(self._process)
+        family = descendants(self._process.pid)
+        child.end(self._process, self._engine.grace_s)
+        end_all(family)  # also what has left the group
         self._folder.cleanup()
         if carried is not None:
             self._ask(carried.end)
+        if self._leftovers is not None:
+            self._leftovers.clear()
         until = time.monotonic() + _FREE_S
         while not self._is_free() and time.monotonic() < until:
             time.sleep(_POLL_S)

@@ -4,9 +4,11 @@
 
 Our standard input is held open by the process that started us (`objectives/child.py`); when it is
 closed, the command's is closed too, and so the server's guard there (`on_host.py`) ends it; then
-the command ends by itself, or is ended.
+the command ends by itself, or is ended. The first line that we write holds the variables of
+`SECRETS` that are set here: no command line, which others on both machines can read, holds them.
 """
 
+import json
 import os
 import select
 import subprocess
@@ -14,7 +16,8 @@ import sys
 import time
 
 BEAT_S = 5.0
-END_S = 30.0  # that the command may take to end
+END_S = 100.0  # that the command may take to end
+SECRETS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 _POLL_S = 0.1
 
 
@@ -23,7 +26,10 @@ def main(command: list[str]) -> int:
     carrier = subprocess.Popen(command, stdin=subprocess.PIPE)
     assert carrier.stdin is not None
     due = 0.0
+    secrets = {name: os.environ[name] for name in SECRETS if name in os.environ}
     try:
+        carrier.stdin.write(json.dumps(secrets).encode() + b"\n")
+        carrier.stdin.flush()
         while carrier.poll() is None:
             if select.select([0], [], [], _POLL_S)[0] and not os.read(0, 4096):
                 break

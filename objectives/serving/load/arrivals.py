@@ -4,9 +4,8 @@ Closed loop: `concurrency` requests are under way at any time; the next one is s
 Open loop: requests arrive at times that do not depend on the server, either as a Poisson process
 or as a trace recorded them.
 
-Traces are CSV files of `arrived_at` (s), `num_prefill_tokens`, `num_decode_tokens`: the form of
-Azure's LLM inference traces of 2023 as microsoft/vidur processed them (CC BY). The environment
-variable TUNEOFF_DATA names the data folder whose `serving/` holds them.
+The forms of traces are in `traces.py`. The environment variable TUNEOFF_DATA names the data folder
+whose `serving/` holds those of `TRACES`: Azure's of 2023, as microsoft/vidur processed them.
 """
 
 import os
@@ -18,10 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from objectives.serving.load.lengths import parse
+from objectives.serving.load.lengths import LARGEST, parse
+from objectives.serving.load.traces import read_trace
 
 TRACES = ("azure_2023_conversation", "azure_2023_code")
-_COLUMNS = ["arrived_at", "num_prefill_tokens", "num_decode_tokens"]
 _KEYS = {
     "closed": {"concurrency", "requests", "lengths", "shared_prefix"},
     "poisson": {"rate_per_s", "requests", "lengths", "shared_prefix"},
@@ -102,14 +101,31 @@ def plan(load: Mapping[str, Any], seed: int) -> Plan:
 
 def _traced(load: Mapping[str, Any], n: int, prefix: int) -> Plan:
     path = trace_path(str(load["trace"]))
-    rows = read_trace(path)
+    try:
+        rows = read_trace(path)
+    except OSError as error:
+        raise ValueError(
+            f"objective.load.trace: expected a file that can be read, got {path}: {error.strerror}"
+        ) from None
     if len(rows) < n:
         raise ValueError(
             f"objective.load.requests: expected at most {len(rows)}, the rows of {path}, got {n}"
         )
     rows = rows[:n]
-    arrivals = (rows[:, 0] - rows[0, 0]) * _positive(load, "time_scale")
-    tokens = np.rint(rows[:, 1:] * _positive(load, "token_scale")).clip(1).astype(np.int64)
+    with np.errstate(over="ignore"):
+        arrivals = (rows[:, 0] - rows[0, 0]) * _positive(load, "time_scale")
+        scaled = rows[:, 1:] * _positive(load, "token_scale")
+    if not np.isfinite(arrivals).all():
+        raise ValueError(
+            f"objective.load.time_scale: expected one that keeps the arrivals of {path} finite, "
+            f"got {load['time_scale']}"
+        )
+    if not (scaled <= LARGEST).all():
+        raise ValueError(
+            f"objective.load.token_scale: expected one that keeps the lengths of {path} below "
+            f"{LARGEST}, got {load['token_scale']}"
+        )
+    tokens = np.rint(scaled).clip(1).astype(np.int64)
     return Plan(tokens[:, 0], tokens[:, 1], arrivals, None, prefix)
 
 
@@ -131,37 +147,9 @@ def trace_path(trace: str) -> Path:
         path = Path(folder).expanduser() / "serving" / f"{trace}.csv"
     if not path.is_file():
         raise ValueError(
-            f"objective.load.trace: expected one of {list(TRACES)} or a CSV file, got {path}"
+            f"objective.load.trace: expected one of {list(TRACES)} or a file of a trace, got {path}"
         )
     return path
-
-
-def read_trace(path: Path) -> NDArray[np.float64]:
-    """Read a trace (rows, 3): arrival in s, tokens of the prompt, tokens of the answer.
-
-    Raises:
-        ValueError: the file is not of the form in the module's docstring; it names the line.
-    """
-    with path.open(encoding="utf-8") as file:
-        header = file.readline().strip().split(",")
-        lines = file.read().splitlines()
-    if header != _COLUMNS:
-        raise ValueError(f"{path}:1: expected the columns {_COLUMNS}, got {header}")
-    rows: list[tuple[float, float, float]] = []
-    for number, line in enumerate(lines, start=2):
-        try:
-            arrival, prompt, answer = (float(field) for field in line.split(","))
-        except ValueError:
-            raise ValueError(f"{path}:{number}: expected three numbers, got {line}") from None
-        earlier = rows[-1][0] if rows else -np.inf
-        if not (np.isfinite(arrival) and earlier <= arrival and prompt >= 0 and answer >= 0):
-            raise ValueError(
-                f"{path}:{number}: expected arrivals that do not fall and lengths >= 0, got {line}"
-            )
-        rows.append((arrival, prompt, answer))
-    if not rows:
-        raise ValueError(f"{path}: expected at least one request, got none")
-    return np.array(rows)
 
 
 def _whole(load: Mapping[str, Any], key: str, lowest: int) -> int:

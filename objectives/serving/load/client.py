@@ -24,7 +24,7 @@ from objectives.serving.load.measures import Requests, gaps
 from objectives.serving.load.tokens import read_answer
 
 _TICK_S = 0.05
-_DEATH_S = 0.5  # that a server's end may take to show after its connections broke
+_DEATH_S = 2.0  # that a server's end may take to show after its connections broke
 _ERROR_LENGTH = 200  # characters
 _DONE = re.compile(rb"\[DONE\]\s*(0\s*)?$")  # how a whole stream ends, in chunks or not
 _TAIL = 32  # bytes in which that stands

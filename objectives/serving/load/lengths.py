@@ -75,6 +75,8 @@ def parse(text: str) -> Lengths:
         raise ValueError(f"objective.load.lengths: expected {_RULE}, got {text}")
     kind, *numbers = found.groups()
     a, b, *others = (float(number) for number in numbers)
+    if not max(a, b, *others) <= LARGEST:
+        raise ValueError(f"objective.load.lengths: expected at most {LARGEST} tokens, got {text}")
     pairs = [(a, a), (b, b)] if kind == "D" else [(a, b), (others[0], others[1])]
     for low, high in pairs:
         if kind != "N" and not (low.is_integer() and high.is_integer() and 1 <= low <= high):

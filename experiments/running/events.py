@@ -1,0 +1,237 @@
+"""The events of a log after its header, and what they say in JSON.
+
+`experiments/running/log_format.md` describes the keys.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from experiments.running.fields import Fields, is_number, wrong
+from objectives.trial import Evaluation, Trial
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Ask:
+    """An ask that gave trials: all of them, also those that the budget cannot pay."""
+
+    n: int
+    trials: list[Trial]
+    ask_s: float
+    tell_s: dict[str, float]
+    time: float
+
+    def to_json(self) -> Json:
+        return {
+            "event": "ask",
+            "n": self.n,
+            "trials": [trial.to_json() for trial in self.trials],
+            "ask_s": self.ask_s,
+            "tell_s": self.tell_s,
+            "time": self.time,
+        }
+
+    @classmethod
+    def read(cls, event: Json) -> "Ask":
+        fields = Fields(event, "ask")
+        return cls(
+            fields.whole("n", 1),
+            [trial_of(trial) for trial in fields.items("trials")],
+            fields.number("ask_s"),
+            fields.numbers("tell_s"),
+            fields.number("time") if "time" in fields else 0.0,
+        )
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Trials of the last ask that the budget cannot pay; they cost nothing."""
+
+    ids: list[int]
+
+    def to_json(self) -> Json:
+        return {"event": "refused", "ids": self.ids}
+
+    @classmethod
+    def read(cls, event: Json) -> "Refused":
+        ids = Fields(event, "refused").items("ids")
+        return cls([Fields({"id": id}, "refused").whole("id") for id in ids])
+
+
+@dataclass(frozen=True)
+class Retried:
+    """An evaluation that the host broke off, and that is made again."""
+
+    id: int
+    reason: str
+    time: float
+
+    def to_json(self) -> Json:
+        return {"event": "retried", "id": self.id, "reason": self.reason, "time": self.time}
+
+    @classmethod
+    def read(cls, event: Json) -> "Retried":
+        fields = Fields(event, "retried")
+        return cls(fields.whole("id"), fields.text("reason"), fields.number("time"))
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """The answer to a trial."""
+
+    id: int
+    evaluation: Evaluation
+    time: float
+    traceback: str | None = None
+
+    def to_json(self) -> Json:
+        answer = {**self.evaluation.to_json(), "time": self.time}
+        if self.traceback is not None:
+            answer["traceback"] = self.traceback
+        return {"event": "evaluation", "id": self.id, **answer}
+
+    @classmethod
+    def read(cls, event: Json) -> "Evaluated":
+        fields = Fields(event, "evaluation")
+        return cls(
+            fields.whole("id"),
+            evaluation_of(fields),
+            fields.number("time") if "time" in fields else 0.0,
+            fields.text_or_none("traceback") if "traceback" in fields else None,
+        )
+
+
+@dataclass(frozen=True)
+class Tested:
+    """What is measured at an incumbent and never optimised; `error` where that failed."""
+
+    id: int
+    metrics: dict[str, float]
+    time: float
+    error: str | None = None
+
+    def to_json(self) -> Json:
+        failed = {} if self.error is None else {"error": self.error}
+        about = {"id": self.id, "metrics": self.metrics, **failed, "time": self.time}
+        return {"event": "test", **about}
+
+    @classmethod
+    def read(cls, event: Json) -> "Tested":
+        fields = Fields(event, "test")
+        return cls(
+            fields.whole("id"),
+            fields.numbers("metrics"),
+            fields.number("time") if "time" in fields else 0.0,
+            fields.text_or_none("error") if "error" in fields else None,
+        )
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The budget is spent, or the optimizer has no more to ask."""
+
+    budget: float
+    spent: float
+    tell_s: dict[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> Json:
+        return {"event": "end", **vars(self)}
+
+    @classmethod
+    def read(cls, event: Json) -> "Ended":
+        fields = Fields(event, "end")
+        told = fields.numbers("tell_s") if "tell_s" in fields else {}
+        return cls(_positive(fields, "budget"), fields.number("spent"), told)
+
+
+@dataclass(frozen=True)
+class Extended:
+    """The run gets a larger budget."""
+
+    budget: float
+    time: float
+
+    def to_json(self) -> Json:
+        return {"event": "extend", "budget": self.budget, "time": self.time}
+
+    @classmethod
+    def read(cls, event: Json) -> "Extended":
+        fields = Fields(event, "extend")
+        when = fields.number("time") if "time" in fields else 0.0
+        return cls(_positive(fields, "budget"), when)
+
+
+@dataclass(frozen=True)
+class Drifted:
+    """A replay asked other trials than the log holds: the first that differ."""
+
+    asked: list[Json]
+    logged: list[Json]
+
+    def to_json(self) -> Json:
+        return {"event": "drift", "asked": self.asked, "logged": self.logged}
+
+    @classmethod
+    def read(cls, event: Json) -> "Drifted":
+        fields = Fields(event, "drift")
+        return cls(fields.items("asked"), fields.items("logged"))
+
+
+Event = Ask | Refused | Retried | Evaluated | Tested | Ended | Extended | Drifted
+
+_KINDS: dict[str, Callable[[Json], Event]] = {
+    "ask": Ask.read,
+    "refused": Refused.read,
+    "retried": Retried.read,
+    "evaluation": Evaluated.read,
+    "test": Tested.read,
+    "end": Ended.read,
+    "extend": Extended.read,
+    "drift": Drifted.read,
+}
+
+
+def read_event(event: Json) -> Event:
+    """Return the event that a line of a log holds.
+
+    Raises:
+        ValueError: it is none, or a value of it has another type.
+    """
+    kind = Fields(event, "event").text("event")
+    if kind not in _KINDS:
+        wrong("event", f"one of {', '.join(_KINDS)}", kind)
+    return _KINDS[kind](event)
+
+
+def trial_of(event: Any) -> Trial:
+    """Return the trial that a JSON object describes.
+
+    Raises:
+        ValueError: it describes none.
+    """
+    fields = Fields(event, "trial")
+    fidelity = fields.number("fidelity")
+    if not 0 < fidelity <= 1:
+        wrong("trial.fidelity", "a share in (0, 1]", fidelity)
+    resumes = fields.whole("resumes") if "resumes" in fields else None
+    return Trial(fields.whole("id"), fields.config("config"), fidelity, resumes)
+
+
+def evaluation_of(fields: Fields) -> Evaluation:
+    """Return the evaluation whose keys are among the fields.
+
+    Raises:
+        ValueError: they describe none.
+    """
+    value, error = fields.number_or_none("value"), fields.text_or_none("error")
+    if value is None and error is None:
+        wrong("evaluation.value", "a number where there is no error", value)
+    items = fields.texts("items") if "items" in fields else {}
+    return Evaluation(value, fields.number("cost"), fields.numbers("metrics"), error, items)
+
+
+def _positive(fields: Fields, key: str) -> float:
+    value = fields.number(key)
+    return value if value > 0 and is_number(value) else wrong(key, "a positive number", value)

@@ -1,0 +1,161 @@
+"""What a log tells, kept up to date event by event."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from experiments.running.earlier import upgraded
+from experiments.running.events import (
+    Ask,
+    Drifted,
+    Ended,
+    Evaluated,
+    Event,
+    Extended,
+    Refused,
+    Tested,
+    read_event,
+)
+from experiments.running.header import Header
+from experiments.running.incumbent import Incumbent
+from objectives.trial import Evaluation, Trial
+
+
+@dataclass
+class History:
+    """What a log tells.
+
+    Attributes:
+        header: its first event, None where the log is empty.
+        events: all events after the header, in order.
+        trials: every trial asked, by id, in the order of asking.
+        evaluations: every evaluation, by trial id, in the order of arrival.
+        refused: ids of the trials that the budget does not pay, as it is now.
+        spent: the budget that the trials spend that were asked and not refused.
+        done: the part of `spent` that is evaluated.
+        budget: what the run was given last: in its header, an extension, or at its end.
+        ended: whether the run reached `budget` or its optimizer had no more to ask.
+    """
+
+    header: Header | None = None
+    events: list[Event] = field(default_factory=list)
+    trials: dict[int, Trial] = field(default_factory=dict)
+    evaluations: dict[int, Evaluation] = field(default_factory=dict)
+    refused: set[int] = field(default_factory=set)
+    spent: float = 0.0
+    done: float = 0.0
+    budget: float = 0.0
+    ended: bool = False
+    _best: Incumbent = field(default_factory=Incumbent)
+
+    def incumbent(self) -> int | None:
+        """Return the id of the incumbent's trial, by the rule of `incumbent.py`."""
+        return self._best.id
+
+    def pending(self) -> list[Trial]:
+        """Return the trials that were asked and neither evaluated nor refused, in order."""
+        known = self.evaluations.keys() | self.refused
+        return [trial for id, trial in self.trials.items() if id not in known]
+
+    def price(self, trial: Trial) -> float:
+        """Return what a trial spends: its share, less that of the trial it resumes."""
+        before = 0.0 if trial.resumes is None else self.trials[trial.resumes].fidelity
+        return trial.fidelity - before
+
+    def tests(self) -> list[Tested]:
+        """Return what was measured at incumbents, in order."""
+        return [event for event in self.events if isinstance(event, Tested)]
+
+    def drifts(self) -> list[Drifted]:
+        """Return where replays asked other trials than the log holds."""
+        return [event for event in self.events if isinstance(event, Drifted)]
+
+    def read(self, line: Any) -> None:
+        """Take what a line of a log holds.
+
+        Raises:
+            ValueError: it cannot follow what is there; nothing has changed.
+        """
+        if isinstance(line, dict) and line.get("event") == "header":
+            if self.header is not None:
+                raise ValueError("expected one header, as the first event, got another")
+            try:
+                self.begin(Header.from_json(upgraded(line)))
+            except (KeyError, TypeError, AttributeError) as error:
+                raise ValueError(
+                    f"expected a header of format 1, got one without {error}"
+                ) from None
+            return
+        self.add(read_event(line))
+
+    def begin(self, header: Header) -> None:
+        """Take the header."""
+        self.header, self.budget = header, header.budget
+
+    def add(self, event: Event) -> None:
+        """Take one event.
+
+        Raises:
+            ValueError: it cannot follow what is there; nothing has changed.
+        """
+        self.check(event)
+        self.take(event)
+
+    def check(self, event: Event) -> None:
+        """Raise `ValueError` unless an event can follow what is there."""
+        if self.header is None:
+            raise ValueError("expected a header as the first event, got another")
+        if isinstance(event, Ask):
+            self._check_trials(event.trials)
+        elif isinstance(event, Evaluated):
+            if event.id not in self.trials or event.id in self.evaluations:
+                raise ValueError(f"expected an answer to a pending trial, got id {event.id}")
+        elif isinstance(event, Refused):
+            for id in event.ids:
+                if id not in self.trials or id in self.evaluations or id in self.refused:
+                    raise ValueError(f"expected the refusal of a pending trial, got id {id}")
+        elif isinstance(event, Tested) and event.id not in self.evaluations:
+            raise ValueError(f"expected a test of an evaluated trial, got id {event.id}")
+
+    def _check_trials(self, trials: list[Trial]) -> None:
+        new: dict[int, Trial] = {}
+        for trial in trials:
+            if trial.id in self.trials or trial.id in new:
+                raise ValueError(f"expected a new trial, got id {trial.id}, which was asked before")
+            if trial.resumes is not None:
+                before = self.trials.get(trial.resumes) or new.get(trial.resumes)
+                if before is None or before.fidelity >= trial.fidelity:
+                    rule = "a trial asked before, of a lower fidelity"
+                    got = "an unknown one" if before is None else f"fidelity {before.fidelity:g}"
+                    where = f"trial {trial.id} resumes {trial.resumes}"
+                    raise ValueError(f"{where}: expected {rule}, got {got}")
+            new[trial.id] = trial
+
+    def take(self, event: Event) -> None:
+        """Take an event that was checked."""
+        self.events.append(event)
+        if isinstance(event, Ask):
+            for trial in event.trials:
+                own = replace(trial, config=dict(trial.config))  # the optimizer keeps its own
+                self.trials[trial.id] = own
+                self.spent += self.price(own)
+            self.ended = False
+        elif isinstance(event, Evaluated):
+            trial = self.trials[event.id]
+            self.evaluations[event.id] = event.evaluation
+            self.done += self.price(trial)
+            self._best.told(event.id, event.evaluation, trial.fidelity)
+            if event.id in self.refused:  # an earlier log, cut off before its extension
+                self._pay({event.id})
+        elif isinstance(event, Refused):
+            self.refused.update(event.ids)
+            self.spent -= sum(self.price(self.trials[id]) for id in event.ids)
+        elif isinstance(event, Extended):
+            self.budget, self.ended = event.budget, False
+            self._pay(set(self.refused))
+        elif isinstance(event, Ended):
+            self.budget, self.ended = event.budget, True
+
+    def _pay(self, ids: set[int]) -> None:
+        """Take refused trials as pending again."""
+        self.refused -= ids
+        self.spent += sum(self.price(self.trials[id]) for id in ids)

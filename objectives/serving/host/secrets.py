@@ -1,0 +1,45 @@
+"""Secrets such as HF_TOKEN: they reach the server, and never a log.
+
+They are taken from the environment of our own command. A setting is written into the log, so a
+setting that holds one is refused, and what a server prints is cleared of their values.
+"""
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+
+from objectives.serving.host.tether import SECRETS
+
+_NAME = re.compile(
+    r"(^|_)(token|passwd|pwd|credentials?|(api|access|private)_?key)$|secret|password|bearer",
+    re.IGNORECASE,
+)
+_FLAG = re.compile(r"--(hf-token|api-key|admin-api-key|auth-token)\b", re.IGNORECASE)
+_VALUE = re.compile(r"\bhf_[A-Za-z0-9]{16,}")
+_SHORTEST = 8  # characters: a shorter value would hide ordinary words
+
+
+def check_settings(where: str, environment: Mapping[str, object], flags: Iterable[object]) -> None:
+    """Raise `ValueError`, without the value, where a setting holds a secret."""
+    for name, value in environment.items():
+        if _NAME.search(str(name)) or _VALUE.search(str(value)):
+            raise ValueError(
+                f"{where}.environment.{name}: expected no secret, as the log keeps the settings, "
+                f"got one; set it in the environment of this command instead: {', '.join(SECRETS)} "
+                "reach the server wherever it runs"
+            )
+    for flag in map(str, flags):
+        if _FLAG.match(flag) or _VALUE.search(flag):
+            name = flag.partition("=")[0] if _FLAG.match(flag) else "a flag"
+            raise ValueError(
+                f"{where}.flags: expected no secret, as the log keeps the settings, got {name}; "
+                "set HF_TOKEN in the environment of this command instead"
+            )
+
+
+def cleared(text: str) -> str:
+    """Return a text without the values of secrets."""
+    for name, value in os.environ.items():
+        if (name in SECRETS or _NAME.search(name)) and len(value) >= _SHORTEST:
+            text = text.replace(value, "***")
+    return _VALUE.sub("***", text)

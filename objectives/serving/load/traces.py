@@ -1,0 +1,136 @@
+"""Traces of requests: when each arrived, and how many tokens it had.
+
+Read are, by the names of their columns, in any order and among others:
+
+- CSV files of `arrived_at` (s), `num_prefill_tokens`, `num_decode_tokens`: the form of Azure's LLM
+  inference traces of 2023 as microsoft/vidur processed them (CC BY);
+- Azure's own files: `TIMESTAMP` (a date with a time), `ContextTokens`, `GeneratedTokens`;
+- BurstGPT's: `Timestamp` (s), `Request tokens`, `Response tokens`;
+- JSON lines of `timestamp`, `input_length`, `output_length`, as guidellm and Mooncake write them.
+
+Times are taken as seconds, or as dates; a trace in milliseconds, as Mooncake's is, needs
+`time_scale: 0.001`. A byte order mark, quotes and empty lines are no matter.
+"""
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from objectives.serving.load.lengths import LARGEST
+from objectives.table import Column, Row, Table
+
+FORMS = (
+    ("arrived_at", "num_prefill_tokens", "num_decode_tokens"),
+    ("TIMESTAMP", "ContextTokens", "GeneratedTokens"),
+    ("Timestamp", "Request tokens", "Response tokens"),
+)
+"""The columns of arrival, prompt and answer in the CSV files that are read."""
+
+LINES = ("timestamp", "input_length", "output_length")
+"""The keys of arrival, prompt and answer in JSON lines."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+Request = tuple[float, float, float]
+
+
+def read_trace(path: Path) -> NDArray[np.float64]:
+    """Read a trace (rows, 3): arrival in s, tokens of the prompt, tokens of the answer.
+
+    Raises:
+        ValueError: the file is not of a form in the module's docstring; it names the line.
+    """
+    requests: list[Request] = []
+    for line, request, text in _lines(path) if _is_json(path) else _rows(path):
+        arrival, *tokens = request
+        earlier = requests[-1][0] if requests else -math.inf
+        if not (math.isfinite(arrival) and earlier <= arrival):
+            raise ValueError(f"{path}:{line}: expected arrivals that do not fall, got {text}")
+        if not all(0 <= length <= LARGEST for length in tokens):
+            raise ValueError(f"{path}:{line}: expected lengths of 0 to {LARGEST}, got {text}")
+        requests.append(request)
+    if not requests:
+        raise ValueError(f"{path}: expected at least one request, got none")
+    return np.array(requests)
+
+
+def _is_json(path: Path) -> bool:
+    """Return whether the first thing in a file is a JSON object."""
+    with path.open("rb") as file:
+        return file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
+
+
+def _rows(path: Path) -> Iterator[tuple[int, Request, str]]:
+    """Yield the requests of a CSV file with their lines and texts."""
+    table = Table(path, {}, [])
+    header = table.header
+    names = next((form for form in FORMS if set(form) <= set(header)), None)
+    if names is None:
+        forms = " or ".join(str(list(form)) for form in FORMS)
+        raise ValueError(
+            f"{path}:1: expected the columns {forms}, or JSON lines of {list(LINES)}, got {header}"
+        )
+    twice = [name for name in names if header.count(name) > 1]
+    if twice:
+        raise ValueError(f"{path}:1: expected one column {twice[0]}, got {header}")
+    for row in table.rows:
+        text = ",".join(row.cells.values())
+        yield row.line, _request(f"{path}:{row.line}", _cells(row, names), text), text
+
+
+def _cells(row: Row, names: tuple[str, str, str]) -> list[Any]:
+    """Return the three cells, as numbers where they are some."""
+    columns = [Column(name) for name in names]
+    return [row.number_in(c) if row.is_number(c) else row.text(c) for c in columns]
+
+
+def _lines(path: Path) -> Iterator[tuple[int, Request, str]]:
+    """Yield the requests of JSON lines with their lines and texts."""
+    try:
+        texts = path.read_text(encoding="utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: expected JSON lines in UTF-8, got: {error}") from None
+    for line, text in enumerate(texts, start=1):
+        if not text.strip():
+            continue
+        where, shown = f"{path}:{line}", text.strip()[:200]
+        try:
+            found = json.loads(text)
+        except (ValueError, RecursionError):
+            raise ValueError(f"{where}: expected a JSON object, got {shown}") from None
+        if not isinstance(found, Mapping) or not set(LINES) <= set(found):
+            raise ValueError(f"{where}: expected an object with {list(LINES)}, got {shown}")
+        yield line, _request(where, [found[key] for key in LINES], shown), shown
+
+
+def _request(where: str, found: list[Any], text: str) -> Request:
+    """Return arrival and lengths; a length is a number, an arrival one or a date."""
+    readers: list[Callable[[Any], float]] = [_time, _number, _number]
+    try:
+        arrival, prompt, answer = (read(x) for read, x in zip(readers, found, strict=True))
+    except (ValueError, OverflowError):
+        raise ValueError(
+            f"{where}: expected a time in s, or a date, and two numbers of tokens, got {text}"
+        ) from None
+    return arrival, prompt, answer
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError
+    return float(value)
+
+
+def _time(value: Any) -> float:
+    """Return seconds: a number as it is, a date since 1970."""
+    if not isinstance(value, str):
+        return _number(value)
+    date = datetime.fromisoformat(value.strip())
+    known = date if date.tzinfo else date.replace(tzinfo=UTC)
+    return (known - _EPOCH).total_seconds()

@@ -1,0 +1,186 @@
+"""Fidelities in the run loop: what is charged, what is refused, and what a resumed run makes."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ConfigSpace import ConfigurationSpace
+
+from experiments.running.executors.inline import Inline
+from experiments.running.history import History
+from experiments.running.run import Run, RunSettings
+from experiments.running.run_log import read
+from objectives.objective import Objective
+from objectives.trial import Evaluation, Fidelities, Trial
+from optimizers.optimizer import Optimizer
+from promoting import GRID, Learning, Promoting
+
+BUDGET = 5.0
+
+
+class InlineRun(Run):
+    """A run whose several workers are one queue: the order of the answers is that of the asks."""
+
+    def __init__(self, settings: RunSettings, objective: Objective) -> None:
+        super().__init__(settings, objective, lambda objective, workers, limit_s: Inline(objective))
+
+
+def promote(
+    folder: Path, budget: float = BUDGET, workers: int = 4, objective: Objective | None = None
+) -> History:
+    settings = RunSettings(
+        {"optimizer": "promoting", "objective": "learning"},
+        {"_target_": "promoting.Promoting"},
+        {"_target_": "promoting.Learning"},
+        seed=3,
+        budget=budget,
+        workers=workers,
+    )
+    run = InlineRun(settings, objective or Learning())
+    with run.open(folder) as log:
+        run.execute(log)
+        return log.history
+
+
+def said(history: History) -> list[Any]:
+    """Return what was asked and answered, without times."""
+    answers = [(id, e.value, e.error) for id, e in history.evaluations.items()]
+    return [list(history.trials.values()), answers, history.refused, history.spent]
+
+
+def test_a_promoting_optimizer_with_four_workers_resumes_from_every_line(tmp_path: Path) -> None:
+    whole = promote(tmp_path / "whole")
+    lines = (tmp_path / "whole" / "log.jsonl").read_bytes().splitlines(keepends=True)
+    assert any(trial.resumes is not None for trial in whole.trials.values())
+    assert len(lines) > 40
+    for n in range(1, len(lines)):
+        folder = tmp_path / str(n)
+        folder.mkdir()
+        (folder / "log.jsonl").write_bytes(b"".join(lines[:n]))
+        objective = Learning()
+        paid_before = read(folder / "log.jsonl").evaluations.keys()
+        history = promote(folder, objective=objective)
+        assert said(history) == said(whole), n
+        assert history.drifts() == []
+        assert paid_before.isdisjoint(objective.evaluated)
+
+
+def test_a_resumed_trial_pays_the_difference_of_the_shares(tmp_path: Path) -> None:
+    history = promote(tmp_path)
+    paid = [trial for id, trial in history.trials.items() if id in history.evaluations]
+    shares = [
+        trial.fidelity
+        - (history.trials[trial.resumes].fidelity if trial.resumes is not None else 0)
+        for trial in paid
+    ]
+    assert history.spent == pytest.approx(sum(shares)) and history.spent <= BUDGET + 1e-9
+
+
+def test_cheap_rungs_keep_all_workers_busy(tmp_path: Path) -> None:
+    promote(tmp_path, budget=1.0)
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    asks = [line for line in lines if line["event"] == "ask"]
+    assert asks[0]["n"] == 4 and len(asks[0]["trials"]) == 4
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+@pytest.mark.parametrize("shorter", [1.0, 2.3, 3.0, 4.9])
+def test_an_extended_run_equals_a_longer_one(shorter: float, workers: int, tmp_path: Path) -> None:
+    whole = promote(tmp_path / "whole", workers=workers)
+    promote(tmp_path / "extended", shorter, workers)
+    assert said(promote(tmp_path / "extended", workers=workers)) == said(whole)
+
+
+def test_what_the_budget_refuses_is_logged_costs_nothing_and_is_told_to_nobody(
+    tmp_path: Path,
+) -> None:
+    history = promote(tmp_path, budget=2.3)
+    assert history.refused and history.refused.isdisjoint(history.evaluations)
+    assert history.spent <= 2.3
+    assert '"event": "refused"' in (tmp_path / "log.jsonl").read_text()
+
+
+class Asks(Optimizer):
+    """Asks what it is given."""
+
+    def __init__(self, space: ConfigurationSpace, *, seed: int, trials: Any) -> None:
+        super().__init__(space, seed=seed)
+        self._trials = [[Trial(**trial) for trial in asked] for asked in trials]
+
+    def ask(self, n: int = 1) -> list[Trial]:
+        return self._trials.pop(0) if self._trials else []
+
+    def tell(self, trial: Trial, evaluation: Evaluation) -> None:
+        pass
+
+
+def asked(id: int, **fields: Any) -> dict[str, Any]:
+    return {"id": id, "config": {"x": 0.5}, **fields}
+
+
+@pytest.mark.parametrize(
+    ("trials", "message"),
+    [
+        ([[asked(0, fidelity=0.0)]], "fidelity: expected one of 0.111111, 0.333333, 1, got 0.0"),
+        ([[asked(0, fidelity=-1.0)]], "fidelity: expected one of"),
+        ([[asked(0, fidelity=2.0)]], "fidelity: expected one of"),
+        ([[asked(0, fidelity=0.5)]], "fidelity: expected one of"),
+        ([[asked(0, resumes=7)]], "resumes: expected a trial that was evaluated, got 7"),
+        ([[asked(0)], [asked(1, resumes=0)]], "expected a trial asked before, of a lower fidelity"),
+        ([[asked(0), asked(1)]], "expected at most 1 trials, as asked for, got 2"),
+        ([[asked(0)], [asked(0)]], "expected a new trial, got id 0"),
+        ([[{"id": 0, "config": {"x": [1]}}]], "config.x: expected a plain Python value"),
+    ],
+)
+def test_an_ask_that_breaks_the_contract_is_one_readable_error_and_spoils_no_log(
+    trials: Any, message: str, tmp_path: Path
+) -> None:
+    settings = RunSettings(
+        {"optimizer": "asks", "objective": "learning"},
+        {"_target_": "test_promoting.Asks", "trials": trials},
+        {"_target_": "promoting.Learning"},
+        seed=0,
+        budget=4,
+    )
+    run = InlineRun(settings, Learning())
+    with run.open(tmp_path) as log, pytest.raises(ValueError, match=message) as raised:
+        run.execute(log)
+    assert "\n" not in str(raised.value)
+    assert read(tmp_path / "log.jsonl").header is not None
+
+
+def test_an_objective_without_fidelities_takes_full_evaluations_only(tmp_path: Path) -> None:
+    class Full(Learning):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fidelities = None
+
+    with pytest.raises(ValueError, match="fidelity: expected one of 1, got 0.1111"):
+        settings = RunSettings(
+            {"optimizer": "asks", "objective": "learning"},
+            {"_target_": "test_promoting.Asks", "trials": [[asked(0, fidelity=1 / 9)]]},
+            {},
+            seed=0,
+            budget=4,
+        )
+        run = InlineRun(settings, Full())
+        with run.open(tmp_path) as log:
+            run.execute(log)
+
+
+def test_fidelities_are_ascending_shares_that_end_in_a_full_evaluation() -> None:
+    assert Fidelities((0.5, 1.0)).least == 0.5
+    for grid in ((), (0.5,), (1.0, 0.5), (0.0, 1.0), (0.5, 0.5, 1.0), (0.5, 2.0)):
+        with pytest.raises(ValueError, match="fidelities: expected ascending shares"):
+            Fidelities(grid)
+
+
+def test_a_promoting_optimizer_keeps_the_contract_of_the_others() -> None:
+    space, grid = Learning.space, GRID
+    first, second = (Promoting(space, seed=1, fidelities=grid) for _ in range(2))
+    for _ in range(30):
+        (trial,), (same,) = first.ask(1), second.ask(1)
+        assert trial == same and first.ask(0) == []
+        for optimizer in (first, second):
+            optimizer.tell(trial, Evaluation(float(trial.id % 7), 1.0))
