@@ -108,13 +108,6 @@ class NevergradBridge(Optimizer):
             trials.append(trial)
         return trials
 
-    def close(self) -> None:
-        """End the threads in which some methods wait for an answer."""
-        for search in _searches(self._search, set()):
-            thread = getattr(search, "_messaging_thread", None)
-            if thread is not None:
-                thread.stop()
-
     def tell(self, trial: Trial, evaluation: Evaluation) -> None:
         asked, config = self._pending.pop(trial.id, (None, {}))
         value = self._value(evaluation)
@@ -179,17 +172,3 @@ class NevergradBridge(Optimizer):
 def _seeded(rng: np.random.Generator) -> RandomState:
     """Return a generator of numpy's old kind, which Nevergrad wants."""
     return RandomState(int(rng.integers(2**31)))
-
-
-def _searches(search: Any, seen: set[int]) -> Iterator[Any]:
-    """Yield a search of Nevergrad's and those inside it."""
-    if id(search) in seen:
-        return
-    seen.add(id(search))
-    if isinstance(search, nevergrad.optimizers.base.Optimizer):
-        yield search
-        for value in vars(search).values():
-            yield from _searches(value, seen)
-    elif isinstance(search, (list, tuple)):
-        for value in search:
-            yield from _searches(value, seen)
