@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.running import interrupts
+from experiments.running.leaving import carried_out
 from experiments.running.quick_start import quick_start
 from experiments.running.terminal import STANDARD_OUTPUT, Printable, printable
 
@@ -53,11 +54,14 @@ def start(arguments: Sequence[str] | None = None) -> None:
     given = sys.argv[1:] if arguments is None else list(arguments)
     interrupts.install((signal.SIGINT, signal.SIGTERM), once=given[:1] != ["run"])
     put_current_folder_last()
-    try:
-        status = main(given)
-    except KeyboardInterrupt as interrupt:
-        status = _interrupted(interrupt)
-    sys.exit(status)
+
+    def command() -> int:
+        try:
+            return main(given)
+        except KeyboardInterrupt as interrupt:
+            return _interrupted(interrupt)
+
+    carried_out(command)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -1,160 +1,143 @@
-"""Command lines that no command can follow, drawn with a seed."""
+"""Valid logs and packs of all kinds, and seeded mutations of them, for tests of their readers."""
 
+import copy
+import json
 import random
+from collections.abc import Callable
+from typing import Any
 
-VALUES = {
-    "path": ["", " ", "5", "-1.5", "[1,2]", "{a: b}", "true", "~no_such_user_of_this_host/x", "\0"],
-    "number": ["", "x", "nan", "inf", "-inf", "-1", "1e999", "0x10", "[0.1]", "0,1", "true", "١٢x"],
-    "whole": ["", "x", "0", "-1", "1.5", "1e3", "nan", "true", "[1]", "1,2", "9" * 30, "²"],
-    "choice": ["", "x", "None", "1", "[auto]", "TRUE_", "{", "\x1b[31m"],
-}
-NOT_WORDS = ["--fast", "--out", "-x", "--", "--no-such=1", "---", "-"]
-ODD = [
-    "é=1",
-    "=",
-    "=x",
-    "a b=c",
-    "\x1b[31m=1",
-    "${x}=1",
-    "'=1",
-    "\n",
-    "{}",
-    "out ",
-    "a=b=c",
-    "@",
-    "\udcff",
-]
+from made_headers import goal, header_event
 
-KEYS = {
-    "sweep": {
-        "out": "path",
-        "runs": "whole",
-        "workers": "whole",
-        "budget": "number",
-        "progress": "choice",
-        "retry": "choice",
-        "seeds": "whole",
-    },
-    "status": {"out": "path"},
-    "pack": {"out": "path"},
-    "best": {"format": "choice"},
-    "confirm": {"out": "path", "top": "whole", "repeats": "whole"},
-    "verdict": {"direction": "choice", "level": "number", "equal": "number", "pairs": "path"},
-    "compare": {"out": "path"},
-    "report": {"out": "path", "direction": "choice", "equal": "number"},
-    "export": {"out": "path", "format": "choice"},
-    "check": {"optimizer": "choice", "objective": "choice"},
-}
-BEFORE = {"sweep": ["experiment=smoke"], "status": ["experiment=smoke"], "check": []}
-"""What stands before the odd word; the commands without an entry get a folder of runs."""
+ODD: list[Any] = [
+    None, True, False, 0, -1, 1, 2, 7, 0.5, -0.5, 1e-320, 1e12, 1e150, 1e308, -1e308, 10**12,
+    10**18, 2**63, 10**400, float("nan"), float("inf"), float("-inf"), "", "x", "1", "null",
+    "\x1b[31mred",
+    "=cmd|' /C calc'!A0", "../../x", "\ud800", "é" * 3, "a\nb\tc", [], [None], [[[]]], {}, {"": {}},
+    {"a": 1}, [1, 2, 3], "a" * 5000, {"_target_": "os.system", "command": "true"}, "${oc.env:HOME}",
+    "$x_{1}$", "<script>", "%s{0}", ["x"] * 3, {"x": [1]}, 1e6, 123456789.123,
+]  # fmt: skip
+"""Values of every JSON type, and those that readers stumble over."""
 
 
-def lines(seed: int, folder: str, n_each: int) -> list[list[str]]:
-    """Return malformed command lines of every command that reads its words itself.
+def log(kind: int) -> list[dict[str, Any]]:
+    """Return the events of a valid log; there are four kinds."""
+    goals = goal("accuracy", minimise=False) if kind % 2 else {}
+    space = {
+        "x": {"type": "float", "lower": 0.001, "upper": 1.0, "log": True},
+        "n": {"type": "int", "lower": 1, "upper": 9},
+        "k": {"type": "categorical", "choices": ["a", "b"]},
+        "d": {"type": "ordinal", "choices": [1, 2, 4], "when": {"k": "b"}},
+    }
+    about: dict[str, Any] = header_event(
+        identity=f"kind {kind}", seed=kind, budget=6.0, goals=goals, space=space,
+        optimizer={"class": "A", "n": 3, "inner": {"class": "B", "rate": 0.1}},
+        objective={"class": "F", "shift": 1, "space": {"x": {"upper": 1.0}}},
+        optimum=0.0, noise_sd=0.1, default={"x": 0.2, "n": 2, "k": "a"}, notice="data: small",
+        code={"version": "1", "commit": "abc"}, versions={"numpy": "2"}, hardware={"cpu": "a"},
+    )  # fmt: skip
+    if kind >= 2:
+        about = {**about, "format": 1, "metric": "accuracy" if kind % 2 else None}
+    events: list[dict[str, Any]] = [about]
+    for id in range(6):
+        config = {
+            "x": 0.1 + id / 10,
+            "n": id + 1,
+            "k": "ab"[id % 2],
+            **({"d": 2} if id % 2 else {}),
+        }
+        fidelity = 0.5 if id == 1 and kind == 0 else 1.0
+        trial = {"id": id, "config": config, "fidelity": fidelity}
+        events.append(
+            {
+                "event": "ask",
+                "n": 1,
+                "trials": [trial],
+                "ask_s": 0.1,
+                "tell_s": {},
+                "time": id + 5.0,
+            }
+        )
+        failed = id == 3
+        answer: dict[str, Any] = {
+            "value": None if failed and kind % 2 else (6 - id) / 10,
+            "cost": 1.0,
+            "metrics": {} if failed else {"accuracy": 0.4 + id / 10, "loss": 0.5},
+            "error": "RuntimeError: no" if failed else None,
+            "time": id + 6.0,
+        }
+        if not failed and kind % 2:
+            answer["items"] = {"accuracy": "gA=="}
+        events.append({"event": "evaluation", "id": id, **answer})
+    events.append({"event": "test", "id": 5, "metrics": {"held_out": 0.7}, "time": 12.0})
+    events.append({"event": "end", "budget": 6.0, "spent": 6.0, "tell_s": {"5": 0.1}})
+    return events
 
-    Args:
-        seed: of the draws.
-        folder: of runs.
-        n_each: how many lines with odd words there are for each command.
-    """
-    rng = random.Random(seed)
-    found = [["nope"], ["--verson"], ["Run"], ["run.py"], ["\x1b[2J"]]
-    for command, keys in KEYS.items():
-        before = BEFORE.get(command, [folder])
-        for key, kind in keys.items():
-            seen = [value for value in VALUES[kind] if not _may_be(command, key, value)]
-            found += [[command, *before, f"{key}={value}"] for value in seen]
-            found.append([command, *before, f"--{key}", rng.choice(VALUES[kind])])
-            found.append([command, *before, f"{key[:-1]}{key[-1]}_=1"])
-        for _ in range(n_each):
-            word = rng.choice(NOT_WORDS + ODD)
-            found.append([command, *rng.sample([*before, word], len(before) + 1)])
+
+def _places(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return the paths of all values within a value."""
+    inside = value.items() if isinstance(value, dict) else enumerate(value)
+    found = []
+    for key, each in inside:
+        found.append((*at, key))
+        if isinstance(each, dict | list):
+            found += _places(each, (*at, key))
     return found
 
 
-def _may_be(command: str, key: str, value: str) -> bool:
-    """Tell whether a value that is odd elsewhere is right for this key."""
-    zero = value == "0" and key in ("level", "equal", "seeds")
-    one_seed = key == "seeds" and value in ("[1]", "1,2")
-    return zero or one_seed or (command == "verdict" and key == "equal" and value == "0")
+def _at(value: Any, path: tuple[Any, ...]) -> Any:
+    for key in path:
+        value = value[key]
+    return value
 
 
-SWEEP = [
-    "optimizers=[1]", "optimizers=[]", "optimizers={a: b}", "optimizers=soo", "optimizers=[soo", "optimizers=['']",
-    "optimizers=[\"soo '\"]", "optimizers=[nope]", "optimizers=[[soo]]", "optimizers=[null]", "optimizers=[soo,soo]",
-    "optimizers=[soo fast]", "optimizers=[soo optimizer.k=nan]", "optimizers=[soo optimizer.varient=1]",
-    "optimizers=[soo optimizer.k='range(0,1000000000000)']", "optimizers=[--out]", "optimizers=[soo --out=x]",
-    "objectives=[branin objective.shift=x]", "objectives=[branin objective.space.x9.upper=1]", "objectives=[x/y]",
-    "objectives=[branin objective.shift=${nope}]", "objectives=[branin budget=3]x", "objectives=" + "[" * 5000,
-    "seeds=range(0,1000000000000)", "seeds=range(3,3)", "seeds=[]", "seeds=[true]", "seeds=[1.5]", "seeds=[-1]",
-    "seeds=[1,1]", "seeds=[a]", "seeds=range(a,b)", "seeds=range(0,3", "seeds={a: b}", "seeds=1,a", "seeds=[null]",
-    "seeds=[99999999999999]", "workers=99999", "budget=1e12", "experiment=nope", "experiment=", "experiment=x.yaml",
-    "experiment=~no_such_user_of_this_host/x.yaml", "experiment=smoke.yml",
-]  # fmt: skip
-"""Values that the experiment `smoke` cannot take."""
-
-RUN = {
-    "seed": VALUES["whole"][:2]
-    + ["-1", "1.5", "nan", "true", "[1]", "9" * 30, "{a:1}", "${x}", "null"],
-    "workers": ["", "x", "0", "-1", "1.5", "inf", "true", "[1]", "99999", "${seed}"],
-    "budget": ["", "x", "0", "-1", "nan", "inf", "1e12", "true", "[1]", "${nope}", "null"],
-    "evaluation_timeout_s": ["x", "0", "-1", "nan", "inf", "true", "[1]"],
-    "out": [
-        "",
-        "5",
-        "1.5",
-        "[1,2]",
-        "{a:b}",
-        "true",
-        "${nope}",
-        "~no_such_user_of_this_host/x",
-        "/proc/x",
-    ],
-    "plot": ["", "x", "1", "[true]", "null", "{a:b}"],
-    "progress": ["", "x", "1", "[auto]", "null"],
-    "tracking": ["", "x", "1", "[none]", "null", "mlfow"],
-    "executor": ["", "x", "[auto]", "null", "TRUE"],
-    "optimizer": ["", "x", "[nan]", "null", "{a:b}", "soo.yaml", "../soo", "TRUE", "soo,lhs"],
-    "objective": ["", "x", "[nan]", "null", "branin/x", "${x}", "1"],
-    "optimizer.k": ["", "x", "0", "nan", "inf", "-inf", "[1]", "{a:b}", "null", "${nope}", "true"],
-    "optimizer.varient": ["v2", "", "[", "nan"],
-    "objective.shift": ["x", "nan", "inf", "[1]", "{a:b}", "${oc.env:NO_SUCH_VARIABLE_HERE}"],
-    "objective.space.x1.upper": ["x", "nan", "inf", "-99", "[1]", "true", "${nope}"],
-    "objective.space.x1.type": ["flaot", "1", "[float]"],
-    "objective.space.x1": [
-        "1",
-        "x",
-        "[1]",
-        "null_",
-        "{type:int}",
-        "{upper:{a:b}}",
-    ],
-    "objective.space.x9.upper": ["1"],
-    "objective.space.model.lr.upper": ["1"],
-    'objective.space."model.lr".upper': ["1"],
-    "objective.inner": ["x", "{a:b}"],
-    "objective._target_": ["no.such.Class", "", "1", "builtins.dict", "json.loads", "os", "[a]"],
-    "optimizer._target_": ["no.such.Class", "", "objectives", "builtins.dict", "json.loads"],
-    "optimizer/x": ["TRUE", "soo", ""],
-    "objective/launcher": ["ssh", "nope"],
-    "experiment": ["smoke", ""],
-    "+experiment": ["smoke"],
-    "+new": ["1"],
-    "++new": ["1", "{a:b}"],
-    "+optimizer.new": ["1", "{a:b}"],
-    "~budget": ["", "50"],
-    "hydra.run.dir": ["${nope}"],
-    "hydra": ["x", "1"],
-}
-RUN_WORDS = [
-    "~optimizer", "~budget", "~nope", "fast", "", " ", "=", "=1", "--out", "-x", "--cfg",
-    "--resolve", "--cfg=nope", "--config-dir", "--config-dir=/no/such", "--multirn", "é", "a b", "'", "{",
-    "[" * 3000, "budget", "budget:5", "budget==5", "\x1b[31m", "objective.space", "optimizer.k.x=1",
-]  # fmt: skip
+def changed(events: list[Any], rng: random.Random) -> list[Any]:
+    """Return JSON values with one to three of their parts replaced, removed, moved or repeated."""
+    made = copy.deepcopy(events)
+    for _ in range(rng.choice([1, 1, 1, 2, 3])):
+        places = _places(made)
+        if not places:
+            break
+        path = rng.choice(places)
+        parent, key = _at(made, path[:-1]), path[-1]
+        act = rng.random()
+        if act < 0.6:
+            parent[key] = copy.deepcopy(rng.choice(ODD))
+        elif act < 0.75:
+            del parent[key]
+        elif act < 0.85:
+            parent[key] = copy.deepcopy(_at(made, rng.choice(places)))
+        elif isinstance(parent, list):
+            parent.insert(rng.randrange(len(parent) + 1), copy.deepcopy(parent[key]))
+        else:
+            parent[rng.choice(["", "x", "event", "id", "class"])] = parent.pop(key)
+    return made
 
 
-def run_lines() -> list[list[str]]:
-    """Return malformed command lines of `tuneoff run`."""
-    before = ["optimizer=soo", "objective=branin", "budget=2", "plot=false"]
-    keyed = [[*before, f"{key}={value}"] for key, values in RUN.items() for value in values]
-    return keyed + [[*before, word] for word in RUN_WORDS]
+def written(events: list[Any]) -> bytes:
+    """Return JSON lines, as a stranger's program may write them."""
+    return b"".join(json.dumps(event).encode() + b"\n" for event in events)
+
+
+def damaged(content: bytes, rng: random.Random) -> bytes:
+    """Return bytes of which some are lost, added or changed."""
+    lines = content.splitlines(keepends=True)
+    place, line = rng.randrange(len(content)), rng.randrange(len(lines))
+    acts: list[Callable[[], bytes]] = [
+        lambda: content[:place],
+        lambda: content[:place] + content[place + rng.randrange(1, 40) :],
+        lambda: content[:place] + bytes([rng.randrange(256)]) + content[place + 1 :],
+        lambda: content[:place] + b"\xff\xfe" + content[place:],
+        lambda: content[:place] + b"NaN" + content[place:],
+        lambda: content[:place] + b"-Infinity" + content[place:],
+        lambda: content[:place] + b"1e999" + content[place:],
+        lambda: content[:place] + b"9" * 5000 + content[place:],
+        lambda: b"".join([*lines[:line], b"[" * 100_000, b"\n", *lines[line:]]),
+        lambda: b"".join([*lines[:line], b'{"a":' * 500 + b"1" + b"}" * 500, b"\n", *lines[line:]]),
+        lambda: b"".join([*lines[:line], *lines[line + 1 :]]),
+        lambda: b"".join([*lines[:line], lines[line], *lines[line:]]),
+        lambda: b"".join(rng.sample(lines, len(lines))),
+        lambda: b"".join([*lines[:line], b"null\n", *lines[line:]]),
+        lambda: content + b'{"event": "evaluati\n',
+        lambda: content + bytes(200),
+    ]  # fmt: skip
+    return rng.choice(acts)()

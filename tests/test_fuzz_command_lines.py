@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from experiments import command
-from malformed import SWEEP, lines, run_lines
+from malformed_lines import SWEEP, lines, run_lines
 
 EXPECTED = ("expected", "got")
 
