@@ -6,12 +6,14 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
+from experiments.running.composing import FAMILIES
 from experiments.running.display import ProgressBar, summary
 from experiments.running.executors.choice import check_timeout
+from experiments.running.from_words import run_settings
 from experiments.running.history import History
-from experiments.running.run import Run, RunSettings
+from experiments.running.run import Run
 from experiments.running.run_log import RunLog
 from experiments.running.settings import path as as_path
 from experiments.running.tracking import BACKENDS, Tracker, mlflow_client
@@ -28,7 +30,9 @@ def run_one(settings: DictConfig) -> None:
     check_settings(settings)
     if settings.out is not None:
         as_path("out", settings.out)
-    run = Run(_run_settings(settings), executor=instantiate(settings.executor))
+    choices = HydraConfig.get().runtime.choices
+    names = {family: str(choices[family]) for family in FAMILIES}
+    run = Run(run_settings(settings, names), executor=instantiate(settings.executor))
     folder = _folder(settings, run)
     path = folder / "log.jsonl"
     earlier = run.history(folder)
@@ -102,28 +106,6 @@ def check_settings(settings: DictConfig) -> None:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _run_settings(settings: DictConfig) -> RunSettings:
-    """Return the composed settings as plain values."""
-    choices = HydraConfig.get().runtime.choices
-    resolved, as_written = _plain(settings, True), _plain(settings, False)
-    return RunSettings(
-        names={family: str(choices[family]) for family in ("optimizer", "objective")},
-        optimizer=resolved["optimizer"],
-        objective=resolved["objective"],
-        seed=resolved["seed"],
-        budget=float(resolved["budget"]),
-        workers=resolved["workers"],
-        optimizer_as_written=as_written["optimizer"],
-        evaluation_timeout_s=resolved["evaluation_timeout_s"],
-    )
-
-
-def _plain(settings: DictConfig, resolve: bool) -> dict[str, Any]:
-    plain = OmegaConf.to_container(settings, resolve=resolve)
-    assert isinstance(plain, dict)
-    return {str(key): value for key, value in plain.items()}
 
 
 def _folder(settings: DictConfig, run: Run) -> Path:
