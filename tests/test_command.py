@@ -134,7 +134,7 @@ def test_a_full_disk_for_what_is_printed_is_said_in_one_line() -> None:
     )
 
 
-@pytest.mark.parametrize("library", ["numpy", "scipy", "torch"])
+@pytest.mark.parametrize("library", ["numpy", "scipy"])
 def test_an_interrupt_during_imports_is_one_line(library: str, tmp_path: Path) -> None:
     process = subprocess.Popen(
         [*PYTHON, "run", "optimizer=gp_bo", "objective=branin", "budget=4000", f"out={tmp_path}"],
