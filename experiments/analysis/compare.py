@@ -86,7 +86,7 @@ def gather(folders: Sequence[Path]) -> list[Run]:
 
 def incumbents(run: Run) -> list[tuple[float, float]]:
     """Return (budget spent, metric of the incumbent) at each improvement, and at the end."""
-    spent, best = np.cumsum(run.fidelities).tolist(), float("inf")
+    spent, best = run.spent.tolist(), float("inf")
     numbers = _metric(run)
     steps: list[tuple[float, float]] = []
     for i in np.flatnonzero(_good(run) & ~np.isnan(numbers)).tolist():
@@ -210,7 +210,7 @@ def _draw_failures(when: Axes, how_many: Axes, runs: Sequence[Run], failing: lis
     how_many.set_yticks([(len(failing) - 1) / 2], ["failed"])
     for number, run in enumerate(runs):
         if run.optimizer in failing:
-            at = np.cumsum(run.fidelities)[run.failed]
+            at = run.spent[run.failed]
             row = [failing.index(run.optimizer)] * len(at)
             when.plot(at, row, "x", color=known[run.optimizer].colour, markersize=5)
         count = f"{int(run.failed.sum())}"

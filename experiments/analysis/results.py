@@ -52,6 +52,8 @@ class Run:
         tell_s: seconds of its tell, (n,).
         times: seconds from the run's header to the answer, (n,), pauses included.
         tests: the test metrics of incumbents, in order: `id` and `metrics` each.
+        prices: what each trial spent of the budget, (n,): its fidelity, less that of the trial
+            it resumed; None: no trial resumed another, so the fidelities.
     """
 
     header: Header
@@ -71,6 +73,12 @@ class Run:
     tell_s: Floats
     times: Floats
     tests: list[dict[str, Any]]
+    prices: Floats | None = None
+
+    @property
+    def spent(self) -> Floats:
+        """The budget spent until each answer, (n,)."""
+        return np.asarray(np.cumsum(self.fidelities if self.prices is None else self.prices))
 
     @property
     def seed(self) -> int:
@@ -88,7 +96,7 @@ class Run:
         Args:
             budget: what came after it was spent does not count.
         """
-        late = np.cumsum(self.fidelities) > budget + ROUNDING
+        late = self.spent > budget + ROUNDING
         found = places(self.values.tolist(), self.fidelities.tolist(), self.failed | late)
         return found[-1] if found else None
 
@@ -182,6 +190,7 @@ def run_of(row: Row) -> Run:
         tell_s=columns.numbers("tell_s", 0.0),
         times=columns.numbers("time"),
         tests=tests_of(row),
+        prices=columns.prices(),
     )
     if len(header.goals) < 2 and (np.isnan(run.values) & ~run.failed).any():
         raise ValueError("columns: expected a value or an error for each evaluation, got neither")

@@ -55,6 +55,8 @@ def row_of(log: Path) -> Row | None:
         "tell_s": [round(told.get(id, 0.0), 6) for id in ids],
         "time": [round(answered[id] - start, 3) for id in ids],
     }
+    if any(history.trials[id].resumes is not None for id in ids):
+        columns["price"] = [history.price(history.trials[id]) for id in ids]
     if any(evaluation.items for evaluation in evaluations):
         columns["items"] = [evaluation.items for evaluation in evaluations]
     return {
@@ -114,6 +116,10 @@ class Columns:
             worst = column[~inside][0]
             wrong(f"columns.{key}", f"numbers from {low:g} to {high:g}", float(worst))
         return column
+
+    def prices(self) -> Floats | None:
+        """Return what the trials spent, (n,); None where each spent its fidelity."""
+        return self.numbers("price", 1e-12, 1.0) if "price" in self._fields else None
 
     def values(self) -> Floats:
         """Return the values, (n,); NaN where there is none."""

@@ -76,7 +76,7 @@ def _failures(task: Task, optimizer: str) -> list[tuple[float, str]]:
     counts: dict[float, int] = {}
     runs = list(task.runs.get(optimizer, {}).values())
     for run in runs:
-        at = np.ceil(np.cumsum(run.fidelities)[run.failed] - 1e-9)
+        at = np.ceil(run.spent[run.failed] - 1e-9)
         for budget in at[at <= task.grid[-1]].tolist():
             counts[budget] = counts.get(budget, 0) + 1
     return [
