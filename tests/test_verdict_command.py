@@ -148,7 +148,9 @@ def test_a_log_without_a_whole_header_is_said(
 def test_different_code_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _log(tmp_path, "a", [3.0, 2.0])
     _log(tmp_path, "b", [4.0, 4.0], code={"commit": "1"})
-    assert "note: the runs were made with 2 different versions of the code" in _said(capsys, tmp_path)
+    assert "note: the runs were made with 2 different versions of the code" in _said(
+        capsys, tmp_path
+    )
 
 
 def test_items_are_compared_pairwise(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from experiments.analysis.labels import labels_of
 from experiments.analysis.packed import PACK, unpacked
 from experiments.analysis.rows import MOST_BUDGET, Columns, Row, row_of, tests_of
-from experiments.running.earlier import upgraded
+from experiments.running.earlier import header_of
 from experiments.running.fields import Fields
 from experiments.running.header import Header
 from experiments.running.incumbent import places
@@ -43,6 +43,8 @@ class Run:
         ids: trial ids, (n,).
         configs: in natural units, n of them.
         fidelities: shares of a full evaluation, (n,).
+        prices: what they spent of the budget, (n,): the fidelity, less that of the trial that was
+            resumed.
         values: what was minimised, (n,); NaN for a failure without a grade.
         errors: n of them, None where the evaluation succeeded. Statistics go by these.
         costs: seconds, (n,).
@@ -52,8 +54,6 @@ class Run:
         tell_s: seconds of its tell, (n,).
         times: seconds from the run's header to the answer, (n,), pauses included.
         tests: the test metrics of incumbents, in order: `id` and `metrics` each.
-        prices: what each trial spent of the budget, (n,): its fidelity, less that of the trial
-            it resumed; None: no trial resumed another, so the fidelities.
     """
 
     header: Header
@@ -64,6 +64,7 @@ class Run:
     ids: NDArray[np.int64]
     configs: list[Config]
     fidelities: Floats
+    prices: Floats
     values: Floats
     errors: list[str | None]
     costs: Floats
@@ -73,12 +74,6 @@ class Run:
     tell_s: Floats
     times: Floats
     tests: list[dict[str, Any]]
-    prices: Floats | None = None
-
-    @property
-    def spent(self) -> Floats:
-        """The budget spent until each answer, (n,)."""
-        return np.asarray(np.cumsum(self.fidelities if self.prices is None else self.prices))
 
     @property
     def seed(self) -> int:
@@ -89,6 +84,11 @@ class Run:
     def failed(self) -> NDArray[np.bool_]:
         """Which evaluations failed, (n,)."""
         return np.array([error is not None for error in self.errors], dtype=bool)
+
+    @property
+    def spent(self) -> Floats:
+        """The budget spent until each answer, (n,)."""
+        return np.cumsum(self.prices)
 
     def incumbent(self, budget: float = np.inf) -> int | None:
         """Return the place of the incumbent; None without a success.
@@ -172,6 +172,7 @@ def run_of(row: Row) -> Run:
     if not 0 < budget <= MOST_BUDGET:
         raise ValueError(f"budget: expected at most {MOST_BUDGET:g} evaluations, got {budget:g}")
     columns = Columns(row)
+    fidelities = columns.fidelities()
     run = Run(
         header=header,
         optimizer=header.names["optimizer"],
@@ -180,7 +181,8 @@ def run_of(row: Row) -> Run:
         ended=fields.boolean("ended"),
         ids=columns.ids,
         configs=columns.configs(),
-        fidelities=columns.numbers("fidelity", 1e-12, 1.0),
+        fidelities=fidelities,
+        prices=columns.prices(fidelities),
         values=columns.values(),
         errors=columns.errors(),
         costs=columns.numbers("cost", 0.0),
@@ -190,24 +192,10 @@ def run_of(row: Row) -> Run:
         tell_s=columns.numbers("tell_s", 0.0),
         times=columns.numbers("time"),
         tests=tests_of(row),
-        prices=columns.prices(),
     )
     if len(header.goals) < 2 and (np.isnan(run.values) & ~run.failed).any():
         raise ValueError("columns: expected a value or an error for each evaluation, got neither")
     return run
-
-
-def header_of(event: dict[str, Any]) -> Header:
-    """Return the header that an event of any format holds.
-
-    Raises:
-        ValueError: it is no header.
-    """
-    try:
-        return Header.from_json(upgraded(event))
-    except (AttributeError, KeyError, TypeError) as error:
-        reason = f"no key {error}" if isinstance(error, KeyError) else str(error)
-        raise ValueError(f"header: expected the header of a log, got another ({reason})") from None
 
 
 def label(runs: Sequence[Run]) -> list[Run]:
