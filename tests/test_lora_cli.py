@@ -21,7 +21,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import nn
 
-from experiments.running.command_line import prepare
+from experiments.running.composing import prepare
 from objectives import checkpoint
 from objectives.lora_ft import command_lines, launch, litgpt_cli, task_files
 from objectives.lora_ft.command_lines import Training

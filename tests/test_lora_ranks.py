@@ -10,7 +10,7 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
 import tiny_llama
-from experiments.running.command_line import prepare
+from experiments.running.composing import prepare
 from objectives import checkpoint
 from objectives.trial import Config, Trial
 from processes import ROOT

@@ -78,7 +78,7 @@ def test_runs_on_different_data_are_not_compared(
     log = other / "log.jsonl"
     text = log.read_text().replace('"identity": "it"', '"identity": "other"')
     log.write_text(text.replace('"version": 1', '"version": 2'))
-    assert compare.main([str(one), str(other), "--out", str(tmp_path / "it.png")]) == 2
+    assert compare.main([str(one), str(other), f"out={tmp_path / 'it.png'}"]) == 2
     assert "expected runs of one objective on the same data" in capsys.readouterr().err
 
 
@@ -89,14 +89,14 @@ def test_runs_of_different_objectives_are_not_compared(
     log = _log(tmp_path / "other", [0.2]) / "log.jsonl"
     text = log.read_text().replace('"identity": "it"', '"identity": "other"')
     log.write_text(text.replace('"objective": {}', '"objective": {"shift": 1}'))
-    assert compare.main([str(tmp_path), "--out", str(tmp_path / "it.png")]) == 2
+    assert compare.main([str(tmp_path), f"out={tmp_path / 'it.png'}"]) == 2
     assert "expected runs of one objective, and one instance of it" in capsys.readouterr().err
 
 
 def test_a_folder_that_is_not_there_is_refused_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert compare.main([str(tmp_path / "no"), "--out", str(tmp_path / "it.png")]) == 2
+    assert compare.main([str(tmp_path / "no"), f"out={tmp_path / 'it.png'}"]) == 2
     assert capsys.readouterr().err.splitlines() == [
         f"{tmp_path / 'no'}: expected a folder of runs, got none there"
     ]

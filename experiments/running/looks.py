@@ -89,5 +89,5 @@ def _look(number: int) -> Look:
 @cache
 def _numbers() -> dict[str, int]:
     """Return the numbers of the optimizers that this project has."""
-    folder = provenance.ROOT / "conf" / "optimizer"
+    folder = provenance.CONF / "optimizer"
     return {path.stem: i % N_LOOKS for i, path in enumerate(sorted(folder.glob("*.yaml")))}

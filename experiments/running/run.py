@@ -99,6 +99,8 @@ class Run:
         settings, objective = self.settings, self.objective
         fingerprint = {"version": objective.version, **objective.fingerprint()}
         version = self._optimizer_version()
+        resolved = without_paths(settings.optimizer)
+        written = without_paths(settings.optimizer_as_written) or resolved
         return Header(
             identity=identity(
                 settings.names,
@@ -110,7 +112,7 @@ class Run:
                 fingerprint,
             ),
             names=settings.names,
-            optimizer=without_paths(settings.optimizer),
+            optimizer=resolved,
             objective=without_paths(settings.objective),
             seed=settings.seed,
             budget=float(settings.budget),
@@ -130,6 +132,7 @@ class Run:
             code=provenance.code(),
             versions=provenance.versions(),
             hardware=provenance.hardware(),
+            written=None if written == resolved else written,
         )
 
     @property

@@ -151,7 +151,7 @@ def _currencies(suite: Suite) -> Section:
 
 def _flips(found: CurrencyRanks) -> str:
     if not found.flips:
-        return "No two optimizers change places between the currencies."
+        return "The optimizers have the same order in all three currencies."
     beaten: dict[tuple[str, str], list[str]] = {}
     for ahead, behind, currency in found.flips:
         beaten.setdefault((ahead, behind), []).append(currency)
@@ -159,11 +159,11 @@ def _flips(found: CurrencyRanks) -> str:
     for (ahead, behind), currencies in beaten.items():
         by_currencies.setdefault((ahead, " and ".join(currencies)), []).append(behind)
     said = [
-        f"{ahead} is ahead of {listed(behind)} in evaluations, but behind in {currencies}"
+        f"{ahead} is ahead of {listed(behind)} in evaluations but behind in {currencies}"
         for (ahead, currencies), behind in by_currencies.items()
     ]
-    more = "; more in the table" if len(said) > 4 else ""
-    return f"Ranks flip: {'; '.join(said[:4])}{more}."
+    more = "; the table has more" if len(said) > 4 else ""
+    return f"The order depends on the currency: {'; '.join(said[:4])}{more}."
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ def parallel(task: Task, runs: Sequence[Run], cube: UnitCube) -> Chart:
         Axis("", ticks=[], limits=(-0.1, 1.1)),
         series,
         objective=task.name,
-        caption=f"{of} successful evaluations by all optimizers; numbers are the ends of the axes.",
+        caption=f"{of} successful evaluations of all optimizers. Numbers are the ends of axes.",
         notes=notes,
     )
 
@@ -101,18 +101,21 @@ def importance_chart(task: Task, found: Importance) -> Chart:
             )
         ],
         objective=task.name,
-        caption=f"Filled: fANOVA, main effects ({rest:.0%} is left to interactions). Hollow: "
-        f"SHAP. Forests on {used} evaluations; out of bag they explain {found.explained:.0%}.",
+        caption=f"Filled marks: main effects by fANOVA ({rest:.0%} of the variance is left to "
+        f"interactions). Hollow marks: SHAP. The forests are fitted to {used} evaluations and "
+        f"explain {found.explained:.0%} of the variance out of bag.",
     )
 
 
 def frozen_line(found: Importance | None) -> str:
     """Return what could be frozen, in words."""
     if found is None:
-        return "too little to fit a forest to, so nothing is said of the parameters."
+        return (
+            "there are too few evaluations to fit a forest, so nothing follows for the parameters."
+        )
     if not found.believed:
-        return "a forest explains too little out of bag; freeze nothing on that account."
+        return "a forest explains too little out of bag, so it gives no reason to freeze anything."
     if not found.frozen:
-        return "no parameter is below 3 % by both measures; freeze none."
+        return "no parameter is below 3 % by both measures, so none should be frozen."
     names = listed(found.frozen)
-    return f"{names} could be frozen at the incumbent's value (below 3 % by both measures)."
+    return f"{names} could be frozen at the value of the incumbent (below 3 % by both measures)."
