@@ -61,13 +61,13 @@ def test_the_best_is_in_view_where_more_is_better() -> None:
 def test_any_run_can_be_drawn(accuracies: list[float | None], tmp_path: Path) -> None:
     folder = _log(tmp_path, accuracies)
     draw(read(folder / "log.jsonl"), tmp_path / "one.png")
-    compare.draw(compare.gather([folder]) * 2, tmp_path / "two.png")
+    compare.draw(compare.comparable_runs([folder]) * 2, tmp_path / "two.png")
     assert (tmp_path / "one.png").read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / "two.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_incumbents_are_shown_in_the_metrics_own_units(tmp_path: Path) -> None:
-    (run,) = compare.gather([_log(tmp_path, [0.2, None, 0.7, 0.1])])
+    (run,) = compare.comparable_runs([_log(tmp_path, [0.2, None, 0.7, 0.1])])
     assert compare.incumbents(run) == [(1.0, 0.2), (3.0, 0.7), (4.0, 0.7)]
 
 
@@ -103,5 +103,5 @@ def test_a_folder_that_is_not_there_is_refused_in_one_line(
 
 
 def test_the_table_counts_failures(tmp_path: Path) -> None:
-    table = compare.table(compare.gather([_log(tmp_path, [0.2, None, 0.7])]))
+    table = compare.table(compare.comparable_runs([_log(tmp_path, [0.2, None, 0.7])]))
     assert table.splitlines()[2] == "| soo | 0 | 3 | 1 | 3 | 0.3000 | 0.7000 |"

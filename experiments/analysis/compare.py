@@ -43,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
     given = parser.parse_args(arguments)
 
     def command() -> int:
-        runs = gather(given.folders)
+        runs = comparable_runs(given.folders)
         draw(runs, given.out)
         print(table(runs))
         print(f"\npicture: {given.out}")
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str]) -> int:
     return answered(command, list(arguments))
 
 
-def gather(folders: Sequence[Path]) -> list[Run]:
+def comparable_runs(folders: Sequence[Path]) -> list[Run]:
     """Read the runs of one objective.
 
     Raises:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from experiments.analysis.report.chart import Axis, Chart, Number, Series, numbers
-from experiments.analysis.report.importance import Importance
+from experiments.analysis.report.forests import Importance
 from experiments.analysis.results import Run
 from experiments.analysis.statistics.anytime import Task
 from experiments.analysis.statistics.verdict import listed
