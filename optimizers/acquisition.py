@@ -1,121 +1,85 @@
-"""Acquisition functions of a Gaussian process: BoTorch's, over feature rows of one candidate each.
+"""What an evaluation at a point is worth under a Gaussian process; f is minimised.
 
-`log_ei` LogEI and qLogEI (Ament et al., NeurIPS 2023); `ei` expected improvement (Mockus,
-1975; Jones et al., 1998); `pi` probability of improvement (Kushner, 1964); `ucb` mean plus
-sqrt(beta) deviations (Srinivas et al., 2010). Without pending points the closed form, with
-them the Monte Carlo form of the joint of candidate and pending points (Wilson et al., 2018).
+With mean mu, deviation sd, the value `best` to improve on, and u = (best - mu) / sd:
 
-BoTorch maximises: the model below is the negative of the standardised objective.
+- `log_ei`: log EI = log h(u) + log sd, h(u) = pdf(u) + u cdf(u), without underflow (Ament et al.,
+  NeurIPS 2023, eq. 9); d log h / du = cdf(u) / h(u).
+- `ei`: expected improvement, sd h(u) (Mockus, 1975; Jones et al., 1998).
+- `pi`: probability of improvement, cdf(u) (Kushner, 1964).
+- `ucb`: sqrt(beta) sd - mu (Srinivas et al., ICML 2010).
+- `mean`: -mu; where the model expects the least value.
 """
 
-import warnings
-from collections.abc import Callable
-from typing import Any
+import math
+from dataclasses import dataclass
 
-import torch
-from botorch.acquisition import (
-    ExpectedImprovement,
-    LogExpectedImprovement,
-    ProbabilityOfImprovement,
-    UpperConfidenceBound,
-    qExpectedImprovement,
-    qLogExpectedImprovement,
-    qProbabilityOfImprovement,
-    qUpperConfidenceBound,
-)
-from botorch.exceptions.warnings import NumericsWarning
-from botorch.posteriors import GPyTorchPosterior
-from botorch.sampling import SobolQMCNormalSampler
-from gpytorch.distributions import MultivariateNormal
-from torch import Tensor
+import numpy as np
+from scipy.special import erfcx, log_ndtr, ndtr
 
-from optimizers.gaussian_process import GaussianProcess
+from optimizers.features import Matrix
+from optimizers.gaussian_process import GaussianProcess, Vector
 
 NAMES = ("log_ei", "ei", "ucb", "pi")
-N_SAMPLES = 128
-
-Acquisition = Callable[[Tensor], Tensor]
-"""From features (m, columns) to what each of them is worth (m,); larger is better."""
+_LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
+_FAR = -1e3  # below, the leading term of the asymptotic series is right to six digits
 
 
-class NegatedModel(torch.nn.Module):
-    """What BoTorch's acquisition functions need of a model: the posterior of -f, standardised."""
-
-    num_outputs = 1
-    batch_shape = torch.Size([])
-
-    def __init__(self, gp: GaussianProcess) -> None:
-        super().__init__()
-        self._gp = gp
-
-    def posterior(self, X: Tensor, **_: Any) -> GPyTorchPosterior:
-        """Return the joint posterior at features X (..., q, columns)."""
-        mean, covariance = self._gp.standardised_posterior(X)
-        if X.shape[-2] == 1:
-            covariance = covariance.clamp_min(1e-20)
-        else:  # a candidate next to a pending point makes the matrix singular
-            covariance = covariance + 1e-8 * torch.eye(X.shape[-2], dtype=X.dtype)
-        return GPyTorchPosterior(MultivariateNormal(-mean, covariance))
+def log_h(u: Vector) -> tuple[Vector, Vector]:
+    """Return log(pdf(u) + u cdf(u)) (m,) and its derivative cdf / h (m,)."""
+    log_pdf = -0.5 * u * u - _LOG_SQRT_2PI
+    value = np.empty_like(u)
+    near, far = u > -1, u < _FAR
+    value[near] = np.log(np.exp(log_pdf[near]) + u[near] * ndtr(u[near]))
+    # cdf(u) = erfcx(-u / sqrt 2) sqrt(pi / 2) pdf(u), so h = pdf (1 - |u| sqrt(pi / 2) erfcx).
+    low = np.maximum(u[~near], _FAR)
+    ratio = -low * math.sqrt(math.pi / 2) * erfcx(-low / math.sqrt(2))
+    value[~near] = log_pdf[~near] + np.log1p(-ratio)
+    value[far] = log_pdf[far] - 2 * np.log(-u[far])  # h = pdf (1 / u^2 - 3 / u^4 + ...)
+    slope = np.where(far, -u, np.exp(log_ndtr(np.maximum(u, _FAR)) - np.where(far, 0.0, value)))
+    return value, slope
 
 
-def best_value(gp: GaussianProcess, noiseless: bool) -> float:
-    """Return the best standardised value of -f: as told, or of the mean where there is noise."""
-    if noiseless:
-        return -float(gp.standardised.min())
-    with torch.no_grad():
-        mean, _ = gp.standardised_posterior(gp.x[:, None, :])
-    return -float(mean.min())
+@dataclass(frozen=True, slots=True)
+class Acquisition:
+    """An acquisition function; larger is better.
 
-
-def acquisition(
-    name: str, gp: GaussianProcess, *, best: float, beta: float, pending: Tensor, seed: int
-) -> Acquisition:
-    """Return an acquisition function.
-
-    Args:
-        name: one of `NAMES`.
-        gp: the fitted model.
-        best: the standardised value of -f to improve on.
+    Attributes:
+        name: one of `NAMES`, or `mean`.
+        gp: the model, which knows what is pending.
+        best: the standardised value to improve on.
         beta: the weight of the variance, for `ucb`.
-        pending: (p, columns) features of the points that are being evaluated.
-        seed: of the Monte Carlo samples.
     """
-    model = NegatedModel(gp)
-    with warnings.catch_warnings():  # BoTorch advises LogEI to whoever asks for EI
-        warnings.simplefilter("ignore", NumericsWarning)
-        function = (
-            _closed_form(name, model, best, beta)
-            if len(pending) == 0
-            else _monte_carlo(name, model, best, beta, pending, seed)
-        )
 
-    def evaluate(x: Tensor) -> Tensor:
-        worth: Tensor = function(x[:, None, :])
-        return worth
+    name: str
+    gp: GaussianProcess
+    best: float
+    beta: float = 4.0
 
-    return evaluate
+    def at(self, x: Matrix) -> Vector:
+        """Return the worth (m,) of inputs (m, columns)."""
+        mean, variance = self.gp.at(x)
+        return self._worth(mean, np.sqrt(variance))[0]
 
+    def slopes(self, x: Matrix) -> tuple[Vector, Matrix]:
+        """Return the worth (m,) and its derivatives (m, numeric columns)."""
+        at = self.gp.slopes(x)
+        sd = np.sqrt(at.variance)
+        worth, by_mean, by_sd = self._worth(at.mean, sd)
+        d_sd = at.d_variance / (2 * sd[:, None])
+        return worth, by_mean[:, None] * at.d_mean + by_sd[:, None] * d_sd
 
-def _closed_form(name: str, model: NegatedModel, best: float, beta: float) -> Any:
-    if name == "ucb":
-        return UpperConfidenceBound(model, beta=beta)
-    forms = {
-        "log_ei": LogExpectedImprovement,
-        "ei": ExpectedImprovement,
-        "pi": ProbabilityOfImprovement,
-    }
-    return forms[name](model, best_f=best)
-
-
-def _monte_carlo(
-    name: str, model: NegatedModel, best: float, beta: float, pending: Tensor, seed: int
-) -> Any:
-    sampler = SobolQMCNormalSampler(torch.Size([N_SAMPLES]), seed=seed)
-    if name == "ucb":
-        return qUpperConfidenceBound(model, beta=beta, sampler=sampler, X_pending=pending)
-    forms = {
-        "log_ei": qLogExpectedImprovement,
-        "ei": qExpectedImprovement,
-        "pi": qProbabilityOfImprovement,
-    }
-    return forms[name](model, best_f=best, sampler=sampler, X_pending=pending)
+    def _worth(self, mean: Vector, sd: Vector) -> tuple[Vector, Vector, Vector]:
+        """Return the worth (m,), and its derivatives (m,) by mean and deviation."""
+        ones = np.ones_like(mean)
+        if self.name == "mean":
+            return -mean, -ones, 0 * ones
+        if self.name == "ucb":
+            return math.sqrt(self.beta) * sd - mean, -ones, math.sqrt(self.beta) * ones
+        u = (self.best - mean) / sd
+        if self.name == "log_ei":
+            value, slope = log_h(u)
+            return value + np.log(sd), -slope / sd, (1 - slope * u) / sd
+        pdf, cdf = np.exp(-0.5 * u * u - _LOG_SQRT_2PI), ndtr(u)
+        if self.name == "ei":
+            return sd * (pdf + u * cdf), -cdf, pdf
+        return cdf, -pdf / sd, -pdf * u / sd

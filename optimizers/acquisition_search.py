@@ -1,38 +1,43 @@
 """Maximise an acquisition function over the unit points of a mixed, conditional space.
 
-A pool of scrambled Sobol points and of perturbations of the best points known is scored at
-once; from the best few of the pool L-BFGS-B climbs on the continuous axes, all starts as one
-problem (their sum; its Hessian is block-diagonal), as BoTorch's `optimize_acqf` does. The
-discrete axes stay at configurations: they alternate with the continuous ones, over all
-combinations where there are at most 10^4, else over those that differ in one axis.
+A pool of Sobol points, the same ones shifted anew in every step, and of perturbations of the best
+points known is scored at once; from the best few of the pool L-BFGS-B climbs on the continuous
+axes, all starts as one problem (their sum; its Hessian is block-diagonal), as BoTorch's
+`optimize_acqf` does. The discrete axes stay at configurations: they alternate with the continuous
+ones, over all combinations where there are at most 10^4, else over those that differ in one axis.
 A purely discrete space of at most 10^4 configurations is enumerated.
+
+Whether a configuration is admitted (allowed by the space, and not known) is asked in the order of
+their worth, so that it may be expensive to tell.
 """
 
 import math
-from collections.abc import Iterable
-from itertools import product
-from typing import Any
+from collections.abc import Callable, Iterable
+from itertools import chain, product
 
 import numpy as np
 import scipy.optimize
-import torch
 from ConfigSpace import UniformIntegerHyperparameter
 from numpy.typing import NDArray
-from scipy.stats import qmc
 
 from objectives.space import UnitCube
 from objectives.trial import Config, Value
 from optimizers.acquisition import Acquisition
-from optimizers.gaussian_process import GaussianProcess
+from optimizers.features import Features
+from optimizers.light_qmc import qmc
 
 MAX_ENUMERATED = 10_000
 _N_LOCAL = 60  # perturbations of the best points in the pool
+_N_MOVED = 20  # axes that a perturbation moves, about, where there are more
 _N_ROUNDS = 3  # of discrete and continuous steps in turn
-_MAX_ITERATIONS = 30  # of L-BFGS-B
-_CHUNK = 2048  # rows scored at once: bounds the memory of a Monte Carlo acquisition
+_N_POOLS = 20  # drawn until one holds an admitted point
+_MAX_ITERATIONS = 20  # of L-BFGS-B
+_CHUNK = 2048  # rows scored at once: bounds the memory
 
 Points = NDArray[np.float64]
 Key = tuple[tuple[str, Value], ...]
+Admits = Callable[[Config], bool]
+"""Says whether a configuration may be proposed."""
 
 
 def key(config: Config) -> Key:
@@ -41,19 +46,35 @@ def key(config: Config) -> Key:
 
 
 class AcquisitionSearch:
-    """Proposes the configuration of greatest acquisition among those not excluded."""
+    """Proposes the configuration of greatest acquisition among those that are admitted.
 
-    def __init__(self, cube: UnitCube, gp: GaussianProcess, *, candidates: int, starts: int):
+    Args:
+        cube: the space.
+        features: the model's inputs.
+        candidates: Sobol points of a pool, a power of two.
+        starts: local searches.
+        seed: of the Sobol points.
+    """
+
+    def __init__(
+        self, cube: UnitCube, features: Features, *, candidates: int, starts: int, seed: int
+    ) -> None:
         self._cube = cube
-        self._gp = gp
-        self._n_candidates = candidates
+        self._features = features
         self._n_starts = starts
+        self._sobol: Points = qmc.Sobol(cube.dim, scramble=True, rng=seed).random(candidates)
         self._float_axes = np.flatnonzero(np.isinf(cube.n_values))
         self._discrete_axes = np.flatnonzero(np.isfinite(cube.n_values) & (cube.n_values > 1))
+        self._snaps = len(self._float_axes) < cube.dim or bool(cube.space.conditions)
+        # Places of the float axes among the numeric columns, in which derivatives come.
+        columns = features.column_of[self._float_axes]
+        self._slope_of = np.searchsorted(features.numeric, columns)
+        self._column_of = columns
         size = float(np.prod(cube.n_values[self._discrete_axes]))
-        self._continuous = len(self._discrete_axes) == 0 and not cube.space.conditions
         self._table = self._enumerate() if size <= MAX_ENUMERATED else None
         self._keys = self._all_keys()
+
+    # ---- the discrete part
 
     def _place(self, axis: int, index: int) -> float:
         """Return the place in [0, 1] of the value `index` of a discrete axis."""
@@ -64,116 +85,133 @@ class AcquisitionSearch:
         return float((index + 0.5) / self._cube.n_values[axis])
 
     def _enumerate(self) -> Points:
-        """Return the different allowed discrete parts (m, dim), continuous axes at 1/2."""
+        """Return the different discrete parts (m, dim), active continuous axes at 1/2."""
         levels = [
             [self._place(axis, index) for index in range(int(n))] if np.isfinite(n) else [0.5]
             for axis, n in enumerate(self._cube.n_values)
         ]
-        return self._admissible(product(*levels), set())
+        configs: dict[Key, Config] = {}
+        for u in product(*levels):
+            config = self._cube.config(u)
+            configs.setdefault(key(config), config)
+        self._free_of_row = np.array([self._free(config) for config in configs.values()])
+        return np.array([self._cube.point(config) for config in configs.values()])
 
     def _all_keys(self) -> set[Key] | None:
-        """Return every configuration of an enumerated space, None where there is no end to them."""
-        if self._table is None:
+        """Return every allowed configuration of a finite space, None where there is no end."""
+        if self._table is None or self._free_of_row.any():
             return None
         configs = [self._cube.config(u) for u in self._table]
-        return None if any(self._free(c).any() for c in configs) else {key(c) for c in configs}
+        return {key(config) for config in configs if self._cube.allows(config)}
 
     def exhausted(self, excluded: set[Key]) -> bool:
         """Return whether it is known that every configuration is excluded."""
-        return self._keys is not None and self._keys <= excluded
+        keys = self._keys
+        return keys is not None and len(keys) <= len(excluded) and keys <= excluded
 
     def _free(self, config: Config) -> NDArray[np.bool_]:
         """Return which continuous axes (floats,) are active in a configuration."""
         return np.array([self._cube.names[a] in config for a in self._float_axes], dtype=bool)
 
-    def _admissible(self, points: Iterable[Any], excluded: set[Key]) -> Points:
-        """Return the snapped points (m', dim) of those that are allowed and not excluded."""
-        kept: dict[Key, Points] = {}
-        for u in points:
-            config = self._cube.config(u)
-            name = key(config)
-            if name not in excluded and name not in kept and self._cube.allows(config):
-                kept[name] = self._cube.point(config)
-        return np.array(list(kept.values())).reshape(-1, self._cube.dim)
+    # ---- candidates
 
-    def pool(self, best: Points, excluded: set[Key], rng: np.random.Generator) -> Points:
-        """Return admissible candidates (m, dim), few near `best` (k, dim); m = 0 where none is."""
+    def _admitted(self, points: Iterable[Points], admits: Admits) -> Config | None:
+        """Return the configuration of the first of the points that is admitted."""
+        return next(filter(admits, map(self._cube.config, points)), None)
+
+    def _snap(self, points: Points) -> Points:
+        return np.array([self._cube.snap(u) for u in points]) if self._snaps else points
+
+    def pool(self, best: Points, rng: np.random.Generator) -> Points:
+        """Return candidates (m, dim), few near `best` (k, dim), admitted or not."""
         if self._table is not None and len(self._float_axes) == 0:
-            return self._admissible(self._table, excluded)
-        sobol = qmc.Sobol(self._cube.dim, scramble=True, rng=int(rng.integers(2**31)))
-        points = sobol.random(self._n_candidates)
+            return self._table
+        dim = self._cube.dim
+        points = (self._sobol + rng.random(dim)) % 1.0
         if len(best):
             centres = best[rng.integers(len(best), size=_N_LOCAL)]
             widths = 10 ** rng.uniform(-3, -0.5, size=(_N_LOCAL, 1))
-            moved = centres + widths * rng.standard_normal(centres.shape)
-            points = np.concatenate([points, np.clip(moved, 0.0, 1.0)])
-        return (
-            points
-            if self._continuous and not self._cube.space.forbidden_clauses
-            else (self._admissible(points, excluded))
-        )
+            steps = widths * rng.standard_normal(centres.shape)
+            if dim > _N_MOVED:
+                steps *= rng.random(steps.shape) < _N_MOVED / dim
+            points = np.concatenate([points, np.clip(centres + steps, 0.0, 1.0)])
+        return self._snap(points)
 
-    def maximise(
-        self,
-        worth: Acquisition,
-        best: Points,
-        excluded: set[Key],
-        rng: np.random.Generator,
-    ) -> Config | None:
-        """Return the configuration of greatest worth that is not excluded; None: found none."""
-        pool = self.pool(best, excluded, rng)
-        if len(pool) == 0:
-            return None
-        scores = self._score(worth, pool)
-        order = np.argsort(-scores, kind="stable")
-        if len(self._float_axes) == 0 and self._table is not None:
-            return self._cube.config(pool[order[0]])
-        starts = pool[self._spread(pool, order)]
-        found, heights = self._climb(worth, starts)
-        if len(self._discrete_axes):
-            top = int(np.argmax(heights))
-            found[top], heights[top] = self._alternate(worth, found[top], heights[top], excluded)
-        ranked = [*found[np.argsort(-heights, kind="stable")], *pool[order]]
-        for u in ranked:
-            config = self._cube.config(u)
-            if key(config) not in excluded and self._cube.allows(config):
+    def spread(self, known: Points, admits: Admits, rng: np.random.Generator) -> Config | None:
+        """Return the admitted candidate farthest from the `known` points (k, dim)."""
+        inputs = self._features.of_snapped(known)
+        for _ in range(_N_POOLS):
+            pool = self.pool(known[:0], rng)
+            order = np.arange(len(pool))
+            if len(known):
+                columns = self._features.of_snapped(pool)
+                squares = (columns**2).sum(1)[:, None] - 2 * columns @ inputs.T
+                order = np.argsort(-(squares + (inputs**2).sum(1)).min(axis=1), kind="stable")
+            config = self._admitted(pool[order], admits)
+            if config is not None:
                 return config
         return None
 
-    @torch.no_grad()
-    def _score(self, worth: Acquisition, points: Points) -> Points:
-        features = self._gp.features_of_snapped(points)
-        chunks = [features[start : start + _CHUNK] for start in range(0, len(features), _CHUNK)]
-        scores: Points = torch.cat([worth(chunk) for chunk in chunks]).numpy()
-        return np.nan_to_num(scores, nan=-1e300, neginf=-1e300)
+    # ---- the search
 
-    def _spread(self, pool: Points, order: NDArray[np.intp]) -> list[int]:
-        """Return places of the best of the pool that are not neighbours of a better one."""
-        chosen = [int(order[0])]
-        for place in order[1 : 20 * self._n_starts]:
+    def maximise(
+        self, worth: Acquisition, best: Points, admits: Admits, rng: np.random.Generator
+    ) -> Config | None:
+        """Return the configuration of greatest worth that is admitted; None: found none."""
+        for _ in range(_N_POOLS):
+            pool = self.pool(best, rng)
+            scores = self._score(worth, pool)
+            order = np.argsort(-scores, kind="stable")
+            if len(self._float_axes) == 0 and self._table is not None:
+                return self._admitted(pool[order], admits)
+            starts = self._starts(pool[order], admits)
+            if len(starts):
+                break
+        else:
+            return None
+        found, heights = self._climb(worth, starts)
+        if len(self._discrete_axes):
+            top = int(np.argmax(heights))
+            found[top], heights[top] = self._alternate(worth, found[top], heights[top], admits)
+        ranked = chain(found[np.argsort(-heights, kind="stable")], starts)
+        return self._admitted(ranked, admits)
+
+    def _score(self, worth: Acquisition, points: Points) -> Points:
+        inputs = self._features.of_snapped(points)
+        chunks = [inputs[start : start + _CHUNK] for start in range(0, len(inputs), _CHUNK)]
+        scores = np.concatenate([worth.at(chunk) for chunk in chunks])
+        scores[~np.isfinite(scores)] = -1e300
+        return scores
+
+    def _starts(self, ranked: Points, admits: Admits) -> Points:
+        """Return admitted ones (k, dim) of ranked points that are no neighbours of a better."""
+        chosen: list[Points] = []
+        for u in ranked:
             if len(chosen) == self._n_starts:
                 break
-            if np.abs(pool[chosen] - pool[place]).max(axis=1).min() > 0.05:
-                chosen.append(int(place))
-        return chosen
+            near = any(np.abs(other - u).max() <= 0.05 for other in chosen)
+            if not near and admits(self._cube.config(u)):
+                chosen.append(u)
+        return np.array(chosen).reshape(-1, self._cube.dim)
 
     def _climb(self, worth: Acquisition, starts: Points) -> tuple[Points, Points]:
         """Return local maximisers (k, dim) over the active continuous axes, and their worth."""
-        free = np.array([self._free(self._cube.config(u)) for u in starts])
+        if self._snaps:
+            free = np.array([self._free(self._cube.config(u)) for u in starts])
+        else:
+            free = np.ones(starts.shape, dtype=bool)
         if not free.any():
             return starts.copy(), self._score(worth, starts)
-        base = self._gp.features_of_snapped(starts)
-        columns = torch.from_numpy(self._gp.columns[self._float_axes])
-        mask = torch.from_numpy(free)
+        inputs = self._features.of_snapped(starts).copy()
 
         def negated(flat: Points) -> tuple[float, Points]:
-            moved = torch.from_numpy(flat.reshape(free.shape)).requires_grad_(True)
-            x = base.index_copy(1, columns, moved)
-            total = -worth(x).sum()
-            (gradient,) = torch.autograd.grad(total, moved)
-            gradient = torch.nan_to_num(gradient * mask, nan=0.0)
-            value = float(total.detach())
-            return value if math.isfinite(value) else 1e300, gradient.numpy().ravel()
+            inputs[:, self._column_of] = flat.reshape(free.shape)
+            heights, slopes = worth.slopes(inputs)
+            gradient = (slopes[:, self._slope_of] * free).ravel()
+            total = -float(heights.sum())
+            if math.isfinite(total) and np.isfinite(gradient).all():
+                return total, -gradient
+            return 1e300, np.zeros(free.size)
 
         result = scipy.optimize.minimize(
             negated,
@@ -181,7 +219,7 @@ class AcquisitionSearch:
             jac=True,
             method="L-BFGS-B",
             bounds=[(0.0, 1.0)] * free.size,
-            options={"maxiter": _MAX_ITERATIONS},
+            options={"maxiter": _MAX_ITERATIONS, "ftol": 1e-6},
         )
         found = starts.copy()
         found[:, self._float_axes] = np.clip(result.x, 0.0, 1.0).reshape(free.shape)
@@ -191,18 +229,17 @@ class AcquisitionSearch:
         return found, heights
 
     def _alternate(
-        self, worth: Acquisition, u: Points, height: float, excluded: set[Key]
+        self, worth: Acquisition, u: Points, height: float, admits: Admits
     ) -> tuple[Points, float]:
         """Return a point (dim,) that neither its discrete nor its continuous part can improve."""
         for _ in range(_N_ROUNDS):
-            others = self._admissible(self._neighbours(u), excluded)
-            if len(others) == 0:
+            others = self._neighbours(u)
+            scores = self._score(worth, others) if len(others) else np.zeros(0)
+            better = np.argsort(-scores, kind="stable")[: int((scores > height + 1e-9).sum())]
+            config = self._admitted(others[better], admits)
+            if config is None:
                 break
-            scores = self._score(worth, others)
-            top = int(np.argmax(scores))
-            if scores[top] <= height + 1e-9:
-                break
-            found, heights = self._climb(worth, others[top : top + 1])
+            found, heights = self._climb(worth, self._cube.point(config)[None])
             u, height = found[0], float(heights[0])
         return u, height
 
@@ -210,7 +247,7 @@ class AcquisitionSearch:
         """Return points (m, dim) with the continuous part of `u` and other discrete parts."""
         if self._table is not None:
             points = self._table.copy()
-            points[:, self._float_axes] = u[self._float_axes]
+            points[:, self._float_axes] = np.where(self._free_of_row, u[self._float_axes], 0.5)
             return points
         rows: list[Points] = []
         config = self._cube.config(u)
@@ -228,4 +265,4 @@ class AcquisitionSearch:
                     row = u.copy()
                     row[axis] = self._place(int(axis), place)
                     rows.append(row)
-        return np.array(rows).reshape(-1, self._cube.dim)
+        return self._snap(np.array(rows).reshape(-1, self._cube.dim))

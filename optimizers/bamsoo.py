@@ -21,7 +21,8 @@ Departures:
   before the model has two values.
 - `resolve: on_expand` evaluates an approximated leaf before it may be expanded; the choice at
   its depth is then made again. The paper does not (`never`).
-- A failure without a graded penalty enters the model as the worst value told.
+- The model's posterior is of warped values: bounds are formed there and mapped back. A failure
+  enters it as `optimizers/targets.py` says; while nothing has succeeded every child is evaluated.
 - No parallel BaMSOO is published. Here nothing is decided while a trial is in flight, so every
   bound rests on all evaluations asked for, B_N keeps its meaning, and trials depend neither on
   n nor on the order of the tells. Asked for n trials it offers the children of one cell that
@@ -40,6 +41,7 @@ from optimizers.gaussian_process import GaussianProcess
 from optimizers.optimizer import Optimizer
 from optimizers.partition import Cell, Centre
 from optimizers.soo import SOO
+from optimizers.targets import learnable, succeeded
 
 _RESOLVE = ("never", "on_expand")
 _VARIANTS = ("v2", "published")
@@ -99,7 +101,7 @@ class BaMSOO(SOO):
         self._eta = eta
         self._resolve = resolve
         self._model = GaussianProcess(self._cube)
-        self._data: dict[int, tuple[NDArray[np.float64], float | None]] = {}  # by trial id
+        self._data: dict[int, tuple[NDArray[np.float64], Evaluation]] = {}  # by trial id
         self._n_conditioned = 0  # evaluations that the model holds
         self._n_learned = -math.inf  # those that its hyperparameters were learned from
         self._n_bounds = 0  # N
@@ -107,7 +109,7 @@ class BaMSOO(SOO):
 
     def tell(self, trial: Trial, evaluation: Evaluation) -> None:
         super().tell(trial, evaluation)
-        self._data[trial.id] = (self._cube.point(trial.config), evaluation.value)
+        self._data[trial.id] = (self._cube.point(trial.config), evaluation)
 
     def _advance(self) -> bool:
         if self._in_flight:
@@ -125,7 +127,8 @@ class BaMSOO(SOO):
     def _score(self, cells: list[Cell]) -> None:
         centres = {id(cell.centre): cell.centre for cell in cells}.values()
         new = [c for c in centres if c.estimated or (c.value is None and not c.asked)]
-        best = min((value for _, value in self._data.values() if value is not None), default=None)
+        told = [evaluation for _, evaluation in self._data.values()]
+        best = min((e.value for e in told if succeeded(e) and e.value is not None), default=None)
         modelled = best is not None and len(self._data) > 1
         bounded = [c for c in new if modelled and self._cube.allows(c.config)]
         for centre in new:
@@ -140,11 +143,15 @@ class BaMSOO(SOO):
         means, deviations = self._model.posterior(
             np.array([self._cube.point(centre.config) for centre in centres])
         )
-        for centre, mean, sd in zip(centres, means.tolist(), deviations.tolist(), strict=True):
-            self._n_bounds += 1
-            width = self._factor(self._n_bounds) * sd
-            if mean - width > best and math.isfinite(mean + width):
-                centre.value, centre.estimated = mean + width, True
+        counts = np.arange(len(centres)) + self._n_bounds + 1
+        self._n_bounds += len(centres)
+        widths = np.array([self._factor(n) for n in counts.tolist()]) * deviations
+        lower, upper = self._model.natural(np.array([means - widths, means + widths]))
+        finite = np.isfinite(means + widths)
+        excluded = finite & (np.where(finite, lower, best) > best)
+        for centre, out, score in zip(centres, excluded, upper.tolist(), strict=True):
+            if out:
+                centre.value, centre.estimated = score, True
                 self._n_approximated += 1
             else:
                 self._evaluate(centre)
@@ -162,7 +169,7 @@ class BaMSOO(SOO):
             return
         data = [self._data[key] for key in sorted(self._data)]
         u = np.array([point for point, _ in data])
-        y = np.array([self._worst if value is None else value for _, value in data])
+        y = learnable([evaluation for _, evaluation in data])
         refit = n - self._n_learned >= self._refit_every
         self._model.fit(u, y, refit=refit)
         self._n_conditioned = n

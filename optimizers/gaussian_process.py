@@ -1,124 +1,141 @@
-"""The Gaussian process that `gp_bo` and `bamsoo` share.
+"""The Gaussian process that `gp_bo` and `bamsoo` share, in numpy and scipy.
 
 Exact GP regression (Rasmussen & Williams, 2006, Alg. 2.1) with the choices that mattered for
-Bayesian optimization in few evaluations: Matern-5/2 with one length scale per axis, an output
-scale, a constant mean, a noise floor of 1e-6 on standardised outputs.
+Bayesian optimization in few evaluations. The values are scaled, cut and warped to z as
+`optimizers/warp.py` says; which warp, the marginal likelihood decides at each learning. The
+inputs are the columns of `optimizers/features.py`.
 
-Notation: x (n, columns) the features of the data, y (n,) their standardised values, K the
-kernel matrix with the noise on its diagonal, L its Cholesky factor, m the mean, theta
-(axes + 2,) the logarithms of the length scales, the output scale and the noise.
+Notation: x (n, columns) the inputs, z (n,) the targets, K the kernel matrix with the noise on its
+diagonal, L its Cholesky factor, m the constant mean, alpha = K^-1 (z - m), theta (axes + 4,) the
+logarithms of the length scales l, of the output scale s, of the variances v1 and v2 and of the
+noise; r^2 = 5 sum (x - x')^2 / l^2. The kernel is a Matern-5/2 and the two kinds of main effects,
+phi1 linear in the columns and phi2 quadratic, d1 and d2 of them:
 
-The kernel is evaluated at rounded inputs (Garrido-Merchan & Hernandez-Lobato, 2020): a unit
-point is first moved to the configuration that it stands for, so that the posterior is constant
-over one integer's share. A categorical axis becomes one column per choice, scaled so that two
-different choices are at distance one, with one length scale for all of them.
+    k(x, x') = s (1 + r + r^2 / 3) exp(-r) + v1 phi1(x).phi1(x') / d1 + v2 phi2(x).phi2(x') / d2
 
-Priors: length scales LogNormal(sqrt(2) + ln(d)/2, sqrt(3)) (Hvarfner, Hellsten & Nardi, ICML
-2024); output scale Gamma(2, 0.15) (BoTorch's before 0.12); noise Gamma(1.1, 30) (Optuna 4,
-`_gp/prior.py`).
+Priors: length scales LogNormal(sqrt(2) + ln(axes)/2, sqrt(3)) (Hvarfner, Hellsten & Nardi, ICML
+2024); output scale Gamma(2, 0.15) (BoTorch's before 0.12); v1 and v2 log-normal around 1/4 with a
+deviation of 1.5; noise Gamma(1.1, 30) (Optuna 4), at least 1e-6.
 
-Departures: the mean is profiled out (it has its generalised least squares value) instead of
-being learnt by gradient; the kernel and the priors are GPyTorch's but the algebra is written
-out, for GPyTorch's lazy tensors cost three times as much at n = 50. `tests/
-test_gaussian_process.py` holds both against BoTorch's `SingleTaskGP`.
+The mean has its generalised least squares value instead of being learnt by gradient. One learning
+is some 15 steps of L-BFGS-B from the last optimum, a step one Cholesky factor, one inverse and one
+product of K^-1 - alpha alpha^T with the inputs, from which the gradient of all length scales
+follows without the n x n differences of each column.
+
+Beyond `MANY` data the hyperparameters are learned from a subset, the better half of which are the
+best values, and only after every twentieth of new data; the posterior always knows all data.
 """
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
+from typing import NamedTuple
 
 import numpy as np
 import scipy.optimize
-import torch
-from gpytorch.constraints import Positive
-from gpytorch.kernels import MaternKernel, ScaleKernel
-from gpytorch.priors import GammaPrior, LogNormalPrior
-from gpytorch.settings import lazily_evaluate_kernels
 from numpy.typing import NDArray
-from threadpoolctl import ThreadpoolController
-from torch import Tensor
+from scipy.linalg.lapack import dpotrf, dpotri, dpotrs, dtrtri
 
 from objectives.space import UnitCube
+from optimizers.features import Features, Matrix
+from optimizers.one_thread import one_thread
+from optimizers.warp import CAP, OFFSETS, Scale, Warp
 
 NOISE_FLOOR = 1e-6
-_THREAD_POOLS = ThreadpoolController()
-_LOG_BOUNDS = {"length_scale": (-5.0, 7.0), "output_scale": (-6.0, 9.0), "noise": (-13.8, 1.0)}
+MANY = 200  # data; beyond, the hyperparameters are learned from so many of them
+_FEW = 10  # data up to which every warp is learned; beyond, the last winner and one rival in turn
+_FRESH = 5  # learnings from one that may start from the default to the next
+_FAILED = 1e100  # the loss where the likelihood is not finite
+_EFFECTS = (math.log(0.25), 1.5)  # prior mean and deviation of log v1 and log v2
+_LOG_BOUNDS = {"length": (-5.0, 7.0), "s": (-6.0, 9.0), "v": (-9.0, 5.0), "noise": (-13.8, 1.0)}
+
+Vector = NDArray[np.float64]
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Run torch and BLAS on one thread: matrices are small, and a second thread only waits.
+class Inputs(NamedTuple):
+    """What the likelihood needs of n inputs, whatever theta.
 
-    Also SciPy's L-BFGS-B: with two OpenBLAS threads on a loaded machine of two cores one of
-    its steps took 9 ms instead of 0.02.
+    Attributes:
+        x: (n, columns).
+        linear, quadratic: (n, .) the main effects, over sqrt(d1) and sqrt(d2).
+        gram1, gram2: (n, n) their products.
     """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with _THREAD_POOLS.limit(limits=1, user_api="blas"):
-            yield
-    finally:
-        torch.set_num_threads(before)
+
+    x: Matrix
+    linear: Matrix
+    quadratic: Matrix
+    gram1: Matrix
+    gram2: Matrix
+
+
+class Slopes(NamedTuple):
+    """The posterior at m inputs and its derivatives by the numeric columns.
+
+    Attributes:
+        mean, variance: (m,).
+        d_mean, d_variance: (m, numeric columns).
+    """
+
+    mean: Vector
+    variance: Vector
+    d_mean: Matrix
+    d_variance: Matrix
 
 
 class GaussianProcess:
-    """A GP over a unit cube; learns from natural units and answers in them.
+    """A GP over a unit cube; learns from natural units and answers in standardised ones.
 
     Deterministic: the same calls give the same answers, in any process.
 
     Attributes:
-        columns: (dim,) for each axis the feature column that equals its coordinate, -1 for an
-            axis that has none (categorical, constant).
-        theta: (axes + 2,) the logarithms of length scales, output scale and noise.
-        m: () the constant mean, in standardised units; set by `fit`.
-        x: (n, columns) features of the data.
-        standardised: (n,) their values; set by `fit`.
+        features: the map from unit points to the kernel's inputs.
+        theta: (axes + 4,) see the module.
+        m: the constant mean; set by `fit`.
+        x: (n, columns) the inputs of the data.
+        z: (n,) their standardised, warped values; set by `fit`.
     """
 
-    def __init__(self, cube: UnitCube, *, max_iterations: int = 30) -> None:
+    def __init__(
+        self,
+        cube: UnitCube,
+        *,
+        warps: tuple[float | None, ...] = OFFSETS,
+        cap: float = CAP,
+        max_iterations: int = 15,
+    ) -> None:
         """Make a GP without data.
 
         Args:
             cube: the space; its snap is the rounding.
-            max_iterations: L-BFGS iterations per refit; a refit starts from the last optimum.
+            warps: the offsets of the warps to choose from, the first one first.
+            cap: of the scaled values, see `optimizers/warp.py`.
+            max_iterations: L-BFGS-B iterations per learning, which starts from the last optimum.
         """
-        self._cube = cube
+        self.features = Features(cube)
         self._max_iterations = max_iterations
-        self._rounds = bool(np.isfinite(cube.n_values).any() or cube.space.conditions)
-        self.columns, self._axis_of_column = _layout(cube)
-        self._n_axes = int(self._axis_of_column.max()) + 1
-        self._kernel = _kernel(len(self._axis_of_column))
-        self._priors = _priors(self._n_axes)
-        self.theta = _default_theta(self._n_axes)
-        self._fitted = False
-        self.x = torch.zeros((0, len(self._axis_of_column)), dtype=torch.float64)
+        self._cap = cap
+        self._effects = (self.features.n_columns, max(len(self.features.numeric), 1))  # d1, d2
+        self._bounds = np.array(
+            [_LOG_BOUNDS["length"]] * self.features.n_axes
+            + [_LOG_BOUNDS["s"], _LOG_BOUNDS["v"], _LOG_BOUNDS["v"]]
+            + [(math.log(NOISE_FLOOR), _LOG_BOUNDS["noise"][1])]
+        )
+        self._warps = warps
+        self._thetas = {offset: self._default() for offset in warps}
+        self._offset = warps[0]
+        self._n_learned = 0  # data of the last learning
+        self._n_learnings = 0
+        self.theta = self._default()
+        self.x: Matrix = np.zeros((0, self.features.n_columns))
 
-    def features(self, u: NDArray[np.float64]) -> Tensor:
-        """Return the kernel's inputs (m, columns) for the unit points `u` (m, dim)."""
-        points = np.asarray(u, dtype=np.float64).reshape(-1, self._cube.dim)
-        if self._rounds:
-            points = np.array([self._cube.snap(point) for point in points]).reshape(points.shape)
-        return self.features_of_snapped(points)
+    def _default(self) -> Vector:
+        """Return length scales sqrt(d) / 2, output scale 1, effects 1/4, noise 1e-4."""
+        lengths = [math.log(math.sqrt(self.features.n_axes) / 2)] * self.features.n_axes
+        return np.array([*lengths, 0.0, _EFFECTS[0], _EFFECTS[0], math.log(1e-4)])
 
-    def features_of_snapped(self, points: NDArray[np.float64]) -> Tensor:
-        """Return the kernel's inputs for unit points (m, dim) that `UnitCube.snap` returned."""
-        blocks = [np.zeros((len(points), 0))]
-        for axis, count in enumerate(self._cube.n_values):
-            if self._cube.categorical[axis] and count > 1:
-                choice = np.minimum(points[:, axis] * count, count - 1).astype(int)
-                blocks.append(np.eye(int(count))[choice] / math.sqrt(2))
-            elif count > 1:
-                blocks.append(points[:, axis : axis + 1])
-        features = np.concatenate(blocks, axis=1)
-        if features.shape[1] == 0:
-            features = np.zeros((len(points), 1))
-        return torch.from_numpy(np.ascontiguousarray(features))
-
-    def fit(self, u: NDArray[np.float64], y: NDArray[np.float64], *, refit: bool) -> None:
+    def fit(self, u: Matrix, y: Vector, *, refit: bool) -> None:
         """Condition on data, after learning the hyperparameters from them where `refit`.
 
         The first fit always learns. Where the optimiser fails the last hyperparameters stay.
-        Outputs are standardised anew in each call.
+        Values are scaled and standardised anew in each call.
 
         Args:
             u: (n, dim) unit points, n >= 1; duplicates are welcome.
@@ -137,122 +154,221 @@ class GaussianProcess:
         if not np.isfinite(values).all():
             raise ValueError(f"gaussian process: expected finite values, got {values.tolist()}")
         with one_thread():
-            self.x = self.features(u)
-            self.standardised = torch.from_numpy(self._standardise(values))
-            if (refit or not self._fitted) and len(values) > 1:
-                self.theta = self._learn()
-                self._fitted = True
-            self._condition()
+            self.x = self.features.of(u)
+            self._scale = Scale.of(values)
+            t = np.minimum(self._scale.relative(values), self._cap)
+            inputs = self._inputs(self.x)
+            due = len(t) <= MANY or len(t) >= 1.05 * self._n_learned
+            if len(t) > 1 and (self._n_learned == 0 or (refit and due)):
+                self._learn(inputs, t)
+                self._n_learned = len(t)
+            self.theta = self._thetas[self._offset]
+            self._warp = Warp.of(t, self._offset)
+            self.z = self._warp.standardised(t)
+            self._condition(inputs)
 
-    def _standardise(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return values of mean 0 and variance 1 (0 where all are equal)."""
-        magnitude = float(np.abs(values).max()) or 1.0  # 1e300 squared overflows
-        self.mean = float((values / magnitude).mean()) * magnitude
-        deviation = float((values / magnitude - self.mean / magnitude).std()) * magnitude
-        self.scale = deviation if deviation > 1e-12 * magnitude else magnitude
-        standardised: NDArray[np.float64] = (values - self.mean) / self.scale
-        return standardised
+    def natural(self, z: Vector) -> Vector:
+        """Return the values in natural units of standardised ones (m,); increasing."""
+        return self._scale.natural(self._warp.relative(z))
 
-    def covariance(self, x1: Tensor, x2: Tensor) -> Tensor:
-        """Return the kernel (..., n1, n2) between features (..., n1, c) and (..., n2, c)."""
-        with lazily_evaluate_kernels(False):
-            dense: Tensor = self._kernel(x1, x2).to_dense()
-        return dense
+    def standardised(self, y: Vector) -> Vector:
+        """Return the standardised values of natural ones (m,), none below the data's least."""
+        t = np.clip(self._scale.relative(np.asarray(y, dtype=np.float64)), 0.0, self._cap)
+        return self._warp.standardised(t)
 
-    def _raw(self, theta: Tensor) -> dict[str, Tensor]:
-        """Return the kernel's parameters by GPyTorch's names."""
-        return {
-            "base_kernel.raw_lengthscale": theta[self._axis_of_column][None],
-            "raw_outputscale": theta[-2],
-        }
+    def _inputs(self, x: Matrix) -> Inputs:
+        linear = self.features.linear(x) / math.sqrt(self._effects[0])
+        quadratic = self.features.quadratic(x) / math.sqrt(self._effects[1])
+        return Inputs(x, linear, quadratic, linear @ linear.T, quadratic @ quadratic.T)
 
-    def _factor(self, theta: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return L (n, n), the mean m (), y - m (n,) and K^-1 (y - m) (n,)."""
-        n = len(self.x)
-        eye = torch.eye(n, dtype=torch.float64)
-        with lazily_evaluate_kernels(False):  # later, the parameters would be the module's own
-            kernel = torch.func.functional_call(self._kernel, self._raw(theta), (self.x, self.x))
-        matrix = kernel.to_dense() + theta[-1].exp() * eye
-        factor, info = torch.linalg.cholesky_ex(matrix)
-        jitter = 1e-9
-        while int(info) != 0 and jitter < 1.0:
-            factor, info = torch.linalg.cholesky_ex(matrix + jitter * theta[-2].exp() * eye)
-            jitter *= 10
-        targets = torch.stack([self.standardised, torch.ones(n, dtype=torch.float64)], dim=1)
-        solved = torch.cholesky_solve(targets, factor)
-        # Detached: at its least squares value the likelihood's derivative by m is zero.
-        m = (solved[:, 0].sum() / solved[:, 1].sum()).detach()
-        return factor, m, self.standardised - m, solved[:, 0] - m * solved[:, 1]
+    # ---- learning
 
-    def _loss(self, theta: Tensor) -> Tensor:
-        """Return the negative log of likelihood times prior (R & W eq. 2.30, less constants)."""
-        factor, _, residual, weights = self._factor(theta)
-        likelihood = -0.5 * residual @ weights - factor.diagonal().log().sum()
-        length_scale, output_scale, noise = self._priors
-        values = theta.exp()
-        prior = (
-            length_scale.log_prob(values[:-2]).sum()
-            + output_scale.log_prob(values[-2])
-            + noise.log_prob(values[-1])
-        )
-        loss: Tensor = -(likelihood + prior)
-        return loss
+    def _learn(self, inputs: Inputs, t: Vector) -> None:
+        """Choose the warp, and the hyperparameters of those warps that are tried."""
+        tried = list(self._warps)
+        if self._n_learned > _FEW and len(tried) > 2:
+            rivals = [offset for offset in tried if offset != self._offset]
+            tried = [self._offset, rivals[self._n_learnings % len(rivals)]]
+        chosen = _subset(t)
+        if len(chosen) < len(t):
+            inputs = self._inputs(inputs.x[chosen])
+        losses: dict[float | None, float] = {}
+        for offset in tried:
+            warp = Warp.of(t, offset)
+            z = warp.standardised(t[chosen])
+            theta, loss = self._best_theta(self._thetas[offset], inputs, z)
+            self._thetas[offset] = theta
+            losses[offset] = loss - warp.log_jacobian(t[chosen])
+        self._offset = min(losses, key=lambda offset: losses[offset])
+        self._n_learnings += 1
 
-    def _learn(self) -> Tensor:
-        """Return the best theta that L-BFGS finds from the last theta and from the default."""
+    def _best_theta(self, last: Vector, inputs: Inputs, z: Vector) -> tuple[Vector, float]:
+        """Return the theta that L-BFGS-B finds from the last or the default, and its loss."""
+        starts = [last, self._default()] if self._n_learnings % _FRESH == 0 else [last]
+        first = [self._loss(start, inputs, z) for start in starts]
+        best = min(range(len(starts)), key=lambda place: first[place][0])
+        known = [first[best]]  # L-BFGS-B begins with the loss at its start
 
-        def loss_and_gradient(point: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-            theta = torch.from_numpy(point).requires_grad_(True)
-            loss = self._loss(theta)
-            (gradient,) = torch.autograd.grad(loss, theta)
-            if not (torch.isfinite(loss) and torch.isfinite(gradient).all()):
-                return 1e100, np.zeros_like(point)
-            return float(loss.detach()), gradient.numpy()
+        def loss(theta: Vector) -> tuple[float, Vector]:
+            return known.pop() if known else self._loss(theta, inputs, z)
 
-        limits = [_LOG_BOUNDS["length_scale"]] * self._n_axes
-        limits += [_LOG_BOUNDS["output_scale"], (math.log(NOISE_FLOOR), _LOG_BOUNDS["noise"][1])]
-        starts = [self.theta.numpy()]
-        if self._fitted:
-            starts.append(_default_theta(self._n_axes).numpy())
-        first = [loss_and_gradient(start)[0] for start in starts]
-        start = starts[int(np.argmin(first))]
         result = scipy.optimize.minimize(
-            loss_and_gradient,
-            start,
+            loss,
+            starts[best],
             jac=True,
             method="L-BFGS-B",
-            bounds=limits,
-            options={"maxiter": self._max_iterations},
+            bounds=self._bounds,
+            options={"maxiter": self._max_iterations, "ftol": 1e-4},
         )
-        if not (np.isfinite(result.x).all() and result.fun <= min(first)):
-            return self.theta
-        return torch.from_numpy(np.array(result.x, dtype=np.float64))
+        theta: Vector = np.array(result.x, dtype=np.float64)
+        if np.isfinite(theta).all() and result.fun <= first[best][0]:
+            return theta, float(result.fun)
+        return last, first[0][0]
 
-    @torch.no_grad()
-    def _condition(self) -> None:
-        self._kernel.load_state_dict(self._raw(self.theta), strict=False)
-        self._cholesky, self.m, _, self._weights = self._factor(self.theta)
+    def _loss(self, theta: Vector, inputs: Inputs, z: Vector) -> tuple[float, Vector]:
+        """Return the negative log of likelihood times prior, less constants, and its gradient.
 
-    def standardised_posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the mean (m, q) and covariance (m, q, q) at features (m, q, columns).
-
-        Of the latent function, in standardised units; differentiable.
+        R & W eq. 2.30 and 5.9, with H = K^-1 - alpha alpha^T.
         """
-        m, q, _ = x.shape
-        cross = self.covariance(x.reshape(m * q, -1), self.x)  # (m q, n)
-        mean = self.m + cross @ self._weights
-        solved = torch.linalg.solve_triangular(self._cholesky, cross.T, upper=False)
-        if q == 1:  # the kernel is stationary
-            variance = self.theta[-2].exp() - solved.square().sum(0)
-            return mean[:, None], variance[:, None, None]
-        rows = solved.T.reshape(m, q, -1)
-        return mean.reshape(m, q), self.covariance(x, x) - rows @ rows.mT
+        axes = self.features.n_axes
+        s, v1, v2, noise = np.exp(theta[axes:]).tolist()
+        a = inputs.x * (math.sqrt(5) * np.exp(-theta[:axes]))[self.features.axis_of]
+        squares = _squared_distances(a, a)
+        matern, slope = _matern(squares)
+        kernel = s * matern + v1 * inputs.gram1 + v2 * inputs.gram2
+        factor = _cholesky(kernel, noise, s)
+        if factor is None:
+            return _FAILED, np.zeros_like(theta)
+        alpha, _, residual = _weights(factor, z)
+        inverse, _ = dpotri(factor, lower=1, overwrite_c=0)
+        h = inverse + inverse.T
+        np.fill_diagonal(h, inverse.diagonal())
+        h -= np.outer(alpha, alpha)
+        prior, d_prior = self._log_prior(theta)
+        loss = 0.5 * float(residual @ alpha) + float(np.log(factor.diagonal()).sum()) - prior
+        gradient = -d_prior
+        # dK/dlog l = s (1 + r) exp(-r) / 3 (a - a')^2, summed with weights p: one product.
+        p = (s / 3) * (h * slope)
+        of_columns = (a * (p.sum(axis=1)[:, None] * a - p @ a)).sum(axis=0)
+        gradient[:axes] += np.bincount(self.features.axis_of, of_columns, axes)
+        gradient[axes] += 0.5 * s * float(np.vdot(h, matern))
+        gradient[axes + 1] += 0.5 * v1 * float(np.vdot(h, inputs.gram1))
+        gradient[axes + 2] += 0.5 * v2 * float(np.vdot(h, inputs.gram2))
+        gradient[axes + 3] += 0.5 * noise * float(h.trace())
+        if not (math.isfinite(loss) and np.isfinite(gradient).all()):
+            return _FAILED, np.zeros_like(theta)
+        return loss, gradient
 
-    @torch.no_grad()
-    def posterior(self, u: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return mean (m,) and standard deviation (m,) of the latent function at `u` (m, dim).
+    def _log_prior(self, theta: Vector) -> tuple[float, Vector]:
+        """Return the log density of theta, less constants, and its gradient (axes + 4,)."""
+        axes = self.features.n_axes
+        lengths = theta[:axes]
+        away = (lengths - math.sqrt(2) - math.log(axes) / 2) / 3  # over the variance
+        s, noise = math.exp(theta[axes]), math.exp(theta[-1])
+        effects = (theta[axes + 1 : axes + 3] - _EFFECTS[0]) / _EFFECTS[1] ** 2
+        density = (
+            -float(lengths.sum())
+            - 1.5 * float(away @ away)
+            + (2.0 - 1) * theta[axes]
+            - 0.15 * s
+            - 0.5 * float(effects @ effects) * _EFFECTS[1] ** 2
+            + (1.1 - 1) * theta[-1]
+            - 30.0 * noise
+        )
+        gradient = np.concatenate([-1 - away, [1.0 - 0.15 * s], -effects, [0.1 - 30.0 * noise]])
+        return float(density), gradient
 
-        In natural units.
+    # ---- the posterior
+
+    def _condition(self, inputs: Inputs) -> None:
+        """Factor the kernel matrix of all data."""
+        axes = self.features.n_axes
+        self._inverse_lengths = math.sqrt(5) * np.exp(-self.theta[:axes])[self.features.axis_of]
+        self._s, self._v1, self._v2, self._noise = np.exp(self.theta[axes:]).tolist()
+        factor = self._factor(inputs)
+        self._alpha, self.m, _ = _weights(factor, self.z)
+        self._known = inputs
+        self._set_variance(inputs, factor)
+
+    def pend(self, u: Matrix) -> None:
+        """Take in unit points (p, dim) as if their values were the posterior mean.
+
+        The mean stays as it is, the variance shrinks; holds until the next `fit` or `pend`.
+        """
+        with one_thread():
+            inputs = self._known
+            if len(u):
+                inputs = self._inputs(np.concatenate([self.x, self.features.of(u)]))
+            self._set_variance(inputs, self._factor(inputs))
+
+    def _factor(self, inputs: Inputs) -> Matrix:
+        a = inputs.x * self._inverse_lengths
+        kernel = self._s * _matern(_squared_distances(a, a))[0]
+        kernel += self._v1 * inputs.gram1 + self._v2 * inputs.gram2
+        factor = _cholesky(kernel, self._noise, self._s)
+        assert factor is not None
+        return factor
+
+    def _set_variance(self, inputs: Inputs, factor: Matrix) -> None:
+        """Keep what the posterior needs: the mean rests on the data, the variance on all inputs."""
+        self._all = inputs
+        self._a = inputs.x * self._inverse_lengths
+        self._inverse_factor, _ = dtrtri(factor, lower=1)
+        n_pending = len(inputs.x) - len(self._alpha)
+        self._padded = np.concatenate([self._alpha, np.zeros(n_pending)])
+
+    def _cross(self, x: Matrix) -> tuple[Matrix, Matrix, Matrix, Matrix, Vector]:
+        """Return k (m, n), the Matern's slope (m, n), phi1, phi2 and k(x, x) (m,)."""
+        matern, slope = _matern(_squared_distances(x * self._inverse_lengths, self._a))
+        linear = self.features.linear(x) / math.sqrt(self._effects[0])
+        quadratic = self.features.quadratic(x) / math.sqrt(self._effects[1])
+        kernel = self._s * matern
+        kernel += self._v1 * (linear @ self._all.linear.T)
+        kernel += self._v2 * (quadratic @ self._all.quadratic.T)
+        own = self._v1 * np.einsum("ij,ij->i", linear, linear)
+        own += self._v2 * np.einsum("ij,ij->i", quadratic, quadratic) + self._s
+        return kernel, slope, linear, quadratic, own
+
+    def at(self, x: Matrix) -> tuple[Vector, Vector]:
+        """Return mean and variance (m,) of the latent function at inputs (m, columns)."""
+        kernel, _, _, _, own = self._cross(x)
+        half = kernel @ self._inverse_factor.T  # L^-1 k
+        variance = own - np.einsum("ij,ij->i", half, half)
+        return self.m + kernel @ self._padded, np.maximum(variance, 1e-12 * self._s)
+
+    def slopes(self, x: Matrix) -> Slopes:
+        """Return the posterior at inputs (m, columns) with its derivatives."""
+        kernel, slope, linear, quadratic, own = self._cross(x)
+        half = kernel @ self._inverse_factor.T
+        whole = half @ self._inverse_factor  # K^-1 k
+        variance = own - np.einsum("ij,ij->i", half, half)
+        # dk/dx = -s (1 + r) exp(-r) / 3 (a - a') inverse length.
+        a = x * self._inverse_lengths
+        slope *= self._s / 3
+        by_mean, by_variance = slope * self._padded, slope * whole
+        d_mean = self._inverse_lengths * (by_mean @ self._a - by_mean.sum(axis=1)[:, None] * a)
+        d_variance = (2 * self._inverse_lengths) * (
+            by_variance.sum(axis=1)[:, None] * a - by_variance @ self._a
+        )
+        scaled = self._v1 * self.features.slope / math.sqrt(self._effects[0])
+        d_mean += scaled * (self._padded @ self._all.linear)
+        d_variance += 2 * scaled * (linear - whole @ self._all.linear)
+        numeric = self.features.numeric
+        curved = self._v2 / math.sqrt(self._effects[1]) * self.features.quadratic_slope(x)
+        d_mean, d_variance = d_mean[:, numeric], d_variance[:, numeric]
+        d_mean += curved * (self._padded @ self._all.quadratic)
+        d_variance += 2 * curved * (quadratic - whole @ self._all.quadratic)
+        return Slopes(
+            self.m + kernel @ self._padded,
+            np.maximum(variance, 1e-12 * self._s),
+            d_mean,
+            d_variance,
+        )
+
+    def posterior(self, u: Matrix) -> tuple[Vector, Vector]:
+        """Return mean and standard deviation (m,) of the latent function at `u` (m, dim).
+
+        In standardised, warped units: `natural` maps a quantile back.
 
         Raises:
             RuntimeError: nothing was fitted yet.
@@ -260,48 +376,57 @@ class GaussianProcess:
         if len(self.x) == 0:
             raise RuntimeError("gaussian process: expected a fit before a posterior, got none")
         with one_thread():
-            mean, covariance = self.standardised_posterior(self.features(u)[:, None, :])
-            deviation = covariance[:, 0, 0].clamp_min(0.0).sqrt()
-            return (
-                (self.mean + self.scale * mean[:, 0]).numpy(),
-                (self.scale * deviation).numpy(),
-            )
+            mean, variance = self.at(self.features.of(u))
+        return mean, np.sqrt(variance)
 
 
-def _layout(cube: UnitCube) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
-    """Return the column of each axis (-1: none of its own) and the length scale of each column."""
-    columns = np.full(cube.dim, -1)
-    scales: list[int] = []
-    n_axes = 0
-    for axis, count in enumerate(cube.n_values):
-        if count == 1:
-            continue
-        if cube.categorical[axis]:
-            scales += [n_axes] * int(count)
-        else:
-            columns[axis] = len(scales)
-            scales.append(n_axes)
-        n_axes += 1
-    return columns, np.array(scales or [0])  # constants only: one column of zeros
+def _squared_distances(a: Matrix, b: Matrix) -> Matrix:
+    """Return |a_i - b_j|^2 (n, m) of rows a (n, c) and b (m, c)."""
+    squares: Matrix = a @ b.T
+    squares *= -2
+    squares += np.einsum("ij,ij->i", a, a)[:, None]
+    squares += np.einsum("ij,ij->i", b, b)
+    return np.maximum(squares, 0.0, out=squares)
 
 
-def _kernel(n_columns: int) -> torch.nn.Module:
-    """Return GPyTorch's kernel with exp for softplus, so that its raw parameters are theta."""
-    positive = Positive(transform=torch.exp, inv_transform=torch.log)
-    matern = MaternKernel(2.5, ard_num_dims=n_columns, lengthscale_constraint=positive)
-    positive = Positive(transform=torch.exp, inv_transform=torch.log)
-    kernel: torch.nn.Module = ScaleKernel(matern, outputscale_constraint=positive).double()
-    kernel.requires_grad_(False)
-    return kernel
+def _matern(squares: Matrix) -> tuple[Matrix, Matrix]:
+    """Return (1 + r + r^2 / 3) exp(-r) and (1 + r) exp(-r) of r^2."""
+    r = np.sqrt(squares)
+    decay = np.exp(-r)
+    r += 1
+    slope = r
+    slope *= decay
+    decay *= squares
+    decay /= 3
+    decay += slope
+    return decay, slope
 
 
-def _priors(n_axes: int) -> tuple[LogNormalPrior, GammaPrior, GammaPrior]:
-    """Return those of a length scale, of the output scale and of the noise."""
-    length_scale = LogNormalPrior(math.sqrt(2) + math.log(n_axes) / 2, math.sqrt(3))
-    return length_scale.double(), GammaPrior(2.0, 0.15).double(), GammaPrior(1.1, 30.0).double()
+def _cholesky(kernel: Matrix, noise: float, s: float) -> Matrix | None:
+    """Return the lower factor of a kernel matrix with noise; None where it is not finite."""
+    diagonal = kernel.diagonal().copy()
+    jitter = 0.0
+    while jitter < 1.0:
+        np.fill_diagonal(kernel, diagonal + (noise + jitter * s))
+        factor, info = dpotrf(kernel.T, lower=1, clean=1)
+        if info == 0:
+            return np.asarray(factor)
+        jitter = max(10 * jitter, 1e-9)
+    return None
 
 
-def _default_theta(n_axes: int) -> Tensor:
-    """Return length scales sqrt(d) / 2, output scale 1, noise 1e-4."""
-    scales = [math.log(math.sqrt(n_axes) / 2)] * n_axes
-    return torch.tensor([*scales, 0.0, math.log(1e-4)], dtype=torch.float64)
+def _weights(factor: Matrix, z: Vector) -> tuple[Vector, float, Vector]:
+    """Return alpha (n,), the generalised least squares mean m, and z - m (n,)."""
+    both, _ = dpotrs(factor, np.column_stack([z, np.ones(len(z))]), lower=1)
+    m = float(both[:, 0].sum() / both[:, 1].sum())
+    return both[:, 0] - m * both[:, 1], m, z - m
+
+
+def _subset(t: Vector) -> NDArray[np.intp]:
+    """Return at most `MANY` places of t (n,): half of them the best, the others spread in rank."""
+    order = np.argsort(t, kind="stable")
+    if len(t) <= MANY:
+        return np.arange(len(t))
+    half = MANY // 2
+    others = np.linspace(half, len(t) - 1, MANY - half).astype(int)
+    return np.sort(np.concatenate([order[:half], order[others]]))

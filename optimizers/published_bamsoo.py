@@ -36,7 +36,7 @@ from ConfigSpace import ConfigurationSpace
 from gpytorch.mlls import ExactMarginalLogLikelihood
 
 from objectives.trial import Evaluation, Trial
-from optimizers.gaussian_process import one_thread
+from optimizers.one_thread import one_thread
 from optimizers.published_soo import Node, PublishedSOO
 from optimizers.relaxed_box import Vector
 

@@ -20,6 +20,8 @@ Departures:
 - The forest is refitted before every ask; SMAC asks 8 times between fits, which a run of a few
   dozen evaluations cannot afford (`retrain_after=8` restores it). For the same reason a tenth of
   the asks are random, not a fifth.
+- Where the values' range is beyond what SMAC's scaling resolves, they are scaled and cut first
+  (`smac_encoder.py`).
 """
 
 import copy
@@ -131,6 +133,8 @@ class SmacRandomForest(Optimizer):
             # SMAC logs the mean time of a local search that looked at no neighbour.
             warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)
             warnings.filterwarnings("ignore", "invalid value encountered", RuntimeWarning)
+            # SMAC's percentile of values near the largest double, which is not used.
+            warnings.filterwarnings("ignore", "overflow encountered", RuntimeWarning)
             try:
                 info = self._facade.ask()
             except (StopIteration, ConfigurationSpaceExhaustedException):

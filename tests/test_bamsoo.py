@@ -1,6 +1,7 @@
 """BaMSOO: the bound, who is evaluated and who approximated, and the guards."""
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -86,9 +87,10 @@ class Watched(BaMSOO):
         mean, sd = self._model.posterior(
             np.array([self._cube.point(centre.config) for centre in centres])
         )
+        (least,) = self._model.standardised(np.array([best]))
         for i, centre in enumerate(centres):
             self.bounds.append(
-                Bound(first + i, mean[i], sd[i], best, centre.estimated, centre.value)
+                Bound(first + i, mean[i], sd[i], least, centre.estimated, centre.value)
             )
         self.longest_row = max(self.longest_row, self._n_approximated)
 
@@ -118,6 +120,12 @@ class Scripted(GaussianProcess):
         self.sizes.append(len(u))
         mean, sd = self.answer
         return np.full(len(u), mean), np.full(len(u), sd)
+
+    def natural(self, z: Floats) -> Floats:
+        return z
+
+    def standardised(self, y: Floats) -> Floats:
+        return y
 
 
 def _scripted(mean: float, sd: float, dim: int = 1, **settings: Any) -> tuple[Watched, Scripted]:
@@ -279,6 +287,52 @@ def test_trials_depend_neither_on_the_width_nor_on_the_order_of_tells(seed: int)
             trial = pending.pop(int(rng.integers(len(pending))))
             optimizer.tell(trial, Evaluation(_bowl(trial), 0.0))
     assert optimizer.asked_trials[:40] == wanted
+
+
+def _told(told: Callable[[float, int], float | None], n: int = 50) -> list[Trial]:
+    """Return the trials of a run that is told something made of the bowl and the id."""
+    optimizer = Watched(_cube(2))
+    for _ in range(n):
+        (trial,) = optimizer.ask(1)
+        value = told(_bowl(trial), trial.id)
+        error = "failed" if value is None else None
+        optimizer.tell(trial, Evaluation(value, 0.0, error=error))
+    return optimizer.asked_trials
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        pytest.param(lambda v, n: 22.0 if n == 2 else 2 + 0.01 * v, id="one cliff of 22"),
+        pytest.param(lambda v, n: 1e9 if n == 2 else v, id="one cliff of 1e9"),
+        pytest.param(lambda v, n: 1e300 if n == 2 else v, id="one cliff of 1e300"),
+        pytest.param(lambda v, n: 1e300 * v, id="all near 1e300"),
+        pytest.param(lambda v, n: 1.7e308 * (v - 1), id="up to 1.7e308, of both signs"),
+        pytest.param(lambda v, n: 1e9 + 1e-3 * v, id="a relative spread of 1e-12"),
+        pytest.param(lambda v, n: 1e-300 * v, id="near 1e-300"),
+    ],
+)
+def test_no_size_of_the_values_makes_it_blind(told: Callable[[float, int], float]) -> None:
+    plain = min(map(_bowl, _told(lambda v, n: v)))
+    assert min(map(_bowl, _told(told))) < max(10 * plain, 1e-3)
+
+
+def test_failures_are_worse_than_a_single_success_to_the_model() -> None:
+    optimizer, model = _scripted(0.0, 100.0)
+    for value in (None, -4.0, 8.0):
+        (trial,) = optimizer.ask(1)
+        failed = value != -4.0  # the last one with a graded penalty
+        optimizer.tell(trial, Evaluation(value, 0.0, error="died" if failed else None))
+    optimizer.ask(1)
+    assert model.values[0] > model.values[1] < model.values[2]
+
+
+def test_it_goes_on_where_only_penalties_are_known() -> None:
+    optimizer = Watched(_cube(2))
+    for n in range(20):
+        (trial,) = optimizer.ask(1)
+        optimizer.tell(trial, Evaluation(1e4 + n, 0.0, error="died"))
+    assert len(optimizer.asked_trials) == 20 and not optimizer.bounds
 
 
 def test_a_finite_space_is_evaluated_whole_and_then_it_has_finished() -> None:

@@ -21,7 +21,8 @@ from experiments.running import display
 from experiments.running.certainty import certainty, mcnemar
 from experiments.running.convergence import draw
 from experiments.running.display import Heartbeat, ProgressBar, summary
-from experiments.running.run_log import History, read
+from experiments.running.history import History
+from experiments.running.run_log import read
 from made_headers import goal, header_event
 from malformed import written
 

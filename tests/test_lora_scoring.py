@@ -18,7 +18,8 @@ from objectives import checkpoint
 from objectives.lora_ft import scoring
 from objectives.lora_ft.data import SHIPPED, Question, read_folder, subset
 from objectives.lora_ft.encoding import Encoder
-from objectives.lora_ft.model import MATRICES, Adapters, BaseModel
+from objectives.lora_ft.model import Adapters, BaseModel
+from objectives.lora_ft.settings import MATRICES
 from objectives.lora_ft.team import team
 
 CPU = torch.device("cpu")

@@ -1,8 +1,7 @@
-"""From composed settings to a run: what `run.py` does once Hydra has read its arguments."""
+"""From composed settings to a run: what `tuneoff run` does once Hydra has read its arguments."""
 
 import math
-import re
-import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,38 +9,15 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from experiments.running import provenance
 from experiments.running.display import ProgressBar, summary
 from experiments.running.executors.choice import check_timeout
 from experiments.running.history import History
 from experiments.running.run import Run, RunSettings
 from experiments.running.run_log import RunLog
+from experiments.running.settings import path as as_path
 from experiments.running.tracking import BACKENDS, Tracker, mlflow_client
-from experiments.running.whole_descriptions import replacing
-from experiments.running.yaml_words import read_words_as_typed
 
 _progress: dict[str, str] = {}  # what an interrupt says: filled as far as the run got
-
-
-def prepare(arguments: list[str]) -> list[str]:
-    """Put arguments as Hydra wants them.
-
-    `objective.space.<parameter>.<key>=` may set keys that a YAML does not list, and
-    `objective.<part>=`, or `objective.<place>.<part>=`, chooses among the YAMLs of
-    `conf/objective/<part>/` where there are such. A whole description of a parameter replaces
-    the old one. From here on, YAML files are read like the arguments.
-    """
-    read_words_as_typed()
-    return replacing([_prepared(argument) for argument in arguments])
-
-
-def _prepared(argument: str) -> str:
-    if re.match(r"objective(\.inner)*\.space\.", argument):
-        return f"++{argument}"
-    part = re.match(r"objective((?:\.\w+)*)\.(\w+)=(.*)", argument)
-    if part and (provenance.ROOT / "conf" / "objective" / part[2]).is_dir():
-        return f"objective/{part[2]}@objective{part[1]}={part[3]}"
-    return argument
 
 
 def run_one(settings: DictConfig) -> None:
@@ -51,6 +27,9 @@ def run_one(settings: DictConfig) -> None:
         ValueError, OSError, HydraException: something that the user can mend; see `mistakes`.
     """
     check_settings(settings)
+    check_finite(_plain(settings, True))
+    if settings.out is not None:
+        as_path("out", settings.out)
     run = Run(_run_settings(settings), executor=instantiate(settings.executor))
     folder = _folder(settings, run)
     path = folder / "log.jsonl"
@@ -95,17 +74,24 @@ def _say(log: RunLog, earlier: History) -> None:
         print(f"resuming after {len(earlier.evaluations)} evaluations: {log.path}", flush=True)
 
 
+LARGEST_BUDGET = 1e9  # designs that are made for their budget are held in memory
+LARGEST_SEED = 2**32 - 1  # what every library accepts
+MOST_WORKERS = 1024
+
+
 def check_settings(settings: DictConfig) -> None:
     """Raise `ValueError` on what no run can have."""
     budget = settings.budget
-    if isinstance(budget, bool) or not isinstance(budget, (int, float)):
+    if not _is_number(budget) or budget <= 0:
         raise ValueError(f"budget: expected a positive number of evaluations, got {budget!r}")
-    if not (math.isfinite(budget) and budget > 0):
-        raise ValueError(f"budget: expected a positive number of evaluations, got {budget!r}")
-    for key, least in (("seed", 0), ("workers", 1)):
+    if budget > LARGEST_BUDGET:
+        raise ValueError(f"budget: expected at most {LARGEST_BUDGET:g} evaluations, got {budget!r}")
+    for key, least, most in (("seed", 0, LARGEST_SEED), ("workers", 1, MOST_WORKERS)):
         value = settings[key]
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise ValueError(f"{key}: expected an integer of at least {least}, got {value!r}")
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise ValueError(
+                f"{key}: expected an integer of at least {least} and at most {most}, got {value!r}"
+            )
     check_timeout(settings.get("evaluation_timeout_s"))
     if settings.progress not in ("auto", True, False):
         raise ValueError(f"progress: expected auto, true or false, got {settings.progress}")
@@ -114,6 +100,29 @@ def check_settings(settings: DictConfig) -> None:
         raise ValueError(f"tracking: expected one of {expected}, got {settings.tracking}")
     if not isinstance(settings.plot, bool):
         raise ValueError(f"plot: expected true or false, got {settings.plot}")
+
+
+def check_finite(settings: Any) -> None:
+    """Raise `ValueError` where plain settings hold a number that no log could hold."""
+    for where, value in _leaves(settings, ""):
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{where}: expected a finite number, got {value}")
+
+
+def _leaves(settings: Any, where: str) -> Iterator[tuple[str, Any]]:
+    """Yield the values of nested settings by their dotted keys."""
+    if isinstance(settings, dict):
+        for key, value in settings.items():
+            yield from _leaves(value, f"{where}.{key}" if where else str(key))
+    elif isinstance(settings, list):
+        for place, value in enumerate(settings):
+            yield from _leaves(value, f"{where}[{place}]")
+    else:
+        yield where, settings
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _run_settings(settings: DictConfig) -> RunSettings:
@@ -140,13 +149,16 @@ def _plain(settings: DictConfig, resolve: bool) -> dict[str, Any]:
 
 def _folder(settings: DictConfig, run: Run) -> Path:
     if settings.out is not None:
-        return Path(str(settings.out))
-    return provenance.ROOT / "results" / run.folder_name
+        return as_path("out", settings.out)
+    return Path("results") / run.folder_name
 
 
-def interrupted(argv: list[str]) -> str:
-    """Say what is safe and how to go on."""
-    command = shlex.join(["python", *argv]).replace("++objective", "objective")
+def interrupted(command: str) -> str:
+    """Say what is safe and how to go on.
+
+    Args:
+        command: what was typed.
+    """
     if "path" not in _progress:
         return "interrupted before the first evaluation; nothing was lost"
     return f"interrupted: all evaluations are in {_progress['path']}; resume with: {command}"

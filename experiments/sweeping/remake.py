@@ -55,7 +55,7 @@ def with_paths(settings: Any) -> Any:
 @cache
 def _classes() -> dict[str, str]:
     """Return the `_target_` by class of all that the YAML files of conf/objective name."""
-    files = sorted((provenance.ROOT / "conf" / "objective").rglob("*.yaml"))
+    files = sorted((provenance.CONF / "objective").rglob("*.yaml"))
     return {
         target.rpartition(".")[2]: target for file in files for target in _targets(_settings(file))
     }

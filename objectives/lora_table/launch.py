@@ -4,7 +4,7 @@
     python -m objectives.lora_table.launch stop [out=results/lora_table]
 
 The table is made by one version of the code, whatever this checkout holds: the commit in
-`producer.commit`, tagged `lora-table-v1`. It is checked out as a git worktree in the cache folder
+`producer.commit`, tagged `lora-table-v2`. It is checked out as a git worktree in the cache folder
 and run from there, at the lowest priority, one thread a process. The processes outlive the shell
 that started them; starting them again goes on where they were.
 """
@@ -18,7 +18,7 @@ import psutil
 
 from objectives.cache import cache_folder
 
-TAG = "lora-table-v1"
+TAG = "lora-table-v2"
 _MODULE = "objectives.lora_table.produce"
 _ENVIRONMENT = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONPATH": ""}
 

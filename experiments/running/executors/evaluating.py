@@ -116,7 +116,7 @@ def _items(evaluation: Evaluation) -> dict[str, str]:
 
 def _finite(where: str, rule: str, value: Any) -> float:
     number = _number(where, rule, value)
-    return number if math.isfinite(number) else _wrong(where, rule, value)
+    return number if math.isfinite(number) else _wrong(where, rule, number)
 
 
 def _number(where: str, rule: str, value: Any) -> float:
