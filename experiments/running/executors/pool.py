@@ -113,7 +113,8 @@ class Pool:
         if worker is None:
             return None
         message = worker.receive()
-        if not worker.process.is_alive():
+        # A worker that reported and died at once is kept until its death is read from the pipe.
+        if isinstance(message, Done) and not worker.process.is_alive():
             self._workers.remove(worker)
         return message
 
