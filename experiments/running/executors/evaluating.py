@@ -93,8 +93,6 @@ def normalised(evaluation: Any) -> Evaluation:
     if value is not None:
         value = _finite("value", "a finite number", value)
     cost = _finite("cost", "seconds", evaluation.cost)
-    if cost < 0:
-        _wrong("cost", "seconds, which are not negative", evaluation.cost)
     if not 0 <= cost <= _MOST_SECONDS:
         _wrong("cost", "seconds", cost)
     metrics = _metrics("metrics", evaluation.metrics)
