@@ -240,6 +240,8 @@ def made(**fields: Any) -> Any:
 WRONG: list[tuple[Any, str]] = [
     (made(cost=float("nan")), "cost: expected seconds, got nan"),
     (made(cost=float("inf")), "cost: expected seconds, got inf"),
+    (made(cost=-1.0), "cost: expected seconds, got -1.0"),
+    (made(cost=1e300), "cost: expected seconds, got 1e+300"),
     (made(cost=None), "cost: expected seconds, got None"),
     (made(cost="1.5"), "cost: expected seconds, got '1.5'"),
     (made(cost=np.float32("nan")), "cost: expected seconds, got nan"),

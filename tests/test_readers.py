@@ -267,6 +267,6 @@ def test_every_command_answers_a_damaged_log_in_one_line(
         assert main([str(folder), *words]) == 2
         out, error = capsys.readouterr()
         assert out == "" and error.count("\n") == 1 and "line 3" in error
-    for read in (compare.gather, lambda folders: pack.pack(folders, tmp_path / "a.xz")):
+    for read in (compare.comparable_runs, lambda folders: pack.pack(folders, tmp_path / "a.xz")):
         with pytest.raises(ValueError, match="line 3"):
             read([folder])

@@ -24,8 +24,13 @@ from objectives.space import UnitCube, add_rules, build_space
 from objectives.trial import Config, Evaluation, Fidelities, Trial
 from optimizers.optimizer import Optimizer
 
+_ROUNDING = 1e-9  # shares such as 1/3 do not add up exactly
 LENGTH = 13  # evaluations: three more than the largest initial design, which is 10
-FIDELITIES = Fidelities((1 / 27, 1 / 9, 1 / 3, 1.0))
+FIDELITIES = Fidelities(
+    (1 / 27, *(ninths / 9 for ninths in range(1, 9)), 1.0),
+    changeable=("x0", "x1", "x2", "rate", "n", "x"),
+)
+"""Shares that hold the powers of a third, and enough steps to train a population in."""
 
 Answer = Callable[[Trial], Evaluation]
 
@@ -184,6 +189,24 @@ def converse(optimizer: Optimizer, answer: Answer, length: int = LENGTH, n: int 
             optimizer.tell(trial, answer(trial))
         told += trials
     return told
+
+
+def spend(optimizer: Optimizer, answer: Answer, budget: float) -> list[Trial]:
+    """Ask one at a time and tell, while the budget in full evaluations pays for the next trial.
+
+    A trial that resumes another pays the difference of their shares.
+    """
+    told: dict[int, Trial] = {}
+    spent = 0.0
+    while trials := optimizer.ask(1):
+        (trial,) = trials
+        before = told[trial.resumes].fidelity if trial.resumes is not None else 0.0
+        spent += trial.fidelity - before
+        if spent > budget + _ROUNDING:
+            break
+        told[trial.id] = trial
+        optimizer.tell(trial, answer(trial))
+    return list(told.values())
 
 
 def every_third_fails(space: ConfigurationSpace) -> Answer:

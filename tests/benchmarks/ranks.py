@@ -23,9 +23,10 @@ import numpy as np
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from numpy.typing import NDArray
-from objectives.bbob import Bbob
-from objectives.box import Vector
 from scipy.stats import rankdata, wilcoxon
+
+from objectives.functions.bbob import Bbob
+from objectives.functions.box import Vector
 
 BUDGET = 50
 MARKS = (20, 30, 50)

@@ -7,7 +7,8 @@ An optimizer and an objective that do next to nothing, with five parameters and 
 `lora_ft` has. Processor time of user and system, less what the same asks, evaluations and tells
 take in a plain loop; target: 0.1 ms beyond `fdatasync`. An evaluation is two events and one
 `fdatasync`, of which the kernel's share of processor time depends on the disk and on what else
-uses it: it is shown beside, as a loop of the same writes alone, and is next to nothing in memory (/dev/shm).
+uses it: it is shown beside, as a loop of the same writes alone, and is next to nothing in
+memory (/dev/shm).
 Waiting for the disk costs no processor time; the wall time shows it.
 """
 
