@@ -6,7 +6,7 @@ run that was stopped.
 
 import sys
 
-from experiments.command import start
+from experiments.entry import start
 
 if __name__ == "__main__":
     start(["run", *sys.argv[1:]])

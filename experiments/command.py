@@ -4,7 +4,6 @@
 """
 
 import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, redirect_stdout
@@ -15,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from experiments.running import interrupts
-from experiments.running.leaving import carried_out
 from experiments.running.quick_start import quick_start
 from experiments.running.terminal import STANDARD_OUTPUT, Printable, printable
 
@@ -47,21 +45,6 @@ Commands:
 
 tuneoff COMMAND --help shows examples, and every argument with its default and its meaning.
 Settings are written key=value. A path may begin with ~."""
-
-
-def start(arguments: Sequence[str] | None = None) -> None:
-    """Run the command in a process of its own, and end that process."""
-    given = sys.argv[1:] if arguments is None else list(arguments)
-    interrupts.install((signal.SIGINT, signal.SIGTERM), once=given[:1] != ["run"])
-    put_current_folder_last()
-
-    def command() -> int:
-        try:
-            return main(given)
-        except KeyboardInterrupt as interrupt:
-            return _interrupted(interrupt)
-
-    carried_out(command)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -56,8 +56,7 @@ def build_space(
         ValueError: a description is incomplete, contradictory, or has an unknown key, a value is
             not of the parameter's type, or the clauses forbid everything.
     """
-    if not parameters:
-        raise ValueError("space: expected at least one parameter, got none")
+    _expect_shape(parameters, forbidden)
     space = _declared(parameters, {})
     for name, kind in types.items():
         if name in parameters:
@@ -67,6 +66,19 @@ def build_space(
         space = _declared(parameters, default)
         space.add(*(_clause(space, clause) for clause in forbidden))
     return space
+
+
+def _expect_shape(parameters: object, forbidden: object) -> None:
+    """Raise `ValueError` where a description of a space is none at all."""
+    if not isinstance(parameters, Mapping):
+        raise ValueError(f"space: expected parameters with their keys, got {parameters!r}")
+    if not parameters:
+        raise ValueError("space: expected at least one parameter, got none")
+    for name in parameters:
+        if not isinstance(name, str) or not name:
+            raise ValueError(f"space: expected names that are text, got {name!r}")
+    if not isinstance(forbidden, (list, tuple)):
+        raise ValueError(f"forbidden: expected a list of combinations, got {forbidden!r}")
 
 
 def _declared(

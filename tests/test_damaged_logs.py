@@ -193,7 +193,7 @@ def test_a_log_that_was_deleted_while_it_is_written_is_an_error(tmp_path: Path) 
 def test_a_pipe_is_no_log_and_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "log.jsonl")
     for use in (lambda: read(tmp_path / "log.jsonl"), lambda: RunLog(tmp_path)):
-        with pytest.raises(ValueError, match="expected a file"):
+        with pytest.raises(ValueError, match="expected a regular file"):
             use()
 
 

@@ -1,18 +1,19 @@
 """From composed settings to a run: what `tuneoff run` does once Hydra has read its arguments."""
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
+from experiments.running.composing import FAMILIES
 from experiments.running.display import ProgressBar, summary
 from experiments.running.executors.choice import check_timeout
+from experiments.running.from_words import run_settings
 from experiments.running.history import History
-from experiments.running.run import Run, RunSettings
+from experiments.running.run import Run
 from experiments.running.run_log import RunLog
 from experiments.running.settings import path as as_path
 from experiments.running.tracking import BACKENDS, Tracker, mlflow_client
@@ -27,10 +28,11 @@ def run_one(settings: DictConfig) -> None:
         ValueError, OSError, HydraException: something that the user can mend; see `mistakes`.
     """
     check_settings(settings)
-    check_finite(_plain(settings, True))
     if settings.out is not None:
         as_path("out", settings.out)
-    run = Run(_run_settings(settings), executor=instantiate(settings.executor))
+    choices = HydraConfig.get().runtime.choices
+    names = {family: str(choices[family]) for family in FAMILIES}
+    run = Run(run_settings(settings, names), executor=instantiate(settings.executor))
     folder = _folder(settings, run)
     path = folder / "log.jsonl"
     earlier = run.history(folder)
@@ -93,58 +95,17 @@ def check_settings(settings: DictConfig) -> None:
                 f"{key}: expected an integer of at least {least} and at most {most}, got {value!r}"
             )
     check_timeout(settings.get("evaluation_timeout_s"))
-    if settings.progress not in ("auto", True, False):
-        raise ValueError(f"progress: expected auto, true or false, got {settings.progress}")
+    if settings.progress != "auto" and not isinstance(settings.progress, bool):
+        raise ValueError(f"progress: expected auto, true or false, got {settings.progress!r}")
     if settings.tracking not in BACKENDS:
         expected = ", ".join(BACKENDS)
-        raise ValueError(f"tracking: expected one of {expected}, got {settings.tracking}")
+        raise ValueError(f"tracking: expected one of {expected}, got {settings.tracking!r}")
     if not isinstance(settings.plot, bool):
-        raise ValueError(f"plot: expected true or false, got {settings.plot}")
-
-
-def check_finite(settings: Any) -> None:
-    """Raise `ValueError` where plain settings hold a number that no log could hold."""
-    for where, value in _leaves(settings, ""):
-        if isinstance(value, float) and not math.isfinite(value):
-            raise ValueError(f"{where}: expected a finite number, got {value}")
-
-
-def _leaves(settings: Any, where: str) -> Iterator[tuple[str, Any]]:
-    """Yield the values of nested settings by their dotted keys."""
-    if isinstance(settings, dict):
-        for key, value in settings.items():
-            yield from _leaves(value, f"{where}.{key}" if where else str(key))
-    elif isinstance(settings, list):
-        for place, value in enumerate(settings):
-            yield from _leaves(value, f"{where}[{place}]")
-    else:
-        yield where, settings
+        raise ValueError(f"plot: expected true or false, got {settings.plot!r}")
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _run_settings(settings: DictConfig) -> RunSettings:
-    """Return the composed settings as plain values."""
-    choices = HydraConfig.get().runtime.choices
-    resolved, as_written = _plain(settings, True), _plain(settings, False)
-    return RunSettings(
-        names={family: str(choices[family]) for family in ("optimizer", "objective")},
-        optimizer=resolved["optimizer"],
-        objective=resolved["objective"],
-        seed=resolved["seed"],
-        budget=float(resolved["budget"]),
-        workers=resolved["workers"],
-        optimizer_as_written=as_written["optimizer"],
-        evaluation_timeout_s=resolved["evaluation_timeout_s"],
-    )
-
-
-def _plain(settings: DictConfig, resolve: bool) -> dict[str, Any]:
-    plain = OmegaConf.to_container(settings, resolve=resolve)
-    assert isinstance(plain, dict)
-    return {str(key): value for key, value in plain.items()}
 
 
 def _folder(settings: DictConfig, run: Run) -> Path:

@@ -116,9 +116,14 @@ def readable() -> Iterator[None]:
 def root_keys(name: str) -> list[str]:
     """Return the keys of a YAML below conf/, the families that it chooses from included."""
     text = (CONF / f"{name}.yaml").read_text(encoding="utf-8")
-    chosen = re.findall(r"^  - (\w+): ", text, flags=re.MULTILINE)
     own = re.findall(r"^(\w+):", text, flags=re.MULTILINE)
-    return [*chosen, *(key for key in own if key not in ("defaults", "hydra"))]
+    return [*chosen(name), *(key for key in own if key not in ("defaults", "hydra"))]
+
+
+def chosen(name: str) -> dict[str, str]:
+    """Return what a YAML below conf/ chooses where nothing else is said, by group."""
+    text = (CONF / f"{name}.yaml").read_text(encoding="utf-8")
+    return dict(re.findall(r"^  - (\w+): (\w+)", text, flags=re.MULTILINE))
 
 
 def yaml_rows(name: str) -> list[tuple[str, str]]:
@@ -126,7 +131,7 @@ def yaml_rows(name: str) -> list[tuple[str, str]]:
     text = (CONF / f"{name}.yaml").read_text(encoding="utf-8")
     rows = [
         (f"{key}=", f"One of {', '.join(options(key))}. Default: {default}.")
-        for key, default in re.findall(r"^  - (\w+): (\w+)", text, flags=re.MULTILINE)
+        for key, default in chosen(name).items()
     ]
     own = re.findall(r"^(\w+): +(\S.*?)(?: +# (.*))?$", text, flags=re.MULTILINE)
     return rows + [(f"{key}=", f"{_sentence(what)}Default: {value}.") for key, value, what in own]
@@ -207,6 +212,8 @@ def _check(argument: str, following: str, roots: Sequence[str], swept: bool) -> 
     if root is None or root[1] not in roots or not (equals or argument.startswith("~")):
         shown = [key for key in roots if key != "hydra"]
         raise ValueError(unknown(argument, shown, True, following))
+    if key.lstrip("+~") == "hydra":
+        raise ValueError(f"hydra: expected hydra.<key>=, got {argument}")
     if deleted or (equals and not value and (CONF / key).is_dir()):
         raise ValueError(f"{root[1]}: expected a value, got {argument}")
     group = re.fullmatch(r"\+{0,2}(\w+(?:/\w+)*)", key)

@@ -45,6 +45,10 @@ def _part(found: "re.Match[str]", text: str) -> str:
     return f"{place}.{part}: expected a part that this objective has, got none{what}"
 
 
+def _no_group(found: "re.Match[str]", text: str) -> str:
+    return f"{found[1]}: expected a group that these settings choose from, got {found[1]}"
+
+
 def _ambiguous(found: "re.Match[str]", text: str) -> str:
     key, _, value = found[1].partition("=")
     return (
@@ -86,6 +90,7 @@ def _interpolation(found: "re.Match[str]", text: str) -> str:
 _REPLIES = (
     (r"Could not find '([^']+)/([^'/]+)'", _group),
     (r"Could not override '([^']+@[^']*)'", _part),
+    (r"Could not override '(\w+(?:/\w+)+)'", _no_group),
     (r"Ambiguous value for argument '(.*?)'\n", _ambiguous),
     (r"Error merging override '?(.*?)'?$", _merge),
     (r"Error parsing override '(.*?)'\n", _parse),
@@ -118,7 +123,7 @@ def _misspelt(key: str, arguments: Sequence[str], config: str) -> str:
 
 def _keys(parent: str, arguments: Sequence[str], config: str) -> list[str]:
     """List the keys that stand beside a misspelt one, under the same choices of plug-ins."""
-    choices = [word for word in arguments if re.fullmatch(r"(optimizer|objective)[^.=]*=\w+", word)]
+    choices = [word for word in arguments if re.fullmatch(r"(optimizer|objective)=\w+", word)]
     settings = composed(config, choices)
     node = OmegaConf.select(settings, parent) if parent else settings
     return [str(key) for key in node if key != "_target_"] if isinstance(node, DictConfig) else []

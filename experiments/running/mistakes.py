@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from experiments.running import provenance
 from experiments.running.terminal import STANDARD_OUTPUT, printable
 
+_LONGEST = 1600  # characters of a line that a person reads
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -61,7 +62,10 @@ def answered(
 
 def complain(line: str) -> None:
     """Print a line about a mistake, on one line whatever it holds."""
-    print(printable(" ".join(line.split("\n"))), file=sys.stderr)
+    line = printable(" ".join(line.split("\n")))
+    if len(line) > _LONGEST:
+        line = f"{line[: _LONGEST // 2]} ... {line[-_LONGEST // 2 :]}"
+    print(line, file=sys.stderr)
 
 
 def from_hydra(error: BaseException) -> bool:

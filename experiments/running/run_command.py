@@ -84,17 +84,19 @@ def main(arguments: Sequence[str]) -> int:
         print(interrupted(typed("run", given)), file=sys.stderr)
         return 143 if interrupt.args else 130
     except Exception as error:
-        if error is _Job.fault:
-            raise
         _report(error)
     finally:
         sys.argv = argv
+    if _Job.fault is not None:
+        raise _Job.fault
     return 2 if _Job.mistakes else 0
 
 
 @hydra.main(config_path=str(CONF), config_name="config", version_base=None)
 def _run_all(settings: DictConfig) -> None:
     """Make one run; Hydra calls this once, or for every combination of values."""
+    if _Job.fault is not None:
+        return
     try:
         run_one(settings)
     except Exception as error:
@@ -102,11 +104,11 @@ def _run_all(settings: DictConfig) -> None:
 
 
 def _report(error: Exception) -> None:
-    """Print a user's mistake in one line; raise whatever is not one."""
+    """Print a user's mistake in one line; keep whatever is not one, which ends the command."""
     line = explain(error, _Job.arguments)
     if line is None:
         _Job.fault = error
-        raise error
+        return
     complain(line)
     _Job.mistakes.append(line)
 

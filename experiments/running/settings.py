@@ -22,6 +22,7 @@ REQUIRED = object()
 """The default of a setting that must be given."""
 
 CONFIG_DIR = "--config-dir"
+_LONGEST = 100  # characters of a word that a message repeats
 _HELP = ("-h", "--help")
 
 
@@ -272,6 +273,7 @@ def unknown(
         takes_config_dir: whether `--config-dir` is among them.
         following: the next word, the value of an option as other programs write it.
     """
+    word = word if len(word) <= _LONGEST else f"{word[:_LONGEST]}..."
     flag = re.match(r"--?([A-Za-z][\w-]*)(=?)(.*)", word, re.S)
     known = ", ".join(names) or "no settings"
     if flag:
@@ -284,7 +286,7 @@ def unknown(
         return f"{word}: expected one of {known}{also} or --help, got {word}"
     key, equals, _ = word.partition("=")
     if not equals:
-        return f"{word or repr(word)}: expected key=value with one of {known}, got {word!r}"
+        return f"{word.strip() or repr(word)}: expected key=value with one of {known}, got {word!r}"
     bare = key.lstrip("+~")
     close = get_close_matches(bare, names, n=1)
     meant = f"; did you mean {close[0]}?" if close else ""
