@@ -276,3 +276,9 @@ def test_what_is_no_evaluation_is_a_failed_one_that_names_the_field(
 
 def test_metrics_that_are_not_finite_are_left_out() -> None:
     assert normalised(Evaluation(1.0, 1.0, {"m": float("nan"), "n": 2.0})).metrics == {"n": 2.0}
+
+
+def test_a_worker_keeps_the_threads_that_the_user_allows(tmp_path: Path) -> None:
+    before = dict(os.environ)
+    choice.processes(Good(), 2, None).close()
+    assert dict(os.environ) == before
