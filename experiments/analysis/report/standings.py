@@ -117,8 +117,12 @@ def incumbents(subject: Subject) -> Table:
         rows.append(Row(cells, run.optimizer, run.objective))
     columns = ["objective", "optimizer", "seed", "found at", "value (minimised)"]
     columns += [*(f"test: {name}" for name in tests), *metrics, "configuration"]
-    about = "The best evaluation of each run, at the highest fidelity that it reached"
-    return Table("incumbents", columns, rows, about)
+    return Table(
+        "incumbents",
+        columns,
+        rows,
+        "The best evaluation of each run, at the highest fidelity that it reached",
+    )
 
 
 def _names(rows: Any) -> list[str]:
