@@ -23,10 +23,11 @@ Departures:
   its depth is then made again. The paper does not (`never`).
 - The model's posterior is of warped values: bounds are formed there and mapped back. A failure
   enters it as `optimizers/targets.py` says; while nothing has succeeded every child is evaluated.
-- No parallel BaMSOO is published. Here nothing is decided while a trial is in flight, so every
-  bound rests on all evaluations asked for, B_N keeps its meaning, and trials depend neither on
-  n nor on the order of the tells. Asked for n trials it offers the children of one cell that
-  are worth an evaluation.
+- No parallel BaMSOO is published. Asked for more trials than are worth it by what is known, the
+  sweep goes on: a leaf whose evaluation is pending is scored by the mean that the model had when it
+  was made (by its parent's score while fewer than two values are told), may be expanded, and does
+  not enter nu_max. The model holds told values only, nothing made up, and N counts every bound, so
+  B_N keeps its meaning. At one trial at a time nothing is pending, and it is the paper's sequence.
 """
 
 import math
@@ -112,19 +113,19 @@ class BaMSOO(SOO):
         self._data[trial.id] = (self._cube.point(trial.config), evaluation)
 
     def _advance(self) -> bool:
-        if self._in_flight:
-            return False
-        if super()._advance():
-            return True
-        return self._evaluate_best_approximated()  # no cell can be split
+        return super()._advance() or self._evaluate_best_approximated()  # no cell can be split
+
+    def _eligible(self, leaves: list[Cell]) -> list[Cell]:
+        return super()._eligible(leaves) if self._resolve == "on_expand" else leaves
 
     def _visit(self, leaf: Cell) -> bool:
         if leaf.centre.estimated and self._resolve == "on_expand":
-            self._evaluate(leaf.centre)
+            assert leaf.centre.value is not None
+            self._evaluate(leaf.centre, leaf.centre.value)
             return False
         return super()._visit(leaf)
 
-    def _score(self, cells: list[Cell]) -> None:
+    def _score(self, cells: list[Cell], guess: float) -> None:
         centres = {id(cell.centre): cell.centre for cell in cells}.values()
         new = [c for c in centres if c.estimated or (c.value is None and not c.asked)]
         told = [evaluation for _, evaluation in self._data.values()]
@@ -133,7 +134,7 @@ class BaMSOO(SOO):
         bounded = [c for c in new if modelled and self._cube.allows(c.config)]
         for centre in new:
             if centre not in bounded:
-                self._evaluate(centre)
+                self._evaluate(centre, guess)
         if bounded and best is not None:
             self._bound(bounded, best)
 
@@ -149,12 +150,13 @@ class BaMSOO(SOO):
         lower, upper = self._model.natural(np.array([means - widths, means + widths]))
         finite = np.isfinite(means + widths)
         excluded = finite & (np.where(finite, lower, best) > best)
-        for centre, out, score in zip(centres, excluded, upper.tolist(), strict=True):
-            if out:
-                centre.value, centre.estimated = score, True
+        guesses = self._model.natural(means)
+        for place, centre in enumerate(centres):
+            if excluded[place]:
+                centre.value, centre.estimated = float(upper[place]), True
                 self._n_approximated += 1
             else:
-                self._evaluate(centre)
+                self._evaluate(centre, float(guesses[place]))
         if self._n_approximated >= self._max_approximations and not self._queue:
             self._evaluate_best_approximated()
 
@@ -175,8 +177,8 @@ class BaMSOO(SOO):
         self._n_conditioned = n
         self._n_learned = n if refit else self._n_learned
 
-    def _evaluate(self, centre: Centre) -> None:
-        super()._evaluate(centre)
+    def _evaluate(self, centre: Centre, guess: float) -> None:
+        super()._evaluate(centre, guess)
         self._n_approximated = 0
 
     def _evaluate_best_approximated(self) -> bool:
@@ -184,7 +186,8 @@ class BaMSOO(SOO):
         approximated = [c for c in self._tree.centres.values() if c.estimated]
         if not approximated:
             return False
-        self._evaluate(min(approximated, key=lambda c: math.inf if c.value is None else c.value))
+        best = min(approximated, key=lambda c: math.inf if c.value is None else c.value)
+        self._evaluate(best, math.inf if best.value is None else best.value)
         return True
 
 

@@ -102,13 +102,15 @@ class BoTorchGP(Optimizer):
         return trials
 
     def tell(self, trial: Trial, evaluation: Evaluation) -> None:
-        self._n_trials = max(self._n_trials, trial.id + 1)
         self._pending.pop(trial.id, None)
         self._known.add(_key(trial.config))
         self._points.append(self._cube.point(trial.config))
         self._values.append(evaluation.value)
         self._value(evaluation)  # keeps the worst
         self._model = None
+
+    def refuse(self, trial: Trial) -> None:
+        self._pending.pop(trial.id, None)
 
     def _next(self) -> Config:
         n_values = sum(value is not None for value in self._values)

@@ -18,7 +18,7 @@ Priors: length scales LogNormal(sqrt(2) + ln(axes)/2, sqrt(3)) (Hvarfner, Hellst
 deviation of 1.5; noise Gamma(1.1, 30) (Optuna 4), at least 1e-6.
 
 The mean has its generalised least squares value instead of being learnt by gradient. One learning
-is some 15 steps of L-BFGS-B from the last optimum, a step one Cholesky factor, one inverse and one
+is some 10 steps of L-BFGS-B from the last optimum, a step one Cholesky factor, one inverse and one
 product of K^-1 - alpha alpha^T with the inputs, from which the gradient of all length scales
 follows without the n x n differences of each column.
 
@@ -99,7 +99,7 @@ class GaussianProcess:
         *,
         warps: tuple[float | None, ...] = OFFSETS,
         cap: float = CAP,
-        max_iterations: int = 15,
+        max_iterations: int = 10,
     ) -> None:
         """Make a GP without data.
 

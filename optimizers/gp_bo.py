@@ -132,6 +132,10 @@ class GaussianProcessOptimizer(Optimizer):
         self._points.append(self._cube.point(trial.config))
         self._told.append(evaluation)
 
+    def refuse(self, trial: Trial) -> None:
+        self._pending.pop(trial.id, None)
+        self._exploiting = None if trial.id == self._exploiting else self._exploiting
+
     def _next(self) -> Config | None:
         """Return the next configuration, or None where all are known."""
         if self._noiseless and self._search.exhausted(self._known):

@@ -80,6 +80,7 @@ class NevergradBridge(Optimizer):
             raise ValueError(
                 f"nevergrad.num_workers: expected a positive integer, got {num_workers!r}"
             )
+        self._name = name
         self._rng = np.random.default_rng(seed)
         self._random = random.Random(int(self._rng.integers(2**31)))
         self._numpy_state = _seeded(self._rng).get_state()
@@ -160,6 +161,14 @@ class NevergradBridge(Optimizer):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 yield
+        except (ImportError, RuntimeError) as error:
+            cause = error.__cause__ or error  # a method's thread hands its errors on
+            if not isinstance(cause, ImportError):
+                raise
+            raise ValueError(
+                f"nevergrad.name: expected a method whose packages are installed, got "
+                f"{self._name}: {cause}"
+            ) from None
         finally:
             begun = set(threading.enumerate()) - running
             self._threads += [t for t in begun if isinstance(t, recaster._MessagingThread)]

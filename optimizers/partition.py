@@ -33,12 +33,14 @@ class Centre:
     Attributes:
         config: the configuration.
         value: its score, minimised; None until it is known.
+        guess: what stands for the score until then.
         estimated: whether `value` is a bound of the model and not an evaluation.
         asked: whether its evaluation was ever called for.
     """
 
     config: Config
     value: float | None = None
+    guess: float = math.inf
     estimated: bool = False
     asked: bool = False
 

@@ -22,10 +22,12 @@ Departures: the budget may end within a sweep. Centres that mean one configurati
 choices) share its evaluation. A failure without a graded penalty, and a forbidden combination,
 which is not evaluated at all, score infinity.
 
-Asked for n trials the sweep goes on as long as each decision is certain: until a leaf of the
-depth it has come to waits for its evaluation. So trials and ids never depend on n or on the
-order of the tells. `official` offers a whole sweep at once, `v2` the children of one leaf, and
-at a sweep's end those of the first leaves of the next.
+Asked for more trials than the leaves that are known call for, `v2` goes on with what it knows, so
+that no worker is idle: at a depth it takes the best leaf that is known; where none is, leaves whose
+evaluation is pending hold their parent's score, are expanded by it, and do not enter nu_max. Asked
+for one trial at a time, each told before the next, nothing is ever pending and the sequence is the
+paper's. `official` waits instead: it offers a whole sweep at once, and its trials and ids depend
+neither on n nor on the order of the tells.
 """
 
 import math
@@ -93,7 +95,7 @@ class SOO(Optimizer):
         self._bar: float | None = None  # nu_max; None: nothing was expanded in this sweep
         self._depth = 0  # where the sweep stands
         self._last_depth = -1  # where it ends
-        self._evaluate(self._tree.plant().centre)
+        self._evaluate(self._tree.plant().centre, guess=0.0)
 
     def ask(self, n: int = 1) -> list[Trial]:
         trials: list[Trial] = []
@@ -120,14 +122,18 @@ class SOO(Optimizer):
             if self._depth > self._last_depth and not self._begin_sweep():
                 return False
             leaves = self._leaves(self._depth)
-            if any(leaf.centre.value is None for leaf in leaves):
+            if self._official and any(leaf.centre.value is None for leaf in leaves):
                 return False
-            best = min(leaves, key=_score_of, default=None)  # the first on ties
+            best = min(self._eligible(leaves), key=_score_of, default=None)  # the first on ties
             if best is not None and self._clears_bar(_score_of(best)):
                 if not self._visit(best):
                     return bool(self._queue)
             self._depth += 1
         return True
+
+    def _eligible(self, leaves: list[Cell]) -> list[Cell]:
+        """Return the leaves that are known, or all where none is."""
+        return [leaf for leaf in leaves if leaf.centre.value is not None] or leaves
 
     def _begin_sweep(self) -> bool:
         """Start at the root again; return False where no leaf can be split."""
@@ -155,21 +161,23 @@ class SOO(Optimizer):
 
     def _visit(self, leaf: Cell) -> bool:
         """Expand a leaf; return False where it cannot be decided yet."""
-        self._bar = _score_of(leaf)
-        self._score(self._tree.split(leaf, self._sweep))
+        if leaf.centre.value is not None:
+            self._bar = leaf.centre.value
+        self._score(self._tree.split(leaf, self._sweep), _score_of(leaf))
         return True
 
-    def _score(self, cells: list[Cell]) -> None:
+    def _score(self, cells: list[Cell], guess: float) -> None:
         """Give new cells their score, or queue what must be evaluated for it."""
         for cell in cells:
             if cell.centre.value is None:
-                self._evaluate(cell.centre)
+                self._evaluate(cell.centre, guess)
 
-    def _evaluate(self, centre: Centre) -> None:
+    def _evaluate(self, centre: Centre, guess: float) -> None:
         """Queue a configuration, once; a forbidden one is scored without a trial."""
         if centre.asked:
             return
         centre.asked, centre.value, centre.estimated = True, None, False
+        centre.guess = guess
         if self._cube.allows(centre.config):
             self._queue.append(centre)
         else:
@@ -177,5 +185,4 @@ class SOO(Optimizer):
 
 
 def _score_of(leaf: Cell) -> float:
-    assert leaf.centre.value is not None
-    return leaf.centre.value
+    return leaf.centre.guess if leaf.centre.value is None else leaf.centre.value

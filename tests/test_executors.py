@@ -17,6 +17,7 @@ from experiments.running.executors.evaluating import evaluate, normalised
 from experiments.running.executors.executor import Answer
 from experiments.running.executors.handover import Handover
 from experiments.running.executors.inline import Inline
+from experiments.running.executors.pool import Done, Pool, Progress
 from experiments.running.history import History
 from experiments.running.run import Run, RunSettings
 from experiments.running.run_log import read
@@ -59,6 +60,24 @@ def test_an_evaluation_that_ends_its_process_twice_has_failed(tmp_path: Path) ->
     assert failed.error == "the evaluation ended its process 2 times, the last time: exit code 7"
     assert reasons(history) == ["the evaluation ended its process: exit code 7"]
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["log.jsonl"]
+
+
+def reports_and_dies(task: int, report: Any) -> None:
+    report("begun")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_the_death_of_a_worker_that_has_just_reported_is_not_lost() -> None:
+    pool = Pool(reports_and_dies, 1)
+    try:
+        pool.submit(0)
+        while pool._workers[0].process.is_alive():
+            time.sleep(0.01)  # its report is read when it is dead already
+        assert pool.next(60) == Progress(0, "begun")
+        assert pool.next(60) == Done(0, died="signal SIGKILL")
+        assert pool.free == 1
+    finally:
+        pool.close()
 
 
 def test_an_evaluation_that_ends_its_process_once_is_made_again(tmp_path: Path) -> None:
@@ -240,6 +259,8 @@ def made(**fields: Any) -> Any:
 WRONG: list[tuple[Any, str]] = [
     (made(cost=float("nan")), "cost: expected seconds, got nan"),
     (made(cost=float("inf")), "cost: expected seconds, got inf"),
+    (made(cost=-1.0), "cost: expected seconds, got -1.0"),
+    (made(cost=1e300), "cost: expected seconds, got 1e+300"),
     (made(cost=None), "cost: expected seconds, got None"),
     (made(cost="1.5"), "cost: expected seconds, got '1.5'"),
     (made(cost=np.float32("nan")), "cost: expected seconds, got nan"),
@@ -274,3 +295,9 @@ def test_what_is_no_evaluation_is_a_failed_one_that_names_the_field(
 
 def test_metrics_that_are_not_finite_are_left_out() -> None:
     assert normalised(Evaluation(1.0, 1.0, {"m": float("nan"), "n": 2.0})).metrics == {"n": 2.0}
+
+
+def test_a_worker_keeps_the_threads_that_the_user_allows(tmp_path: Path) -> None:
+    before = dict(os.environ)
+    choice.processes(Good(), 2, None).close()
+    assert dict(os.environ) == before

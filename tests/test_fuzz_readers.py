@@ -16,7 +16,7 @@ from experiments.analysis import compare, export, verdict
 from experiments.analysis.pack import pack
 from experiments.analysis.packed import PACK
 from experiments.analysis.report.contents import contents
-from experiments.analysis.report.gather import gather as gather_report
+from experiments.analysis.report.subject import read_subject
 from experiments.analysis.results import load
 from experiments.analysis.rows import row_of
 from experiments.analysis.statistics.gather import gather
@@ -52,8 +52,8 @@ def refused(act: Any, path: str = "") -> bool:
 def read_all(folder: Path, out: Path) -> None:
     """Read runs by every command, each of which may refuse them."""
     refused(lambda: verdict.report(gather([folder]), 0.05, 0.0))
-    refused(lambda: contents(gather_report([folder], None, None), Idle()))
-    refused(lambda: compare.table(compare.gather([folder])))
+    refused(lambda: contents(read_subject([folder], None, None), Idle()))
+    refused(lambda: compare.table(compare.comparable_runs([folder])))
     refused(lambda: pack([folder], out / "packed.xz"))
     for format, ending in (("csv", ".csv"), ("ioh", ""), ("coco", ""), ("parquet", ".parquet")):
         path = out / f"{format}{ending}"

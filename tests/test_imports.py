@@ -135,8 +135,16 @@ COMMAND_LINE = (
 """What whoever only reads results does not import."""
 
 
+def _outside_functions(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield what is carried out when a module is imported."""
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield child
+            yield from _outside_functions(child)
+
+
 def _all_imports(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in _outside_functions(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module is not None:
@@ -168,6 +176,20 @@ def test_analysis_imports_no_run_loop_no_hydra_and_no_command_line() -> None:
         if any(name == prefix or name.startswith(f"{prefix}.") for prefix in COMMAND_LINE)
     }
     assert offences == {}
+
+
+def test_a_process_that_reads_results_has_loaded_no_hydra() -> None:
+    modules = [
+        str(path.relative_to(ROOT).with_suffix("")).replace("/", ".")
+        for path in sorted((ROOT / "experiments" / "analysis").rglob("*.py"))
+        if path.stem not in ("__init__", "__main__", "optuna_storage")  # that one needs Optuna
+    ]
+    program = f"import sys\nfrom importlib import import_module\nfor m in {modules!r}:\n"
+    program += "    import_module(m)\nprint('hydra' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=300
+    )
+    assert done.stdout == "False\n", done.stderr
 
 
 def test_running_imports_neither_sweeping_nor_analysis() -> None:

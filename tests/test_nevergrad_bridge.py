@@ -60,6 +60,16 @@ def test_models_of_the_function_run_under_this_numpy(name: str) -> None:
     assert len(converse(_make(name, space, budget=45), answers(space), 45)) == 45
 
 
+@pytest.mark.parametrize("name", ["BOBYQA", "NLOPT_GN_CRS2_LM", "NLOPT_GN_ESCH", "PymooNSGA2"])
+def test_a_method_whose_package_is_missing_is_refused_in_one_line(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package in ("pybobyqa", "nlopt", "pymoo"):
+        monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ValueError, match=f"expected a method whose packages .*, got {name}: "):
+        converse(_make(name, floats(2)), answers(floats(2)))
+
+
 THREADED = ["Cobyla", "SQP", "Powell", "MetaModelFmin2"]
 
 

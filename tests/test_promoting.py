@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from ConfigSpace import ConfigurationSpace
 
+from experiments.analysis.results import load
 from experiments.running.executors.inline import Inline
 from experiments.running.history import History
 from experiments.running.run import Run, RunSettings
@@ -214,3 +215,10 @@ def test_a_promoting_optimizer_keeps_the_contract_of_the_others() -> None:
         assert trial == same and first.ask(0) == []
         for optimizer in (first, second):
             optimizer.tell(trial, Evaluation(float(trial.id % 7), 1.0))
+
+
+def test_whoever_reads_the_run_sees_what_it_spent(tmp_path: Path) -> None:
+    history = promote(tmp_path / "run")
+    (run,) = load([tmp_path / "run"])
+    assert run.spent[-1] == pytest.approx(history.done) and run.spent[-1] < run.fidelities.sum()
+    assert history.incumbent() == run.ids[run.incumbent()]

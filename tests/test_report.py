@@ -14,9 +14,9 @@ import pytest
 from browser import opened, root
 from experiments.analysis.report import __main__ as report
 from experiments.analysis.report.contents import Contents, contents
-from experiments.analysis.report.gather import gather
-from experiments.analysis.report.importance import measure, sample
+from experiments.analysis.report.forests import measure, sample
 from experiments.analysis.report.page import Figures, embedded, write
+from experiments.analysis.report.subject import read_subject
 from experiments.analysis.report.table import Cell, Row, Table, escape
 from experiments.analysis.results import run_of
 from experiments.analysis.spaces import space_of
@@ -55,7 +55,7 @@ def _log(folder: Path, optimizer: str, seed: int = 0, n: int = 30, **changes: An
 
 def _made(folder: Path, metric: str | None = None, direction: str | None = None) -> Contents:
     with ThreadPoolExecutor(1) as pool:
-        return contents(gather([folder], metric, direction), pool)
+        return contents(read_subject([folder], metric, direction), pool)
 
 
 def _wrong(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
@@ -74,7 +74,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for seed in range(3):
             _log(folder / "runs", optimizer, seed)
             _log(folder / "runs", optimizer, seed, names={"optimizer": optimizer, "objective": "g"})
-    found = gather([folder / "runs"], None, None)
+    found = read_subject([folder / "runs"], None, None)
     with ThreadPoolExecutor(1) as pool:
         figures = Figures(folder / "out" / "figures", looks(found.suite.optimizers), pool)
         yield write(contents(found, pool, known=figures.add), figures, folder / "out")[0]
@@ -267,7 +267,7 @@ def test_settings_that_follow_the_seed_are_one_task_beside_those_that_do_not(
     for seed in (1, 2):
         for shift in ("none", seed):
             _log(tmp_path, "a", seed, objective={"class": "F", "shift": shift})
-    names = {run.objective for run in gather([tmp_path], None, None).runs}
+    names = {run.objective for run in read_subject([tmp_path], None, None).runs}
     assert names == {"f shift=none", "f shift=seed"}
 
 

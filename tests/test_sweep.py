@@ -1,6 +1,8 @@
 """Sweeps as a person types them: real processes, kills, resumes, failures, and mistakes."""
 
+import errno
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -312,3 +314,19 @@ def test_an_experiment_of_the_suite_can_be_read(path: Path) -> None:
     assert found.optimizers
     assert found.objectives
     assert found.seeds
+
+
+def test_a_full_disk_burns_no_attempt_of_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = experiment.load("smoke", {"optimizers": ["soo"], "seeds": 0}).plan()
+    task = plan[0], tmp_path / plan[0].folder
+
+    def full(self: RunLog, folder: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
+
+    monkeypatch.setattr(RunLog, "_hold_reserve", full)
+    ending = sweep.make_run(task, lambda evaluations: None)
+    assert ending.host and ending.error is not None and "make room" in ending.error
+    monkeypatch.undo()
+    assert sweep.make_run(task, lambda evaluations: None) == sweep.Ending()

@@ -47,7 +47,7 @@ def _compare(given: Given) -> int:
     out: Path = given["out"]
     if out.suffix.lower() not in (".png", ".pdf", ".svg"):
         raise ValueError(f"out: expected a name that ends in .png, .pdf or .svg, got {out}")
-    runs = gather(given.folders)
+    runs = comparable_runs(given.folders)
     out.parent.mkdir(parents=True, exist_ok=True)
     draw(runs, out)
     print(table(runs))
@@ -55,7 +55,7 @@ def _compare(given: Given) -> int:
     return 0
 
 
-def gather(folders: Sequence[Path]) -> list[Run]:
+def comparable_runs(folders: Sequence[Path]) -> list[Run]:
     """Read the runs of one objective.
 
     Raises:

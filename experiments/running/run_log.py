@@ -99,7 +99,7 @@ class RunLog:
 
     def _lock(self) -> None:
         if not stat.S_ISREG(os.fstat(self._file).st_mode):
-            raise ValueError(f"{self.path}: expected a file, got something else")
+            raise ValueError(f"{self.path}: expected a regular file, got something else")
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

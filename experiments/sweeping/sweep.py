@@ -52,6 +52,7 @@ from experiments.sweeping.experiment import PlannedRun
 from experiments.sweeping.ledger import Ledger, Lock
 
 _OWN = "as the experiment has it"
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _REPORT_S = 0.5  # between two reports of a run's progress
 
 Task = tuple[PlannedRun, Path]
@@ -148,6 +149,8 @@ class Sweep:
             run for identity, run in self._runs.items() if found[identity].state not in _SETTLED
         ]
         bar = _bar(self._runs, found) if shown else None
+        for name in _THREADS:  # runs are the parallelism; a run is the same for any number
+            os.environ.setdefault(name, "1")
         pool = Pool(make_run, runs_at_once, inherited=self._lock.file)
         try:
             with interrupts.held():

@@ -20,8 +20,8 @@ from ConfigSpace import (
     UniformIntegerHyperparameter,
 )
 
-from objectives.space import UnitCube, build_space
-from objectives.trial import Evaluation, Fidelities, Trial
+from objectives.space import UnitCube, add_rules, build_space
+from objectives.trial import Config, Evaluation, Fidelities, Trial
 from optimizers.optimizer import Optimizer
 
 _ROUNDING = 1e-9  # shares such as 1/3 do not add up exactly
@@ -77,6 +77,30 @@ def conjunctions() -> ConfigurationSpace:
     return space
 
 
+def fits_the_node(config: Config) -> bool:
+    """Return whether a configuration takes at most 8 GPUs: about a third of the space does."""
+    taken = 1.0
+    for name in ("tensor", "pipeline", "data"):
+        taken *= float(config[name])
+    return taken <= 8 and (config["chunked"] is True or float(config["batch"]) >= 2048)
+
+
+def with_rules() -> ConfigurationSpace:
+    """Return a space whose rules, known before any evaluation, refuse most of it."""
+    space = build_space(
+        {
+            "tensor": {"type": "ordinal", "choices": [1, 2, 4, 8]},
+            "pipeline": {"type": "ordinal", "choices": [1, 2, 4]},
+            "data": {"type": "ordinal", "choices": [1, 2, 4, 8]},
+            "chunked": {"type": "categorical", "choices": [True, False]},
+            "batch": {"type": "int", "lower": 64, "upper": 8192, "log": True},
+            "partial": {"type": "int", "lower": 1, "upper": 4, "when": {"chunked": True}},
+        }
+    )
+    add_rules(space, fits_the_node)
+    return space
+
+
 SPACES: dict[str, ConfigurationSpace] = {
     "one float": floats(1),
     "one integer": build_space({"n": {"type": "int", "lower": 3, "upper": 9}}),
@@ -128,6 +152,7 @@ SPACES: dict[str, ConfigurationSpace] = {
         }
     ),
     "conjunctions": conjunctions(),
+    "rules": with_rules(),
     "mixed with forbidden combinations": build_space(
         {
             "kind": {"type": "categorical", "choices": ["a", "b", "c"]},

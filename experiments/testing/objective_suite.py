@@ -130,7 +130,8 @@ class ObjectiveSuite:
         if not objective.cheap:
             return
         grid = Fidelities((1.0,)) if objective.fidelities is None else objective.fidelities
-        config = next(c for c in sampled(objective, 100) if values(objective, [Trial(0, c)]))
+        known = [*objective.minimisers, *sampled(objective, 100)]  # of a table that is not whole
+        config = next(c for c in known if values(objective, [Trial(0, c)]))
         least, most = (
             min(e.cost for e in evaluated(objective, [Trial(i, config, share) for i in range(50)]))
             for share in (grid.least, 1.0)

@@ -70,6 +70,7 @@ class OptimizerSuite:
             assert [trial.id for trial in trials] == list(range(len(trials))), name
             for trial in trials:
                 check(space, trial.config)
+                assert UnitCube(space).allows(trial.config), name
                 assert json.loads(json.dumps(trial.to_json())) == trial.to_json(), name
                 kinds = {type(value) for value in trial.config.values()}
                 assert kinds <= {bool, int, float, str}, f"{name}: expected plain values"

@@ -55,17 +55,17 @@ def make(given: Given) -> list[Path]:
         if find_spec(module) is None:
             raise ModuleNotFoundError(f"No module named {module!r}", name=module)
     from experiments.analysis.report.contents import contents
-    from experiments.analysis.report.gather import gather
-    from experiments.analysis.report.importance import prepare
+    from experiments.analysis.report.forests import prepare
     from experiments.analysis.report.page import Figures, write
+    from experiments.analysis.report.subject import read_subject
     from experiments.analysis.report.workers import workers
     from experiments.running.looks import looks
 
     with workers(1, 2) as (forests, drawing):
         forests.submit(prepare)  # while the runs are read
-        found = gather(given.folders, given["metric"], given["direction"])
-        figures = Figures(given["out"] / "figures", looks(found.suite.optimizers), drawing)
-        return write(contents(found, forests, given["equal"], figures.add), figures, given["out"])
+        subject = read_subject(given.folders, given["metric"], given["direction"])
+        figures = Figures(given["out"] / "figures", looks(subject.suite.optimizers), drawing)
+        return write(contents(subject, forests, given["equal"], figures.add), figures, given["out"])
 
 
 if __name__ == "__main__":

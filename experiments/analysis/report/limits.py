@@ -3,7 +3,7 @@
 import numpy as np
 
 from experiments.analysis.report.comparisons import Pair
-from experiments.analysis.report.gather import Gathered
+from experiments.analysis.report.subject import Subject
 from experiments.analysis.statistics.anytime import Task
 from experiments.analysis.statistics.ranks import LEAST_TASKS, CriticalDifference, rank_table
 from experiments.analysis.statistics.verdict import listed
@@ -11,9 +11,9 @@ from experiments.analysis.statistics.verdict import listed
 _QUICK_S = 0.01  # an optimizer's own time is as long, whatever the objective stands for
 
 
-def limits(found: Gathered, critical: CriticalDifference | None, pairs: list[Pair]) -> list[str]:
+def limits(subject: Subject, critical: CriticalDifference | None, pairs: list[Pair]) -> list[str]:
     """Return one sentence for each limit; it says what would be needed."""
-    suite = found.suite
+    suite = subject.suite
     n_seeds = min(len(own) for task in suite.tasks for own in task.curves.values())
     said = []
     if len(suite.optimizers) < 2:
@@ -52,9 +52,9 @@ def limits(found: Gathered, critical: CriticalDifference | None, pairs: list[Pai
             "Centre bias: it needs runs of one objective with objective.shift=none and runs with a "
             "shift."
         )
-    if not any(run.tests for run in found.runs):
+    if not any(run.tests for run in subject.runs):
         said.append("How the incumbents do on held-out data: these runs logged no test metrics.")
-    quick = [task.name for task in suite.tasks if _cost(found, task) < _QUICK_S]
+    quick = [task.name for task in suite.tasks if _cost(subject, task) < _QUICK_S]
     if quick:
         named = listed(quick if len(quick) < 4 else [*quick[:3], "others"])
         said.append(
@@ -68,6 +68,6 @@ def limits(found: Gathered, critical: CriticalDifference | None, pairs: list[Pai
     return said
 
 
-def _cost(found: Gathered, task: Task) -> float:
+def _cost(subject: Subject, task: Task) -> float:
     """Return the typical seconds of an evaluation."""
-    return float(np.median(np.concatenate([run.costs for run in found.runs_of(task)])))
+    return float(np.median(np.concatenate([run.costs for run in subject.runs_of(task)])))

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.analysis.report.chart import Axis, Chart, Series, numbers
-from experiments.analysis.report.gather import Gathered
 from experiments.analysis.report.shown import Shown, show
+from experiments.analysis.report.subject import Subject
 from experiments.analysis.results import Floats, Run
 from experiments.analysis.statistics import ranks, targets
 from experiments.analysis.statistics.anytime import Suite, Task
@@ -20,9 +20,9 @@ _FAR = 3.0
 """A default that lies further from the best, in heights of the chart, is left out of it."""
 
 
-def convergence(found: Gathered) -> list[Chart]:
+def convergence(subject: Subject) -> list[Chart]:
     """Return one chart per objective."""
-    return [_convergence(task, show(found.suite, task)) for task in found.suite.tasks]
+    return [_convergence(task, show(subject.suite, task)) for task in subject.suite.tasks]
 
 
 def _steps(grid: Floats) -> NDArray[np.int64]:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from experiments.analysis.report.chart import Axis, Chart, Number, Series, numbers
-from experiments.analysis.report.importance import Importance
+from experiments.analysis.report.forests import Importance
 from experiments.analysis.results import Run
 from experiments.analysis.statistics.anytime import Task
 from experiments.analysis.statistics.verdict import listed
@@ -22,7 +22,12 @@ def parallel(task: Task, runs: Sequence[Run], cube: UnitCube) -> Chart:
     Each axis goes from the parameter's lower end to its upper one, in its own scale; an inactive
     parameter is a gap. Within an instance, configurations are ranked among its own.
     """
-    every = [(run, i) for run in runs for i in range(len(run.ids)) if run.errors[i] is None]
+    every = [
+        (run, i)
+        for run in runs
+        for i in range(len(run.ids))
+        if run.errors[i] is None and run.fidelities[i] == 1.0 and not np.isnan(run.values[i])
+    ]
     rng = np.random.default_rng(0)
     chosen = [every[k] for k in rng.permutation(len(every))[:_MOST].tolist()]
     share = _shares(task, chosen)
@@ -45,7 +50,7 @@ def parallel(task: Task, runs: Sequence[Run], cube: UnitCube) -> Chart:
         Axis("", ticks=[], limits=(-0.1, 1.1)),
         series,
         objective=task.name,
-        caption=f"{of} successful evaluations of all optimizers. Numbers are the ends of axes.",
+        caption=f"{of} full evaluations that succeeded. Numbers are the ends of axes.",
         notes=notes,
     )
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from experiments.analysis.report.gather import Gathered
 from experiments.analysis.report.shown import FLOOR, show
+from experiments.analysis.report.subject import Subject
 from experiments.analysis.report.table import Cell, Row, Table, number
 from experiments.analysis.results import Run
 from experiments.analysis.statistics.anytime import Suite, Task
@@ -95,9 +95,9 @@ def seconds(s: float) -> str:
     return f"{s:.3g} s" if s < 120 else f"{s / 60:.3g} min"
 
 
-def incumbents(found: Gathered) -> Table:
+def incumbents(subject: Subject) -> Table:
     """Return each run's incumbent, with its metrics and those of its test."""
-    runs = [run for task in found.suite.tasks for run in found.runs_of(task)]
+    runs = [run for task in subject.suite.tasks for run in subject.runs_of(task)]
     kept = {id(run): run.incumbent() for run in runs}
     metrics = _names(run.metrics for run in runs)
     tests = _names(test["metrics"] for run in runs for test in run.tests)
@@ -117,7 +117,12 @@ def incumbents(found: Gathered) -> Table:
         rows.append(Row(cells, run.optimizer, run.objective))
     columns = ["objective", "optimizer", "seed", "found at", "value (minimised)"]
     columns += [*(f"test: {name}" for name in tests), *metrics, "configuration"]
-    return Table("incumbents", columns, rows, "The best full evaluation of each run")
+    return Table(
+        "incumbents",
+        columns,
+        rows,
+        "The best evaluation of each run, at the highest fidelity that it reached",
+    )
 
 
 def _names(rows: Any) -> list[str]:
