@@ -9,9 +9,9 @@ BUDGET ?= 25
 
 run: .venv/installed-run
 	@echo "Tuning LoRA fine-tuning of a real language model with BaMSOO: $(BUDGET) evaluations, about ten minutes on two cores."
-	$(BIN)/python run.py optimizer=bamsoo objective=lora_ft budget=$(BUDGET)
+	$(BIN)/tuneoff run optimizer=bamsoo objective=lora_ft budget=$(BUDGET)
 	@echo "The same command resumes or extends it. The full study, 50 evaluations for each of seven optimizers:"
-	@echo "  $(BIN)/python run.py -m optimizer=lhs,gp_bo,soo,bamsoo,tpe,smac_rf,cma_es objective=lora_ft budget=50"
+	@echo "  . $(BIN)/activate; tuneoff run -m optimizer=lhs,gp_bo,soo,bamsoo,tpe,smac_rf,cma_es objective=lora_ft budget=50"
 
 test: .venv/installed-test browser lint
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not alone"
@@ -32,7 +32,7 @@ lint: .venv/installed-test
 
 # Tables and figures from the study's CSV (TUNEOFF_DATA names its folder) and committed results.
 paper: .venv/installed-test
-	$(BIN)/python -m experiments.paper
+	$(BIN)/tuneoff paper
 
 # Makes the table of real LoRA fine-tunings in the background, at the lowest priority: some 20 CPU
 # hours, which may be stopped and gone on with at any time. TUNEOFF_DATA names the data's folder.

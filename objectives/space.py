@@ -10,7 +10,7 @@ A space is described by one mapping per parameter:
     degree:        {type: int, lower: 2, upper: 5, when: {kernel: poly}}     # or [a, b]
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any
@@ -35,6 +35,9 @@ from objectives.conditions import first_allowed, is_active
 from objectives.parameters import KEYS, expect_type, hyperparameter
 from objectives.trial import Config, Value
 
+Rule = Callable[[Config], bool]
+"""Returns whether a configuration keeps a rule."""
+
 _DRAWS = 100_000  # random points, of which one has to be allowed
 
 
@@ -56,8 +59,7 @@ def build_space(
         ValueError: a description is incomplete, contradictory, or has an unknown key, a value is
             not of the parameter's type, or the clauses forbid everything.
     """
-    if not parameters:
-        raise ValueError("space: expected at least one parameter, got none")
+    _expect_shape(parameters, forbidden)
     space = _declared(parameters, {})
     for name, kind in types.items():
         if name in parameters:
@@ -67,6 +69,19 @@ def build_space(
         space = _declared(parameters, default)
         space.add(*(_clause(space, clause) for clause in forbidden))
     return space
+
+
+def _expect_shape(parameters: object, forbidden: object) -> None:
+    """Raise `ValueError` where a description of a space is none at all."""
+    if not isinstance(parameters, Mapping):
+        raise ValueError(f"space: expected parameters with their keys, got {parameters!r}")
+    if not parameters:
+        raise ValueError("space: expected at least one parameter, got none")
+    for name in parameters:
+        if not isinstance(name, str) or not name:
+            raise ValueError(f"space: expected names that are text, got {name!r}")
+    if not isinstance(forbidden, (list, tuple)):
+        raise ValueError(f"forbidden: expected a list of combinations, got {forbidden!r}")
 
 
 def _declared(
@@ -167,6 +182,26 @@ def plain(config: Mapping[str, Any]) -> Config:
     }
 
 
+def add_rules(space: ConfigurationSpace, *rules: Rule) -> None:
+    """Let a space carry rules: predicates of what may be asked, known before any evaluation.
+
+    A configuration that breaks one is a point of the space, and an objective refuses it at no
+    cost. So that no optimizer asks it, `UnitCube.allows` and `UnitCube.draw` keep to the rules.
+
+    Args:
+        space: whatever cube is made of it afterwards keeps to the rules.
+        rules: each returns whether a configuration keeps it; each can be pickled and raises
+            nothing.
+    """
+    space.meta = {**(space.meta or {}), "rules": (*rules_of(space), *rules)}
+
+
+def rules_of(space: ConfigurationSpace) -> tuple[Rule, ...]:
+    """Return the rules that a space carries."""
+    rules: tuple[Rule, ...] = (space.meta or {}).get("rules", ())
+    return rules
+
+
 class UnitCube:
     """The map between configurations and unit points `u` (dim,) in [0, 1]^dim.
 
@@ -194,13 +229,14 @@ class UnitCube:
             [isinstance(space[name], CategoricalHyperparameter) for name in self.names]
         )
         self._conditional = bool(space.conditions)
+        self._rules = rules_of(space)
         order = {name: place for place, name in enumerate(space)}  # parents before children
         self._topological = sorted(range(self.dim), key=lambda axis: order[self.names[axis]])
 
     def config(self, u: NDArray[np.float64] | Sequence[float]) -> Config:
         """Return the configuration whose share of the cube holds `u` (dim,); inactive ones absent.
 
-        A forbidden combination is returned as it is: ask `allows`.
+        A forbidden combination, or one that breaks a rule, is returned as it is: ask `allows`.
 
         Raises:
             ValueError: `u` has another shape or leaves the cube.
@@ -239,8 +275,13 @@ class UnitCube:
         return is_active(self.space, name, active)
 
     def allows(self, config: Config) -> bool:
-        """Return whether no forbidden clause holds for a configuration of this cube."""
-        return not any(clause.is_forbidden_value(config) for clause in self.space.forbidden_clauses)
+        """Return whether a configuration of this cube may be asked.
+
+        It may where no forbidden clause holds and it keeps the space's rules.
+        """
+        if any(clause.is_forbidden_value(config) for clause in self.space.forbidden_clauses):
+            return False
+        return all(rule(config) for rule in self._rules)
 
     def draw(self, rng: np.random.Generator, n: int = 1) -> NDArray[np.float64]:
         """Draw `n` unit points (n, dim) whose configurations are allowed, uniformly.

@@ -107,7 +107,8 @@ class GaussianProcessOptimizer(Optimizer):
         rng = np.random.default_rng(self.seed)
         sampler = qmc.LatinHypercube(self._cube.dim, rng=rng)
         designs = [sampler.random(n - 1) for _ in range(_N_DESIGNS)] if n > 1 else []
-        best = max(designs, key=lambda points: pdist(points).min() if n > 2 else 0.0, default=[])
+        none = np.empty((0, self._cube.dim))
+        best = max(designs, key=lambda points: pdist(points).min() if n > 2 else 0.0, default=none)
         hypercube = [_MARGIN + (1 - 2 * _MARGIN) * u for u in best]
         return [*hypercube[::-1], np.full(self._cube.dim, 0.5)]
 

@@ -78,6 +78,7 @@ def _design(n: int, dim: int, scramble: bool, rng: np.random.Generator) -> NDArr
     On each axis, point i lies in stratum p_i of a random permutation p of 1..n: at its middle, or
     where scrambled, anywhere in it.
     """
+    (rng,) = rng.spawn(1)  # as scipy does
     offsets: NDArray[np.float64] | float = rng.uniform(size=(n, dim)) if scramble else 0.5
     strata = np.tile(np.arange(1, n + 1), (dim, 1))  # (dim, n)
     for axis in strata:

@@ -11,9 +11,13 @@ Departures:
 - A forbidden combination is told as the worst value so far and asked again, at most 100 times;
   then a random allowed configuration is taken.
 - A configuration that was never asked (a replay that drifted) is told where the method accepts it.
+- The threads in which Nevergrad runs some methods end with `close`, and never keep Python alive.
+- Its models of the function (MetaModel and its kin, which NGOpt chooses too) turn arrays of one
+  element into numbers, which NumPy refuses since 2.4; here they may.
 """
 
 import random
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +28,7 @@ import nevergrad
 import numpy as np
 from ConfigSpace import ConfigurationSpace
 from nevergrad.common.errors import TellNotAskedNotSupportedError
+from nevergrad.optimization import metamodel, recaster
 from numpy.random import RandomState, mtrand
 
 from objectives.space import UnitCube
@@ -35,8 +40,14 @@ from optimizers.random_search import draw
 # scipy warns of a setting of Nevergrad's, in a thread, where no context can silence it.
 warnings.filterwarnings("ignore", "COBYLA: Invalid RHOEND", UserWarning)
 
+# A run that is left for whatever reason must end, though a method waits for its next value.
+recaster._MessagingThread.daemon = True
+# The module's own name for the type; a number stays what it is.
+metamodel.float = lambda value: float(np.asarray(value).item())
+
 _TRIES = 100  # asks for a configuration that is not forbidden
 _NUMPYS = mtrand._rand  # numpy's global generator
+_PATIENCE_S = 5.0  # for a thread that was told to end
 _UNKNOWN = 1e20  # told for a failure before there is any value
 
 
@@ -69,12 +80,14 @@ class NevergradBridge(Optimizer):
             raise ValueError(
                 f"nevergrad.num_workers: expected a positive integer, got {num_workers!r}"
             )
+        self._name = name
         self._rng = np.random.default_rng(seed)
         self._random = random.Random(int(self._rng.integers(2**31)))
         self._numpy_state = _seeded(self._rng).get_state()
         self._cube = UnitCube(space)
         free = np.flatnonzero(self._cube.n_values > 1)
         self._free = free if free.size else np.arange(1)
+        self._threads: list[Any] = []  # of the methods, which wait for values
         n_evaluations = design_size("nevergrad", budget)
         with self._own_generators():
             axes = nevergrad.p.Array(shape=(len(self._free),), lower=0.0, upper=1.0)
@@ -129,6 +142,11 @@ class NevergradBridge(Optimizer):
         except TellNotAskedNotSupportedError:
             return
 
+    def close(self) -> None:
+        for thread in self._threads:
+            thread.stop()
+            thread.join(timeout=_PATIENCE_S)
+
     def _penalty(self) -> float:
         return _UNKNOWN if self._worst is None else self._worst
 
@@ -138,11 +156,22 @@ class NevergradBridge(Optimizer):
         pythons, numpys = random.getstate(), _NUMPYS.get_state()
         random.setstate(self._random.getstate())
         _NUMPYS.set_state(self._numpy_state)
+        running = set(threading.enumerate())
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 yield
+        except (ImportError, RuntimeError) as error:
+            cause = error.__cause__ or error  # a method's thread hands its errors on
+            if not isinstance(cause, ImportError):
+                raise
+            raise ValueError(
+                f"nevergrad.name: expected a method whose packages are installed, got "
+                f"{self._name}: {cause}"
+            ) from None
         finally:
+            begun = set(threading.enumerate()) - running
+            self._threads += [t for t in begun if isinstance(t, recaster._MessagingThread)]
             self._random.setstate(random.getstate())
             self._numpy_state = _NUMPYS.get_state()
             random.setstate(pythons)

@@ -6,6 +6,8 @@ configurations in between. Values are taken as noiseless: no configuration is re
 finds a new one.
 
 Departures:
+- Of the design and of the candidates, what is forbidden or breaks a rule of the space is left out,
+  in the design for a random configuration that is allowed.
 - The local search takes its starting points sorted; SMAC takes them from a Python set, whose
   order depends on the process's hash seed.
 - An ungraded failure is told as the worst value so far; before there is any value, it waits for
@@ -20,12 +22,15 @@ Departures:
 - The forest is refitted before every ask; SMAC asks 8 times between fits, which a run of a few
   dozen evaluations cannot afford (`retrain_after=8` restores it). For the same reason a tenth of
   the asks are random, not a fifth.
+- Where the values' range is beyond what SMAC's scaling resolves, they are scaled and cut first
+  (`smac_encoder.py`).
 """
 
 import copy
 import logging
 import tempfile
 import warnings
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -89,8 +94,11 @@ class SmacRandomForest(Optimizer):
         self._cube = UnitCube(space)
         self._rng = np.random.default_rng(seed)
         smac_seed = int(self._rng.integers(2**31))
-        self._space = copy.deepcopy(space)  # SMAC draws from the space's own generator
+        self._space = copy.copy(space)
+        self._space.meta = None
+        self._space = copy.deepcopy(self._space)  # SMAC draws from the space's own generator
         self._facade = _facade(self._space, smac_seed, settings, float(random_probability))
+        _keep_to_rules(self._facade, self._cube, self._rng)
         self._evaluation_seed = 0  # SMAC's, the same for all of a deterministic scenario
         self._n_initial = len(self._facade.intensifier.config_selector._initial_design_configs)
         self._n_asked = 0  # of SMAC
@@ -131,6 +139,8 @@ class SmacRandomForest(Optimizer):
             # SMAC logs the mean time of a local search that looked at no neighbour.
             warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)
             warnings.filterwarnings("ignore", "invalid value encountered", RuntimeWarning)
+            # SMAC's percentile of values near the largest double, which is not used.
+            warnings.filterwarnings("ignore", "overflow encountered", RuntimeWarning)
             try:
                 info = self._facade.ask()
             except (StopIteration, ConfigurationSpaceExhaustedException):
@@ -139,7 +149,7 @@ class SmacRandomForest(Optimizer):
         self._evaluation_seed = info.seed
         config = plain(dict(info.config))
         held = self._cube.config(self._cube.point(config))
-        if held.keys() != config.keys():
+        if held.keys() != config.keys() or not self._cube.allows(held):
             return None, held if self._cube.allows(held) else draw(self._cube, self._rng)
         return info, {name: config[name] for name in held}
 
@@ -179,6 +189,27 @@ def _facade(
             logging_level=False,
             overwrite=True,
         )
+
+
+def _keep_to_rules(facade: Any, cube: UnitCube, rng: np.random.Generator) -> None:
+    """Let SMAC's design and its candidates be configurations that the cube allows."""
+    selector, maximizer = facade.intensifier.config_selector, facade._acquisition_maximizer
+    maximize: Callable[..., Iterable[Configuration]] = maximizer.maximize
+
+    def allows(configuration: Configuration) -> bool:
+        return cube.allows(plain(dict(configuration)))
+
+    def maximize_allowed(*args: Any, **options: Any) -> Iterator[Configuration]:
+        return (found for found in maximize(*args, **options) if allows(found))
+
+    maximizer.maximize = maximize_allowed
+    design = selector._initial_design_configs
+    selector._initial_design_configs = [
+        found
+        if allows(found)
+        else Configuration(found.config_space, values=cube.config(cube.draw(rng)[0]))
+        for found in design
+    ]
 
 
 def _forest(scenario: Scenario, n_trees: int) -> RandomForest:

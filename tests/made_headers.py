@@ -37,7 +37,7 @@ PLAIN: dict[str, Any] = {
 
 def header_event(**changes: Any) -> dict[str, Any]:
     """Return a whole header of today's format, with some keys changed."""
-    unknown = changes.keys() - PLAIN.keys()
+    unknown = changes.keys() - PLAIN.keys() - {"written", "first_format"}
     assert not unknown, unknown
     return {**PLAIN, **changes}
 

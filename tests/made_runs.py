@@ -53,6 +53,7 @@ def made_run(
         ids=np.arange(n),
         configs=[{"x": i / 10} for i in range(n)],
         fidelities=np.array([1.0] * n if fidelities is None else fidelities),
+        prices=np.array([1.0] * n if fidelities is None else fidelities),
         values=np.array([np.nan if value is None else value for value in values], dtype=float),
         errors=["it failed" if i in lost else None for i in range(n)],
         costs=np.array([1.0] * n if costs is None else costs),

@@ -91,6 +91,11 @@ time.sleep(600)
 STUBBORN = POLITE.replace("signal.SIGTERM, leave", "signal.SIGTERM, signal.SIG_IGN")
 
 
+def _running(processes: list[psutil.Process]) -> list[psutil.Process]:
+    """Return those that run; one that is dead and that nobody has waited for yet does not."""
+    return [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+
+
 def _guarded(program: str, folder: Path) -> "subprocess.Popen[bytes]":
     """Start a program under its guard, and wait until it runs."""
     command = child.guarded([sys.executable, "-c", program, str(folder / "left")])
@@ -111,7 +116,7 @@ def test_a_program_that_ignores_that_is_killed_after_its_grace(tmp_path: Path) -
     process = _guarded(STUBBORN, tmp_path)
     family = psutil.Process(process.pid).children()
     child.end(process, grace_s=0.2)
-    assert family and not any(one.is_running() for one in family)
+    assert family and _running(family) == []
 
 
 def test_a_guarded_program_is_asked_to_end_when_the_run_is_killed(tmp_path: Path) -> None:
@@ -144,5 +149,4 @@ def test_when_a_group_is_ended_none_of_it_runs_any_more(tmp_path: Path) -> None:
     process = _guarded(large, tmp_path)
     family = psutil.Process(process.pid).children()
     child.end(process)
-    running = [p for p in family if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
-    assert family and running == []
+    assert family and _running(family) == []

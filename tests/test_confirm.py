@@ -129,7 +129,7 @@ def test_only_integers_called_seed_are_renewed_at_any_depth() -> None:
 
 def test_wrong_words_end_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for words, said in (
-        ([str(tmp_path)], "out: expected out=FOLDER"),
+        ([str(tmp_path)], "out: expected out=VALUE"),
         ([str(tmp_path), "out=x", "top=0"], "top: expected an integer of at least 1, got 0"),
         ([str(tmp_path), "out=x", "tops=1"], "tops: expected one of out, top, repeats"),
         ([str(tmp_path), "out=x"], "below it, got none"),

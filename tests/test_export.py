@@ -224,12 +224,14 @@ def test_a_bbob_function_that_was_changed_is_no_function_of_coco(tmp_path: Path)
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        ([], "FOLDER: expected at least one folder of results, got none"),
+        ([], "FOLDER: expected at least one folder of results, got none; "
+         "see tuneoff export --help"),
         (["{runs}", "format=xlsx", "out={new}"], "format: expected one of coco, ioh, optuna, "
          "parquet, csv, got xlsx"),
         (["{runs}", "format=csv", "out={runs}"], "out: expected a path where nothing is yet, got "
          "{runs}; remove it first"),
-        (["{runs}", "form=csv", "out={new}"], "form: expected one of format, out, got form=csv"),
+        (["{runs}", "form=csv", "out={new}"], "form: expected one of format, out, got "
+         "form=csv; did you mean format?"),
         (["{runs}", "format=optuna", "out={new}"], "out: expected a file that ends in one of .db, "
          ".sqlite3, .journal, .log, got ''"),
         (["{runs}", "format=coco", "out={new}"], "failing penalty=400: expected one of COCO's "

@@ -10,20 +10,22 @@ from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from experiments.analysis import compare, export, verdict
 from experiments.analysis.pack import pack
 from experiments.analysis.packed import PACK
 from experiments.analysis.report.contents import contents
-from experiments.analysis.report.gather import gather as gather_report
+from experiments.analysis.report.subject import read_subject
 from experiments.analysis.results import load
 from experiments.analysis.rows import row_of
 from experiments.analysis.statistics.gather import gather
 from experiments.running.mistakes import explain
 from malformed import changed, damaged, log, written
 
-N_LOADED = 2500
-N_READ = 250
-"""Of those, so many go through every reader: one in ten."""
+N_FILES = 3000
+EVERY = 25
+"""One in so many of those that can be loaded goes through every reader."""
 
 
 class Idle(Executor):
@@ -35,14 +37,14 @@ class Idle(Executor):
         return future
 
 
-def refused(act: Any) -> bool:
-    """Return whether an act is refused; the refusal must be one line of the usual form."""
+def refused(act: Any, path: str = "") -> bool:
+    """Return whether an act is refused; the refusal must be one line that names the file."""
     try:
         act()
     except (ValueError, OSError) as error:
         line = explain(error, [])
         assert line is not None and "\n" not in line
-        assert "expected" in line and ", got" in line, line
+        assert path in line and "expected" in line and ", got" in line, line
         return True
     return False
 
@@ -50,8 +52,8 @@ def refused(act: Any) -> bool:
 def read_all(folder: Path, out: Path) -> None:
     """Read runs by every command, each of which may refuse them."""
     refused(lambda: verdict.report(gather([folder]), 0.05, 0.0))
-    refused(lambda: contents(gather_report([folder], None, None), Idle()))
-    refused(lambda: compare.table(compare.gather([folder])))
+    refused(lambda: contents(read_subject([folder], None, None), Idle()))
+    refused(lambda: compare.table(compare.comparable_runs([folder])))
     refused(lambda: pack([folder], out / "packed.xz"))
     for format, ending in (("csv", ".csv"), ("ioh", ""), ("coco", ""), ("parquet", ".parquet")):
         path = out / f"{format}{ending}"
@@ -92,7 +94,7 @@ def check(numbers: range, folder: Path, every: int) -> int:
         name, content = made(number, place)
         (place / name).write_bytes(content)
         try:
-            lost = refused(lambda: load([folder / "runs"]))
+            lost = refused(lambda place=place: load([place]), str(place / name))
             count += lost
             if not lost and number % every == 0:
                 read_all(folder / "runs", folder / "out")
@@ -103,3 +105,16 @@ def check(numbers: range, folder: Path, every: int) -> int:
             shutil.rmtree(folder / "runs")
             shutil.rmtree(folder / "out", ignore_errors=True)
     return count
+
+
+@pytest.mark.filterwarnings("ignore")  # of NumPy, on numbers that are huge
+def test_malformed_files_are_refused_in_one_line_or_read(tmp_path: Path) -> None:
+    count = check(range(N_FILES), tmp_path, EVERY)
+    assert N_FILES / 2 < count < N_FILES  # most are refused, and some are read
+
+
+@pytest.mark.parametrize("kind", range(4))
+def test_the_files_that_are_changed_are_whole_at_first(kind: int, tmp_path: Path) -> None:
+    (tmp_path / "log.jsonl").write_bytes(written(log(kind)))
+    (run,) = load([tmp_path])
+    assert len(run.ids) == 6 and run.ended

@@ -385,7 +385,7 @@ def test_many_evaluations_and_many_axes_are_borne(n: int, dim: int) -> None:
     optimizer = make(space, n_initial=1, candidates=256, starts=3)
     rng = np.random.default_rng(0)
     for id in range(n):
-        config: Config = dict(zip(space, rng.random(dim).tolist(), strict=True))
+        config: Config = {name: float(x) for name, x in zip(space, rng.random(dim), strict=True)}
         optimizer.tell(Trial(id, config), answer(sphere(config)))
     told = min(evaluation.value or 0.0 for evaluation in optimizer._told)
     configs = run(optimizer, sphere, 5)  # the first of them is the design

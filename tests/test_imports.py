@@ -1,4 +1,4 @@
-"""The two import rules of the architecture, and what a light module may load."""
+"""The three rules of the architecture, and what a light module may load."""
 
 import ast
 import subprocess
@@ -58,6 +58,9 @@ def _offences(folder: str, *allowed: str) -> list[str]:
     ]
 
 
+# Rule 1, fairness: an optimizer knows the space, the fidelities and the goals, never the function.
+
+
 def test_an_optimizer_knows_the_space_and_the_trials_and_nothing_of_the_objective() -> None:
     assert _offences("optimizers", "optimizers", "objectives.space", "objectives.trial") == []
 
@@ -66,14 +69,137 @@ def test_an_objective_knows_no_optimizer_and_no_plumbing() -> None:
     assert _offences("objectives", "objectives") == []
 
 
+# Rule 2: the plumbing is neutral. It knows the contracts, and branches on nobody's name.
+
+
 def test_the_plumbing_knows_no_concrete_optimizer_and_no_concrete_objective() -> None:
     contracts = (
+        "objectives.description",
         "objectives.objective",
         "objectives.space",
         "objectives.trial",
         "optimizers.optimizer",
     )
     assert _offences("experiments", "experiments", *contracts) == []
+
+
+def _plug_ins() -> set[str]:
+    """Return the names of the YAML files of both families."""
+    return {
+        path.stem
+        for family in ("optimizer", "objective")
+        for path in (ROOT / "conf" / family).glob("*.yaml")
+    }
+
+
+def _compared(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Yield the texts that a module compares with something, or looks up, with their lines."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare):
+            sides = [node.left, *node.comparators]
+        elif isinstance(node, ast.MatchValue):
+            sides = [node.value]
+        else:
+            continue
+        for side in sides:
+            for leaf in ast.walk(side):
+                if isinstance(leaf, ast.Constant) and isinstance(leaf.value, str):
+                    yield leaf.lineno, leaf.value
+
+
+def test_the_plumbing_branches_on_no_name_of_a_plug_in() -> None:
+    names = _plug_ins()
+    offences = [
+        f"{path.relative_to(ROOT)}, line {line}: {text}"
+        for folder in ("running", "sweeping", "analysis", "replaying")
+        for path in sorted((ROOT / "experiments" / folder).rglob("*.py"))
+        for line, text in _compared(ast.parse(path.read_text()))
+        if text in names
+    ]
+    assert offences == []
+
+
+# Rule 3: running writes logs, analysis reads them.
+
+COMMAND_LINE = (
+    "hydra",
+    "experiments.sweeping",
+    "experiments.paper",
+    "experiments.running.run",
+    "experiments.running.runner",
+    "experiments.running.executors",
+    "experiments.running.command_line",
+    "experiments.running.run_command",
+    "experiments.running.composing",
+)
+"""What whoever only reads results does not import."""
+
+
+def _outside_functions(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield what is carried out when a module is imported."""
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield child
+            yield from _outside_functions(child)
+
+
+def _all_imports(path: Path) -> Iterator[str]:
+    for node in _outside_functions(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _reached(folder: str) -> dict[str, str]:
+    """Return what the modules of a folder import, and those in turn, each with its importer."""
+    found: dict[str, str] = {}
+    queue = [(path, folder) for path in sorted((ROOT / folder).rglob("*.py"))]
+    while queue:
+        path, importer = queue.pop()
+        for name in _all_imports(path):
+            if name in found:
+                continue
+            found[name] = str(path.relative_to(ROOT))
+            place = ROOT / (name.replace(".", "/") + ".py")
+            if place.is_file():
+                queue.append((place, importer))
+    return found
+
+
+def test_analysis_imports_no_run_loop_no_hydra_and_no_command_line() -> None:
+    reached = _reached("experiments/analysis")
+    offences = {
+        name: importer
+        for name, importer in reached.items()
+        if any(name == prefix or name.startswith(f"{prefix}.") for prefix in COMMAND_LINE)
+    }
+    assert offences == {}
+
+
+def test_a_process_that_reads_results_has_loaded_no_hydra() -> None:
+    modules = [
+        str(path.relative_to(ROOT).with_suffix("")).replace("/", ".")
+        for path in sorted((ROOT / "experiments" / "analysis").rglob("*.py"))
+        if path.stem not in ("__init__", "__main__", "optuna_storage")  # that one needs Optuna
+    ]
+    program = f"import sys\nfrom importlib import import_module\nfor m in {modules!r}:\n"
+    program += "    import_module(m)\nprint('hydra' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=300
+    )
+    assert done.stdout == "False\n", done.stderr
+
+
+def test_running_imports_neither_sweeping_nor_analysis() -> None:
+    others = ("experiments.analysis", "experiments.sweeping", "experiments.paper")
+    offences = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path, name in _imports("experiments/running")
+        if name.startswith(others)
+    ]
+    assert offences == []
 
 
 def test_package_files_are_empty() -> None:

@@ -1,6 +1,8 @@
 """Runs that are killed at random moments, with real processes and `kill -9`."""
 
+import os
 import random
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -86,3 +88,26 @@ def _logged(folder: Path) -> set[int]:
 
 def _evaluated(counter: Path) -> list[int]:
     return [int(line) for line in counter.read_text().split()] if counter.exists() else []
+
+
+def test_no_evaluation_is_made_twice_however_often_the_run_is_interrupted(tmp_path: Path) -> None:
+    counter, folder = tmp_path / "evaluated", tmp_path / "run"
+    settings = [
+        "optimizer=random",
+        "objective=branin",
+        "objective._target_=counting.CountingBranin",
+        f"+objective.path={counter}",
+        "budget=400",
+    ]
+    rng = random.Random(0)
+    for _ in range(12):
+        n_lines = len(events(folder)) if (folder / "log.jsonl").exists() else 0
+        process = start([*settings, f"out={folder}"], folder.with_suffix(".txt"))
+        _wait_for_lines(folder, n_lines + rng.randrange(1, 60), process.is_alive)
+        time.sleep(rng.random() / 300)  # anywhere in a step
+        if process.pid is not None and process.is_alive():
+            os.kill(process.pid, rng.choice([signal.SIGINT, signal.SIGTERM]))
+        process.join()
+    _finish(settings, folder)
+    evaluated = _evaluated(counter)
+    assert evaluated == sorted(set(evaluated)) == list(range(400))

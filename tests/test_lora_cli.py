@@ -8,6 +8,7 @@ command line.
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,7 +21,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import nn
 
-from experiments.running.command_line import prepare
+from experiments.running.composing import prepare
 from objectives import checkpoint
 from objectives.lora_ft import command_lines, launch, litgpt_cli, task_files
 from objectives.lora_ft.command_lines import Training
@@ -236,6 +237,98 @@ def test_the_weights_that_a_killed_run_left_go_with_the_next_trial(tmp_path: Pat
         assert [path.name for path in abandoned.iterdir()] == ["finetune_lora.txt"]
 
 
+ENVIRONMENT = """
+import json, os, pathlib, sys
+flags = dict(a[2:].split("=", 1) for a in sys.argv[1:] if a.startswith("--"))
+pathlib.Path(flags["out_dir"]).parent.joinpath("results.json").write_text(json.dumps([*os.environ]))
+sys.exit(1)
+"""
+
+
+def test_a_cluster_s_job_says_nothing_to_the_tools(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Lightning would start as many processes as the job has tasks, not as many as it has devices.
+    told = ("SLURM_NTASKS", "SLURM_JOB_NAME", "SLURM_PROCID", "WORLD_SIZE", "OMPI_COMM_WORLD_SIZE")
+    for name in told:
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5")
+    _act(monkeypatch, ENVIRONMENT)
+    _objective(tmp_path).evaluate(Trial(0, CONFIG))
+    seen = json.loads(_logs(tmp_path, "results.json"))
+    assert not set(told) & set(seen)
+    assert {"CUDA_VISIBLE_DEVICES", "PATH"} <= set(seen)
+
+
+def test_more_or_fewer_processes_than_devices_are_refused(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    fabric = SimpleNamespace(global_rank=0, world_size=1)
+    with pytest.raises(SystemExit):
+        launch.guard(lambda **_: pytest.fail("it trained"), 2)(fabric, _Model(torch.zeros(2, 2)))
+    assert "devices: expected 2 processes, one a device, got 1" in capfd.readouterr().err
+
+
+def _rates(flags: dict[str, str], steps: int, made: int) -> list[float]:
+    """Return the learning rates of the first steps."""
+    parameter = nn.Parameter(torch.zeros(1))
+    torch_optimizer = torch.optim.AdamW([parameter], lr=1e-3)
+    scheduler = launch.scheduler(torch_optimizer, 2, made, flags)
+    rates = []
+    for _ in range(steps):
+        rates.append(torch_optimizer.param_groups[0]["lr"])
+        torch_optimizer.step()
+        scheduler.step()
+    return rates
+
+
+def test_a_share_of_the_steps_has_the_rates_of_the_whole_schedule() -> None:
+    from litgpt.finetune.lora import get_lr_scheduler
+
+    torch_optimizer = torch.optim.AdamW([nn.Parameter(torch.zeros(1))], lr=1e-3)
+    theirs = get_lr_scheduler(torch_optimizer, warmup_steps=2, max_steps=9)
+    expected = []
+    for _ in range(9):
+        expected.append(torch_optimizer.param_groups[0]["lr"])
+        torch_optimizer.step()
+        theirs.step()
+    assert _rates({"--tuneoff_schedule_steps": "9"}, 9, made=9) == pytest.approx(expected)
+    assert _rates({"--tuneoff_schedule_steps": "9"}, 3, made=3) == pytest.approx(expected[:3])
+    flat = _rates({"--tuneoff_schedule": "constant"}, 9, made=9)
+    assert flat == pytest.approx([0.0, 5e-4, *[1e-3] * 7])
+    assert _rates({"--tuneoff_min_lr": "1e-4"}, 10, made=9)[-1] == pytest.approx(1e-4)
+
+
+def test_what_litgpt_does_not_know_is_kept_from_it() -> None:
+    flags, rest = launch.own_flags(["finetune_lora", "--seed=1", "--tuneoff_schedule=constant"])
+    assert flags == {"--tuneoff_schedule": "constant"}
+    assert rest == ["finetune_lora", "--seed=1"]
+
+
+def test_a_share_trains_on_the_same_instructions_for_fewer_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _act(monkeypatch, STAND_IN)
+    objective = _objective(tmp_path, "objective.max_steps=300")
+    assert objective.fidelities is not None and 1 / 3 in objective.fidelities.grid
+    objective.evaluate(Trial(0, CONFIG, 1 / 3))
+    command = _logs(tmp_path, "commands.txt").splitlines()[0]
+    assert "--train.max_steps=100 " in command and "--tuneoff_schedule_steps=300" in command
+    (tmp_path / "other").mkdir()
+    whole_epochs = _objective(tmp_path / "other")
+    assert whole_epochs.fidelities is None
+    with pytest.raises(ValueError, match="fidelity: expected one of 1, got 0.5"):
+        whole_epochs.evaluate(Trial(0, CONFIG, 0.5))
+
+
+def test_betas_and_quantised_weights_reach_litgpt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    changed = replace(_training(), betas=[0.8, 0.95], quantize="bnb.nf4")
+    arguments = command_lines.finetune(changed, CONFIG, Path("/a"), [], None, Path("/out"))
+    assert "--quantize=bnb.nf4" in arguments
+    assert [a for a in arguments if '"betas": [0.8, 0.95]' in a]
+
+
 class _Model(nn.Module):
     """A stand-in for a model with one adapter."""
 
@@ -299,6 +392,14 @@ def test_mmlu_questions_come_back_as_they_were_asked(tmp_path: Path) -> None:
         ("objective.hellaswag_items=64", "objective.hellaswag_items: expected null where data="),
         ("objective.data=shipped", "objective.mmlu_items: expected questions of all 57 subjects"),
         ("objective.train_timeout_s=0", "objective.train_timeout_s: expected a positive number"),
+        ("objective.quantize=int4", "objective.quantize: expected one of"),
+        ("objective.quantize=bnb.nf4 objective.devices=4", "objective.quantize: expected null on"),
+        ("objective.schedule=linear", "objective.schedule: expected one of"),
+        ("objective.betas=[0.9]", "objective.betas: expected two numbers"),
+        (
+            "objective.space.lora_alpha.type=float objective.space.lora_rank.type=float",
+            "objective.space.lora_alpha.type: expected int, got float",
+        ),
     ],
 )
 def test_a_wrong_setting_is_named_with_its_rule(setting: str, words: str, tmp_path: Path) -> None:

@@ -87,7 +87,12 @@ def test_the_difference_is_paid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     def counted(chosen: Any) -> Any:
         run = begun(chosen)
         step = run.step
-        monkeypatch.setattr(run, "step", lambda team: (made.append(len(run.losses)), step(team)))
+
+        def counting(team: Any) -> None:
+            made.append(len(run.losses))
+            step(team)
+
+        monkeypatch.setattr(run, "step", counting)
         return run
 
     monkeypatch.setattr(objective, "begun", counted)

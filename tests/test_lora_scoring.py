@@ -18,14 +18,15 @@ from objectives import checkpoint
 from objectives.lora_ft import scoring
 from objectives.lora_ft.data import SHIPPED, Question, read_folder, subset
 from objectives.lora_ft.encoding import Encoder
-from objectives.lora_ft.model import MATRICES, Adapters, BaseModel
+from objectives.lora_ft.model import Adapters, BaseModel
+from objectives.lora_ft.settings import MATRICES
 from objectives.lora_ft.team import team
 
 CPU = torch.device("cpu")
 N_ITEMS = 8
 
 
-def harness(model: GPT, folder: Path) -> TemplateLM:
+def harness(model: GPT | None, folder: Path) -> TemplateLM:
     """Wrap LitGPT's own forward pass, one request at a time and no context shared."""
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
 
@@ -39,6 +40,7 @@ def harness(model: GPT, folder: Path) -> TemplateLM:
         answers = []
         with torch.inference_mode():
             for _names, context, continuation in requests:
+                assert model is not None
                 logits = model(torch.tensor([(context + continuation)[:-1]]))[0]
                 own = logits[-len(continuation) :].float().log_softmax(-1)
                 total = own.gather(1, torch.tensor(continuation)[:, None]).sum()
@@ -118,6 +120,31 @@ def test_log_likelihoods_equal_the_harness_s(
     theirs = [float(answer[0][0]) for s in samples for answer in s["resps"]]
     # float32 through 30 layers, in another order of summation.
     np.testing.assert_allclose(sums, theirs, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("query", "choice"),
+    [
+        ("The cat sat ", "in"),
+        ("Answer:\n", "A"),
+        ("How to plant: Dig a hole. Take a spade. ", "dig deep ."),
+        ("Tab\t \n", " twice"),
+        ("The cat sat", " in"),
+        ("Café", "é"),
+    ],
+)
+def test_white_space_at_a_query_s_end_goes_where_the_harness_puts_it(
+    folder: Path, query: str, choice: str
+) -> None:
+    context, continuation = harness(None, folder)._encode_pair(query, " " + choice)
+    encoded = Encoder(folder, 2048, 128, True).question(Question(query, (choice,), 0, "s"))
+    assert (encoded.context, encoded.branches) == (context, [continuation])
+
+
+@pytest.mark.parametrize("query", ["", " \n"])
+def test_a_question_without_a_query_is_refused(folder: Path, query: str) -> None:
+    with pytest.raises(ValueError, match="question: expected a query"):
+        Encoder(folder, 2048, 128, True).question(Question(query, ("a",), 0, "s"))
 
 
 @pytest.mark.parametrize(("metric", "ours"), [("acc", "right"), ("acc_norm", "right_norm")])

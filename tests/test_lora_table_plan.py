@@ -50,15 +50,22 @@ def test_no_best_ones_before_the_first_pass_is_whole() -> None:
 def test_a_half_written_last_line_is_forgiven_and_cut_off(tmp_path: Path) -> None:
     path = tmp_path / "rows-0.jsonl"
     path.write_text('{"cell":1,"train_seed":0}\n{"cell":2,"tr')
-    assert records.done(tmp_path) == {(1, 0)}
+    assert records.keys(tmp_path, "rows") == {(1, 0)}
     records.Appender(path).append({"cell": 3, "train_seed": 0})
-    assert records.done(tmp_path) == {(1, 0), (3, 0)}
+    assert records.keys(tmp_path, "rows") == {(1, 0), (3, 0)}
+
+
+def test_a_training_is_done_when_its_items_are_there_too(tmp_path: Path) -> None:
+    for kind, cells_there in (("rows", (1, 2)), ("items", (2, 3))):
+        lines = [f'{{"cell":{cell},"train_seed":0}}\n' for cell in cells_there]
+        (tmp_path / f"{kind}-0.jsonl").write_text("".join(lines))
+    assert records.done(tmp_path) == {(2, 0)}
 
 
 def test_a_damaged_line_is_an_error_that_names_it(tmp_path: Path) -> None:
     (tmp_path / "rows-0.jsonl").write_text("{}\nnonsense\n{}\n")
     with pytest.raises(ValueError, match="rows-0.jsonl line 2: expected JSON"):
-        records.done(tmp_path)
+        list(records.rows(tmp_path))
 
 
 _HOLDER = """
@@ -96,3 +103,16 @@ def test_a_block_is_joined_where_nothing_differs_and_opened_where_something_does
         return records.block(tmp_path, {"loss": loss}, {"started": "now"}, lambda first: None)
 
     assert [block(1.5), block(1.5), block(1.25), block(1.5)] == [0, 0, 1, 0]
+
+
+def test_what_git_puts_in_a_file_s_place_loses_no_line(tmp_path: Path) -> None:
+    path = tmp_path / "rows-0.jsonl"
+    appender = records.Appender(path)
+    appender.append({"cell": 1, "train_seed": 0})
+    older = path.read_text()
+    appender.append({"cell": 2, "train_seed": 0})
+    path.unlink()
+    path.write_text(older + "<<<<<<< ours\n")  # another file of the same name, with a conflict
+    appender.append({"cell": 3, "train_seed": 0})
+    assert records.keys(tmp_path, "rows") == {(1, 0), (2, 0), (3, 0)}
+    assert path.read_text().count('"cell":1') == 1

@@ -1,5 +1,11 @@
 """Facts of the bridge to Nevergrad."""
 
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
 import pytest
 from ConfigSpace import ConfigurationSpace
 
@@ -46,3 +52,53 @@ def test_an_unknown_name_is_answered_with_the_closest() -> None:
 
 def test_a_run_cannot_be_extended_as_nevergrad_plans_with_the_budget() -> None:
     assert not NevergradBridge.extendable
+
+
+@pytest.mark.parametrize("name", ["MetaModel", "MetaModelFmin2", "MetaModelOnePlusOne", "NGOpt"])
+def test_models_of_the_function_run_under_this_numpy(name: str) -> None:
+    space = floats(2)
+    assert len(converse(_make(name, space, budget=45), answers(space), 45)) == 45
+
+
+@pytest.mark.parametrize("name", ["BOBYQA", "NLOPT_GN_CRS2_LM", "NLOPT_GN_ESCH", "PymooNSGA2"])
+def test_a_method_whose_package_is_missing_is_refused_in_one_line(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package in ("pybobyqa", "nlopt", "pymoo"):
+        monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ValueError, match=f"expected a method whose packages .*, got {name}: "):
+        converse(_make(name, floats(2)), answers(floats(2)))
+
+
+THREADED = ["Cobyla", "SQP", "Powell", "MetaModelFmin2"]
+
+
+@pytest.mark.parametrize("name", THREADED)
+def test_closing_ends_the_thread_of_a_method(name: str) -> None:
+    before = set(threading.enumerate())
+    optimizer = _make(name, floats(2))
+    converse(optimizer, answers(floats(2)), 5)
+    optimizer.ask(1)
+    assert set(threading.enumerate()) - before
+    optimizer.close()
+    optimizer.close()  # once more does no harm
+    assert not set(threading.enumerate()) - before
+
+
+@pytest.mark.parametrize("name", ["Cobyla", "CmaFmin2"])
+def test_a_program_that_ends_by_an_error_ends_though_nothing_was_closed(name: str) -> None:
+    program = f"""
+from asking import answers, converse, floats
+from optimizers.nevergrad_bridge import NevergradBridge
+optimizer = NevergradBridge(floats(2), seed=0, name={name!r}, budget=20, num_workers=1)
+converse(optimizer, answers(floats(2)), 5)
+optimizer.ask(1)
+raise RuntimeError("left")
+"""
+    root = Path(__file__).parents[1]
+    environment = {**os.environ, "PYTHONPATH": f"{root}:{root / 'tests'}"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, timeout=120
+    )
+    assert done.returncode == 1
+    assert b"RuntimeError: left" in done.stderr

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from experiments.analysis import compare
+from experiments.running import provenance
 from experiments.running.convergence import draw
+from experiments.running.looks import looks
 from experiments.running.panels import view
 from experiments.running.run_log import RunLog, read
 from made_headers import append, goal, header_event
@@ -61,13 +63,13 @@ def test_the_best_is_in_view_where_more_is_better() -> None:
 def test_any_run_can_be_drawn(accuracies: list[float | None], tmp_path: Path) -> None:
     folder = _log(tmp_path, accuracies)
     draw(read(folder / "log.jsonl"), tmp_path / "one.png")
-    compare.draw(compare.gather([folder]) * 2, tmp_path / "two.png")
+    compare.draw(compare.comparable_runs([folder]) * 2, tmp_path / "two.png")
     assert (tmp_path / "one.png").read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / "two.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_incumbents_are_shown_in_the_metrics_own_units(tmp_path: Path) -> None:
-    (run,) = compare.gather([_log(tmp_path, [0.2, None, 0.7, 0.1])])
+    (run,) = compare.comparable_runs([_log(tmp_path, [0.2, None, 0.7, 0.1])])
     assert compare.incumbents(run) == [(1.0, 0.2), (3.0, 0.7), (4.0, 0.7)]
 
 
@@ -78,7 +80,7 @@ def test_runs_on_different_data_are_not_compared(
     log = other / "log.jsonl"
     text = log.read_text().replace('"identity": "it"', '"identity": "other"')
     log.write_text(text.replace('"version": 1', '"version": 2'))
-    assert compare.main([str(one), str(other), "--out", str(tmp_path / "it.png")]) == 2
+    assert compare.main([str(one), str(other), f"out={tmp_path / 'it.png'}"]) == 2
     assert "expected runs of one objective on the same data" in capsys.readouterr().err
 
 
@@ -89,19 +91,42 @@ def test_runs_of_different_objectives_are_not_compared(
     log = _log(tmp_path / "other", [0.2]) / "log.jsonl"
     text = log.read_text().replace('"identity": "it"', '"identity": "other"')
     log.write_text(text.replace('"objective": {}', '"objective": {"shift": 1}'))
-    assert compare.main([str(tmp_path), "--out", str(tmp_path / "it.png")]) == 2
+    assert compare.main([str(tmp_path), f"out={tmp_path / 'it.png'}"]) == 2
     assert "expected runs of one objective, and one instance of it" in capsys.readouterr().err
 
 
 def test_a_folder_that_is_not_there_is_refused_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert compare.main([str(tmp_path / "no"), "--out", str(tmp_path / "it.png")]) == 2
+    assert compare.main([str(tmp_path / "no"), f"out={tmp_path / 'it.png'}"]) == 2
     assert capsys.readouterr().err.splitlines() == [
         f"{tmp_path / 'no'}: expected a folder of runs, got none there"
     ]
 
 
 def test_the_table_counts_failures(tmp_path: Path) -> None:
-    table = compare.table(compare.gather([_log(tmp_path, [0.2, None, 0.7])]))
+    table = compare.table(compare.comparable_runs([_log(tmp_path, [0.2, None, 0.7])]))
     assert table.splitlines()[2] == "| soo | 0 | 3 | 1 | 3 | 0.3000 | 0.7000 |"
+
+
+def test_an_optimizer_has_one_look_whatever_else_is_drawn() -> None:
+    alone = looks(["gp_bo"])["gp_bo"]
+    assert looks(["a", "lhs", "gp_bo", "z n=3"])["gp_bo"] == alone
+    assert looks(["mine"])["mine"] == looks(["gp_bo", "mine"])["mine"]
+
+
+def test_every_optimizer_of_ours_has_a_colour_of_its_own() -> None:
+    names = [path.stem for path in (provenance.CONF / "optimizer").glob("*.yaml")]
+    assert len({look.colour for look in looks(names).values()}) == len(names)
+
+
+def test_lines_differ_without_their_colours() -> None:
+    names = [path.stem for path in (provenance.CONF / "optimizer").glob("*.yaml")]
+    known = looks(names).values()
+    assert len({(look.dash, look.marker) for look in known}) == len(names)
+
+
+def test_labels_of_one_name_differ_where_their_settings_do() -> None:
+    labels = [f"gp_bo n={i}" for i in range(60)]
+    known = looks(labels).values()
+    assert len({(look.colour, look.dash) for look in known}) == len(labels)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from ConfigSpace import ConfigurationSpace
 
+from experiments.analysis.results import load
 from experiments.running.executors.inline import Inline
 from experiments.running.history import History
 from experiments.running.run import Run, RunSettings
@@ -26,12 +27,35 @@ class InlineRun(Run):
         super().__init__(settings, objective, lambda objective, workers, limit_s: Inline(objective))
 
 
+OURS: dict[str, dict[str, Any]] = {
+    "promoting": {"_target_": "promoting.Promoting"},
+    "asha": {"_target_": "optimizers.asha.Asha", "eta": 3, "least": None},
+    "hyperband": {
+        "_target_": "optimizers.hyperband.Hyperband",
+        "eta": 3,
+        "least": None,
+        "sizes": "algorithm",
+        "every_bracket": True,
+    },
+    "pbt": {
+        "_target_": "optimizers.pbt.PopulationBasedTraining",
+        "population": 5,
+        "quantile": 0.2,
+        "resample": 0.25,
+    },
+}
+
+
 def promote(
-    folder: Path, budget: float = BUDGET, workers: int = 4, objective: Objective | None = None
+    folder: Path,
+    budget: float = BUDGET,
+    workers: int = 4,
+    objective: Objective | None = None,
+    optimizer: str = "promoting",
 ) -> History:
     settings = RunSettings(
-        {"optimizer": "promoting", "objective": "learning"},
-        {"_target_": "promoting.Promoting"},
+        {"optimizer": optimizer, "objective": "learning"},
+        OURS[optimizer],
         {"_target_": "promoting.Learning"},
         seed=3,
         budget=budget,
@@ -46,21 +70,24 @@ def promote(
 def said(history: History) -> list[Any]:
     """Return what was asked and answered, without times."""
     answers = [(id, e.value, e.error) for id, e in history.evaluations.items()]
-    return [list(history.trials.values()), answers, history.refused, history.spent]
+    return [list(history.trials.values()), answers, history.refused, round(history.spent, 9)]
 
 
-def test_a_promoting_optimizer_with_four_workers_resumes_from_every_line(tmp_path: Path) -> None:
-    whole = promote(tmp_path / "whole")
+@pytest.mark.parametrize("optimizer", OURS)
+def test_a_promoting_optimizer_with_four_workers_resumes_from_every_line(
+    optimizer: str, tmp_path: Path
+) -> None:
+    whole = promote(tmp_path / "whole", optimizer=optimizer)
     lines = (tmp_path / "whole" / "log.jsonl").read_bytes().splitlines(keepends=True)
     assert any(trial.resumes is not None for trial in whole.trials.values())
-    assert len(lines) > 40
+    assert len(lines) > 20
     for n in range(1, len(lines)):
         folder = tmp_path / str(n)
         folder.mkdir()
         (folder / "log.jsonl").write_bytes(b"".join(lines[:n]))
         objective = Learning()
         paid_before = read(folder / "log.jsonl").evaluations.keys()
-        history = promote(folder, objective=objective)
+        history = promote(folder, objective=objective, optimizer=optimizer)
         assert said(history) == said(whole), n
         assert history.drifts() == []
         assert paid_before.isdisjoint(objective.evaluated)
@@ -84,12 +111,16 @@ def test_cheap_rungs_keep_all_workers_busy(tmp_path: Path) -> None:
     assert asks[0]["n"] == 4 and len(asks[0]["trials"]) == 4
 
 
+@pytest.mark.parametrize("optimizer", OURS)
 @pytest.mark.parametrize("workers", [1, 4])
 @pytest.mark.parametrize("shorter", [1.0, 2.3, 3.0, 4.9])
-def test_an_extended_run_equals_a_longer_one(shorter: float, workers: int, tmp_path: Path) -> None:
-    whole = promote(tmp_path / "whole", workers=workers)
-    promote(tmp_path / "extended", shorter, workers)
-    assert said(promote(tmp_path / "extended", workers=workers)) == said(whole)
+def test_an_extended_run_equals_a_longer_one(
+    shorter: float, workers: int, optimizer: str, tmp_path: Path
+) -> None:
+    whole = promote(tmp_path / "whole", workers=workers, optimizer=optimizer)
+    promote(tmp_path / "extended", shorter, workers, optimizer=optimizer)
+    again = promote(tmp_path / "extended", workers=workers, optimizer=optimizer)
+    assert said(again) == said(whole)
 
 
 def test_what_the_budget_refuses_is_logged_costs_nothing_and_is_told_to_nobody(
@@ -184,3 +215,10 @@ def test_a_promoting_optimizer_keeps_the_contract_of_the_others() -> None:
         assert trial == same and first.ask(0) == []
         for optimizer in (first, second):
             optimizer.tell(trial, Evaluation(float(trial.id % 7), 1.0))
+
+
+def test_whoever_reads_the_run_sees_what_it_spent(tmp_path: Path) -> None:
+    history = promote(tmp_path / "run")
+    (run,) = load([tmp_path / "run"])
+    assert run.spent[-1] == pytest.approx(history.done) and run.spent[-1] < run.fidelities.sum()
+    assert history.incumbent() == run.ids[run.incumbent()]

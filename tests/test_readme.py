@@ -1,68 +1,104 @@
-"""The README's commands and examples, as a reader would try them."""
+"""The README's commands and examples, and the page on notebooks, as a reader would try them."""
 
 import os
 import re
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from processes import ROOT, command, events
+from processes import ROOT
 
 README = (ROOT / "README.md").read_text()
-CHEAP = ["budget=4", "plot=false", "progress=false"]
+NOTEBOOKS = (ROOT / "experiments" / "notebooks.md").read_text()
+EXPENSIVE = ("lora_ft",)
 
 
 def _blocks(language: str) -> dict[str, str]:
     """Return the code blocks whose first line names their file."""
-    blocks = re.findall(rf"```{language}\n# (\S+)\n(.*?)```", README, flags=re.DOTALL)
-    return dict(blocks)
+    return dict(re.findall(rf"```{language}\n# (\S+)\n(.*?)```", README, flags=re.DOTALL))
 
 
-def _commands() -> list[list[str]]:
-    lines = re.findall(r"^\$ python run\.py (.*?)(?:  +#.*)?$", README, flags=re.MULTILINE)
-    return [shlex.split(line) for line in lines if "lora_ft" not in line]
+def _commands() -> list[str]:
+    return re.findall(r"^\$ (tuneoff .*?)(?:  +#.*)?$", README, flags=re.MULTILINE)
 
 
-@pytest.mark.parametrize("arguments", _commands(), ids=" ".join)
-def test_a_command_of_the_readme_runs(arguments: list[str], tmp_path: Path) -> None:
-    swept = "-m" in arguments
-    out = str(tmp_path / "${hydra:runtime.choices.optimizer}-${seed}")
-    narrow = ["optimizer=lhs,soo", "seed=range(0,2)"] if swept else []
-    kept = [a for a in arguments if not swept or a.startswith(("-m", "objective="))]
-    done = subprocess.run(
-        command(*kept, *narrow, *CHEAP, f"out={out}", f"hydra.sweep.dir={tmp_path}"),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    logs = list(tmp_path.glob("*/log.jsonl"))
-    assert len(logs) == (4 if swept else 1)
-
-
-def test_the_optimizer_and_the_objective_of_the_readme_run_together(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the README's files, and `tuneoff` below bin/."""
+    folder = tmp_path_factory.mktemp("reader")
     for name, text in {**_blocks("python"), **_blocks("yaml")}.items():
-        file = tmp_path / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    (folder / "bin").mkdir()
+    program = folder / "bin" / "tuneoff"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m experiments "$@"\n')
+    program.chmod(0o755)
+    return folder
+
+
+def _typed(line: str, folder: Path) -> "subprocess.CompletedProcess[str]":
+    """Run a line in a shell."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "HOME": str(folder),
+    }
+    return subprocess.run(
+        ["bash", "-c", line],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+
+
+def test_the_commands_of_the_readme_work_in_their_order(folder: Path) -> None:
+    commands = _commands()
+    assert len(commands) > 15
+    for line in commands:
+        if " run " in line and any(name in line for name in EXPENSIVE):
+            line += " --cfg job"  # composed, not run
+        elif " run " in line:
+            line += " plot=false" + ("" if "budget=" in line else " budget=5")
+        done = _typed(line, folder)
+        assert done.returncode == 0, f"{line}: {done.stderr}{done.stdout}"
+    assert (folder / "report" / "index.html").is_file()
+    assert (folder / "seed0.png").is_file() and (folder / "smoke.db").is_file()
+
+
+def test_the_examples_of_the_readme_are_typed(folder: Path) -> None:
+    files = [str(folder / name) for name in _blocks("python")]
     done = subprocess.run(
-        command(
-            f"--config-dir={tmp_path / 'conf'}",
-            "optimizer=halving",
-            "optimizer._target_=halving.Halving",
-            "objective=sphere",
-            "objective._target_=sphere.Sphere",
-            "budget=60",
-            f"out={tmp_path / 'run'}",
-        ),
+        [sys.executable, "-m", "mypy", "--strict", *files],
         cwd=ROOT,
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": f"{tmp_path / 'optimizers'}:{tmp_path / 'objectives'}"},
+        timeout=600,
     )
-    assert done.returncode == 0, done.stderr
-    values = [event["value"] for event in events(tmp_path / "run") if "value" in event]
-    assert len(values) == 60
-    assert min(values[30:]) < min(values[:10])
+    assert done.returncode == 0, done.stdout
+
+
+def test_every_command_of_make_exists() -> None:
+    targets = re.findall(r"^\$ make (\w+)", README, flags=re.MULTILINE)
+    makefile = (ROOT / "Makefile").read_text()
+    assert targets and all(f"\n{target}:" in makefile for target in targets)
+
+
+def test_every_link_of_the_readme_leads_somewhere() -> None:
+    links = re.findall(r"\]\(([^)#]+)", README + (ROOT / "CONTRIBUTING.md").read_text())
+    local = [link for link in links if "://" not in link]
+    assert [link for link in local if not (ROOT / link).exists()] == []
+
+
+def test_the_page_on_notebooks_runs(folder: Path) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", NOTEBOOKS, flags=re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        done = _typed(f"{sys.executable} -c {shlex.quote(block)}", folder)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout

@@ -14,9 +14,9 @@ import pytest
 from browser import opened, root
 from experiments.analysis.report import __main__ as report
 from experiments.analysis.report.contents import Contents, contents
-from experiments.analysis.report.gather import gather
-from experiments.analysis.report.importance import measure, sample
+from experiments.analysis.report.forests import measure, sample
 from experiments.analysis.report.page import Figures, embedded, write
+from experiments.analysis.report.subject import read_subject
 from experiments.analysis.report.table import Cell, Row, Table, escape
 from experiments.analysis.results import run_of
 from experiments.analysis.spaces import space_of
@@ -55,7 +55,7 @@ def _log(folder: Path, optimizer: str, seed: int = 0, n: int = 30, **changes: An
 
 def _made(folder: Path, metric: str | None = None, direction: str | None = None) -> Contents:
     with ThreadPoolExecutor(1) as pool:
-        return contents(gather([folder], metric, direction), pool)
+        return contents(read_subject([folder], metric, direction), pool)
 
 
 def _wrong(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
@@ -74,7 +74,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for seed in range(3):
             _log(folder / "runs", optimizer, seed)
             _log(folder / "runs", optimizer, seed, names={"optimizer": optimizer, "objective": "g"})
-    found = gather([folder / "runs"], None, None)
+    found = read_subject([folder / "runs"], None, None)
     with ThreadPoolExecutor(1) as pool:
         figures = Figures(folder / "out" / "figures", looks(found.suite.optimizers), pool)
         yield write(contents(found, pool, known=figures.add), figures, folder / "out")[0]
@@ -200,7 +200,8 @@ def test_accuracies_are_shown_in_their_own_sign_with_the_optimum(tmp_path: Path)
     assert chart.y.title == "score (points)" and "higher is better" in chart.caption
     line = [y for y in chart.series[0].y if y is not None]
     assert line == sorted(line)
-    assert chart.lines == [(pytest.approx(1.0), "optimum")]
+    ((height, name),) = chart.lines
+    assert height == pytest.approx(1.0) and name == "optimum"
 
 
 def test_a_direction_that_nobody_declared_is_not_guessed(tmp_path: Path) -> None:
@@ -229,7 +230,8 @@ def test_the_default_has_a_line_where_it_was_evaluated(tmp_path: Path) -> None:
     for optimizer in ("a", "bb"):
         _log(tmp_path, optimizer, optimum=None, default=config)
     chart = _made(tmp_path).sections[0].charts[0]
-    assert chart.lines == [(pytest.approx(x), "default configuration")]
+    ((height, name),) = chart.lines
+    assert height == pytest.approx(x) and name == "default configuration"
 
 
 def test_failures_are_marked_in_the_convergence_chart(tmp_path: Path) -> None:
@@ -265,7 +267,7 @@ def test_settings_that_follow_the_seed_are_one_task_beside_those_that_do_not(
     for seed in (1, 2):
         for shift in ("none", seed):
             _log(tmp_path, "a", seed, objective={"class": "F", "shift": shift})
-    names = {run.objective for run in gather([tmp_path], None, None).runs}
+    names = {run.objective for run in read_subject([tmp_path], None, None).runs}
     assert names == {"f shift=none", "f shift=seed"}
 
 
@@ -376,7 +378,9 @@ def test_an_unknown_metric_is_refused_with_those_there_are(
 def test_a_report_without_a_place_to_go_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert _wrong(capsys, tmp_path) == "out: expected out=FOLDER for the report, got none\n"
+    assert (
+        _wrong(capsys, tmp_path) == "out: expected out=VALUE, got none; see tuneoff report --help\n"
+    )
 
 
 def test_without_the_extra_the_command_says_which_to_install(

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.running.command_line import prepare
+from experiments.running.composing import prepare
 from experiments.running.mistakes import explain
 from node import build, search_path
 from objectives.serving.engine import Demand

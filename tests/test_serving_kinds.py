@@ -1,4 +1,4 @@
-"""What a parameter of an engine may be; a switch that is none is refused where the space is read."""
+"""What a parameter of an engine may be; anything else is refused where the space is read."""
 
 from pathlib import Path
 from typing import Any

@@ -11,6 +11,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from objectives.objective import Objective
+from objectives.space import UnitCube
 from objectives.trial import Config, Evaluation, Trial
 
 CONF = str(Path(__file__).parents[1] / "conf")
@@ -92,6 +93,26 @@ def failed(config: Config, *overrides: str) -> tuple[str, str, float, float]:
 def test_more_gpus_than_the_node_has_are_never_launched() -> None:
     config = default(tensor_parallel_size=8, data_parallel_size=2)
     assert failed(config) == ("infeasible", "check", 4, 0)
+
+
+def test_what_is_never_launched_is_known_to_the_space() -> None:
+    objective = build()
+    cube = UnitCube(objective.space)
+    n_refused = 0
+    for u in np.random.default_rng(0).random((300, cube.dim)):
+        config = cube.config(u)
+        if cube.allows(config):
+            continue
+        n_refused += 1
+        try:
+            evaluation = objective.evaluate(Trial(0, config))
+        except ValueError:  # a forbidden clause
+            continue
+        assert evaluation.cost == 0 and "not launched" in (evaluation.error or "")
+    assert n_refused > 150  # three fifths and more
+    for u in cube.draw(np.random.default_rng(1), 15):
+        error = objective.evaluate(Trial(0, cube.config(u))).error
+        assert error is None or "not launched" not in error
 
 
 def test_whole_prompts_need_a_budget_for_the_longest() -> None:

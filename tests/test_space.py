@@ -2,6 +2,7 @@
 
 import json
 import math
+import pickle
 from collections import Counter
 from datetime import date
 from typing import Any
@@ -22,7 +23,7 @@ from ConfigSpace import (
     UniformIntegerHyperparameter,
 )
 
-from objectives.space import UnitCube, build_space, check, plain
+from objectives.space import UnitCube, add_rules, build_space, check, plain, rules_of
 from objectives.trial import Config
 
 FLOAT = {"type": "float", "lower": -2.0, "upper": 6.0}
@@ -197,6 +198,37 @@ def test_points_drawn_at_once_are_those_drawn_one_by_one() -> None:
     expected = np.concatenate([cube.draw(one_by_one) for _ in range(9)])
     assert np.array_equal(cube.draw(np.random.default_rng(1), 9), expected)
     assert cube.draw(np.random.default_rng(1), 0).shape == (0, 3)
+
+
+def _is_small(config: Config) -> bool:
+    return float(config["n"]) * float(config["m"]) <= 8
+
+
+def test_a_cube_keeps_to_the_rules_of_its_space() -> None:
+    counts = {"type": "int", "lower": 1, "upper": 8}
+    space = build_space({"n": counts, "m": counts}, [{"n": 1, "m": 1}])
+    before = UnitCube(space)
+    add_rules(space, _is_small)
+    cube = UnitCube(space)
+    assert before.allows({"n": 8, "m": 8}) and not cube.allows({"n": 8, "m": 8})
+    assert not cube.allows({"n": 1, "m": 1})  # the clauses stay
+    check(space, {"n": 8, "m": 8})  # a point of the space all the same
+    drawn = [cube.config(point) for point in cube.draw(np.random.default_rng(0), 200)]
+    assert all(_is_small(config) for config in drawn)
+    assert {"n": 2, "m": 4} in drawn
+
+
+def test_rules_are_added_to_those_before_and_survive_a_pickle() -> None:
+    space = build_space({"n": COUNT, "m": COUNT})
+    add_rules(space, _is_small)
+    add_rules(space, _is_odd)
+    again = pickle.loads(pickle.dumps(space))
+    assert rules_of(again) == rules_of(space) == (_is_small, _is_odd)
+    assert UnitCube(again).names == ["n", "m"]
+
+
+def _is_odd(config: Config) -> bool:
+    return int(config["n"]) % 2 == 1
 
 
 class _Nothing(UnitCube):

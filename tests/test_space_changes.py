@@ -8,7 +8,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from experiments.running.command_line import prepare
+from experiments.running.composing import prepare
 from objectives.override import override
 from objectives.space import UnitCube, build_space
 from processes import ROOT, finish
@@ -86,8 +86,8 @@ def test_leftovers_of_another_type_are_answered_with_what_removes_them() -> None
         ),
         (
             ["objective=branin", 'objective.space."model.lr".upper=2'],
-            "objective.space: expected a parameter's name without quotes, got what Hydra cannot "
-            "read; a name that holds a dot can be set in a YAML only, not on the command line",
+            'objective.space."model.lr".upper: expected objective.space.<parameter>.<key>, got '
+            "more levels; a parameter whose name has dots can be set in a YAML file only",
         ),
     ],
 )

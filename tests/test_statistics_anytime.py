@@ -1,5 +1,7 @@
 """Runs on a common budget: unfinished runs, failures, references, what is fixed."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -187,3 +189,20 @@ def test_tasks_are_in_the_order_of_their_numbers() -> None:
     runs = [made_run([1.0], objective=f"bbob function={i}") for i in (10, 2, 1)]
     names = [task.name for task in compare_on(runs).tasks]
     assert names == ["bbob function=1", "bbob function=2", "bbob function=10"]
+
+
+def test_a_resumed_trial_spends_what_it_adds() -> None:
+    # A third, then the rest of that trial: one full evaluation is done when one is spent.
+    run = made_run([9.0, 4.0, 2.0], fidelities=[1 / 3, 1, 1], budget=2)
+    resumed = replace(run, prices=np.array([1 / 3, 2 / 3, 1.0]))
+    assert _curve(resumed) == [4.0, 2.0]
+    assert _curve(run) == [INF, 4.0]
+
+
+def test_a_low_value_at_a_low_fidelity_beats_nothing() -> None:
+    cheap = made_run([0.1, 0.1, 5.0], "a", fidelities=[0.5, 0.5, 1])
+    full = made_run([4.0, 4.0], "b")
+    task = compare_on([cheap, full]).tasks[0]
+    assert task.final("a").tolist() == [5.0] and task.final("b").tolist() == [4.0]
+    never = made_run([0.1] * 4, "a", fidelities=[0.5] * 4, budget=2)
+    assert compare_on([never, full]).tasks[0].final("a").tolist() == [INF]

@@ -99,3 +99,56 @@ def test_failures_are_counted_within_the_common_budget() -> None:
 def test_a_suite_in_which_everything_failed_ties(penalty: float | None) -> None:
     runs = [made_run([penalty] * 2, name, failed=[0, 1]) for name in OPTIMIZERS]
     assert rank_table(compare_on(runs))[1].tolist() == [[2, 2, 2]]
+
+
+def _in(currency: str, runs: list[Run]) -> dict[str, float]:
+    found = currency_ranks(compare_on(runs))
+    assert found is not None
+    return {"time": found.ranks["time"], "cost": found.ranks["cost"]}[currency]
+
+
+@pytest.mark.parametrize("currency", ["time", "cost"])
+@pytest.mark.parametrize("cost", [0.0, 0.01])
+def test_an_optimizer_that_fails_throughout_at_no_cost_does_not_end_the_comparison(
+    currency: str, cost: float
+) -> None:
+    runs = [
+        made_run([5.0, 4.0, 3.0], "a"),
+        made_run([6.0, 5.0, 4.0], "b"),
+        made_run([None] * 3, "c", costs=[cost] * 3),
+    ]
+    assert _in(currency, runs) == {"a": 1, "b": 2, "c": 3}
+
+
+def test_refusals_at_no_cost_do_not_end_the_comparison_before_the_others_succeed() -> None:
+    # b had four evaluations of five refused: it spent 1 s, the others 5.
+    runs = [
+        made_run([5.0, 5, 5, 5, 1], "a"),
+        made_run([None, None, None, None, 2], "b", costs=[0, 0, 0, 0, 1]),
+        made_run([5.0, 5, 5, 5, 3], "c"),
+    ]
+    assert _in("cost", runs) == {"a": 1, "b": 2, "c": 3}
+
+
+def test_an_unfinished_run_does_not_set_the_common_time() -> None:
+    runs = [made_run([5.0, 5.0, 1.0], "a"), made_run([3.0], "b", budget=3, ended=False)]
+    assert _in("cost", runs) == {"a": 1, "b": 2}
+
+
+def test_where_nothing_costs_anything_all_that_was_found_counts() -> None:
+    runs = [made_run([5.0, 1.0], "a", costs=[0, 0]), made_run([4.0, 2.0], "b", costs=[0, 0])]
+    assert _in("cost", runs) == {"a": 1, "b": 2}
+
+
+def test_equal_mean_ranks_do_not_flip_by_their_last_digit() -> None:
+    rng = np.random.default_rng(0)
+    runs = []
+    for i in range(7):
+        for seed in range(3):
+            low, high = np.sort(rng.random(2)).tolist()
+            ends = (low, high) if (i + seed) % 2 else (high, low)
+            for name, end in zip("ab", ends, strict=True):
+                runs.append(made_run([end], name, seed, objective=f"f{i}"))
+    found = currency_ranks(compare_on(runs))
+    assert found is not None and found.flips == []
+    assert found.ranks["time"] == found.ranks["evaluations"]

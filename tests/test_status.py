@@ -99,10 +99,10 @@ def test_a_log_of_another_identity_is_not_the_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ([], "expected experiment=<name> or a FOLDER, got nothing"),
+        ([], "expected experiment=NAME or one FOLDER, got none"),
         (["experiment=never_made"], "expected the folder of an experiment, got no"),
         (["/nowhere"], "expected the folder of an experiment, got no"),
-        (["experiment=smoke", "fast=1"], "expected experiment=<name> or a FOLDER, got"),
+        (["experiment=smoke", "fast=1"], "fast: expected one of experiment, out, got fast=1"),
     ],
 )
 def test_a_mistake_ends_in_one_line(

@@ -1,6 +1,8 @@
 """Sweeps as a person types them: real processes, kills, resumes, failures, and mistakes."""
 
+import errno
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -12,6 +14,7 @@ import psutil
 import pytest
 
 from experiments.running.plan import failures, read_ledger, read_plan, states
+from experiments.running.provenance import CONF
 from experiments.running.run_log import RunLog
 from experiments.sweeping import experiment, sweep
 from experiments.sweeping.ledger import Lock
@@ -22,7 +25,7 @@ N_CHEAP = 4  # 2 optimizers x 1 objective x 2 seeds
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "experiments.sweeping.sweep", *arguments]
+    return [sys.executable, "-m", "experiments", "sweep", *arguments]
 
 
 def typed(*arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -59,7 +62,7 @@ def counted(tmp_path: Path, seconds: float) -> list[str]:
     )
     optimizers = "optimizers=[random,sobol]"
     out = f"out={tmp_path / 'sweep'}"
-    return [*CHEAP, optimizers, f'objectives=["{objective}"]', "budget=20", "workers=2", out]
+    return [*CHEAP, optimizers, f'objectives=["{objective}"]', "budget=20", "runs=2", out]
 
 
 def wait_until(process: "subprocess.Popen[str]", reached: Callable[[], bool]) -> None:
@@ -73,7 +76,7 @@ def n_logged(folder: Path) -> int:
 
 
 def test_a_sweep_makes_every_run_and_says_so_in_one_line(tmp_path: Path) -> None:
-    done = typed(*CHEAP, "workers=2", f"out={tmp_path}")
+    done = typed(*CHEAP, "runs=2", f"out={tmp_path}")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"{N_CHEAP} done: {tmp_path}\n"
     found = {
@@ -157,7 +160,7 @@ def test_an_interrupted_sweep_says_how_to_go_on(
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == code
-    assert "go on with: python -m experiments.sweeping.sweep experiment=smoke" in errors
+    assert "go on with: python -m experiments sweep experiment=smoke" in errors
     assert len(errors.splitlines()) == 1
     assert "partial" in state_names(folder)
     assert typed(*settings).stdout == f"4 done: {folder}\n"
@@ -196,7 +199,7 @@ def test_an_objective_that_shares_no_host_has_nothing_beside_it(tmp_path: Path) 
         f"+objective.alone={alone}"
         for alone in ("true", "false")
     ]
-    typed(*CHEAP, f"objectives={json.dumps(objectives)}", "workers=2", f"out={tmp_path / 'sweep'}")
+    typed(*CHEAP, f"objectives={json.dumps(objectives)}", "runs=2", f"out={tmp_path / 'sweep'}")
     found = [line.split() for line in spans.read_text().splitlines()]
     assert len(found) == 2 * N_CHEAP * 10
     times = [(float(begin), float(end), shared == "True") for begin, end, shared in found]
@@ -241,7 +244,7 @@ def test_more_seeds_may_be_added_but_no_run_be_changed(
 
 MISTAKES = {
     "an unknown experiment": (["experiment=nope"], "experiment: expected one of"),
-    "no experiment": ([], "experiment: expected experiment=<name>"),
+    "no experiment": ([], "experiment: expected experiment=VALUE, got none"),
     "an unknown optimizer": (["experiment=smoke", "optimizers=[soop]"], "got soop"),
     "an unknown objective": (["experiment=smoke", "objectives=[nope]"], "got nope"),
     "a misspelt setting": (
@@ -256,11 +259,16 @@ MISTAKES = {
     "no seeds": (["experiment=smoke", "seeds=[]"], "seeds: expected at least one seed, got []"),
     "an empty range": (["experiment=smoke", "seeds=range(3,3)"], "expected at least one seed"),
     "equal seeds": (["experiment=smoke", "seeds=[1,1]"], "seeds: expected different seeds"),
-    "a negative seed": (["experiment=smoke", "seeds=-1"], "seed: expected an integer"),
-    "no budget": (["experiment=smoke", "budget=0"], "budget: expected a positive number"),
+    "a negative seed": (["experiment=smoke", "seeds=-1"], "seeds: expected an integer"),
+    "no budget": (["experiment=smoke", "budget=0"], "budget: expected a finite number above 0"),
     "equal runs": (["experiment=smoke", "optimizers=[soo,soo]"], "expected different"),
     "no workers": (["experiment=smoke", "workers=0"], "workers: expected an integer"),
-    "an unknown key": (["experiment=smoke", "sedes=3"], "sedes=3: expected key=value"),
+    "no runs": (["experiment=smoke", "runs=0"], "runs: expected an integer of at least 1"),
+    "workers of another kind": (
+        ["experiment=smoke", "workers=2.5"],
+        "workers: expected an integer",
+    ),
+    "an unknown key": (["experiment=smoke", "sedes=3"], "sedes: expected one of experiment,"),
     "a folder that cannot be made": (["experiment=smoke", "out=/proc/nowhere"], "/proc/nowhere"),
 }
 
@@ -299,10 +307,26 @@ def test_optimizers_that_begin_with_a_latin_hypercube_of_one_size_share_it(tmp_p
 
 
 @pytest.mark.parametrize(
-    "path", sorted(experiment.FOLDER.glob("*.yaml")), ids=lambda path: path.stem
+    "path", sorted((CONF / "experiment").glob("*.yaml")), ids=lambda path: path.stem
 )
 def test_an_experiment_of_the_suite_can_be_read(path: Path) -> None:
     found = experiment.load(path.stem, {})
     assert found.optimizers
     assert found.objectives
     assert found.seeds
+
+
+def test_a_full_disk_burns_no_attempt_of_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = experiment.load("smoke", {"optimizers": ["soo"], "seeds": 0}).plan()
+    task = plan[0], tmp_path / plan[0].folder
+
+    def full(self: RunLog, folder: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
+
+    monkeypatch.setattr(RunLog, "_hold_reserve", full)
+    ending = sweep.make_run(task, lambda evaluations: None)
+    assert ending.host and ending.error is not None and "make room" in ending.error
+    monkeypatch.undo()
+    assert sweep.make_run(task, lambda evaluations: None) == sweep.Ending()

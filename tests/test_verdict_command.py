@@ -148,7 +148,9 @@ def test_a_log_without_a_whole_header_is_said(
 def test_different_code_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _log(tmp_path, "a", [3.0, 2.0])
     _log(tmp_path, "b", [4.0, 4.0], code={"commit": "1"})
-    assert "note: the runs were made with 2 different versions of the code" in _said(capsys, tmp_path)
+    assert "note: the runs were made with 2 different versions of the code" in _said(
+        capsys, tmp_path
+    )
 
 
 def test_items_are_compared_pairwise(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -219,7 +221,9 @@ def test_settings_that_there_are_none_of_and_bad_levels_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert "expected one of metric, direction, level, equal" in _wrong(capsys, tmp_path, "lvl=1")
-    assert "level: expected a number, got x" in _wrong(capsys, tmp_path, "level=x")
+    assert "level: expected a finite number above 0 and at most 0.5, got x" in _wrong(
+        capsys, tmp_path, "level=x"
+    )
 
 
 def test_the_metric_of_the_value_has_the_values_direction(tmp_path: Path) -> None:

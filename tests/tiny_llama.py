@@ -7,14 +7,14 @@ from litgpt.model import GPT, Config
 from litgpt.utils import save_config
 
 
-def write(folder: Path) -> Path:
+def write(folder: Path, vocabulary: int = 97) -> Path:
     """Write a LitGPT checkpoint folder without a tokenizer, and return it."""
     folder.mkdir(parents=True)
     config = Config(
         name="tiny-llama",
         block_size=64,
-        vocab_size=97,
-        padded_vocab_size=97,
+        vocab_size=vocabulary,
+        padded_vocab_size=vocabulary,
         n_layer=2,
         n_head=6,
         n_query_groups=2,

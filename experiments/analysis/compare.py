@@ -1,11 +1,5 @@
-"""One picture and one table of several runs of one objective.
+"""`tuneoff compare`: one picture and one table of several runs of one objective."""
 
-    python -m experiments.analysis.compare FOLDER... --out picture.png
-
-Each FOLDER is searched for runs; a file by `experiments.analysis.pack` will do too.
-"""
-
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +15,6 @@ from experiments.analysis.results import Floats, Run, load
 from experiments.running.convergence import BUDGET
 from experiments.running.headline import headline
 from experiments.running.looks import Look, looks
-from experiments.running.mistakes import answered
 from experiments.running.panels import (
     draw_default,
     legend,
@@ -30,29 +23,39 @@ from experiments.running.panels import (
     view,
     with_strips,
 )
+from experiments.running.settings import REQUIRED, Command, Given, Setting
+from experiments.running.settings import path as as_path
+
+COMMAND = Command(
+    "compare",
+    "Draw the runs of one objective into one picture and print their table.",
+    [
+        ("tuneoff compare results/branin out=branin.png", "all runs of branin"),
+        ("tuneoff compare results/hartmann6/*/seed0-* out=seed0.pdf", "those of one seed"),
+    ],
+    [Setting("out", "The picture, .png, .pdf or .svg.", as_path, REQUIRED)],
+    folders="Folders of runs of one objective, or files by tuneoff pack.",
+)
 
 
 def main(arguments: Sequence[str]) -> int:
     """Draw and print; return the exit status."""
-    form = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(
-        prog="python -m experiments.analysis.compare", description=__doc__, formatter_class=form
-    )
-    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
-    parser.add_argument("--out", type=Path, required=True, help="the picture, PNG or PDF")
-    given = parser.parse_args(arguments)
-
-    def command() -> int:
-        runs = gather(given.folders)
-        draw(runs, given.out)
-        print(table(runs))
-        print(f"\npicture: {given.out}")
-        return 0
-
-    return answered(command, list(arguments))
+    return COMMAND.answer(arguments, _compare)
 
 
-def gather(folders: Sequence[Path]) -> list[Run]:
+def _compare(given: Given) -> int:
+    out: Path = given["out"]
+    if out.suffix.lower() not in (".png", ".pdf", ".svg"):
+        raise ValueError(f"out: expected a name that ends in .png, .pdf or .svg, got {out}")
+    runs = comparable_runs(given.folders)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    draw(runs, out)
+    print(table(runs))
+    print(f"\npicture: {out}")
+    return 0
+
+
+def comparable_runs(folders: Sequence[Path]) -> list[Run]:
     """Read the runs of one objective.
 
     Raises:
@@ -83,7 +86,7 @@ def gather(folders: Sequence[Path]) -> list[Run]:
 
 def incumbents(run: Run) -> list[tuple[float, float]]:
     """Return (budget spent, metric of the incumbent) at each improvement, and at the end."""
-    spent, best = np.cumsum(run.fidelities).tolist(), float("inf")
+    spent, best = run.spent.tolist(), float("inf")
     numbers = _metric(run)
     steps: list[tuple[float, float]] = []
     for i in np.flatnonzero(_good(run) & ~np.isnan(numbers)).tolist():
@@ -207,7 +210,7 @@ def _draw_failures(when: Axes, how_many: Axes, runs: Sequence[Run], failing: lis
     how_many.set_yticks([(len(failing) - 1) / 2], ["failed"])
     for number, run in enumerate(runs):
         if run.optimizer in failing:
-            at = np.cumsum(run.fidelities)[run.failed]
+            at = run.spent[run.failed]
             row = [failing.index(run.optimizer)] * len(at)
             when.plot(at, row, "x", color=known[run.optimizer].colour, markersize=5)
         count = f"{int(run.failed.sum())}"

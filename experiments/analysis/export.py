@@ -1,15 +1,6 @@
-"""Export runs to the files of other tools.
+"""`tuneoff export`: runs as the files of other tools.
 
-    python -m experiments.analysis.export FOLDER... format=coco|ioh|optuna|parquet|csv out=PATH
-
-FOLDER is a folder of runs, or a file by `experiments.analysis.pack`. Runs are exported as far
-as they got, failures included. `out` must not exist yet; it appears when it is whole. What each
-format holds, and what it cannot hold, stands in `experiments/analysis/exchange/`:
-
-- coco: a folder for `cocopp`; BBOB alone, as cocopp knows no other functions.
-- ioh: a folder for IOHanalyzer and iohinspector; any objective.
-- optuna: a storage for optuna-dashboard; SQLite (out=NAME.db) or a journal (out=NAME.journal).
-- parquet, csv: one table, a row per evaluation.
+What each format holds, and what it cannot hold, stands in `experiments/analysis/exchange/`.
 """
 
 import os
@@ -19,9 +10,9 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 
-from experiments.analysis import words
 from experiments.analysis.results import Run, load
-from experiments.running.mistakes import answered
+from experiments.running.settings import REQUIRED, Command, Given, Setting, one_of
+from experiments.running.settings import path as as_path
 
 _WRITERS = {
     "coco": ("coco", "write"),
@@ -57,31 +48,40 @@ def export(runs: Sequence[Run], format: str, out: Path) -> None:
             shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
-def _settings(arguments: Sequence[str]) -> tuple[list[Path], str, Path]:
-    """Return folders, format and `out` of a command line."""
-    folders, given = words.split(arguments, ("format", "out"))
-    if len(given) < 2 or not all(given.values()):
-        raise ValueError(
-            f"export: expected FOLDER... format={'|'.join(_WRITERS)} out=PATH, got "
-            f"{' '.join(arguments) or 'nothing'}"
-        )
-    return folders, given["format"], Path(given["out"])
+COMMAND = Command(
+    "export",
+    "Write runs as files of other tools. They are exported as far as they got, failures included.",
+    [
+        ("tuneoff export results/smoke format=optuna out=smoke.db", "for optuna-dashboard"),
+        ("tuneoff export results/bbob format=coco out=coco", "for cocopp"),
+        ("tuneoff export results/smoke format=csv out=smoke.csv", "a row per evaluation"),
+    ],
+    [
+        Setting("format", f"One of {', '.join(_WRITERS)}.", one_of(*_WRITERS), REQUIRED),
+        Setting("out", "A file or folder that does not exist yet.", as_path, REQUIRED),
+    ],
+    folders="Folders of runs, or files by tuneoff pack.",
+    notes="""Formats:
+  coco          a folder for cocopp; functions of BBOB only, as cocopp knows no others
+  ioh           a folder for IOHanalyzer and iohinspector; any objective
+  optuna        a storage for optuna-dashboard: SQLite (NAME.db) or a journal (NAME.journal)
+  parquet, csv  one table, a row per evaluation""",
+)
 
 
 def main(arguments: Sequence[str]) -> int:
     """Export and say what came of it; return the exit status."""
+    return COMMAND.answer(arguments, _export)
 
-    def command() -> int:
-        folders, format, out = _settings(arguments)
-        runs = load(folders)
-        export(runs, format, out)
-        n_open = sum(not run.ended for run in runs)
-        unfinished = f", {n_open} of them unfinished" if n_open else ""
-        n_evaluations = sum(len(run.ids) for run in runs)
-        print(f"{len(runs)} runs{unfinished}, {n_evaluations} evaluations: {out}")
-        return 0
 
-    return answered(command, list(arguments))
+def _export(given: Given) -> int:
+    runs = load(given.folders)
+    export(runs, given["format"], given["out"])
+    n_open = sum(not run.ended for run in runs)
+    unfinished = f", {n_open} of them unfinished" if n_open else ""
+    n_evaluations = sum(len(run.ids) for run in runs)
+    print(f"{len(runs)} runs{unfinished}, {n_evaluations} evaluations: {given['out']}")
+    return 0
 
 
 if __name__ == "__main__":

@@ -1,13 +1,11 @@
 """Labels of optimizers and objectives: the name, and the settings in which runs of it differ."""
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 from experiments.running.header import Header
-
-_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+from experiments.running.terminal import printable
 
 
 class Labelled(Protocol):
@@ -28,12 +26,12 @@ def labels_of(runs: Sequence[Labelled]) -> list[tuple[str, str]]:
     """
     optimizers = _labels(runs, "optimizer", seeds=False)
     objectives = _labels(runs, "objective", seeds=True)
-    return list(zip(map(printable, optimizers), map(printable, objectives), strict=True))
+    return list(zip(map(_shown, optimizers), map(_shown, objectives), strict=True))
 
 
-def printable(text: str) -> str:
-    """Return a text on one line, whose control characters are visible escapes."""
-    return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+def _shown(label: str) -> str:
+    """Return a label on one line, whose control characters are visible escapes."""
+    return printable(label.replace("\n", r"\n").replace("\t", r"\t"))
 
 
 def _labels(runs: Sequence[Labelled], family: str, seeds: bool) -> list[str]:

@@ -1,16 +1,14 @@
-"""Pack the logs of an experiment into one small file that can be committed.
-
-    python -m experiments.analysis.pack FOLDER... [--out FOLDER/runs.jsonl.xz]
+"""`tuneoff pack`: the logs of an experiment in one small file that can be committed.
 
 The file is JSON lines, compressed by xz: first a line with the format, then a line per run, with
 the header of its log (settings, versions, hardware, fingerprint) and one column per quantity:
-id, config, fidelity, value, error, cost, metrics, items, ask_s, tell_s and time. Seconds are
+id, config, fidelity, value, error, cost, metrics, ask_s, tell_s and time; items where there are
+any, and price where a trial spent less than its fidelity, because it resumed another. Seconds are
 rounded, to 1e-6 and times of arrival to 1e-3; all else is exact. Tracebacks, and what was asked
 but never answered, are left out. The same logs give the same bytes. Read it with
 `experiments.analysis.results.load`.
 """
 
-import argparse
 import json
 import lzma
 import os
@@ -22,7 +20,8 @@ from typing import Any
 from experiments.analysis.packed import PACK, PACK_FORMAT
 from experiments.analysis.results import order, run_of
 from experiments.analysis.rows import row_of
-from experiments.running.mistakes import explain
+from experiments.running.settings import Command, Given, Setting
+from experiments.running.settings import path as as_path
 
 
 def pack(folders: Sequence[Path], out: Path) -> tuple[int, int]:
@@ -67,18 +66,29 @@ def _key(log: Path) -> tuple[Any, ...] | None:
     return order(run.header, run.header.budget)
 
 
+COMMAND = Command(
+    "pack",
+    "Pack the runs below some folders into one small file, which all commands can read.",
+    [
+        ("tuneoff pack results/smoke", f"writes results/smoke/{PACK}"),
+        ("tuneoff pack results/a results/b out=both.jsonl.xz", "two folders in one file"),
+    ],
+    [Setting("out", "The file.", as_path, shown=f"{PACK} in the first folder")],
+    folders="Folders of runs.",
+)
+
+
 def main(arguments: Sequence[str]) -> int:
     """Pack and say what came of it; return the exit status."""
-    parser = argparse.ArgumentParser(prog="tuneoff pack", description=__doc__)
-    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
-    parser.add_argument("--out", type=Path, help="default: runs.jsonl.xz in the first folder")
-    given = parser.parse_args(arguments)
-    out = given.out or given.folders[0] / PACK
-    try:
-        n_runs, n_open = pack(given.folders, out)
-    except (ValueError, OSError) as error:
-        print(explain(error, []), file=sys.stderr)
-        return 2
+    return COMMAND.answer(arguments, _pack)
+
+
+def _pack(given: Given) -> int:
+    out: Path = given["out"] or given.folders[0] / PACK
+    for folder in given.folders:
+        if not folder.is_dir():
+            raise ValueError(f"FOLDER: expected a folder of runs, got {folder}")
+    n_runs, n_open = pack(given.folders, out)
     unfinished = f", {n_open} of them unfinished" if n_open else ""
     print(f"{n_runs} runs{unfinished}, {out.stat().st_size / 1024:.0f} KiB: {out}")
     return 0

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from experiments.analysis.labels import labels_of
 from experiments.analysis.packed import PACK, unpacked
 from experiments.analysis.rows import MOST_BUDGET, Columns, Row, row_of, tests_of
-from experiments.running.earlier import upgraded
+from experiments.running.earlier import header_of
 from experiments.running.fields import Fields
 from experiments.running.header import Header
 from experiments.running.incumbent import places
@@ -43,6 +43,8 @@ class Run:
         ids: trial ids, (n,).
         configs: in natural units, n of them.
         fidelities: shares of a full evaluation, (n,).
+        prices: what they spent of the budget, (n,): the fidelity, less that of the trial that was
+            resumed.
         values: what was minimised, (n,); NaN for a failure without a grade.
         errors: n of them, None where the evaluation succeeded. Statistics go by these.
         costs: seconds, (n,).
@@ -62,6 +64,7 @@ class Run:
     ids: NDArray[np.int64]
     configs: list[Config]
     fidelities: Floats
+    prices: Floats
     values: Floats
     errors: list[str | None]
     costs: Floats
@@ -82,13 +85,18 @@ class Run:
         """Which evaluations failed, (n,)."""
         return np.array([error is not None for error in self.errors], dtype=bool)
 
+    @property
+    def spent(self) -> Floats:
+        """The budget spent until each answer, (n,)."""
+        return np.cumsum(self.prices)
+
     def incumbent(self, budget: float = np.inf) -> int | None:
         """Return the place of the incumbent; None without a success.
 
         Args:
             budget: what came after it was spent does not count.
         """
-        late = np.cumsum(self.fidelities) > budget + ROUNDING
+        late = self.spent > budget + ROUNDING
         found = places(self.values.tolist(), self.fidelities.tolist(), self.failed | late)
         return found[-1] if found else None
 
@@ -164,6 +172,7 @@ def run_of(row: Row) -> Run:
     if not 0 < budget <= MOST_BUDGET:
         raise ValueError(f"budget: expected at most {MOST_BUDGET:g} evaluations, got {budget:g}")
     columns = Columns(row)
+    fidelities = columns.fidelities()
     run = Run(
         header=header,
         optimizer=header.names["optimizer"],
@@ -172,7 +181,8 @@ def run_of(row: Row) -> Run:
         ended=fields.boolean("ended"),
         ids=columns.ids,
         configs=columns.configs(),
-        fidelities=columns.numbers("fidelity", 1e-12, 1.0),
+        fidelities=fidelities,
+        prices=columns.prices(fidelities),
         values=columns.values(),
         errors=columns.errors(),
         costs=columns.numbers("cost", 0.0),
@@ -186,19 +196,6 @@ def run_of(row: Row) -> Run:
     if len(header.goals) < 2 and (np.isnan(run.values) & ~run.failed).any():
         raise ValueError("columns: expected a value or an error for each evaluation, got neither")
     return run
-
-
-def header_of(event: dict[str, Any]) -> Header:
-    """Return the header that an event of any format holds.
-
-    Raises:
-        ValueError: it is no header.
-    """
-    try:
-        return Header.from_json(upgraded(event))
-    except (AttributeError, KeyError, TypeError) as error:
-        reason = f"no key {error}" if isinstance(error, KeyError) else str(error)
-        raise ValueError(f"header: expected the header of a log, got another ({reason})") from None
 
 
 def label(runs: Sequence[Run]) -> list[Run]:

@@ -22,6 +22,7 @@ Row = dict[str, Any]
 _PLAIN = {bool, int, float, str, type(None)}
 _NUMBERS = {int, float}
 _LARGEST_ID = 2**63
+_LEAST = 1e-12  # share of a full evaluation
 _MOST_SECONDS = 1e12
 """Thirty thousand years: a time beyond it is damage, and no calendar holds it."""
 
@@ -55,6 +56,9 @@ def row_of(log: Path) -> Row | None:
         "tell_s": [round(told.get(id, 0.0), 6) for id in ids],
         "time": [round(answered[id] - start, 3) for id in ids],
     }
+    prices = [history.price(history.trials[id]) for id in ids]
+    if prices != columns["fidelity"]:
+        columns["price"] = prices
     if any(evaluation.items for evaluation in evaluations):
         columns["items"] = [evaluation.items for evaluation in evaluations]
     return {
@@ -72,14 +76,19 @@ def _times(history: History) -> tuple[dict[int, float], dict[int, float], dict[i
     told: dict[int, float] = {}
     answered: dict[int, float] = {}
     for event in history.events:
-        if isinstance(event, Ask) and event.trials:
-            share = event.ask_s / len(event.trials)
+        if isinstance(event, Ask):
+            share = event.ask_s / max(len(event.trials), 1)
             asked.update({trial.id: share for trial in event.trials})
         elif isinstance(event, Evaluated):
             answered[event.id] = event.time
-        if isinstance(event, (Ask, Ended)):
-            told.update({int(id): s for id, s in event.tell_s.items()})
+        if isinstance(event, Ask | Ended):
+            told.update(_by_id(event.tell_s))
     return asked, told, answered
+
+
+def _by_id(seconds: dict[str, float]) -> dict[int, float]:
+    """Return seconds by trial id; JSON has texts as keys."""
+    return {int(id): s for id, s in seconds.items() if id.isascii() and id.isdecimal()}
 
 
 def _columns(rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
@@ -114,6 +123,14 @@ class Columns:
             worst = column[~inside][0]
             wrong(f"columns.{key}", f"numbers from {low:g} to {high:g}", float(worst))
         return column
+
+    def prices(self, fidelities: Floats) -> Floats:
+        """Return what each trial spent of the budget, (n,); its fidelity unless the row says."""
+        return self.numbers("price", _LEAST, 1.0) if "price" in self._fields else fidelities
+
+    def fidelities(self) -> Floats:
+        """Return the shares of a full evaluation, (n,)."""
+        return self.numbers("fidelity", _LEAST, 1.0)
 
     def values(self) -> Floats:
         """Return the values, (n,); NaN where there is none."""

@@ -1,25 +1,16 @@
-"""Say which optimizers are distinguishable from which, and what cannot be said.
+"""`tuneoff verdict`: which optimizers are distinguishable from which, and what cannot be said.
 
-    python -m experiments.analysis.verdict FOLDER... [metric=value] [direction=min|max] [level=0.05]
-                                  [equal=0] [pairs=FILE.csv]
-
-FOLDER: of logs, or a file by `experiments.analysis.pack`. Runs are compared at their common budget,
-by the value of their incumbents, or by another metric there; differences up to `equal` are ties,
-and ties are left out of the tests. An unfinished run keeps its incumbent to the end. Below the
-verdict: mean ranks when the budget is counted in evaluations, in time with the optimizer's own,
-and in the evaluations' cost. `pairs` gets every pair in numbers: p, the probability of
-improvement, and the Bayesian signed-rank test with a region of practical equivalence, on
-normalised regret capped at 1.
+Runs are compared at their common budget, by the value of their incumbents, or by another metric
+there. Below the verdict stand mean ranks when the budget is counted in evaluations, in time with
+the optimizer's own, and in the evaluations' cost.
 """
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from experiments.analysis import words
 from experiments.analysis.statistics.anytime import Suite, Task
 from experiments.analysis.statistics.currencies import CURRENCIES, CurrencyRanks, currency_ranks
 from experiments.analysis.statistics.gather import gather
@@ -27,32 +18,42 @@ from experiments.analysis.statistics.items import compare_items, has_items
 from experiments.analysis.statistics.pairs import as_csv, pairs
 from experiments.analysis.statistics.ranks import LEAST_TASKS, critical_difference
 from experiments.analysis.statistics.verdict import LEVEL, counted, listed, sentences, verdict
-from experiments.running.mistakes import answered
+from experiments.running.settings import Command, Given, Setting, number, one_of
+from experiments.running.settings import path as as_path
 
-_KEYS = ("metric", "direction", "level", "equal", "pairs")
 _QUICK_S = 0.01  # an optimizer's own time is as long, whatever the objective stands for
 
 
-@dataclass(frozen=True)
-class _Options:
-    paths: list[Path]
-    metric: str | None
-    direction: str | None
-    level: float
-    equal: float
-    pairs: Path | None
-
-
-def options(arguments: Sequence[str]) -> _Options:
-    """Return what the command line says.
-
-    Raises:
-        ValueError: a word is no setting, no folder is given, or a number is none.
-    """
-    paths, given = words.split(arguments, _KEYS)
-    level, equal = words.number(given, "level", LEVEL), words.number(given, "equal", 0.0)
-    pairs = Path(given["pairs"]) if given.get("pairs") else None
-    return _Options(paths, given.get("metric"), given.get("direction"), level, equal, pairs)
+COMMAND = Command(
+    "verdict",
+    "Say which optimizers are distinguishable from which, and what cannot be said.",
+    [
+        ("tuneoff verdict results/smoke", "by the value that was minimised"),
+        ("tuneoff verdict results/lora metric=accuracy equal=0.002", "by a metric, with ties"),
+        ("tuneoff verdict results/smoke pairs=pairs.csv", "every pair in numbers"),
+    ],
+    [
+        Setting("metric", "The metric to compare by.", shown="the value that was minimised"),
+        Setting(
+            "direction",
+            "Whether less (min) or more (max) of the metric is better.",
+            one_of("min", "max"),
+            shown="as the objective declares",
+        ),
+        Setting(
+            "level", "The error rate of the verdict.", number(0, 0.5, above=True), default=LEVEL
+        ),
+        Setting("equal", "Differences up to this are ties.", number(0), default=0.0),
+        Setting(
+            "pairs",
+            "A CSV for every pair: p, the probability of improvement, and the Bayesian "
+            "signed-rank test with a region of practical equivalence.",
+            as_path,
+            shown="no file",
+        ),
+    ],
+    folders="Folders of runs, or files by tuneoff pack.",
+)
 
 
 def report(suite: Suite, level: float, equal: float) -> str:
@@ -158,19 +159,18 @@ def _items(suite: Suite, level: float) -> list[str]:
 
 def main(arguments: Sequence[str]) -> int:
     """Print the verdict; return the exit status."""
+    return COMMAND.answer(arguments, _verdict)
 
-    def command() -> int:
-        given = options(arguments)
-        wanted = given.pairs is not None
-        suite = gather(given.paths, given.metric, given.direction, optima=wanted)
-        print(report(suite, given.level, given.equal))
-        if given.pairs is not None:
-            found = verdict(suite, given.level, given.equal)
-            given.pairs.write_text(as_csv(pairs(suite, found)))
-            print(f"\nevery pair in numbers: {given.pairs}")
-        return 0
 
-    return answered(command, list(arguments))
+def _verdict(given: Given) -> int:
+    file: Path | None = given["pairs"]
+    level, equal = given["level"], given["equal"]
+    suite = gather(given.folders, given["metric"], given["direction"], optima=file is not None)
+    print(report(suite, level, equal))
+    if file is not None:
+        file.write_text(as_csv(pairs(suite, verdict(suite, level, equal))))
+        print(f"\nevery pair in numbers: {file}")
+    return 0
 
 
 if __name__ == "__main__":

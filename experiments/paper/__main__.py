@@ -1,4 +1,4 @@
-"""Make every table and figure of the paper: `python -m experiments.paper data=CSV`.
+"""`tuneoff paper`: every table and figure of the paper.
 
 `conf/paper.yaml` lists the settings. Writes tables/*.tex, figures/*.pdf and numbers.json into
 `out`; the text, main.tex, is written by hand and includes them. An input that is absent leaves its
@@ -7,16 +7,14 @@ tables and figures as they are; one line says where it comes from, and the exit 
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
 from experiments.paper import numbers, pictures
 from experiments.paper.contents import Inputs, figures, gather, sections
-from experiments.running import provenance
-from experiments.running.command_line import prepare
-from experiments.running.mistakes import answered
+from experiments.running.composing import ComposedCommand
+from experiments.running.mistakes import complain
+from experiments.running.settings import path
 
 
 def make(settings: DictConfig) -> Inputs:
@@ -27,8 +25,8 @@ def make(settings: DictConfig) -> Inputs:
     """
     if settings.format not in ("pdf", "png"):
         raise ValueError(f"format: expected pdf or png, got {settings.format}")
+    out = path("out", settings.out)
     inputs = gather(settings)
-    out = provenance.ROOT / Path(str(settings.out)).expanduser()
     made = sections(inputs)
     numbers.write(made, out)
     (out / "figures").mkdir(parents=True, exist_ok=True)
@@ -40,19 +38,27 @@ def make(settings: DictConfig) -> Inputs:
     return inputs
 
 
+COMMAND = ComposedCommand(
+    "paper",
+    "Make every table and figure of the paper, in a checkout of the project.",
+    [
+        ("tuneoff paper data=llama_3_2_1b.csv", "into paper/"),
+        ("tuneoff paper data=~/study out=look format=png", "elsewhere, to look at"),
+    ],
+    notes="An input that is absent leaves its tables as they are; a line says where to get it.",
+)
+
+
 def main(arguments: Sequence[str]) -> int:
     """Make and say what is missing; return the exit status."""
-    given = prepare(list(arguments))
+    return COMMAND.answer(arguments, _paper)
 
-    def command() -> int:
-        with initialize_config_dir(str(provenance.ROOT / "conf"), version_base=None):
-            settings = compose("paper", given)
-        missing = make(settings).missing
-        for line in missing:
-            print(line, file=sys.stderr)
-        return 2 if missing else 0
 
-    return answered(command, given, "paper")
+def _paper(settings: DictConfig) -> int:
+    missing = make(settings).missing
+    for line in missing:
+        complain(line)
+    return 2 if missing else 0
 
 
 if __name__ == "__main__":

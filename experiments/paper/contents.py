@@ -25,7 +25,7 @@ from experiments.paper import (
     surface,
 )
 from experiments.paper.numbers import Section, Table
-from experiments.running import provenance
+from experiments.running import settings as words
 from objectives.objective import Objective
 
 
@@ -55,7 +55,7 @@ def gather(settings: DictConfig) -> Inputs:
         ValueError, OSError, HydraException: something is there and cannot be used.
     """
     objective: Objective = instantiate(settings.objective, _convert_="all")
-    text = (provenance.ROOT / study_tables.PRINTED).read_text(encoding="utf-8")
+    text = Path(study_tables.PRINTED).read_text(encoding="utf-8")
     inputs = Inputs(yaml.safe_load(text), objective)
     try:
         path = published.find(settings.data or None)
@@ -79,15 +79,15 @@ def gather(settings: DictConfig) -> Inputs:
 
 _MAKE = {
     "held_out": "python -m objectives.lora_published.fit data=CSV out={path}",
-    "comparison": "python -m experiments.sweeping.sweep experiment=paper_surrogate workers=2, then "
-    "python -m experiments.analysis.pack results/paper_surrogate",
+    "comparison": "tuneoff sweep experiment=paper_surrogate runs=2, then "
+    "tuneoff pack results/paper_surrogate",
     "drawn": "TUNEOFF_DATA=... python -m objectives.lora_ft.drawn_adapters out={path}",
 }
 
 
 def _committed(settings: DictConfig, key: str, inputs: Inputs) -> Path | None:
     """Return the path of committed results; note them as missing where they are."""
-    path = provenance.ROOT / str(settings[key])
+    path = words.path(key, settings[key])
     if path.exists():
         return path
     command = _MAKE[key].format(path=settings[key])

@@ -1,9 +1,6 @@
-"""Replay a recorded sequence: does an optimizer ask what was asked, given the same scores?
+"""`tuneoff replay`: does an optimizer ask what was asked, given the same scores?
 
-python -m experiments.replaying.replay data=CSV algorithm=SOO optimizer=soo \\
-    optimizer.variant=published
-
-`conf/replay.yaml` lists the settings. What is done depends on what the optimizer can do:
+What is done depends on what the optimizer can do:
 
 - Any: every configuration asked is held against the recorded one, and the recorded value is told.
   The replay stops at the first that differs; `matched K of N` counts those before it.
@@ -15,9 +12,7 @@ python -m experiments.replaying.replay data=CSV algorithm=SOO optimizer=soo \\
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
@@ -26,9 +21,8 @@ from experiments.replaying.matching import report as report_match
 from experiments.replaying.rating import Rating, percentiles
 from experiments.replaying.rating import report as report_percentiles
 from experiments.replaying.recording import read
-from experiments.running import provenance
-from experiments.running.command_line import prepare
-from experiments.running.mistakes import answered
+from experiments.running.composing import ComposedCommand
+from experiments.running.settings import path
 from objectives.objective import Objective
 from optimizers.optimizer import Optimizer
 
@@ -53,7 +47,7 @@ def replay(settings: DictConfig) -> str:
     space = objective.space
     algorithm = None if settings.algorithm is None else str(settings.algorithm)
     steps = read(
-        Path(settings.data).expanduser(), space, algorithm, str(settings.score), settings.maximise
+        path("data", settings.data), space, algorithm, str(settings.score), settings.maximise
     )
     optimizer: Optimizer = instantiate(
         settings.optimizer, space=space, seed=settings.seed, _convert_="all"
@@ -72,17 +66,30 @@ def replay(settings: DictConfig) -> str:
     return report_match(match, match.run(), len(steps), own)
 
 
+COMMAND = ComposedCommand(
+    "replay",
+    "Replay a recorded sequence of evaluations: does the optimizer ask what was asked?",
+    [
+        (
+            "tuneoff replay data=study.csv algorithm=SOO optimizer=soo optimizer.variant=published",
+            "configurations one by one",
+        ),
+        (
+            "tuneoff replay data=study.csv algorithm=BO-GP optimizer=gp_bo",
+            "how its acquisition ranks each proposal",
+        ),
+    ],
+)
+
+
 def main(arguments: Sequence[str]) -> int:
     """Replay and print; return the exit status."""
-    given = prepare(list(arguments))
+    return COMMAND.answer(arguments, _replay)
 
-    def command() -> int:
-        with initialize_config_dir(str(provenance.ROOT / "conf"), version_base=None):
-            settings = compose("replay", given)
-        print(replay(settings))
-        return 0
 
-    return answered(command, given, "replay")
+def _replay(settings: DictConfig) -> int:
+    print(replay(settings))
+    return 0
 
 
 if __name__ == "__main__":

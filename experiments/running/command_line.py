@@ -1,47 +1,24 @@
-"""From composed settings to a run: what `run.py` does once Hydra has read its arguments."""
+"""From composed settings to a run: what `tuneoff run` does once Hydra has read its arguments."""
 
 import math
-import re
-import shlex
 from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from experiments.running import provenance
+from experiments.running.composing import FAMILIES
 from experiments.running.display import ProgressBar, summary
 from experiments.running.executors.choice import check_timeout
+from experiments.running.from_words import run_settings
 from experiments.running.history import History
-from experiments.running.run import Run, RunSettings
+from experiments.running.run import Run
 from experiments.running.run_log import RunLog
+from experiments.running.settings import path as as_path
 from experiments.running.tracking import BACKENDS, Tracker, mlflow_client
-from experiments.running.whole_descriptions import replacing
-from experiments.running.yaml_words import read_words_as_typed
 
 _progress: dict[str, str] = {}  # what an interrupt says: filled as far as the run got
-
-
-def prepare(arguments: list[str]) -> list[str]:
-    """Put arguments as Hydra wants them.
-
-    `objective.space.<parameter>.<key>=` may set keys that a YAML does not list, and
-    `objective.<part>=`, or `objective.<place>.<part>=`, chooses among the YAMLs of
-    `conf/objective/<part>/` where there are such. A whole description of a parameter replaces
-    the old one. From here on, YAML files are read like the arguments.
-    """
-    read_words_as_typed()
-    return replacing([_prepared(argument) for argument in arguments])
-
-
-def _prepared(argument: str) -> str:
-    if re.match(r"objective(\.inner)*\.space\.", argument):
-        return f"++{argument}"
-    part = re.match(r"objective((?:\.\w+)*)\.(\w+)=(.*)", argument)
-    if part and (provenance.ROOT / "conf" / "objective" / part[2]).is_dir():
-        return f"objective/{part[2]}@objective{part[1]}={part[3]}"
-    return argument
 
 
 def run_one(settings: DictConfig) -> None:
@@ -51,7 +28,11 @@ def run_one(settings: DictConfig) -> None:
         ValueError, OSError, HydraException: something that the user can mend; see `mistakes`.
     """
     check_settings(settings)
-    run = Run(_run_settings(settings), executor=instantiate(settings.executor))
+    if settings.out is not None:
+        as_path("out", settings.out)
+    choices = HydraConfig.get().runtime.choices
+    names = {family: str(choices[family]) for family in FAMILIES}
+    run = Run(run_settings(settings, names), executor=instantiate(settings.executor))
     folder = _folder(settings, run)
     path = folder / "log.jsonl"
     earlier = run.history(folder)
@@ -95,58 +76,50 @@ def _say(log: RunLog, earlier: History) -> None:
         print(f"resuming after {len(earlier.evaluations)} evaluations: {log.path}", flush=True)
 
 
+LARGEST_BUDGET = 1e9  # designs that are made for their budget are held in memory
+LARGEST_SEED = 2**32 - 1  # what every library accepts
+MOST_WORKERS = 1024
+
+
 def check_settings(settings: DictConfig) -> None:
     """Raise `ValueError` on what no run can have."""
     budget = settings.budget
-    if isinstance(budget, bool) or not isinstance(budget, (int, float)):
+    if not _is_number(budget) or budget <= 0:
         raise ValueError(f"budget: expected a positive number of evaluations, got {budget!r}")
-    if not (math.isfinite(budget) and budget > 0):
-        raise ValueError(f"budget: expected a positive number of evaluations, got {budget!r}")
-    for key, least in (("seed", 0), ("workers", 1)):
+    if budget > LARGEST_BUDGET:
+        raise ValueError(f"budget: expected at most {LARGEST_BUDGET:g} evaluations, got {budget!r}")
+    for key, least, most in (("seed", 0, LARGEST_SEED), ("workers", 1, MOST_WORKERS)):
         value = settings[key]
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise ValueError(f"{key}: expected an integer of at least {least}, got {value!r}")
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise ValueError(
+                f"{key}: expected an integer of at least {least} and at most {most}, got {value!r}"
+            )
     check_timeout(settings.get("evaluation_timeout_s"))
-    if settings.progress not in ("auto", True, False):
-        raise ValueError(f"progress: expected auto, true or false, got {settings.progress}")
+    if settings.progress != "auto" and not isinstance(settings.progress, bool):
+        raise ValueError(f"progress: expected auto, true or false, got {settings.progress!r}")
     if settings.tracking not in BACKENDS:
         expected = ", ".join(BACKENDS)
-        raise ValueError(f"tracking: expected one of {expected}, got {settings.tracking}")
+        raise ValueError(f"tracking: expected one of {expected}, got {settings.tracking!r}")
     if not isinstance(settings.plot, bool):
-        raise ValueError(f"plot: expected true or false, got {settings.plot}")
+        raise ValueError(f"plot: expected true or false, got {settings.plot!r}")
 
 
-def _run_settings(settings: DictConfig) -> RunSettings:
-    """Return the composed settings as plain values."""
-    choices = HydraConfig.get().runtime.choices
-    resolved, as_written = _plain(settings, True), _plain(settings, False)
-    return RunSettings(
-        names={family: str(choices[family]) for family in ("optimizer", "objective")},
-        optimizer=resolved["optimizer"],
-        objective=resolved["objective"],
-        seed=resolved["seed"],
-        budget=float(resolved["budget"]),
-        workers=resolved["workers"],
-        optimizer_as_written=as_written["optimizer"],
-        evaluation_timeout_s=resolved["evaluation_timeout_s"],
-    )
-
-
-def _plain(settings: DictConfig, resolve: bool) -> dict[str, Any]:
-    plain = OmegaConf.to_container(settings, resolve=resolve)
-    assert isinstance(plain, dict)
-    return {str(key): value for key, value in plain.items()}
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _folder(settings: DictConfig, run: Run) -> Path:
     if settings.out is not None:
-        return Path(str(settings.out))
-    return provenance.ROOT / "results" / run.folder_name
+        return as_path("out", settings.out)
+    return Path("results") / run.folder_name
 
 
-def interrupted(argv: list[str]) -> str:
-    """Say what is safe and how to go on."""
-    command = shlex.join(["python", *argv]).replace("++objective", "objective")
+def interrupted(command: str) -> str:
+    """Say what is safe and how to go on.
+
+    Args:
+        command: what was typed.
+    """
     if "path" not in _progress:
         return "interrupted before the first evaluation; nothing was lost"
     return f"interrupted: all evaluations are in {_progress['path']}; resume with: {command}"

@@ -70,23 +70,19 @@ def _points(history: History) -> _Drawn:
     assert history.header is not None
     about = headline(history.header)
     drawn = _Drawn([], [], [], [], default_number(history))
-    spent, best = 0.0, Incumbent()
-    top = top_fidelity(history)
+    spent, best, top = 0.0, Incumbent(), top_fidelity(history)
     for id, evaluation in history.evaluations.items():
-        fidelity = history.trials[id].fidelity
-        spent += history.price(history.trials[id])
-        if evaluation.error is not None or evaluation.value is None:
+        trial = history.trials[id]
+        spent += history.price(trial)
+        number = about.of(evaluation)
+        if evaluation.error is not None:
             drawn.failures.append(spent)
-            continue
-        y = about.of(evaluation)
-        if y is None:
-            continue
-        if fidelity < top:
-            drawn.partial.append((spent, y))
-            continue
-        drawn.full.append((spent, y))
-        if best.told(id, evaluation, fidelity):
-            drawn.steps.append((spent, y))
+        elif number is not None and trial.fidelity < top:
+            drawn.partial.append((spent, number))
+        elif number is not None:
+            drawn.full.append((spent, number))
+            if best.told(id, evaluation, trial.fidelity):
+                drawn.steps.append((spent, number))
     if drawn.steps:
         drawn.steps.append((spent, drawn.steps[-1][1]))
     return drawn

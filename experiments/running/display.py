@@ -271,7 +271,7 @@ def _times(history: History) -> str:
     own = sum(
         (event.ask_s if isinstance(event, Ask) else 0.0) + sum(event.tell_s.values())
         for event in history.events
-        if isinstance(event, (Ask, Ended))
+        if isinstance(event, Ask | Ended)
     )
     return f"{duration(costs)} evaluating, {duration(own)} inside the optimizer"
 

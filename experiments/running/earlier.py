@@ -10,7 +10,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from experiments.running.header import FORMAT
+from experiments.running.header import FORMAT, Header
+from experiments.running.identity import check_identity
 
 Settings = Mapping[str, Any]
 Space = dict[str, dict[str, Any]]
@@ -32,6 +33,21 @@ _PUBLISHED_SD = {"none": 0.0, "repeat": 1e-4, "divergence": 0.11155}
 _PUBLISHED_OPTIMUM = 0.520594982875087  # of lora_published, version 1, in its own space
 
 
+def header_of(event: dict[str, Any]) -> Header:
+    """Return the header that an event of any format holds.
+
+    Raises:
+        ValueError: it is no header, or its identity is that of other settings.
+    """
+    try:
+        header = Header.from_json(upgraded(event))
+        check_identity(event)
+    except (AttributeError, KeyError, TypeError) as error:
+        reason = f"no key {error}" if isinstance(error, KeyError) else str(error)
+        raise ValueError(f"header: expected the header of a log, got another ({reason})") from None
+    return header
+
+
 def upgraded(header: Mapping[str, Any]) -> dict[str, Any]:
     """Return a header of format 1 as one of today's; any other as it is.
 
@@ -49,6 +65,7 @@ def upgraded(header: Mapping[str, Any]) -> dict[str, Any]:
         "notice": None,
         **header,
         "format": FORMAT,
+        "first_format": 1,
         "optimizer": without_paths(header["optimizer"]),
         "objective": without_paths(settings),
         "optimizer_version": 1,

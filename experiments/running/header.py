@@ -38,6 +38,10 @@ class Header:
         versions: of Python and the packages.
         hardware: of the machine that began the run.
         time: seconds since 1970 when the run began; 0 before.
+        written: the optimizer's settings as they were written, with `${budget}` in them; None where
+            that is what `optimizer` says. The identity is computed from these.
+        first_format: the format in which the log was written; its identity follows the rules of
+            that format.
     """
 
     identity: str
@@ -63,6 +67,8 @@ class Header:
     versions: dict[str, str]
     hardware: dict[str, Any]
     time: float = 0.0
+    written: dict[str, Any] | None = None
+    first_format: int = FORMAT
 
     @property
     def metric(self) -> str | None:
@@ -78,6 +84,10 @@ class Header:
             "resources": self.resources.to_json(),
             "coco": None if self.coco is None else list(self.coco),
         }
+        if self.written is None:
+            del plain["written"]
+        if self.first_format == FORMAT:
+            del plain["first_format"]
         return {"event": "header", "format": FORMAT, **plain}
 
     @classmethod
@@ -119,6 +129,8 @@ class Header:
             versions=fields.texts("versions"),
             hardware=fields.mapping("hardware"),
             time=fields.number("time"),
+            written=fields.mapping("written") if "written" in fields else None,
+            first_format=fields.whole("first_format", 1) if "first_format" in fields else FORMAT,
         )
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from experiments.running.earlier import upgraded
+from experiments.running.earlier import header_of
 from experiments.running.events import (
     Ask,
     Drifted,
@@ -78,12 +78,7 @@ class History:
         if isinstance(line, dict) and line.get("event") == "header":
             if self.header is not None:
                 raise ValueError("expected one header, as the first event, got another")
-            try:
-                self.begin(Header.from_json(upgraded(line)))
-            except (KeyError, TypeError, AttributeError) as error:
-                raise ValueError(
-                    f"expected a header of format 1, got one without {error}"
-                ) from None
+            self.begin(header_of(line))
             return
         self.add(read_event(line))
 

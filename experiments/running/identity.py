@@ -4,6 +4,8 @@ A node of the settings that stands for an object is named by its class without t
 another distribution carries the distribution's name, so that two of one name differ.
 """
 
+import re
+from collections.abc import Mapping
 from functools import cache
 from importlib import metadata
 from typing import Any
@@ -62,3 +64,74 @@ def _name(target: str) -> str:
 def _distribution(package: str) -> str:
     """Return the distribution that installs a package, or the package where none does."""
     return metadata.packages_distributions().get(package, [package])[0]
+
+
+def check_identity(event: Mapping[str, Any]) -> None:
+    """Raise where the identity in a header is the digest of other settings than stand beside it.
+
+    An identity that is no digest, as those of logs that were made by hand, is left alone, and so is
+    that of a header that was read from an earlier format and written in today's.
+
+    Args:
+        event: a header of any format, as it stands in its file.
+
+    Raises:
+        ValueError: somebody changed the one or the other.
+        KeyError, TypeError, AttributeError: it is no header.
+    """
+    stated = event["identity"]
+    if not isinstance(stated, str) or not re.fullmatch("[0-9a-f]{64}", stated):
+        return
+    if event["format"] == 1:
+        found = _identities_of_format_1(event)
+    elif "first_format" in event:
+        return
+    else:
+        found = [_identity_of(event)]
+    if stated not in found:
+        raise ValueError(
+            f"header.identity: expected the digest of the settings beside it, got {stated[:8]}..., "
+            f"so one of them was changed"
+        )
+
+
+def _identity_of(event: Mapping[str, Any]) -> str:
+    written = event.get("written")
+    if written is not None and not _resolves_to(written, event["optimizer"]):
+        raise ValueError("header.written: expected what header.optimizer says, got other settings")
+    return identity(
+        event["names"],
+        event["optimizer"] if written is None else written,
+        event["objective"],
+        event["seed"],
+        event["workers"],
+        event["optimizer_version"],
+        event["fingerprint"],
+    )
+
+
+def _resolves_to(written: Any, resolved: Any) -> bool:
+    """Return whether settings may be those written, with their interpolations filled in."""
+    if isinstance(written, dict) and isinstance(resolved, dict):
+        same = written.keys() == resolved.keys()
+        return same and all(_resolves_to(written[key], resolved[key]) for key in written)
+    if isinstance(written, list) and isinstance(resolved, list):
+        return len(written) == len(resolved) and all(map(_resolves_to, written, resolved))
+    return bool(written == resolved) or (isinstance(written, str) and "${" in written)
+
+
+def _identities_of_format_1(event: Mapping[str, Any]) -> list[str]:
+    """Return the digest of the settings as they are, and with `${budget}` where it stood."""
+    parts = {key: event[key] for key in ("objective", "seed", "fingerprint")}
+    optimizer = event["optimizer"]
+    written = _with_budget(optimizer, event["budget"])
+    return [provenance.digest({**parts, "optimizer": each}) for each in (optimizer, written)]
+
+
+def _with_budget(settings: Any, budget: float) -> Any:
+    if isinstance(settings, dict):
+        return {key: _with_budget(value, budget) for key, value in settings.items()}
+    if isinstance(settings, list):
+        return [_with_budget(value, budget) for value in settings]
+    is_budget = not isinstance(settings, bool) and settings == budget
+    return "${budget}" if is_budget else settings

@@ -51,20 +51,25 @@ def content_of(path: Path) -> bytes:
         return file.read()
 
 
+class NoJSON(ValueError):
+    """A line is no JSON at all, as one whose writing was interrupted."""
+
+
 def parsed(line: bytes) -> Any:
     """Return the value that a line of JSON holds.
 
     Raises:
-        ValueError: it holds none; the message is the reason.
+        NoJSON: it holds none, as a line that was cut off; the message is the reason.
+        ValueError: it holds what none of ours does.
     """
     try:
         value = json.loads(line.decode(), parse_constant=_constant)
     except UnicodeDecodeError:
-        raise ValueError("it is not UTF-8") from None
+        raise NoJSON("it is not UTF-8") from None
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     except json.JSONDecodeError:
-        raise ValueError("it is not JSON") from None
+        raise NoJSON("it is not JSON") from None
     except ValueError as error:  # of `_constant`, or of Python's limit to the digits of an integer
         too_long = "digits" in str(error)
         raise ValueError("it holds a number that is too large" if too_long else error) from None

@@ -1,9 +1,9 @@
 """One look for each optimizer, the same in every figure, in the report and in the paper's plots.
 
-A look is a colour, a dash and a marker; any one of them alone tells twelve optimizers apart from
-their neighbours. The optimizers of `conf/optimizer/` take the looks in the order of their names.
-Other labels (a plug-in, or an optimizer with settings of its own) start from a number that is
-computed from the label, so that they keep their look from one figure to the next.
+A look is a colour, a dash and a marker, so that lines differ without their colours too. The
+optimizers of `conf/optimizer/` take the looks in the order of their names. Other labels (a plug-in,
+or an optimizer with settings of its own) start from a number that is computed from the label, so
+that they keep their look from one figure to the next.
 """
 
 import zlib
@@ -17,8 +17,10 @@ from experiments.running import provenance
 COLOURS = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#332288", "#E69F00",
     "#882255", "#56B4E9", "#8C510A", "#666666", "#999933", "#117733",
+    "#AA4499", "#44AA99", "#7B68EE", "#661100", "#66A61E", "#6699CC", "#E7298A", "#B8860B",
 )  # fmt: skip
-"""Okabe and Ito's, but for yellow and black, and five of Tol's: safe for the colour-blind."""
+"""Okabe and Ito's, but for yellow and black, then Tol's, then others. Similar ones differ in their
+dashes, as four of these come before a dash returns."""
 
 FAILED = "#B00020"
 """Of failures, where they are those of one run."""
@@ -58,7 +60,7 @@ class Look:
 
 
 def looks(labels: Iterable[str]) -> dict[str, Look]:
-    """Return a look for each label; no two of the first 48 share colour and dash.
+    """Return a look for each label; no two of 80 share colour and dash.
 
     An optimizer of `conf/optimizer/` has the same look whatever else is drawn. Any other label
     keeps its own look too, unless a label before it in the alphabet has taken it.
@@ -76,18 +78,18 @@ def looks(labels: Iterable[str]) -> dict[str, Look]:
 
 
 def _look(number: int) -> Look:
-    """Return the look of a number: each round through the colours shifts dashes and markers."""
+    """Return the look of a number; each round through the colours or markers shifts the others."""
     turn = number // len(COLOURS)
     dashes, markers = list(DASHES), list(MARKERS)
     return Look(
         COLOURS[number % len(COLOURS)],
         dashes[(number + turn) % len(dashes)],
-        markers[(number + 5 * turn) % len(markers)],
+        markers[(number + number // len(markers)) % len(markers)],
     )
 
 
 @cache
 def _numbers() -> dict[str, int]:
     """Return the numbers of the optimizers that this project has."""
-    folder = provenance.ROOT / "conf" / "optimizer"
+    folder = provenance.CONF / "optimizer"
     return {path.stem: i % N_LOOKS for i, path in enumerate(sorted(folder.glob("*.yaml")))}

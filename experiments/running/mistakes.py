@@ -1,21 +1,19 @@
 """One readable line for a user's mistake: what was expected, what came, what to do."""
 
 import errno
-import re
 import sys
-from collections.abc import Callable
-from difflib import get_close_matches
-
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from collections.abc import Callable, Sequence
 
 from experiments.running import provenance
+from experiments.running.terminal import STANDARD_OUTPUT, printable
+
+_LONGEST = 1600  # characters of a line that a person reads
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-def explain(error: BaseException, arguments: list[str], name: str = "config") -> str | None:
+def explain(
+    error: BaseException, arguments: Sequence[str] = (), name: str = "config"
+) -> str | None:
     """Return the line for a user's mistake, or None for a fault of ours.
 
     Args:
@@ -31,13 +29,18 @@ def explain(error: BaseException, arguments: list[str], name: str = "config") ->
         if missing:
             return missing
     root = chain[-1]
-    if isinstance(error, (HydraException, OmegaConfBaseException)):
-        ours = isinstance(root, (ValueError, OSError)) and not _from_hydra(root)
-        return _one_line(root) if ours else _settings_line(str(error), arguments, name)
+    if from_hydra(error):
+        if isinstance(root, (ValueError, OSError)) and not from_hydra(root):
+            return _one_line(root)
+        from experiments.running import hydra_mistakes  # Hydra has been imported
+
+        return hydra_mistakes.line(error, arguments, name)
     return _one_line(error) if isinstance(error, (ValueError, OSError)) else None
 
 
-def answered(command: Callable[[], int], arguments: list[str], name: str = "config") -> int:
+def answered(
+    command: Callable[[], int], arguments: Sequence[str] = (), name: str = "config"
+) -> int:
     """Run a command; return its exit status, 2 after one line where the user can mend it.
 
     Args:
@@ -48,15 +51,27 @@ def answered(command: Callable[[], int], arguments: list[str], name: str = "conf
     try:
         return command()
     except Exception as error:
+        if isinstance(error, OSError) and error.filename == STANDARD_OUTPUT:
+            raise
         line = explain(error, arguments, name)
         if line is None:
             raise
-        print(line, file=sys.stderr)
+        complain(line)
         return 2
 
 
-def _from_hydra(error: BaseException) -> bool:
-    return isinstance(error, (HydraException, OmegaConfBaseException))
+def complain(line: str) -> None:
+    """Print a line about a mistake, on one line whatever it holds."""
+    line = printable(" ".join(line.split("\n")))
+    if len(line) > _LONGEST:
+        line = f"{line[: _LONGEST // 2]} ... {line[-_LONGEST // 2 :]}"
+    print(line, file=sys.stderr)
+
+
+def from_hydra(error: BaseException) -> bool:
+    """Tell whether Hydra or OmegaConf raised an error of their own."""
+    modules = [kind.__module__.split(".")[0] for kind in type(error).__mro__]
+    return not {"hydra", "omegaconf"}.isdisjoint(modules)
 
 
 def _missing(module: str) -> str | None:
@@ -65,66 +80,14 @@ def _missing(module: str) -> str | None:
         return None
     return (
         f"{module}: expected the extra '{extra}' to be installed, got no module of that name; "
-        f"run: pip install -c constraints.txt -e '.[{extra}]'"
+        f"run: {provenance.install_command(extra)}"
     )
 
 
 def _one_line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         what = error.filename or "the folder of the run"
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        full = error.errno in _FULL
         then = "; make room and type the same command again, it resumes" if full else ""
         return f"{what}: expected a place to read or write, got: {error.strerror}{then}"
     return " ".join(str(error).split())
-
-
-def _settings_line(text: str, arguments: list[str], name: str) -> str:
-    """Turn Hydra's paragraphs on an override into one line."""
-    group = re.search(r"Could not find '([^']+)/([^'/]+)'", text)
-    if group:
-        options = re.findall(r"^\t(\S+)$", text, flags=re.MULTILINE)
-        return f"{group[1]}: expected one of {', '.join(options)}, got {group[2]}"
-    override = re.search(r"Could not override '([^']+)'", text)
-    if override and "@" in override[1]:
-        part, _, place = override[1].rpartition("/")[2].partition("@")
-        meant = re.search(r"Did you mean to override \S+@(\S+)\?", text)
-        what = f"; did you mean {meant[1]}.{part}?" if meant else ""
-        return f"{place}.{part}: expected a part that this objective has, got none{what}"
-    if override:
-        return _misspelt(override[1], arguments, name)
-    merged = re.search(r"Error merging override '?\+{0,2}([\w.]+)=(.*)'?$", text)
-    if merged:
-        key, value = merged[1], merged[2].rstrip("'")
-        return (
-            f"{key}: expected a value of the kind that its YAML holds, a list or keys with values, "
-            f"got {value}; to replace it by the other kind: '~{key}' '+{key}={value}'"
-        )
-    quoted = re.search(r'\+*(objective[\w.]*\.space)\."', text)
-    if quoted:
-        return (
-            f"{quoted[1]}: expected a parameter's name without quotes, got what Hydra cannot read; "
-            f"a name that holds a dot can be set in a YAML only, not on the command line"
-        )
-    parse = re.search(r"Error parsing override '([^']*)'", text)
-    if parse:
-        return f"{parse[1]}: expected key=value, got what Hydra cannot read"
-    return " ".join(text.split())
-
-
-def _misspelt(key: str, arguments: list[str], config: str) -> str:
-    parent, _, name = key.rpartition(".")
-    keys = _keys(parent, arguments, config)
-    close = get_close_matches(name, keys, n=1)
-    meant = f"; did you mean {close[0]}?" if close else ""
-    where = parent or "settings"
-    return f"{where}: expected one of {', '.join(keys) or 'its keys'}, got {name}{meant}"
-
-
-def _keys(parent: str, arguments: list[str], config: str) -> list[str]:
-    """List the keys that stand beside a misspelt one, under the same choices of plug-ins."""
-    choices = [word for word in arguments if re.fullmatch(r"(optimizer|objective)[^.=]*=\S+", word)]
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(provenance.ROOT / "conf"), version_base=None):
-        settings = compose(config, choices)
-    node = OmegaConf.select(settings, parent) if parent else settings
-    return [str(key) for key in node if key != "_target_"] if isinstance(node, DictConfig) else []

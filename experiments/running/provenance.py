@@ -13,13 +13,45 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
+"""Where our packages lie: the checkout, or the folder that they are installed in."""
+
+CONF = (ROOT / "experiments" / "conf").resolve()
+"""Our YAML files: conf/ of a checkout, part of the package where it is installed."""
+
+
+@cache
+def is_checkout() -> bool:
+    """Tell whether the code runs from a checkout of the project."""
+    try:
+        text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    except OSError:
+        return False
+    return bool(re.search(r'^name = "tuneoff"$', text, flags=re.MULTILINE))
 
 
 @cache
 def project() -> dict[str, Any]:
-    """Return pyproject.toml's table `project`."""
-    table: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    return table
+    """Return pyproject.toml's table `project`, or the same from the installed metadata."""
+    if is_checkout():
+        text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+        table: dict[str, Any] = tomllib.loads(text)["project"]
+        return table
+    return _installed(metadata.metadata("tuneoff"))
+
+
+def _installed(found: metadata.PackageMetadata) -> dict[str, Any]:
+    """Return what the metadata of an installed distribution say."""
+    extras: dict[str, list[str]] = {}
+    dependencies: list[str] = []
+    for requirement in found.get_all("Requires-Dist") or []:
+        name, _, marker = (part.strip() for part in requirement.partition(";"))
+        extra = re.search(r"""extra == ["']([^"']+)["']""", marker)
+        (extras.setdefault(extra[1], []) if extra else dependencies).append(name)
+    return {
+        "version": found["Version"],
+        "dependencies": dependencies,
+        "optional-dependencies": extras,
+    }
 
 
 def extra_of(module: str) -> str | None:
@@ -32,13 +64,20 @@ def extra_of(module: str) -> str | None:
     return None
 
 
+def install_command(extra: str) -> str:
+    """Return the command that installs an extra of the project."""
+    if is_checkout():
+        return f"pip install -c constraints.txt -e '.[{extra}]'"
+    return f"pip install 'tuneoff[{extra}]'"
+
+
 @cache
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the installed packages that the project names."""
     extras = project()["optional-dependencies"].values()
     named = [*project()["dependencies"], *(name for extra in extras for name in extra)]
     found = {"python": platform.python_version()}
-    for name in sorted({name.split(">=")[0].split("[")[0] for name in named} - {"tuneoff"}):
+    for name in sorted({re.split(r"[^\w.-]", name)[0] for name in named} - {"tuneoff"}):
         try:
             text = metadata.distribution(name).read_text("METADATA") or ""
         except metadata.PackageNotFoundError:
@@ -72,6 +111,8 @@ def hardware() -> dict[str, Any]:
 def code() -> dict[str, str]:
     """Return the project's version and, in a git checkout, its commit (`-dirty`: changed since)."""
     found = {"version": str(project()["version"])}
+    if not is_checkout():  # it may lie in an environment inside somebody else's repository
+        return found
     command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=40"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)

@@ -99,6 +99,8 @@ class Run:
         settings, objective = self.settings, self.objective
         fingerprint = {"version": objective.version, **objective.fingerprint()}
         version = self._optimizer_version()
+        resolved = without_paths(settings.optimizer)
+        written = without_paths(settings.optimizer_as_written) or resolved
         return Header(
             identity=identity(
                 settings.names,
@@ -110,7 +112,7 @@ class Run:
                 fingerprint,
             ),
             names=settings.names,
-            optimizer=without_paths(settings.optimizer),
+            optimizer=resolved,
             objective=without_paths(settings.objective),
             seed=settings.seed,
             budget=float(settings.budget),
@@ -130,6 +132,7 @@ class Run:
             code=provenance.code(),
             versions=provenance.versions(),
             hardware=provenance.hardware(),
+            written=None if written == resolved else written,
         )
 
     @property
@@ -164,7 +167,7 @@ class Run:
         """
         objective, settings = self.objective, self.settings.optimizer
         known = {"fidelities": objective.fidelities, "goals": dict(objective.goals)}
-        taken = inspect.signature(get_object(settings["_target_"])).parameters
+        taken = inspect.signature(_importable("optimizer", settings["_target_"])).parameters
         told = {name: value for name, value in known.items() if name in taken}
         make = instantiate(
             settings,
@@ -174,10 +177,14 @@ class Run:
             _convert_="all",
         )
         try:
-            inspect.signature(make).bind(**told)
+            made = make(**told)
         except TypeError as error:
-            raise ValueError(f"optimizer: expected the settings that it has, {error}") from None
-        made = make(**told)
+            if "argument" not in str(error):  # a fault inside, not a setting that it lacks
+                raise
+            name = settings["_target_"]
+            raise ValueError(
+                f"optimizer: expected the settings that {name} takes, got: {error}"
+            ) from None
         if not isinstance(made, Optimizer):
             raise ValueError(f"optimizer: expected an Optimizer, got {type(made).__name__}")
         return made
@@ -251,6 +258,26 @@ def _check_finite(where: str, settings: Any) -> None:
             _check_finite(f"{where}.{place}", value)
     elif isinstance(settings, float) and not math.isfinite(settings):
         raise ValueError(f"{where}: expected a finite number, got {settings}")
+
+
+def _importable(family: str, place: Any) -> Callable[..., Any]:
+    """Return the class, or the function, that a `_target_` names.
+
+    Raises:
+        ValueError: there is none.
+    """
+    try:
+        found = get_object(place)
+    except Exception as error:  # whatever the module of a plug-in raises
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"{family}._target_: expected a class that can be imported, got {place} ({reason}); "
+            f"install its package, or type the command in the folder where the module lies"
+        ) from error
+    if not callable(found) or (isinstance(found, type) and not issubclass(found, Optimizer)):
+        raise ValueError(f"{family}._target_: expected a subclass of Optimizer, got {place}")
+    made: Callable[..., Any] = found
+    return made
 
 
 def folder_name(header: Header) -> Path:

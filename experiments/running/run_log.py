@@ -19,6 +19,7 @@ from experiments.running import interrupts
 from experiments.running.events import Event
 from experiments.running.header import FORMAT, Header
 from experiments.running.history import History
+from experiments.running.json_lines import NoJSON, content_of, parsed
 
 RESERVE_BYTES = 1 << 18
 """Disk held back for the log, so that what was already paid for fits on a full disk."""
@@ -34,9 +35,7 @@ def read(path: Path) -> History:
         ValueError: any other line is damaged; the message names file and line.
         OSError: the file cannot be read.
     """
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise ValueError(f"{path}: expected a file, got something else")
-    return _parse(path, path.read_bytes())[0]
+    return _parse(path, content_of(path))[0]
 
 
 def _parse(path: Path, content: bytes) -> tuple[History, int]:
@@ -48,21 +47,13 @@ def _parse(path: Path, content: bytes) -> tuple[History, int]:
     for number, line in enumerate(lines, start=1):
         last = number == len(lines)
         try:
-            event = json.loads(line, parse_constant=_no_constant)
-        except (ValueError, RecursionError):
-            if last:
-                break
-            raise ValueError(_damaged(path, number, "it is not JSON")) from None
-        try:
-            history.read(event)
+            history.read(parsed(line))
         except ValueError as error:
+            if last and isinstance(error, NoJSON):
+                break
             raise ValueError(_damaged(path, number, str(error))) from None
         good += len(line) + 1
     return history, good
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"expected finite numbers, got {name}")
 
 
 def _damaged(path: Path, number: int, reason: str) -> str:
@@ -108,7 +99,7 @@ class RunLog:
 
     def _lock(self) -> None:
         if not stat.S_ISREG(os.fstat(self._file).st_mode):
-            raise ValueError(f"{self.path}: expected a file, got something else")
+            raise ValueError(f"{self.path}: expected a regular file, got something else")
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

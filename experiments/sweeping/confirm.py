@@ -1,6 +1,4 @@
-"""Evaluate the top few configurations of runs again, under new seeds, and say what is confirmed.
-
-    python -m experiments.sweeping.confirm FOLDER... out=FOLDER [top=3] [repeats=5]
+"""`tuneoff confirm`: the top few configurations of runs again, under new seeds.
 
 Each run gets a budget of its own for it: top x repeats full evaluations, logged below `out` in the
 format of all logs, with the identity of the run it confirms. The same command resumes. Every
@@ -17,7 +15,6 @@ from typing import Any
 import numpy as np
 from ConfigSpace import ConfigurationSpace
 
-from experiments.analysis import words
 from experiments.analysis.results import Run, load, run_of
 from experiments.analysis.rows import row_of
 from experiments.analysis.statistics.incumbents import (
@@ -29,13 +26,13 @@ from experiments.analysis.statistics.incumbents import (
 )
 from experiments.running import provenance
 from experiments.running import run as execution
-from experiments.running.mistakes import answered
+from experiments.running.composing import use_config_dirs
+from experiments.running.settings import REQUIRED, Command, Given, Setting, whole
+from experiments.running.settings import path as as_path
 from experiments.sweeping.remake import remake, with_paths
 from objectives.objective import Objective
 from objectives.trial import Config, Evaluation, Trial
 from optimizers.optimizer import Optimizer
-
-_DEFAULTS = {"top": 3, "repeats": 5}
 
 
 class Listed(Optimizer):
@@ -178,34 +175,37 @@ def _anew(one: Candidate | None) -> str:
     return f"{one.mean:.6g}{error} ({len(one.values)} evaluations{failed})"
 
 
-def options(arguments: Sequence[str]) -> tuple[list[Path], Path, int, int]:
-    """Return folders, `out`, `top` and `repeats`.
-
-    Raises:
-        ValueError: a word is no setting, or `out` or the folders are missing.
-    """
-    paths, given = words.split(arguments, ("out", *_DEFAULTS))
-    if "out" not in given:
-        raise ValueError("out: expected out=FOLDER for the new logs, got none")
-    counts = dict(_DEFAULTS)
-    for key in counts.keys() & given.keys():
-        if not given[key].isdecimal() or int(given[key]) < 1:
-            raise ValueError(f"{key}: expected an integer of at least 1, got {given[key]}")
-        counts[key] = int(given[key])
-    return paths, Path(given["out"]), counts["top"], counts["repeats"]
+COMMAND = Command(
+    "confirm",
+    "Evaluate the best few configurations of each run again, and say what is confirmed.",
+    [
+        ("tuneoff confirm results/noisy out=results/confirmed", "top 3, five times each"),
+        ("tuneoff confirm results/noisy out=results/confirmed top=1 repeats=10", "the best alone"),
+    ],
+    [
+        Setting("out", "The folder of the new logs.", as_path, REQUIRED),
+        Setting("top", "How many configurations of each run.", whole(1), default=3),
+        Setting("repeats", "How many evaluations of each, with new seeds.", whole(1), default=5),
+    ],
+    folders="Folders of runs, or files by tuneoff pack.",
+    notes="Each run gets a budget of its own for it, top x repeats full evaluations. The same "
+    "command resumes.",
+    takes_config_dir=True,
+)
 
 
 def main(arguments: Sequence[str]) -> int:
     """Confirm and print; return the exit status."""
+    return COMMAND.answer(arguments, _confirm)
 
-    def command() -> int:
-        paths, out, n, repeats = options(arguments)
-        for run in load(paths):
-            for line in lines(run, confirm(run, out, n, repeats)):
-                print(line, flush=True)
-        return 0
 
-    return answered(command, list(arguments))
+def _confirm(given: Given) -> int:
+    use_config_dirs(given.config_dirs)
+    for run in load(given.folders):
+        again = confirm(run, given["out"], given["top"], given["repeats"])
+        for line in lines(run, again):
+            print(line, flush=True)
+    return 0
 
 
 if __name__ == "__main__":

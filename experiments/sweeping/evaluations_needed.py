@@ -155,7 +155,7 @@ def named_design(text: str) -> tuple[str, int]:
 
 def design(objective: Objective, name: str, size: int, seed: int) -> list[Config]:
     """Return the configurations of an optimizer that is asked for all of them at once."""
-    conf = str(provenance.ROOT / "conf")
+    conf = str(provenance.CONF)
     with initialize_config_dir(conf, version_base=None):
         settings = compose(overrides=[f"+optimizer={name}", f"+budget={size}"]).optimizer
     searcher: Any = instantiate(settings, space=objective.space, seed=seed, _convert_="all")

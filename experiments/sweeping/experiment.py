@@ -15,21 +15,26 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hydra import compose, initialize_config_dir
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from experiments.running import provenance
-from experiments.running.command_line import check_settings, prepare
+from experiments.running.command_line import check_settings
+from experiments.running.composing import composed, config_dirs, options, values
 from experiments.running.header import Header
 from experiments.running.mistakes import explain
 from experiments.running.run import Run, RunSettings, folder_name
+from experiments.running.settings import path as as_path
 from objectives.objective import Objective
 
 KEYS = ("optimizers", "objectives", "seeds", "budget")
-FOLDER = provenance.ROOT / "conf" / "experiment"
+CHANGES = (*KEYS, "workers")
+"""What the command line may put in place of the YAML's."""
+
+WORKERS = "workers"  # how many trials of one run are evaluated at once; 1 where it is not given
+_MOST = 100_000  # values of one setting: more is a slip of the hand
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,7 @@ class Experiment:
     objectives: list[str]
     seeds: list[int]
     budget: float
+    workers: int = 1
 
     def plan(self) -> list[PlannedRun]:
         """Return all runs: every optimizer and objective of one seed before the next seed.
@@ -81,7 +87,7 @@ class Experiment:
         made: dict[str, Objective] = {}
         runs: dict[str, PlannedRun] = {}
         for seed, objective, optimizer in itertools.product(self.seeds, objectives, optimizers):
-            resolved = _resolve(optimizers[optimizer], objectives[objective], seed, self.budget)
+            resolved = _resolve(optimizers[optimizer], objectives[objective], self._alone(seed))
             key = provenance.digest(resolved["objective"])
             if key not in made:
                 made[key] = _make(objective, resolved["objective"])
@@ -91,6 +97,7 @@ class Experiment:
                 objective=resolved["objective"],
                 seed=seed,
                 budget=float(self.budget),
+                workers=self.workers,
                 optimizer_as_written=optimizers[optimizer],
             )
             header = Run(settings, made[key]).header
@@ -99,6 +106,10 @@ class Experiment:
             if same is not planned:
                 raise ValueError(f"{self.name}: expected different runs, got twice {planned}")
         return list(runs.values())
+
+    def _alone(self, seed: int) -> dict[str, Any]:
+        """Return the settings of a run beside its optimizer and its objective."""
+        return {"seed": seed, "budget": self.budget, "workers": self.workers}
 
 
 def load(name: str, changes: dict[str, Any]) -> Experiment:
@@ -111,28 +122,42 @@ def load(name: str, changes: dict[str, Any]) -> Experiment:
     Raises:
         ValueError: there is no such experiment, or it is not one.
     """
-    path = Path(name) if name.endswith(".yaml") else FOLDER / f"{name}.yaml"
-    if not path.is_file():
-        known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.yaml")))
+    path = _file(name)
+    if path is None:
+        known = ", ".join(options("experiment"))
         raise ValueError(f"experiment: expected one of {known}, or a YAML file, got {name}")
     try:
-        found = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path}: expected YAML, got: {' '.join(str(error).split())}") from None
-    if not isinstance(found, dict) or set(found) != set(KEYS):
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{path}: expected YAML in UTF-8, got: {reason}") from None
+    if not isinstance(found, dict) or not set(KEYS) <= set(found) <= {*KEYS, WORKERS}:
         got = ", ".join(map(str, found)) if isinstance(found, dict) else repr(found)
-        raise ValueError(f"{path}: expected the keys {', '.join(KEYS)}, got {got}")
+        raise ValueError(
+            f"{path}: expected the keys {', '.join(KEYS)}, and perhaps {WORKERS}, got {got}"
+        )
     found.update(changes)
     seeds = _seeds(found["seeds"])
     for seed in seeds:
-        checked = {"seed": seed, "budget": found["budget"], "workers": 1}
+        checked = {"seed": seed, "budget": found["budget"], "workers": found.get("workers", 1)}
         unused = {"plot": False, "progress": "auto", "tracking": "none"}
         check_settings(OmegaConf.create({**checked, **unused}))
     entries = {family: list(_entries(family, found[family])) for family in KEYS[:2]}
     for family, written in entries.items():
         if len(set(written)) < len(written):
             raise ValueError(f"{family}: expected different entries, got {', '.join(written)}")
-    return Experiment(path.stem, **entries, seeds=seeds, budget=found["budget"])
+    return Experiment(
+        path.stem, **entries, seeds=seeds, budget=found["budget"], workers=found.get(WORKERS, 1)
+    )
+
+
+def _file(name: str) -> Path | None:
+    """Return the file of an experiment, which is named or is a path; None where there is none."""
+    if name.endswith((".yaml", ".yml")):
+        paths = [as_path("experiment", name)]
+    else:
+        paths = [folder / "experiment" / f"{name}.yaml" for folder in config_dirs()]
+    return next((path for path in paths if path.is_file()), None)
 
 
 def _seeds(given: Any) -> list[int]:
@@ -153,29 +178,33 @@ def _entries(family: str, given: Any) -> Iterator[str]:
     if not isinstance(given, list) or not given or not all(isinstance(e, str) for e in given):
         raise ValueError(f"{family}: expected a list of names with their overrides, got {given!r}")
     for entry in given:
-        name, *overrides = shlex.split(entry)
+        name, *overrides = _words(family, entry)
         for words in itertools.product(*(_values(family, override) for override in overrides)):
             yield shlex.join([name, *words])
 
 
 def _values(where: str, override: str) -> list[str]:
     """Return an override once per value."""
+    found = list(itertools.islice(values(where, override), _MOST + 1))
+    if len(found) > _MOST:
+        raise ValueError(f"{where}: expected at most {_MOST} values, got {override}")
+    return found
+
+
+def _words(where: str, entry: str) -> list[str]:
+    """Return the name and the overrides of an entry."""
     try:
-        parsed = OverridesParser.create().parse_overrides([override])[0]
-    except HydraException:
-        raise ValueError(f"{where}: expected key=value, got {override}") from None
-    if not parsed.is_sweep_override():
-        return [override]
-    try:
-        values = list(parsed.sweep_string_iterator())
-    except (ValueError, TypeError, HydraException):
-        values = []
-    return [f"{parsed.get_key_element()}={value}" for value in values]
+        words = shlex.split(entry)
+    except ValueError as error:
+        raise ValueError(f"{where}: expected a name and overrides, got {entry}: {error}") from None
+    if not words:
+        raise ValueError(f"{where}: expected a name and overrides, got {entry!r}")
+    return words
 
 
 def _shown(entry: str) -> str:
     """Return an entry without the quotes that a shell would need."""
-    return " ".join(shlex.split(entry))
+    return " ".join(_words("entry", entry))
 
 
 def _name(entry: str) -> str:
@@ -188,21 +217,19 @@ def _compose(family: str, entry: str) -> Any:
     Raises:
         ValueError: Hydra cannot make them.
     """
-    name, *overrides = shlex.split(entry)
+    name, *overrides = _words(family, entry)
     words = [f"{family}={name}", *overrides]
     try:
-        with initialize_config_dir(str(provenance.ROOT / "conf"), version_base=None):
-            settings = compose("config", prepare(words))
-    except HydraException as error:
+        settings = composed("config", words)
+    except (HydraException, OmegaConfBaseException) as error:
         raise ValueError(explain(error, words)) from None
     plain = OmegaConf.to_container(settings[family], resolve=False)
     return plain
 
 
-def _resolve(optimizer: Any, objective: Any, seed: int, budget: float) -> dict[str, Any]:
-    """Return the settings of one run, resolved, as `run.py` has them."""
+def _resolve(optimizer: Any, objective: Any, alone: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of one run, resolved, as `tuneoff run` has them."""
     settings = {"optimizer": optimizer, "objective": objective}
-    alone = {"seed": seed, "budget": budget, "workers": 1}
     if "${" not in str(settings):
         return {**settings, **alone}
     try:

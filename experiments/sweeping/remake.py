@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from hydra.utils import instantiate
 
-from experiments.running import provenance
+from experiments.running.composing import config_dirs
 from objectives.objective import Objective
 
 
@@ -52,10 +52,14 @@ def with_paths(settings: Any) -> Any:
     return {"_target_": known[settings["class"]], **rest}
 
 
-@cache
 def _classes() -> dict[str, str]:
-    """Return the `_target_` by class of all that the YAML files of conf/objective name."""
-    files = sorted((provenance.ROOT / "conf" / "objective").rglob("*.yaml"))
+    """Return the `_target_` by class of all that objective YAMLs name, ours and the user's."""
+    return _classes_of(tuple(reversed(config_dirs())))  # the user's come last, and win
+
+
+@cache
+def _classes_of(folders: tuple[Path, ...]) -> dict[str, str]:
+    files = [file for folder in folders for file in sorted((folder / "objective").rglob("*.yaml"))]
     return {
         target.rpartition(".")[2]: target for file in files for target in _targets(_settings(file))
     }

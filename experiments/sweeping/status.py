@@ -1,10 +1,7 @@
-"""Show how far an experiment is.
-
-    python -m experiments.sweeping.status experiment=<name> [out=FOLDER]
-    python -m experiments.sweeping.status FOLDER
+"""`tuneoff status`: how far an experiment is.
 
 A row per optimizer: its runs that are done, running, partial, failed and waiting, and the time
-left on the workers of the last sweep, by the time that its evaluations took so far.
+left at the number of runs at once of the last sweep, by the time that its evaluations took so far.
 """
 
 import sys
@@ -13,12 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.running.quick_start import quick_start
-
-with quick_start():
-    from experiments.running.mistakes import explain
-    from experiments.running.plan import RunState, read_ledger, read_plan, states, summary
-    from experiments.sweeping.sweep import default_folder
+from experiments.running.plan import RunState, read_ledger, read_plan, states, summary
+from experiments.running.settings import Command, Given, Setting, path
+from experiments.sweeping.sweep import default_folder
 
 STATES = ("done", "running", "partial", "failed", "waiting")
 
@@ -87,27 +81,42 @@ def duration(seconds: float | None) -> str:
     return f"{max(seconds, 1):.0f} s"
 
 
-def _folder(arguments: Sequence[str]) -> Path:
+COMMAND = Command(
+    "status",
+    "Show how far an experiment is, and how long it will take.",
+    [
+        ("tuneoff status experiment=smoke", "the folder results/smoke"),
+        ("tuneoff status ~/results/mine", "any folder of a sweep"),
+    ],
+    [
+        Setting("experiment", "What the sweep was given.", shown="the FOLDER"),
+        Setting("out", "What the sweep was given.", path, shown="results/ and the name"),
+    ],
+    folders="The folder of a sweep.",
+    least_folders=0,
+)
+
+
+def _folder(given: Given) -> Path:
     """Return the folder that the command line names."""
-    given = dict(word.split("=", 1) for word in arguments if "=" in word)
-    if len(arguments) == 1 and not given:
-        return Path(arguments[0])
-    if len(given) < len(arguments) or not {"experiment"} <= set(given) <= {"experiment", "out"}:
-        got = " ".join(arguments) or "nothing"
-        raise ValueError(f"status: expected experiment=<name> or a FOLDER, got {got}")
-    return Path(given["out"]) if "out" in given else default_folder(given["experiment"])
+    experiment, out = given["experiment"], given["out"]
+    named = [*given.folders, *([out or default_folder(experiment)] if experiment or out else [])]
+    if len(named) != 1:
+        got = " and ".join(map(str, named)) or "none"
+        raise ValueError(f"status: expected experiment=NAME or one FOLDER, got {got}")
+    return named[0]
 
 
 def main(arguments: Sequence[str]) -> int:
     """Print the table; return the exit status."""
-    try:
-        folder = _folder(arguments)
-        plan = read_plan(folder)
-        found = states(folder, plan)
-        ledger = read_ledger(folder)
-    except (ValueError, OSError) as error:
-        print(explain(error, []), file=sys.stderr)
-        return 2
+    return COMMAND.answer(arguments, _status)
+
+
+def _status(given: Given) -> int:
+    folder = _folder(given)
+    plan = read_plan(folder)
+    found = states(folder, plan)
+    ledger = read_ledger(folder)
     print(f"{plan['name']}: {summary(found.values())}; budget {plan['budget']:g}: {folder}")
     print(table(plan, found, ledger))
     for run in plan["runs"]:

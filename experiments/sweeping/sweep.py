@@ -1,16 +1,12 @@
-"""Make all runs of an experiment, several side by side; the same command goes on after a stop.
+"""`tuneoff sweep`: all runs of an experiment, several side by side; it goes on after a stop.
 
-    python -m experiments.sweeping.sweep experiment=<name> [workers=2] [out=FOLDER] [progress=auto]
-        [retry=false] [seeds=...] [budget=...] [optimizers=[...]] [objectives=[...]]
-
-`experiment` is a file of `conf/experiment/`, or the path of a YAML file. `workers` runs go on at
-once, each in a long-lived process of its own. Finished runs are skipped, partial ones resumed;
-one that failed is tried once more, and listed. `retry=true` gives failed runs two more tries.
-Runs whose objective does not share its host are made last, with nothing beside them.
+Every run is made in a long-lived process. Finished runs are skipped, partial ones resumed; one that
+failed is tried once more, and listed. Runs whose objective does not share its host are made last,
+with nothing beside them.
 """
 
 import os
-import shlex
+import re
 import signal
 import sys
 import time
@@ -20,32 +16,43 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.running.quick_start import quick_start
+import yaml
 
-with quick_start():
-    import yaml
+from experiments.running import interrupts
+from experiments.running.composing import use_config_dirs
+from experiments.running.executors.evaluating import is_host_fault
+from experiments.running.executors.pool import GRACE_S, Done, Pool, Progress, Report
+from experiments.running.mistakes import explain
+from experiments.running.plan import (
+    ATTEMPTS,
+    RunState,
+    failures,
+    read_ledger,
+    read_plan,
+    states,
+    summary,
+)
+from experiments.running.run import Run
+from experiments.running.run_log import LockedError, RunLog
+from experiments.running.runner import HostBroken
+from experiments.running.settings import (
+    REQUIRED,
+    Command,
+    Given,
+    Setting,
+    number,
+    one_of,
+    path,
+    switch,
+    whole,
+)
+from experiments.running.terminal import typed
+from experiments.sweeping import experiment as experiments
+from experiments.sweeping.experiment import PlannedRun
+from experiments.sweeping.ledger import Ledger, Lock
 
-    from experiments.running import interrupts, provenance
-    from experiments.running.executors.evaluating import is_host_fault
-    from experiments.running.executors.pool import GRACE_S, Done, Pool, Progress, Report
-    from experiments.running.mistakes import explain
-    from experiments.running.plan import (
-        ATTEMPTS,
-        RunState,
-        failures,
-        read_ledger,
-        read_plan,
-        states,
-        summary,
-    )
-    from experiments.running.run import Run
-    from experiments.running.run_log import LockedError, RunLog
-    from experiments.running.runner import HostBroken
-    from experiments.sweeping import experiment as experiments
-    from experiments.sweeping.experiment import PlannedRun
-    from experiments.sweeping.ledger import Ledger, Lock
-
-_DEFAULTS = {"workers": 1, "out": None, "progress": "auto", "retry": False}
+_OWN = "as the experiment has it"
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _REPORT_S = 0.5  # between two reports of a run's progress
 
 Task = tuple[PlannedRun, Path]
@@ -131,9 +138,9 @@ class Sweep:
         """Return the state of every run."""
         return states(self._folder, read_plan(self._folder))
 
-    def make(self, workers: int, retry: bool, shown: bool) -> None:
+    def make(self, runs_at_once: int, retry: bool, shown: bool) -> None:
         """Make what is not done and has not failed too often."""
-        self._ledger.append(event="start", workers=workers, runs=len(self._runs))
+        self._ledger.append(event="start", workers=runs_at_once, runs=len(self._runs))
         if retry:
             self._ledger.append(event="retry")
         found = self.states()
@@ -142,10 +149,12 @@ class Sweep:
             run for identity, run in self._runs.items() if found[identity].state not in _SETTLED
         ]
         bar = _bar(self._runs, found) if shown else None
-        pool = Pool(make_run, workers, inherited=self._lock.file)
+        for name in _THREADS:  # runs are the parallelism; a run is the same for any number
+            os.environ.setdefault(name, "1")
+        pool = Pool(make_run, runs_at_once, inherited=self._lock.file)
         try:
             with interrupts.held():
-                self._make([run for run in to_make if not _alone(run)], pool, workers, bar)
+                self._make([run for run in to_make if not _alone(run)], pool, runs_at_once, bar)
                 self._make([run for run in to_make if _alone(run)], pool, 1, bar)
         finally:
             pool.close()
@@ -245,65 +254,73 @@ def _bar(runs: dict[str, PlannedRun], found: dict[str, RunState]) -> Any:
     )
 
 
-def options(arguments: Sequence[str]) -> dict[str, Any]:
-    """Return what the command line sets, with defaults.
+def _changed(key: str, text: str) -> Any:
+    """Return a value that takes the place of one in the experiment's YAML."""
+    if key == "seeds" and not text.startswith("["):
+        return text if re.search(r"[,(]", text) else whole(0)(key, text)
+    try:
+        value = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError):
+        raise ValueError(f"{key}: expected a list such as [a, b], got {text}") from None
+    return value
 
-    Raises:
-        ValueError: a word is no setting, or its value is none that it can have.
-    """
-    found: dict[str, Any] = dict(_DEFAULTS)
-    known = ["experiment", *_DEFAULTS, *experiments.KEYS]
-    for word in arguments:
-        key, equals, value = word.partition("=")
-        if not equals or key not in known:
-            raise ValueError(
-                f"{word}: expected key=value with one of {', '.join(known)}, got {word}"
-            )
-        try:
-            found[key] = value if key in ("experiment", "out") else yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise ValueError(f"{key}: expected a value that YAML can read, got {value}") from None
-    if "experiment" not in found:
-        raise ValueError("experiment: expected experiment=<name>, got none")
-    workers = found["workers"]
-    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
-        raise ValueError(f"workers: expected an integer of at least 1, got {workers!r}")
-    if found["progress"] not in ("auto", True, False):
-        raise ValueError(f"progress: expected auto, true or false, got {found['progress']}")
-    if not isinstance(found["retry"], bool):
-        raise ValueError(f"retry: expected true or false, got {found['retry']}")
-    return found
+
+COMMAND = Command(
+    "sweep",
+    "Make all runs of an experiment. The same command goes on after a stop.",
+    [
+        ("tuneoff sweep experiment=smoke runs=2", "two runs at once, some seconds"),
+        ("tuneoff sweep experiment=smoke optimizers='[random,soo]' seeds=0,1", "a part of it"),
+        ("tuneoff sweep experiment=mine.yaml out=~/results/mine", "an experiment of your own"),
+        ("tuneoff sweep experiment=smoke retry=true", "two more tries for what failed"),
+    ],
+    [
+        Setting("experiment", "A name of conf/experiment/, or a YAML file.", default=REQUIRED),
+        Setting("runs", "How many runs go on at once.", whole(1, 1024), default=1),
+        Setting("out", "The folder.", path, shown="results/ and the experiment's name"),
+        Setting(
+            "progress",
+            "Whether a bar is shown: auto (on a terminal), true or false.",
+            one_of("auto", "true", "false"),
+            default="auto",
+        ),
+        Setting("retry", "Whether failed runs get two more tries.", switch, default=False),
+        Setting("optimizers", "A list in place of the experiment's.", _changed, shown=_OWN),
+        Setting("objectives", "A list in place of the experiment's.", _changed, shown=_OWN),
+        Setting("seeds", "Such as 3, 0,1,2, [0,1] or 'range(0,30)'.", _changed, shown=_OWN),
+        Setting("budget", "Full evaluations for each run.", number(0, above=True), shown=_OWN),
+        Setting("workers", "Trials of one run that are evaluated at once.", whole(1), shown=_OWN),
+    ],
+    takes_config_dir=True,
+)
 
 
 def default_folder(experiment: str) -> Path:
     """Return where the runs of an experiment lie unless `out` says otherwise."""
-    return provenance.ROOT / "results" / Path(experiment).stem
+    return Path("results") / Path(experiment).stem
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; return its exit status."""
+    return COMMAND.answer(arguments, lambda given: _sweep(given, arguments))
+
+
+def _sweep(given: Given, arguments: Sequence[str]) -> int:
     sweep: Sweep | None = None
     try:
-        given = options(arguments)
-        changes = {key: given[key] for key in experiments.KEYS if key in given}
+        use_config_dirs(given.config_dirs)
+        changes = {key: given[key] for key in experiments.CHANGES if given[key] is not None}
         experiment = experiments.load(given["experiment"], changes)
-        folder = Path(given["out"]) if given["out"] else default_folder(given["experiment"])
+        folder = given["out"] or default_folder(given["experiment"])
         sweep = Sweep(experiment, experiment.plan(), folder)
-        auto = sys.stderr.isatty()
-        shown = auto if given["progress"] == "auto" else given["progress"]
-        sweep.make(given["workers"], given["retry"], shown)
+        auto = sys.stderr is not None and sys.stderr.isatty()
+        shown = auto if given["progress"] == "auto" else given["progress"] == "true"
+        sweep.make(given["runs"], given["retry"], shown)
         return 0 if sweep.report() else 2
     except KeyboardInterrupt as interrupt:
-        command = shlex.join(["python", "-m", "experiments.sweeping.sweep", *arguments])
         done = f"{summary(sweep.states().values())}; " if sweep else ""
-        print(f"interrupted: {done}go on with: {command}", file=sys.stderr)
+        print(f"interrupted: {done}go on with: {typed('sweep', arguments)}", file=sys.stderr)
         return 143 if interrupt.args else 130
-    except Exception as error:
-        line = explain(error, [])
-        if line is None:
-            raise
-        print(line, file=sys.stderr)
-        return 2
     finally:
         if sweep is not None:
             sweep.close()

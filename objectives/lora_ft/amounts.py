@@ -6,8 +6,16 @@ from typing import Any
 
 from ConfigSpace import ConfigurationSpace
 
-from objectives.lora_ft.settings import CHANGEABLE, one_of, positive, whole
-from objectives.lora_ft.training import SCHEDULES, Plan
+from objectives.lora_ft.schedule import SCHEDULES
+from objectives.lora_ft.settings import (
+    CHANGEABLE,
+    betas_of,
+    not_negative,
+    one_of,
+    positive,
+    whole,
+)
+from objectives.lora_ft.training import Plan
 from objectives.lora_ft.workbench import Sizes
 from objectives.trial import Fidelities
 
@@ -105,18 +113,3 @@ def sizes_of(
         mask_prompt=mask_prompt,
         seed=whole("data_seed", data_seed, 0),
     )
-
-
-def betas_of(betas: Sequence[float]) -> tuple[float, float]:
-    """Return AdamW's two betas; raise ValueError unless they are numbers in [0, 1)."""
-    numbers = [b for b in betas if isinstance(b, int | float) and not isinstance(b, bool)]
-    if len(numbers) != 2 or len(betas) != 2 or not all(0 <= beta < 1 for beta in numbers):
-        raise ValueError(f"objective.betas: expected two numbers >= 0 and < 1, got {betas!r}")
-    return float(numbers[0]), float(numbers[1])
-
-
-def not_negative(name: str, value: float) -> float:
-    """Return a setting; raise ValueError unless it is a finite number >= 0."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-        raise ValueError(f"objective.{name}: expected a number >= 0, got {value!r}")
-    return value

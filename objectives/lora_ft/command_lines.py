@@ -6,15 +6,18 @@ the LM head, bf16-true, AdamW with betas .9 and .999, 100 warm-up steps and then
 then lm_eval's `hellaswag` and `mmlu`. What is not known of it has LitGPT's defaults.
 """
 
+import importlib.util
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from objectives.lora_ft.settings import MATRICES, one_of, whole
+from objectives.lora_ft.schedule import MIN_LR, SCHEDULE, SCHEDULE_STEPS, SCHEDULES
+from objectives.lora_ft.settings import MATRICES, betas_of, not_negative, one_of, whole
 from objectives.trial import Config
 
 SCORING_DTYPES = {"bf16-true": "bfloat16", "32-true": "float32"}
+QUANTIZATIONS = ("bnb.nf4", "bnb.nf4-dq", "bnb.fp4", "bnb.fp4-dq", "bnb.int8-training")
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,11 @@ class Training:
     validate_every: int
     devices: int
     precision: str
-    seed: int
+    quantize: str | None
+    betas: Sequence[float]
+    schedule: str
+    min_lr: float
+    train_seed: int
 
     def __post_init__(self) -> None:
         for name in ("epochs", "warmup_steps", "batch", "micro_batch", "validate_every", "devices"):
@@ -44,8 +51,13 @@ class Training:
         for name in ("max_steps", "max_length"):
             if getattr(self, name) is not None:
                 whole(name, getattr(self, name), 1)
-        whole("seed", self.seed, 0)
+        whole("train_seed", self.train_seed, 0)
         one_of("precision", self.precision, SCORING_DTYPES)
+        one_of("schedule", self.schedule, SCHEDULES)
+        betas_of(self.betas)
+        not_negative("min_lr", self.min_lr)
+        if self.quantize is not None:
+            _expect_quantization(self.quantize, self.devices)
         for name in self.matrices or ("none",):
             one_of("matrices", name, MATRICES)
         if self.batch % (self.devices * self.micro_batch) != 0:
@@ -59,21 +71,26 @@ class Training:
                 f"{self.warmup_steps}"
             )
 
-    def steps(self, fidelity: float) -> int | None:
-        """Return the steps at a fidelity, None for whole epochs; the schedule shrinks with them.
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """The shares of the steps that divide them; of whole epochs none but 1."""
+        steps = self.max_steps or 1
+        return tuple(n / steps for n in range(1, steps + 1) if steps % n == 0)
 
-        Raises:
-            ValueError: there is no number to take a share of, or warm-up would fill the share.
-        """
-        if fidelity == 1:
-            return self.max_steps
-        steps = round(fidelity * (self.max_steps or 0))
-        if steps <= self.warmup_steps:
-            raise ValueError(
-                f"fidelity: expected 1, or a share of objective.max_steps={self.max_steps} above "
-                f"warmup_steps={self.warmup_steps}, got {fidelity:g}"
-            )
-        return steps
+
+def _expect_quantization(quantize: str, devices: int) -> None:
+    """Raise ValueError unless LitGPT can train adapters over weights quantised like this."""
+    one_of("quantize", quantize, QUANTIZATIONS)
+    if devices > 1:
+        raise ValueError(
+            f"objective.quantize: expected null on several devices, as LitGPT has it, got "
+            f"{quantize} on {devices}"
+        )
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise ValueError(
+            f"objective.quantize: expected bitsandbytes, which {quantize} needs, got none; run "
+            "`pip install bitsandbytes`"
+        )
 
 
 def finetune(
@@ -91,7 +108,7 @@ def finetune(
         config: the five hyperparameters.
         checkpoint: folder of the base model.
         data: the flags that choose LitGPT's data module.
-        max_steps: None: all of the epochs.
+        max_steps: made of the schedule; None: all of the epochs.
         out: folder of the result: `final` in it is a LitGPT checkpoint.
     """
     # `--optimizer AdamW --optimizer.lr ...` fails in LitGPT 0.5.13; a dict does not.
@@ -100,7 +117,7 @@ def finetune(
         "init_args": {
             "lr": float(config["learning_rate"]),
             "weight_decay": float(config["weight_decay"]),
-            "betas": [0.9, 0.999],
+            "betas": list(training.betas),
         },
     }
     limits = {"max_steps": max_steps, "max_seq_length": training.max_length}
@@ -123,8 +140,22 @@ def finetune(
         f"--train.micro_batch_size={training.micro_batch}",
         f"--eval.interval={training.validate_every}",
         f"--optimizer={json.dumps(torch_optimizer)}",
-        f"--seed={training.seed}",
+        f"--seed={training.train_seed}",
+        *([] if training.quantize is None else [f"--quantize={training.quantize}"]),
+        *_schedule(training),
     ]
+
+
+def _schedule(training: Training) -> list[str]:
+    """Return the flags that `launch.py` takes for itself, where LitGPT's schedule is not meant."""
+    flags = []
+    if training.max_steps is not None:
+        flags.append(f"{SCHEDULE_STEPS}={training.max_steps}")
+    if training.schedule != "cosine":
+        flags.append(f"{SCHEDULE}={training.schedule}")
+    if training.min_lr > 0:
+        flags.append(f"{MIN_LR}={training.min_lr}")
+    return flags
 
 
 def evaluate(

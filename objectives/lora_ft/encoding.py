@@ -60,18 +60,22 @@ class Encoder:
     def question(self, question: Question) -> Branching:
         """Encode a question as the harness does (`TemplateLM._encode_pair`).
 
-        The query and each query + " " + choice are encoded as wholes; a choice's tokens are those
-        beyond the query's number. The query is cut from the left where the two are too long.
+        White space at the query's end moves to the choices. Then the query and each query + " " +
+        choice are encoded as wholes; a choice's tokens are those beyond the query's number. The
+        query is cut from the left where the two are too long.
 
         Raises:
-            ValueError: a choice leaves no token of its own.
+            ValueError: the query is empty, or a choice leaves no token of its own.
         """
-        context: list[int] = self._tokenizer.encode(question.query).ids
+        query = question.query.rstrip()
+        context: list[int] = self._tokenizer.encode(query).ids
         wholes = [
             self._tokenizer.encode(f"{question.query} {text}").ids for text in question.choices
         ]
         branches = [whole[len(context) :] for whole in wholes]
-        if not all(branches):
-            raise ValueError(f"question: expected choices of a token or more, got {question}")
+        if not context or not all(branches):
+            raise ValueError(
+                f"question: expected a query and choices of a token or more, got {question}"
+            )
         room = self._max_length + 1 - max(len(branch) for branch in branches)
         return Branching(context[-max(room, 1) :], branches)

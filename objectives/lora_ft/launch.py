@@ -8,19 +8,27 @@ command, so what follows happens in each process of a training:
 - the process group ends when the process that started it does (`objectives/child.py`);
 - after LitGPT has made the model, placed its shards on the devices and read the base weights, and
   before the first step, B of every adapter is looked at where it lies. Unless all of it is 0 on
-  every device, every rank says so and exits with status 1.
+  every device, every rank says so and exits with status 1. So it does where there are more or
+  fewer ranks than devices were asked for, as in a cluster's job of another size;
+- the learning rate follows the schedule of `schedule.py`, of which LitGPT knows one form, and only
+  over the steps that it makes.
 
 The second guards against what evidently happened in the published runs (several devices: the
 model is made without memory, and its values are set only after it is sharded).
 """
 
+import functools
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
 
 from objectives.child import end_with_parent
+from objectives.lora_ft.schedule import MIN_LR, SCHEDULE, SCHEDULE_STEPS, after_warmup
 
 
 def check(model: nn.Module, rank: int) -> str | None:
@@ -54,10 +62,21 @@ def _here(parameter: Tensor) -> Tensor:
     return (local() if local is not None else parameter).detach()
 
 
-def guard(fit: Any) -> Any:
-    """Wrap LitGPT's training loop, which every rank calls with the model as it will train it."""
+def guard(fit: Any, n_devices: int | None = None) -> Any:
+    """Wrap LitGPT's training loop, which every rank calls with the model as it will train it.
+
+    Args:
+        n_devices: how many ranks there should be; None: any number.
+    """
 
     def guarded(fabric: Any, model: nn.Module, **others: Any) -> Any:
+        if n_devices is not None and fabric.world_size != n_devices:
+            print(
+                f"devices: expected {n_devices} processes, one a device, got {fabric.world_size}",
+                file=sys.stderr,
+                flush=True,
+            )
+            sys.exit(1)
         problem = check(model, fabric.global_rank)
         if problem is not None:
             print(problem, file=sys.stderr, flush=True)
@@ -71,12 +90,46 @@ def guard(fit: Any) -> Any:
     return guarded
 
 
+def scheduler(
+    torch_optimizer: Optimizer, warmup_steps: int, max_steps: int, flags: Mapping[str, str]
+) -> LambdaLR:
+    """Return the schedule in the place of LitGPT's `get_lr_scheduler`.
+
+    Args:
+        max_steps: those that LitGPT makes; the schedule is that long unless a flag says more.
+        flags: of this program, by name.
+    """
+    steps = int(flags.get(SCHEDULE_STEPS, max_steps))
+    kind, min_lr = flags.get(SCHEDULE, "cosine"), float(flags.get(MIN_LR, "0"))
+    peak = float(torch_optimizer.param_groups[0]["lr"])
+
+    def share(step: int) -> float:
+        if step < warmup_steps:
+            return step / warmup_steps
+        done = (step - warmup_steps) / max(steps - warmup_steps, 1)
+        return after_warmup(kind, done, peak, min_lr) / peak if peak > 0 else 0.0
+
+    return LambdaLR(torch_optimizer, share)
+
+
+def own_flags(arguments: list[str]) -> tuple[dict[str, str], list[str]]:
+    """Part this program's flags from LitGPT's arguments."""
+    pairs = [argument.partition("=") for argument in arguments]
+    own = (SCHEDULE_STEPS, SCHEDULE, MIN_LR)
+    flags = {name: value for name, _, value in pairs if name in own}
+    return flags, [a for a, (name, _, _) in zip(arguments, pairs, strict=True) if name not in own]
+
+
 def main() -> None:
     end_with_parent()
     from litgpt.__main__ import main as litgpt
     from litgpt.finetune import lora
 
-    lora.fit = guard(lora.fit)
+    flags, sys.argv[1:] = own_flags(sys.argv[1:])
+    devices = [a.removeprefix("--devices=") for a in sys.argv if a.startswith("--devices=")]
+    lora.fit = guard(lora.fit, int(devices[0]) if devices else None)
+    if flags:
+        lora.get_lr_scheduler = functools.partial(scheduler, flags=flags)
     litgpt()
 
 

@@ -25,7 +25,9 @@ from objectives.lora_ft.cli_results import Unusable
 from objectives.lora_ft.command_lines import Training
 from objectives.lora_ft.settings import (
     TARGETS,
+    default_of,
     expect_parameters,
+    expect_share,
     goal_of,
     one_of,
     positive,
@@ -34,12 +36,14 @@ from objectives.lora_ft.settings import (
 from objectives.lora_ft.trial_folder import TrialFolders
 from objectives.objective import Objective, Resources
 from objectives.space import build_space, check
-from objectives.trial import Evaluation, Trial
+from objectives.trial import Evaluation, Fidelities, Trial
 
 LAUNCHER = (sys.executable, "-m", "objectives.lora_ft.launch")
 _PROJECT = Path(__file__).parents[2]
 _TARGETS = ("accuracy", "accuracy_norm", "heldout_loss")
 _RANK_VARIABLES = ("LOCAL_RANK", "RANK", "GLOBAL_RANK", "WORLD_SIZE", "NODE_RANK", "GROUP_RANK")
+# Lightning would take the number of processes from the cluster's job instead of from --devices.
+_CLUSTERS = ("SLURM_", "TORCHELASTIC_", "PMI_", "PMIX_", "OMPI_", "LSB_", "JSM_")
 
 
 class LitGPTCommandLines(Objective):
@@ -80,8 +84,13 @@ class LitGPTCommandLines(Objective):
         precision: str,
         train_timeout_s: float,
         score_timeout_s: float,
+        quantize: str | None,
+        betas: Sequence[float],
+        schedule: str,
+        min_lr: float,
         folder: str | None,
-        seed: int,
+        data_seed: int,
+        train_seed: int,
     ) -> None:
         self.space = build_space(space)
         expect_parameters(self.space)
@@ -104,8 +113,15 @@ class LitGPTCommandLines(Objective):
             validate_every=validate_every,
             devices=devices,
             precision=precision,
-            seed=seed,
+            quantize=quantize,
+            betas=betas,
+            schedule=schedule,
+            min_lr=min_lr,
+            train_seed=train_seed,
         )
+        self.fidelities = Fidelities(self._training.shares) if max_steps is not None else None
+        self.default = default_of(self.space)
+        whole("data_seed", data_seed, 0)
         sizes = {
             "heldout_items": heldout_items,
             "hellaswag_items": hellaswag_items,
@@ -115,12 +131,13 @@ class LitGPTCommandLines(Objective):
             if number is not None:
                 whole(name, number, 1)
         self._checkpoint = checkpoint.find(model)
-        self._source: Source = Stock(sizes) if data == STOCK else Local(data, sizes, seed)
+        self._source: Source = Stock(sizes) if data == STOCK else Local(data, sizes, data_seed)
         root = Path(folder).expanduser() if folder else cache_folder() / "litgpt_cli"
         self._folders = TrialFolders(root)
 
     def evaluate(self, trial: Trial) -> Evaluation:
         check(self.space, trial.config)
+        expect_share(self.fidelities, trial.fidelity)
         tested = self._test_every > 0 and trial.id % self._test_every == 0
         tasks = ["hellaswag", "mmlu"] if tested else ["hellaswag"]
         start = time.perf_counter()
@@ -169,8 +186,10 @@ class LitGPTCommandLines(Objective):
             return metrics
 
     def _train(self, trial: Trial, folder: Path) -> dict[str, float]:
-        n_steps = self._training.steps(trial.fidelity)
-        n_items = None if n_steps is None else n_steps * self._training.batch
+        whole_steps = self._training.max_steps
+        n_steps = None if whole_steps is None else round(trial.fidelity * whole_steps)
+        # All instructions of the schedule, whatever the share: LitGPT's order depends on them.
+        n_items = None if whole_steps is None else whole_steps * self._training.batch
         self._source.place(folder, n_items)
         arguments = command_lines.finetune(
             self._training,
@@ -202,7 +221,7 @@ class LitGPTCommandLines(Objective):
         with (folder / "commands.txt").open("a") as file:
             file.write(shlex.join(["litgpt", *arguments]) + "\n")
         paths = [str(_PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])]
-        kept = {name: x for name, x in os.environ.items() if name not in _RANK_VARIABLES}
+        kept = {name: x for name, x in os.environ.items() if not _tells_of_ranks(name)}
         child.run(
             [*LAUNCHER, *arguments],
             name=f"litgpt {arguments[0]}",
@@ -215,3 +234,7 @@ class LitGPTCommandLines(Objective):
             },
             timeout_s=timeout_s,
         )
+
+
+def _tells_of_ranks(name: str) -> bool:
+    return name in _RANK_VARIABLES or name.startswith(_CLUSTERS)

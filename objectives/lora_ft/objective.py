@@ -21,7 +21,7 @@ import torch
 
 from objectives import checkpoint
 from objectives.lora_ft import devices, measures
-from objectives.lora_ft.amounts import fidelities_of, not_negative, plan_of, sizes_of
+from objectives.lora_ft.amounts import fidelities_of, plan_of, sizes_of
 from objectives.lora_ft.data import load
 from objectives.lora_ft.measures import Measured
 from objectives.lora_ft.model import Adapters
@@ -30,9 +30,11 @@ from objectives.lora_ft.settings import (
     Hyperparameters,
     default_of,
     expect_parameters,
+    expect_share,
     goal_of,
     hyperparameters,
     matrices_of,
+    not_negative,
     one_of,
     share,
     whole,
@@ -148,7 +150,7 @@ class LoraFineTuning(Objective):
 
     def evaluate(self, trial: Trial) -> Evaluation:
         check(self.space, trial.config)
-        share = self._share(trial.fidelity)
+        share = expect_share(self.fidelities, trial.fidelity)
         states = States(self.folder)
         recipe = self._recipe(trial, share, states)
         with team(self._threads, torch.device(self._device)) as workers:
@@ -179,7 +181,7 @@ class LoraFineTuning(Objective):
         """
         check(self.space, trial.config)
         states = States(self.folder)
-        recipe = self._recipe(trial, self._share(trial.fidelity), states)
+        recipe = self._recipe(trial, expect_share(self.fidelities, trial.fidelity), states)
         with team(self._threads, torch.device(self._device)) as workers:
             bench = self._load()
             try:
@@ -229,15 +231,6 @@ class LoraFineTuning(Objective):
                 self._precision,
             )
         return self._workbench
-
-    def _share(self, fidelity: float) -> float:
-        """Return a fidelity of the grid."""
-        assert self.fidelities is not None
-        for known in self.fidelities.grid:
-            if math.isclose(known, fidelity, rel_tol=1e-6):
-                return known
-        grid = ", ".join(f"{known:.4g}" for known in self.fidelities.grid)
-        raise ValueError(f"fidelity: expected one of {grid}, got {fidelity:g}")
 
     def _recipe(self, trial: Trial, share: float, states: States) -> list[Segment]:
         batch = hyperparameters(trial.config, self._fixed).batch

@@ -1,14 +1,14 @@
 """What the routes of LoRA fine-tuning share of their settings: targets, hyperparameters, rules."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ConfigSpace import ConfigurationSpace
 
 from objectives.space import check
-from objectives.trial import Config, Goal, Value
+from objectives.trial import Config, Fidelities, Goal, Value
 
 TARGETS = {  # the metric to optimise, and whether more of it is better
     "accuracy": ("hellaswag_acc", True),
@@ -166,3 +166,28 @@ def share(name: str, value: float) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
         raise ValueError(f"objective.{name}: expected a number >= 0 and < 1, got {value!r}")
     return value
+
+
+def betas_of(betas: Sequence[float]) -> tuple[float, float]:
+    """Return AdamW's two betas; raise ValueError unless they are numbers in [0, 1)."""
+    numbers = [b for b in betas if isinstance(b, int | float) and not isinstance(b, bool)]
+    if len(numbers) != 2 or len(betas) != 2 or not all(0 <= beta < 1 for beta in numbers):
+        raise ValueError(f"objective.betas: expected two numbers >= 0 and < 1, got {betas!r}")
+    return float(numbers[0]), float(numbers[1])
+
+
+def not_negative(name: str, value: float) -> float:
+    """Return a setting; raise ValueError unless it is a finite number >= 0."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise ValueError(f"objective.{name}: expected a number >= 0, got {value!r}")
+    return value
+
+
+def expect_share(fidelities: Fidelities | None, fidelity: float) -> float:
+    """Return the share of the grid that a fidelity is; raise ValueError where it is none."""
+    grid = (1.0,) if fidelities is None else fidelities.grid
+    for share in grid:
+        if math.isclose(share, fidelity, rel_tol=1e-6):
+            return share
+    shown = ", ".join(f"{share:.4g}" for share in grid)
+    raise ValueError(f"fidelity: expected one of {shown}, got {fidelity:g}")

@@ -23,10 +23,9 @@ from objectives.lora_ft.forest import shared
 from objectives.lora_ft.model import Dropout, set_dropout
 from objectives.lora_ft.packing import Branching
 from objectives.lora_ft.reading import read
+from objectives.lora_ft.schedule import after_warmup
 from objectives.lora_ft.settings import Hyperparameters
 from objectives.lora_ft.team import Team
-
-SCHEDULES = ("constant", "cosine")
 
 
 class Diverged(Exception):
@@ -59,12 +58,9 @@ class Plan:
         """Return the learning rate of a step, 0-based."""
         if step < self.warmup_steps:
             return peak * (step + 1) / (self.warmup_steps + 1)
-        if self.schedule == "constant":
-            return peak
         n_steps = self.instructions // batch
         done = (step - self.warmup_steps) / (n_steps - self.warmup_steps)
-        lowest = min(self.min_lr, peak)
-        return lowest + (peak - lowest) * (1 + math.cos(math.pi * done)) / 2
+        return after_warmup(self.schedule, done, peak, self.min_lr)
 
 
 class Finetuning:

@@ -48,7 +48,7 @@ def expect_grid(space: ConfigurationSpace) -> None:
     """Raise ValueError unless a space has the table's axes and some of their values."""
     if set(space) != set(GRID):
         raise ValueError(f"objective.space: expected {list(GRID)}, got {list(space)}")
-    for name, levels in GRID.items_of():
+    for name, levels in GRID.items():
         if hasattr(space[name], "lower"):
             raise ValueError(
                 f"objective.space.{name}.type: expected ordinal, categorical or constant, as only "

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from objectives.lora_ft.settings import default_of, one_of, whole
+from objectives.lora_ft.settings import default_of, expect_share, one_of, whole
 from objectives.lora_table.lookup import (
     GRID,
     Row,
@@ -128,10 +128,7 @@ class LoraTable(Objective):
         return f"data: real trainings of SmolLM2-135M on Alpaca, looked up{so_far}"
 
     def _level(self, fidelity: float) -> int:
-        for level, share in enumerate(_SHARES):
-            if abs(fidelity - share) < 1e-6:
-                return level
-        raise ValueError(f"fidelity: expected 1/9, 1/3 or 1, got {fidelity:g}")
+        return _SHARES.index(expect_share(self.fidelities, fidelity))
 
     def _training(self, trial: Trial) -> tuple[str, list[Row]]:
         """Return the `train_seed` and the checkpoints of the training that answers a trial."""

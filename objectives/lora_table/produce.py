@@ -225,7 +225,7 @@ def _final_losses(folder: Path) -> dict[int, float | None]:
     """Return each cell's loss on the selection set after its first training, None if it failed."""
     return {
         row["cell"]: None if row["error"] else row["checkpoints"][-1]["heldout_loss"]
-        for row in records.rows(folder)
+        for row in records.rows(folder, damaged=True)
         if row["train_seed"] == 0
     }
 

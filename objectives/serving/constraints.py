@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from ConfigSpace import ConfigurationSpace, ForbiddenGreaterThanRelation
 
-from objectives.space import UnitCube
+from objectives.space import UnitCube, add_rules
 from objectives.trial import Config
 
 _SAMPLES = 4096  # unit points among which a constraint has to hold somewhere
@@ -71,6 +71,13 @@ class Constraint:
         except (ArithmeticError, TypeError) as error:
             raise ValueError(f"objective.constraints: {self.text}: {error}") from None
 
+    def __call__(self, config: Config) -> bool:
+        """Tell whether a configuration keeps the rule, or it cannot be told."""
+        try:
+            return self.holds(config)
+        except ValueError:
+            return True  # the evaluation says why
+
     def order(self) -> tuple[str, str] | None:
         """Return (a, b) where the rule is `a <= b` between two parameters, else None."""
         tree = self._tree
@@ -83,10 +90,10 @@ class Constraint:
 
 
 def read(texts: list[str], space: ConfigurationSpace) -> list[Constraint]:
-    """Read constraints; put those of the form `a <= b` into the space, return the others.
+    """Read constraints and put them into the space; return those that it cannot forbid itself.
 
-    No optimizer asks what the space forbids; of the others, what a configuration breaks is found
-    before its launch.
+    Those of the form `a <= b` become forbidden clauses, the others rules. No optimizer asks what
+    breaks either; where one does all the same, a broken rule is found before the launch.
 
     Raises:
         ValueError: a constraint cannot be read, or no configuration keeps them all (of some
@@ -101,6 +108,7 @@ def read(texts: list[str], space: ConfigurationSpace) -> list[Constraint]:
             others.append(constraint)
         else:
             space.add(ForbiddenGreaterThanRelation(space[order[0]], space[order[1]]))
+    add_rules(space, *others)
     return others
 
 

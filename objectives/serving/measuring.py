@@ -1,4 +1,4 @@
-"""How a serving objective measures: the settings that say how often, how long, and what spoils it."""
+"""How a serving objective measures: how often, how long, and what makes it invalid."""
 
 from dataclasses import dataclass
 

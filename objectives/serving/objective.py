@@ -24,7 +24,7 @@ from objectives.serving.load.load_generator import LoadGenerator
 from objectives.serving.measuring import Measuring
 from objectives.serving.reference import reference
 from objectives.serving.score import build, goals
-from objectives.space import build_space, check
+from objectives.space import add_rules, build_space, check
 from objectives.trial import Config, Evaluation, Trial, Value
 
 _CORES = re.compile(r"(?:(\d+) ?\* ?)?cores")
@@ -108,6 +108,7 @@ class Serving(Objective):
         )
         self._reference: dict[str, float] | None = None
         self._set_up: SetUpError | None = None
+        add_rules(self.space, self._is_launched)
 
     def engine_config(self, config: Config) -> Config:
         """Return a configuration in the engine's own parameters."""
@@ -177,6 +178,11 @@ class Serving(Objective):
 
     def notice(self) -> str:
         return self._engine.notice()
+
+    def _is_launched(self, config: Config) -> bool:
+        """Tell whether the engine is not known to refuse a configuration under the whole load."""
+        demand = Demand(self._plan.largest, len(self._plan))
+        return self._engine.refusal(self.engine_config(config), demand) is None
 
     def _why_infeasible(self, config: Config, plan: arrivals.Plan) -> str | None:
         """Say why a configuration is known to be infeasible; None: it is not known to be."""

@@ -143,7 +143,7 @@ def relation(metric: str, metrics: Mapping[str, float], reference: Mapping[str, 
 
 
 def _shed(metric: str, metrics: Mapping[str, float]) -> float:
-    """Return how far failed requests spoil a latency, in [0, 1]; 1: its percentile is among them."""
+    """Return how far failed requests spoil a latency: 1 where its percentile is among them."""
     found = percentile_of(metric)
     if found is None:
         return 0.0

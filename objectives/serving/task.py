@@ -20,8 +20,8 @@ concurrency (a setting chooses; else the first scenario at the highest concurren
 the 90th percentile and a TTFT without percentile the median, where it takes means; a 99th
 percentile needs 200 requests (so `docker_task_with_slo.json` and `docker_task_minimal_slo.json` of
 its examples need a larger `max_requests_per_iteration`); prompts are random, so a data set
-(`benchmark.dataset_url`) is refused; steepness is kept within 0.1 to 0.5; the reference is the first
-value of each list.
+(`benchmark.dataset_url`) is refused; steepness is kept within 0.1 to 0.5; the reference is the
+first value of each list.
 """
 
 from collections.abc import Mapping

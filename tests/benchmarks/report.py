@@ -43,9 +43,7 @@ def main() -> None:
             file = base / f"{name}.yaml"
             base.mkdir(parents=True, exist_ok=True)
             file.write_text(text)
-            _python(
-                "experiments.sweeping.sweep", f"experiment={file}", f"out={folder}", "workers=2"
-            )
+            _python("experiments.sweeping.sweep", f"experiment={file}", f"out={folder}", "runs=2")
             wall, cpu = zip(
                 *(_report(folder, Path(temporary) / "out") for _ in range(3)), strict=True
             )

@@ -6,8 +6,9 @@
 An optimizer and an objective that do next to nothing, with five parameters and three metrics as
 `lora_ft` has. Processor time of user and system, less what the same asks, evaluations and tells
 take in a plain loop; target: 0.1 ms beyond `fdatasync`. An evaluation is two events and one
-`fdatasync`, of which the kernel's share of processor time depends on the disk and on what else uses it: it is shown
-beside, as a loop of the same writes alone, and is next to nothing in memory (/dev/shm).
+`fdatasync`, of which the kernel's share of processor time depends on the disk and on what else
+uses it: it is shown beside, as a loop of the same writes alone, and is next to nothing in
+memory (/dev/shm).
 Waiting for the disk costs no processor time; the wall time shows it.
 """
 
@@ -17,9 +18,11 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from experiments.running.executors.inline import Inline
+from experiments.running.header import Header
 from experiments.running.run import Run, RunSettings
 from experiments.running.run_log import RunLog
 from experiments.running.runner import run
@@ -64,14 +67,19 @@ def plain(folder: Path) -> None:
             optimizer.tell(trial, objective.evaluate(trial))
 
 
+@cache
+def header() -> Header:
+    """Return the header of the log, made once."""
+    names = {"optimizer": "fixed", "objective": "constant"}
+    settings = {"_target_": "optimizers.random_search.RandomSearch"}  # for the header alone
+    return Run(RunSettings(names, settings, {}, 0, N_EVALUATIONS), Constant()).header
+
+
 def logged(folder: Path) -> None:
     """Make the run, as `run.py` does once it has its settings."""
     optimizer, objective = Fixed(SPACE, seed=0), Constant()
-    names = {"optimizer": "fixed", "objective": "constant"}
-    settings = {"_target_": "optimizers.random_search.RandomSearch"}  # for the header alone
-    header = Run(RunSettings(names, settings, {}, 0, N_EVALUATIONS), objective).header
     with RunLog(folder) as log:
-        log.begin(header)
+        log.begin(header())
         run(optimizer, N_EVALUATIONS, log, Inline(objective))
     assert len(log.history.evaluations) == N_EVALUATIONS
 
@@ -99,6 +107,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--folder", help="where to write (default: the folder for temporary files)")
     arguments = parser.parse_args()
+    header()
     rows: dict[str, list[float]] = {
         "runner with log, CPU": [],
         "fdatasync alone, CPU": [],

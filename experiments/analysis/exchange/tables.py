@@ -3,7 +3,8 @@
 - `identity`, `objective`, `optimizer`, `seed`, `budget`, `ended`: of the run; both labels as
   `experiments.analysis.results` gives them.
 - `evaluation`, `trial`: place in the order of arrival, from 0; id in the order of asking.
-- `fidelity`: share of a full evaluation. `value`: minimised; null: failed without a grade.
+- `fidelity`: share of a full evaluation; `price`: what it spent of the budget, less where a trial
+  resumed another. `value`: minimised; null: failed without a grade.
   `failed`, `error`: statistics go by these, never by the size of the value.
 - `cost_s`, `ask_s`, `tell_s`, `time_s`: seconds of the evaluation, of its share of the ask, of
   its tell, and from the start of the run to the answer, pauses included.
@@ -56,6 +57,7 @@ def columns(runs: Sequence[Run]) -> Columns:
         add("evaluation", range(n))
         add("trial", run.ids.tolist())
         add("fidelity", run.fidelities.tolist())
+        add("price", run.prices.tolist())
         add("value", _nullable(run.values))
         add("failed", run.failed.tolist())
         add("error", run.errors)
@@ -182,6 +184,7 @@ def _row(fields: dict[str, Any], cells: Columns) -> dict[str, Any]:
     taken: Columns = {
         "id": cells["trial"],
         "fidelity": cells["fidelity"],
+        "price": cells.get("price", cells["fidelity"]),
         "value": cells["value"],
         "error": cells["error"],
         "cost": cells["cost_s"],

@@ -1,4 +1,4 @@
-"""Charts of who is ahead: critical difference, three currencies, centre bias."""
+"""Charts that compare optimizers: critical difference, three currencies, centre bias."""
 
 import json
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ from experiments.analysis.statistics.ranks import CriticalDifference
 from experiments.analysis.statistics.verdict import listed
 
 MUCH = 3.0
-"""Times nearer than the median optimizer's that are called a gain."""
+"""How many times closer, relative to the median optimizer, is called a gain."""
 
 
 def critical_difference(found: CriticalDifference) -> Chart:
-    """Return the mean ranks with bars that join who is not told apart."""
+    """Return the mean ranks, with bars that join optimizers that are not distinguishable."""
     ordered = sorted(found.mean_ranks, key=lambda name: -found.mean_ranks[name])
     place = {name: i for i, name in enumerate(ordered)}
     half = found.difference / 2
@@ -41,9 +41,10 @@ def critical_difference(found: CriticalDifference) -> Chart:
         Axis("mean rank (1 is best)"),
         Axis("", ticks=ordered),
         series,
-        caption=f"Over {found.n_tasks} objectives (Friedman: {p}). Mean ranks differ where they "
-        f"are {found.difference:.2f} apart (Nemenyi); bars on the right join those that do not. "
-        f"A true difference of {found.detectable:.2f} is found with a power of 80 %.",
+        caption=f"Over {found.n_tasks} objectives (Friedman test: {p}). Two mean ranks differ "
+        f"significantly if they are at least {found.difference:.2f} apart (Nemenyi test); bars on "
+        f"the right join optimizers that do not differ. A true difference of "
+        f"{found.detectable:.2f} would be detected with a power of 80 %.",
         brackets=[(place[group[-1]], place[group[0]]) for group in found.groups],
     )
 
@@ -62,8 +63,9 @@ def currencies(found: CurrencyRanks) -> Chart:
             Series(name, [0, 1, 2], numbers(found.ranks[each][name] for each in CURRENCIES))
             for name in names
         ],
-        caption="Time: the evaluations' and the optimizer's own seconds; cost: the evaluations' "
-        "alone. In each, all are compared at what the least run spent in all.",
+        caption="Time counts the seconds of the evaluations and of the optimizer itself; cost "
+        "counts those of the evaluations alone. In each currency, all runs are compared at the "
+        "total that the cheapest run spent.",
     )
 
 
@@ -132,8 +134,9 @@ def centre_bias(pair: Pair) -> Chart:
         Axis("", ticks=names),
         series,
         objective=pair.shifted.name,
-        caption="Hollow: the optimum where it was published. Filled: moved by the shift. "
-        "A hollow mark far to the left of its filled one gains from where the optimum lies.",
+        caption="Hollow marks: the optimum is where it was published. Filled marks: it was moved "
+        "by the shift. An optimizer whose hollow mark lies far to the left of its filled one "
+        "benefits from where the published optimum lies.",
     )
 
 
@@ -164,19 +167,19 @@ def bias_line(pair: Pair) -> str:
     found = gains(pair)
     if not found:
         return (
-            f"{pair.name}: it takes three optimizers and two seeds to tell an optimizer's gain "
-            f"from the objective's."
+            f"{pair.name}: at least three optimizers and two seeds are needed to separate what an "
+            f"optimizer gains from what the objective gives to all of them."
         )
     much = sorted((n for n in found if found[n] >= MUCH), key=lambda n: -found[n])
     if not much:
         return (
-            f"{pair.name}: nobody comes {MUCH:g} times nearer the published optimum than the "
-            f"moved one, beyond what the median optimizer gains and the intervals leave open."
+            f"{pair.name}: relative to the median optimizer, none comes {MUCH:g} times closer to "
+            f"the published optimum than to the moved one."
         )
     said = [f"{n} ({'over 1,000' if found[n] > 1000 else f'{found[n]:.2g}'} times)" for n in much]
     return (
-        f"{pair.name}: nearer the published optimum than the moved one, beyond what the median "
-        f"optimizer gains: {listed(said)}."
+        f"{pair.name}: closer to the published optimum than to the moved one, relative to the "
+        f"median optimizer: {listed(said)}."
     )
 
 

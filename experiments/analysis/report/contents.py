@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from experiments.analysis.report import comparisons, over_budget, parameters, standings
 from experiments.analysis.report.chart import Chart
-from experiments.analysis.report.gather import Gathered
-from experiments.analysis.report.importance import Importance, measure, sample
+from experiments.analysis.report.forests import Importance, measure, sample
 from experiments.analysis.report.limits import limits
+from experiments.analysis.report.subject import Subject
 from experiments.analysis.report.table import Table
 from experiments.analysis.spaces import space_of
 from experiments.analysis.statistics.anytime import Suite, Task
@@ -54,7 +54,7 @@ class Contents:
 
 
 def contents(
-    found: Gathered,
+    subject: Subject,
     pool: Executor,
     equal: float = 0.0,
     known: Callable[[list[Chart]], None] = lambda charts: None,
@@ -62,23 +62,23 @@ def contents(
     """Return all that the report says of some runs.
 
     Args:
-        found: the runs.
+        subject: the runs.
         pool: where the forests are fitted.
         equal: differences up to this are ties in the verdict.
         known: is called with charts as soon as they are known; with each once.
     """
-    suite = found.suite
-    fitted = _fitted(found, pool)
+    suite = subject.suite
+    fitted = _fitted(subject, pool)
     critical = critical_difference(suite, LEVEL)
     pairs = comparisons.centre_pairs(suite)
     provenance, warnings = standings.provenance(suite.tasks)
-    notices = dict.fromkeys(n for run in found.runs if (n := run.header.notice))
+    notices = dict.fromkeys(n for run in subject.runs if (n := run.header.notice))
     rank = over_budget.rank_over_budget(suite)
     targets = over_budget.reached_targets(suite)
-    failures = standings.failures(found.runs)
+    failures = standings.failures(subject.runs)
     items = standings.item_table(suite, LEVEL)
     first = [
-        Section("Convergence", [], over_budget.convergence(found), [standings.standings(suite)]),
+        Section("Convergence", [], over_budget.convergence(subject), [standings.standings(suite)]),
         Section("Ranks and targets", [], ([rank] if rank else []) + targets),
     ]
     if critical is not None:
@@ -94,20 +94,20 @@ def contents(
     ]
     known([chart for section in first for chart in section.charts])
     last = [
-        Section("Incumbents", [], [], [standings.incumbents(found), *([items] if items else [])])
+        Section("Incumbents", [], [], [standings.incumbents(subject), *([items] if items else [])])
     ]
     if failures is not None:
         last.append(Section("Failures", [], [], [failures]))
     last.append(Section("Provenance", warnings, [], [provenance]))
     said = sentences(suite, verdict(suite, equal=equal))
-    measured = _parameters(found, fitted)  # waits for the forests
+    measured = _parameters(subject, fitted)  # waits for the forests
     known(measured.charts)
     sections = [*first, measured, *last]
     return Contents(
         title=_title(suite),
-        facts=_facts(found),
+        facts=_facts(subject),
         verdict=said,
-        limits=limits(found, critical, pairs),
+        limits=limits(subject, critical, pairs),
         notes=[*warnings, *suite.notes, *notices],
         sections=[s for s in sections if s.lines or s.charts or s.tables],
     )
@@ -120,16 +120,16 @@ def _title(suite: Suite) -> str:
     return f"{n} optimizers on {where}" if n > 1 else f"{suite.optimizers[0]} on {where}"
 
 
-def _facts(found: Gathered) -> list[str]:
-    suite = found.suite
+def _facts(subject: Subject) -> list[str]:
+    suite = subject.suite
     budgets = sorted({float(task.grid[-1]) for task in suite.tasks})
     budget = f"{budgets[0]:g}" if len(budgets) == 1 else f"{budgets[0]:g} to {budgets[-1]:g}"
     seeds = {seed for task in suite.tasks for own in task.curves.values() for seed in own}
-    n = sum(len(run.ids) for run in found.runs)
-    failed = sum(int(run.failed.sum()) for run in found.runs)
+    n = sum(len(run.ids) for run in subject.runs)
+    failed = sum(int(run.failed.sum()) for run in subject.runs)
     compared = suite.quantity.metric or "the value minimised"
     return [
-        _plural(len(found.runs), "run"), _plural(n, "evaluation"), f"{failed:,} failed",
+        _plural(len(subject.runs), "run"), _plural(n, "evaluation"), f"{failed:,} failed",
         _plural(len(seeds), "seed"), f"common budget {budget}", f"compared by {compared}",
     ]  # fmt: skip
 
@@ -151,7 +151,7 @@ def _currencies(suite: Suite) -> Section:
 
 def _flips(found: CurrencyRanks) -> str:
     if not found.flips:
-        return "No two optimizers change places between the currencies."
+        return "The optimizers have the same order in all three currencies."
     beaten: dict[tuple[str, str], list[str]] = {}
     for ahead, behind, currency in found.flips:
         beaten.setdefault((ahead, behind), []).append(currency)
@@ -159,11 +159,11 @@ def _flips(found: CurrencyRanks) -> str:
     for (ahead, behind), currencies in beaten.items():
         by_currencies.setdefault((ahead, " and ".join(currencies)), []).append(behind)
     said = [
-        f"{ahead} is ahead of {listed(behind)} in evaluations, but behind in {currencies}"
+        f"{ahead} is ahead of {listed(behind)} in evaluations but behind in {currencies}"
         for (ahead, currencies), behind in by_currencies.items()
     ]
-    more = "; more in the table" if len(said) > 4 else ""
-    return f"Ranks flip: {'; '.join(said[:4])}{more}."
+    more = "; the table has more" if len(said) > 4 else ""
+    return f"The order depends on the currency: {'; '.join(said[:4])}{more}."
 
 
 @dataclass(frozen=True)
@@ -175,23 +175,23 @@ class _Fitted:
     importance: "Future[Importance] | None"
 
 
-def _fitted(found: Gathered, pool: Executor) -> list[_Fitted]:
+def _fitted(subject: Subject, pool: Executor) -> list[_Fitted]:
     made = []
-    for task in found.suite.tasks:
-        runs = found.runs_of(task)
+    for task in subject.suite.tasks:
+        runs = subject.runs_of(task)
         cube = UnitCube(space_of(runs))
         given = sample(runs, cube)
         made.append(_Fitted(task, cube, pool.submit(measure, given) if given else None))
     return made
 
 
-def _parameters(found: Gathered, fitted: Sequence[_Fitted]) -> Section:
+def _parameters(subject: Subject, fitted: Sequence[_Fitted]) -> Section:
     outcomes: dict[str, list[str]] = {}
     charts = []
     for each in fitted:
         measured = each.importance.result() if each.importance else None
         outcomes.setdefault(parameters.frozen_line(measured), []).append(each.task.name)
-        charts.append(parameters.parallel(each.task, found.runs_of(each.task), each.cube))
+        charts.append(parameters.parallel(each.task, subject.runs_of(each.task), each.cube))
         if measured is not None:
             charts.append(parameters.importance_chart(each.task, measured))
     lines = [f"{listed(names)}: {outcome}" for outcome, names in outcomes.items()]

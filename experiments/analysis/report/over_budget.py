@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.analysis.report.chart import Axis, Chart, Series, numbers
-from experiments.analysis.report.gather import Gathered
 from experiments.analysis.report.shown import Shown, show
+from experiments.analysis.report.subject import Subject
 from experiments.analysis.results import Floats, Run
 from experiments.analysis.statistics import ranks, targets
 from experiments.analysis.statistics.anytime import Suite, Task
@@ -20,9 +20,9 @@ _FAR = 3.0
 """A default that lies further from the best, in heights of the chart, is left out of it."""
 
 
-def convergence(found: Gathered) -> list[Chart]:
+def convergence(subject: Subject) -> list[Chart]:
     """Return one chart per objective."""
-    return [_convergence(task, show(found.suite, task)) for task in found.suite.tasks]
+    return [_convergence(task, show(subject.suite, task)) for task in subject.suite.tasks]
 
 
 def _steps(grid: Floats) -> NDArray[np.int64]:
@@ -76,7 +76,7 @@ def _failures(task: Task, optimizer: str) -> list[tuple[float, str]]:
     counts: dict[float, int] = {}
     runs = list(task.runs.get(optimizer, {}).values())
     for run in runs:
-        at = np.ceil(np.cumsum(run.fidelities)[run.failed] - 1e-9)
+        at = np.ceil(run.spent[run.failed] - 1e-9)
         for budget in at[at <= task.grid[-1]].tolist():
             counts[budget] = counts.get(budget, 0) + 1
     return [
@@ -126,7 +126,7 @@ def rank_over_budget(suite: Suite) -> Chart | None:
             Series(name, numbers(grid[chosen]), numbers(mean[chosen, i]))
             for i, name in enumerate(suite.optimizers)
         ],
-        caption=f"Over the seeds of {_tasks(len(ranked))}; a run without a success is last.",
+        caption=f"Mean over the seeds of {_tasks(len(ranked))}. A run without success ranks last.",
     )
 
 
@@ -149,8 +149,8 @@ def reached_targets(suite: Suite) -> list[Chart]:
             for name in suite.optimizers
             for x, y in [_thinned(*targets.ecdf(suite, name))]
         ],
-        caption=f"{len(targets.TARGETS)} targets from a typical first value to a thousandth of "
-        f"its distance from {seen}.",
+        caption=f"{len(targets.TARGETS)} targets, from the value of a typical first success down "
+        f"to a thousandth of its distance from {seen}.",
     )
     performance = _profile(suite, targets.performance_profile, "performance_profile")
     data = _profile(suite, targets.data_profile, "data_profile")
@@ -160,13 +160,13 @@ def reached_targets(suite: Suite) -> list[Chart]:
 _PROFILES = {
     "performance_profile": (
         "Performance profile",
-        "budget / least budget of any optimizer",
-        "How much more than the fastest each needs",
+        "budget / smallest budget of any optimizer",
+        "How many times the budget of the fastest optimizer each one needs",
     ),
     "data_profile": (
         "Data profile",
         "budget / (number of parameters + 1)",
-        "What each solves within so much",
+        "The share of problems that each optimizer solves within a budget",
     ),
 }
 
@@ -189,7 +189,8 @@ def _profile(
             for each in suite.optimizers
             for xs, ys in [_thinned(x, shares[each])]
         ],
-        caption=f"{said}; solved: {1 - _TAU:.0%} of a typical first value's distance is gone.",
+        caption=f"{said}. A problem is solved when {1 - _TAU:.0%} of the distance of a typical "
+        f"first success is gone.",
     )
 
 
@@ -219,10 +220,10 @@ def own_time(suite: Suite) -> Chart:
         "own_time",
         "Own time per evaluation",
         "line",
-        Axis("evaluation"),
-        Axis("seconds in ask and tell", log=True),
+        Axis("evaluations"),
+        Axis("time in ask and tell (s)", log=True),
         series,
-        caption="Median over all runs; an ask for several trials is shared among them.",
+        caption="Median over all runs. The time of an ask is split evenly among its trials.",
     )
 
 

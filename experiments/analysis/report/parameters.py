@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from experiments.analysis.report.chart import Axis, Chart, Number, Series, numbers
-from experiments.analysis.report.importance import Importance
+from experiments.analysis.report.forests import Importance
 from experiments.analysis.results import Run
 from experiments.analysis.statistics.anytime import Task
 from experiments.analysis.statistics.verdict import listed
@@ -22,7 +22,12 @@ def parallel(task: Task, runs: Sequence[Run], cube: UnitCube) -> Chart:
     Each axis goes from the parameter's lower end to its upper one, in its own scale; an inactive
     parameter is a gap. Within an instance, configurations are ranked among its own.
     """
-    every = [(run, i) for run in runs for i in range(len(run.ids)) if run.errors[i] is None]
+    every = [
+        (run, i)
+        for run in runs
+        for i in range(len(run.ids))
+        if run.errors[i] is None and run.fidelities[i] == 1.0 and not np.isnan(run.values[i])
+    ]
     rng = np.random.default_rng(0)
     chosen = [every[k] for k in rng.permutation(len(every))[:_MOST].tolist()]
     share = _shares(task, chosen)
@@ -45,7 +50,7 @@ def parallel(task: Task, runs: Sequence[Run], cube: UnitCube) -> Chart:
         Axis("", ticks=[], limits=(-0.1, 1.1)),
         series,
         objective=task.name,
-        caption=f"{of} successful evaluations by all optimizers; numbers are the ends of the axes.",
+        caption=f"{of} full evaluations that succeeded. Numbers are the ends of axes.",
         notes=notes,
     )
 
@@ -101,18 +106,21 @@ def importance_chart(task: Task, found: Importance) -> Chart:
             )
         ],
         objective=task.name,
-        caption=f"Filled: fANOVA, main effects ({rest:.0%} is left to interactions). Hollow: "
-        f"SHAP. Forests on {used} evaluations; out of bag they explain {found.explained:.0%}.",
+        caption=f"Filled marks: main effects by fANOVA ({rest:.0%} of the variance is left to "
+        f"interactions). Hollow marks: SHAP. The forests are fitted to {used} evaluations and "
+        f"explain {found.explained:.0%} of the variance out of bag.",
     )
 
 
 def frozen_line(found: Importance | None) -> str:
     """Return what could be frozen, in words."""
     if found is None:
-        return "too little to fit a forest to, so nothing is said of the parameters."
+        return (
+            "there are too few evaluations to fit a forest, so nothing follows for the parameters."
+        )
     if not found.believed:
-        return "a forest explains too little out of bag; freeze nothing on that account."
+        return "a forest explains too little out of bag, so it gives no reason to freeze anything."
     if not found.frozen:
-        return "no parameter is below 3 % by both measures; freeze none."
+        return "no parameter is below 3 % by both measures, so none should be frozen."
     names = listed(found.frozen)
-    return f"{names} could be frozen at the incumbent's value (below 3 % by both measures)."
+    return f"{names} could be frozen at the value of the incumbent (below 3 % by both measures)."

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from experiments.analysis.report.gather import Gathered
 from experiments.analysis.report.shown import FLOOR, show
+from experiments.analysis.report.subject import Subject
 from experiments.analysis.report.table import Cell, Row, Table, number
 from experiments.analysis.results import Run
 from experiments.analysis.statistics.anytime import Suite, Task
@@ -23,7 +23,7 @@ TARGET = 0.1
 
 
 def standings(suite: Suite) -> Table:
-    """Return what each optimizer came to on each objective, in natural units."""
+    """Return the final incumbents of each optimizer on each objective, in natural units."""
     rows = []
     for task in suite.tasks:
         shown = show(suite, task)
@@ -42,7 +42,7 @@ def standings(suite: Suite) -> Table:
             rows.append(Row(cells, name, task.name))
     columns = ["objective", "optimizer", "runs", "median", "least", "most", "mean rank"]
     columns += ["regret area", f"ERT to {TARGET:.0%}", "failed evaluations", "of what"]
-    caption = "What the incumbents came to under the common budget"
+    caption = "Incumbents at the common budget"
     return Table("standings", columns, rows, caption)
 
 
@@ -67,7 +67,7 @@ def currency_table(found: CurrencyRanks) -> Table:
         cells += [Cell(f"{share:.1%}", share), Cell("; ".join(behind) or "–")]
         rows.append(Row(cells, name))
     columns = ["optimizer", *CURRENCIES, "own share of time", "falls behind (▾)"]
-    return Table("currencies", columns, rows, "Mean ranks, and where they flip")
+    return Table("currencies", columns, rows, "Mean ranks in each currency")
 
 
 def own_time_table(suite: Suite) -> Table:
@@ -83,7 +83,7 @@ def own_time_table(suite: Suite) -> Table:
         numbers = [float(np.median(own)), float(np.median(each)), longest]
         rows.append(Row([Cell(name), *(Cell(seconds(s), s) for s in numbers)], name))
     columns = ["optimizer", "a run", "an evaluation", "longest ask"]
-    return Table("own_time", columns, rows, "Time inside ask and tell, medians")
+    return Table("own_time", columns, rows, "Median time inside ask and tell")
 
 
 def seconds(s: float) -> str:
@@ -95,9 +95,9 @@ def seconds(s: float) -> str:
     return f"{s:.3g} s" if s < 120 else f"{s / 60:.3g} min"
 
 
-def incumbents(found: Gathered) -> Table:
+def incumbents(subject: Subject) -> Table:
     """Return each run's incumbent, with its metrics and those of its test."""
-    runs = [run for task in found.suite.tasks for run in found.runs_of(task)]
+    runs = [run for task in subject.suite.tasks for run in subject.runs_of(task)]
     kept = {id(run): run.incumbent() for run in runs}
     metrics = _names(run.metrics for run in runs)
     tests = _names(test["metrics"] for run in runs for test in run.tests)
@@ -117,7 +117,12 @@ def incumbents(found: Gathered) -> Table:
         rows.append(Row(cells, run.optimizer, run.objective))
     columns = ["objective", "optimizer", "seed", "found at", "value (minimised)"]
     columns += [*(f"test: {name}" for name in tests), *metrics, "configuration"]
-    return Table("incumbents", columns, rows, "The best full evaluation of each run")
+    return Table(
+        "incumbents",
+        columns,
+        rows,
+        "The best evaluation of each run, at the highest fidelity that it reached",
+    )
 
 
 def _names(rows: Any) -> list[str]:
@@ -148,7 +153,7 @@ def item_table(suite: Suite, level: float) -> Table | None:
             rows.append(Row(cells, None, task.name))
     columns = ["objective", "first", "second", "first less second", "standard error"]
     columns += ["p (Holm)", "distinguishable", "items"]
-    caption = "Incumbents, item by item: of these configurations, not of their optimizers"
+    caption = "Incumbents compared item by item (these configurations, not their optimizers)"
     return Table("items", columns, rows, caption) if rows else None
 
 
@@ -168,7 +173,7 @@ def failures(runs: Sequence[Run]) -> Table | None:
     columns = ["objective", "optimizer", "times", "error"]
     if not rows:
         return None
-    return Table("failures", columns, rows, "Failed evaluations; each spent its budget")
+    return Table("failures", columns, rows, "Failed evaluations (each one spent its budget)")
 
 
 def provenance(tasks: Sequence[Task]) -> tuple[Table, list[str]]:
@@ -186,7 +191,9 @@ def provenance(tasks: Sequence[Task]) -> tuple[Table, list[str]]:
         if different:
             said = "; ".join(f"{key}: {', '.join(v)}" for key, v in list(different.items())[:6])
             more = f"; and {len(different) - 6} more" if len(different) > 6 else ""
-            warnings.append(f"{task.name}: its runs were not made alike: {said}{more}")
+            warnings.append(
+                f"{task.name}: its runs were made under different conditions: {said}{more}"
+            )
         groups = Counter(tuple(sorted(each.items())) for each in facts)
         for group, n in groups.most_common():
             each = dict(group)
@@ -195,7 +202,7 @@ def provenance(tasks: Sequence[Task]) -> tuple[Table, list[str]]:
             cells = [Cell(task.name), Cell(f"{n}", n), *map(Cell, shown), Cell(versions)]
             rows.append(Row(cells, None, task.name))
     columns = ["objective", "runs", "code", "hardware", "fingerprint", "packages"]
-    return Table("provenance", columns, rows, "With what the runs were made"), warnings
+    return Table("provenance", columns, rows, "Code, hardware and packages of the runs"), warnings
 
 
 _FACTS = ("code", "hardware", "fingerprint")

@@ -1,8 +1,8 @@
 """Processes that compute and draw parts of a report, and that never outlive it.
 
-They are forked, so that they have all modules; what they compute does not need the runs. Each waits
-in a thread for the end of a pipe of which the command alone holds the other end. However the command
-ends, also by `kill -9`, the system closes that end, and the workers end at once.
+They are forked, so that they have all modules; what they compute does not need the runs. A thread
+of each worker reads from a pipe of which only the command holds the other end. However the command
+ends, even by `kill -9`, the system closes that end, and the workers end at once.
 """
 
 import os

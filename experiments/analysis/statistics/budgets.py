@@ -18,7 +18,7 @@ def spent(run: Run) -> Floats:
     A trial at a share f of a full evaluation spends f. One that continues another's checkpoint
     spends the difference.
     """
-    return np.asarray(np.cumsum(run.fidelities), dtype=np.float64)
+    return run.spent
 
 
 def within(run: Run, budget: float) -> np.ndarray:

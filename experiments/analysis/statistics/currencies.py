@@ -103,18 +103,19 @@ def _typical_cost(task: Task, runs: Sequence[Run]) -> float:
     """Return the median cost of a full evaluation, weighted by cost, in seconds."""
     counted = [budgets.within(run, task.budget) for run in runs]
     costs = np.concatenate([run.costs[own] for run, own in zip(runs, counted, strict=True)])
-    shares = np.concatenate([run.fidelities[own] for run, own in zip(runs, counted, strict=True)])
-    order = np.argsort(costs / shares)
+    prices = np.concatenate([run.prices[own] for run, own in zip(runs, counted, strict=True)])
+    whole = costs / np.maximum(prices, ROUNDING)
+    order = np.argsort(whole)
     passed = np.cumsum(costs[order])
     if not len(passed) or passed[-1] <= 0:
         return 0.0
     middle = int(np.searchsorted(passed, passed[-1] / 2))
-    return float((costs / shares)[order][middle])
+    return float(whole[order][middle])
 
 
 def _charged(task: Task, run: Run, typical: float, currency: Currency) -> float:
     """Return what a run spent, were its cheapest evaluations typical ones."""
-    usual = typical * run.fidelities
+    usual = typical * run.prices
     charged = np.where(run.costs < usual * _CHEAP, usual, run.costs)
     counted = budgets.within(run, task.budget)
     return float((charged + _own_seconds(run, currency))[counted].sum())

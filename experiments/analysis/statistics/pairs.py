@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from io import StringIO
 
+from experiments.analysis.spreadsheet import cell
 from experiments.analysis.statistics import bayesian
 from experiments.analysis.statistics.anytime import Suite
 from experiments.analysis.statistics.comparisons import Comparison
@@ -77,7 +78,7 @@ def as_csv(rows: Iterator[Pair]) -> str:
     for row in rows:
         writer.writerow(
             {
-                name: f"{value:.4g}" if isinstance(value, float) else value
+                name: f"{value:.4g}" if isinstance(value, float) else cell(value)
                 for name, value in asdict(row).items()
                 if value == value  # an interval of one run each is none
             }

@@ -191,9 +191,10 @@ def _pairs(comparisons: Sequence[Comparison]) -> str:
         f"{listed(ahead)} {'is' if len(ahead) == 1 else 'are each'} better than {listed(losers)}"
         for losers, ahead in alike.items()
     )
-    return (
-        said if rest == 0 else f"{said}; the other {rest} of {tested} pairs are not distinguishable"
-    )
+    if rest == 0:
+        return said
+    verb = "is" if rest == 1 else "are"
+    return f"{said}; the other {rest} of {tested} pairs {verb} not distinguishable"
 
 
 def counted(n: int, noun: str) -> str:

@@ -26,6 +26,9 @@ _HOST = (
 )
 
 
+_MOST_SECONDS = 1e12  # thirty thousand years
+
+
 def evaluate(objective: Objective, trial: Trial) -> Answer:
     """Evaluate one trial; whatever it raises becomes a failed evaluation.
 
@@ -90,6 +93,8 @@ def normalised(evaluation: Any) -> Evaluation:
     if value is not None:
         value = _finite("value", "a finite number", value)
     cost = _finite("cost", "seconds", evaluation.cost)
+    if not 0 <= cost <= _MOST_SECONDS:
+        _wrong("cost", "seconds", cost)
     metrics = _metrics("metrics", evaluation.metrics)
     return Evaluation(value, cost, metrics, error, _items(evaluation))
 
@@ -116,7 +121,7 @@ def _items(evaluation: Evaluation) -> dict[str, str]:
 
 def _finite(where: str, rule: str, value: Any) -> float:
     number = _number(where, rule, value)
-    return number if math.isfinite(number) else _wrong(where, rule, value)
+    return number if math.isfinite(number) else _wrong(where, rule, number)
 
 
 def _number(where: str, rule: str, value: Any) -> float:

@@ -26,7 +26,6 @@ Work = Callable[[Any, Report], Any]
 """Does a task, reporting on the way what the parent gets as `Progress`; returns a result."""
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass(frozen=True)
@@ -72,8 +71,6 @@ class Pool:
                 otherwise it is ended at once. Such a worker leads a process group of its own,
                 and what it started is ended with it.
         """
-        for name in _THREADS:  # workers are the parallelism; a run is the same for any number
-            os.environ.setdefault(name, "1")
         resource_tracker.ensure_running()  # it would unblock the signals in a worker's start
         self._start: Callable[[], _Worker] = lambda: _Worker(work, inherited, finish)
         self._n = n
@@ -116,7 +113,8 @@ class Pool:
         if worker is None:
             return None
         message = worker.receive()
-        if not worker.process.is_alive():
+        # A worker that reported and died at once is kept until its death is read from the pipe.
+        if isinstance(message, Done) and not worker.process.is_alive():
             self._workers.remove(worker)
         return message
 

@@ -2,8 +2,8 @@
 
 Parameters have the names of SGLang's flags (checked against 0.5.23: `tests/sglang_flags.txt`), but
 for `cuda_graph_max_bs`, which that version calls --cuda-graph-max-bs-decode (earlier ones
---cuda-graph-max-bs); `none` of `speculative_algorithm` and `quantization` is no flag. What the space
-leaves out has SGLang's default. --context-length is derived from the load's largest request.
+--cuda-graph-max-bs). `none` of `speculative_algorithm` and `quantization` is no flag. What the
+space leaves out has SGLang's default. --context-length is derived from the load's largest request.
 """
 
 import math

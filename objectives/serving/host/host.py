@@ -9,6 +9,7 @@ from typing import Any
 
 import psutil
 
+_POLL_S = 0.01
 _GONE_S = 10.0  # that the system may take to end processes that were killed
 
 
@@ -86,7 +87,17 @@ def end_all(processes: list[psutil.Process]) -> None:
             process.kill()
         except psutil.NoSuchProcess:
             pass
-    psutil.wait_procs(processes, timeout=_GONE_S)
+    until = time.monotonic() + _GONE_S
+    while any(map(_runs, processes)) and time.monotonic() < until:
+        time.sleep(_POLL_S)
+
+
+def _runs(process: psutil.Process) -> bool:
+    """Tell whether a process runs; one that is dead and that nobody has waited for does not."""
+    try:
+        return bool(process.is_running()) and str(process.status()) != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _peak_bytes(pid: int) -> int:

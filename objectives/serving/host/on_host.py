@@ -27,7 +27,7 @@ import time
 
 VARIABLE = "TUNEOFF_SERVER"
 SILENCE_S = 60.0
-GRACE_S = 10.0
+GRACE_S = 5.0
 STARTED = "tuneoff: the server's machine was reached"
 ENDED = "tuneoff: the server ended with status"
 _POLL_S = 0.1

@@ -80,7 +80,7 @@ def _rows(path: Path) -> Iterator[tuple[int, Request, str]]:
     if twice:
         raise ValueError(f"{path}:1: expected one column {twice[0]}, got {header}")
     for row in table.rows:
-        text = ",".join(row.cells.values())
+        text = _shown(",".join(row.cells.values()))
         yield row.line, _request(f"{path}:{row.line}", _cells(row, names), text), text
 
 
@@ -99,7 +99,7 @@ def _lines(path: Path) -> Iterator[tuple[int, Request, str]]:
     for line, text in enumerate(texts, start=1):
         if not text.strip():
             continue
-        where, shown = f"{path}:{line}", text.strip()[:200]
+        where, shown = f"{path}:{line}", _shown(text)
         try:
             found = json.loads(text)
         except (ValueError, RecursionError):
@@ -107,6 +107,11 @@ def _lines(path: Path) -> Iterator[tuple[int, Request, str]]:
         if not isinstance(found, Mapping) or not set(LINES) <= set(found):
             raise ValueError(f"{where}: expected an object with {list(LINES)}, got {shown}")
         yield line, _request(where, [found[key] for key in LINES], shown), shown
+
+
+def _shown(text: str) -> str:
+    """Return a request for a message: in one line, and no longer than that."""
+    return " ".join(text.split())[:200]
 
 
 def _request(where: str, found: list[Any], text: str) -> Request:

@@ -10,7 +10,7 @@ from experiments.analysis.statistics.gather import known_optima, missing, quanti
 
 
 @dataclass(frozen=True)
-class Gathered:
+class Subject:
     """What is reported on.
 
     Attributes:
@@ -26,7 +26,7 @@ class Gathered:
         return [run for own in task.runs.values() for run in own.values()]
 
 
-def gather(paths: Sequence[Path], metric: str | None, direction: str | None) -> Gathered:
+def read_subject(paths: Sequence[Path], metric: str | None, direction: str | None) -> Subject:
     """Read and compare.
 
     Args:
@@ -49,7 +49,7 @@ def gather(paths: Sequence[Path], metric: str | None, direction: str | None) -> 
         raise ValueError(f"{where}: expected evaluations, got {len(every)} runs without any")
     quantity = quantity_of(runs, metric, direction)
     suite = compare_on(runs, quantity, known_optima(runs), [*_begun(every), *missing(paths, every)])
-    return Gathered(runs, suite)
+    return Subject(runs, suite)
 
 
 def _begun(runs: Sequence[Run]) -> list[Missing]:

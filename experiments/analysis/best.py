@@ -1,0 +1,57 @@
+"""`tuneoff best`: the best configuration of each run, in full precision."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+
+from experiments.analysis.results import Run, load
+from experiments.running.settings import Command, Given, Setting, one_of
+
+COMMAND = Command(
+    "best",
+    "Print the best configuration of each run, with its value and metrics, in full precision.",
+    [
+        ("tuneoff best results/branin/soo/seed0-55460cf9", "of one run"),
+        ("tuneoff best results/smoke format=json", "of all runs, for a program"),
+    ],
+    [Setting("format", "yaml or json.", one_of("yaml", "json"), default="yaml")],
+    folders="Folders of runs, or files by tuneoff pack.",
+)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print; return the exit status."""
+    return COMMAND.answer(arguments, _best)
+
+
+def _best(given: Given) -> int:
+    found = [best(run) for run in load(given.folders)]
+    if given["format"] == "json":
+        print(json.dumps(found, indent=2))
+    else:
+        print(yaml.safe_dump(found, sort_keys=False, allow_unicode=True).rstrip())
+    return 0
+
+
+def best(run: Run) -> dict[str, Any]:
+    """Return what is known of the best of a run, as plain values; a run without success says so."""
+    told = {
+        "optimizer": run.optimizer,
+        "objective": run.objective,
+        "seed": run.seed,
+        "evaluations": len(run.ids),
+        "failed": int(run.failed.sum()),
+    }
+    place = run.incumbent()
+    if place is None:
+        return {**told, "config": None}
+    measured = {name: float(column[place]) for name, column in run.metrics.items()}
+    return {
+        **told,
+        "trial": int(run.ids[place]),
+        "value": float(run.values[place]),
+        "metrics": {name: x for name, x in measured.items() if x == x},
+        "config": run.configs[place],
+    }

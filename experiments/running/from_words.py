@@ -1,0 +1,82 @@
+"""Runs and optimizers from the words of the command line, for notebooks and programs."""
+
+from typing import Any
+
+from ConfigSpace import ConfigurationSpace
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from experiments.running.composing import FAMILIES, chosen, composed
+from experiments.running.run import Run, RunSettings
+from optimizers.optimizer import Optimizer
+
+
+def run_of(*words: str) -> Run:
+    """Return the run that `tuneoff run` makes of these words.
+
+        run = run_of("optimizer=soo", "objective=branin", "budget=20")
+
+    `out`, `plot`, `progress` and `tracking` are for the command alone.
+
+    Raises:
+        ValueError, OSError, HydraException: the words describe no run.
+    """
+    settings = composed("config", words)
+    names = {family: _named(family, words) for family in FAMILIES}
+    return Run(run_settings(settings, names), executor=instantiate(settings.executor))
+
+
+def run_settings(settings: DictConfig, names: dict[str, str]) -> RunSettings:
+    """Return composed settings as plain values.
+
+    Args:
+        settings: of conf/config.yaml, composed.
+        names: of the two YAML files, by family.
+    """
+    resolved, as_written = _plain(settings, True), _plain(settings, False)
+    return RunSettings(
+        names=names,
+        optimizer=resolved["optimizer"],
+        objective=resolved["objective"],
+        seed=resolved["seed"],
+        budget=float(resolved["budget"]),
+        workers=resolved["workers"],
+        optimizer_as_written=as_written["optimizer"],
+        evaluation_timeout_s=resolved["evaluation_timeout_s"],
+    )
+
+
+def optimizer_of(
+    space: ConfigurationSpace, *words: str, seed: int = 0, budget: float = 50
+) -> Optimizer:
+    """Return an optimizer for a space of one's own, to ask and tell.
+
+        optimizer = optimizer_of(space, "optimizer=gp_bo", "optimizer.n_initial=5")
+
+    Args:
+        space: such as `objectives.space.build_space` returns.
+        words: which optimizer, and its settings.
+        seed: of all that it draws.
+        budget: in full evaluations; a design is made for it.
+
+    Raises:
+        ValueError, HydraException: the words describe no optimizer.
+    """
+    settings = composed("config", [*words, f"budget={budget}", f"seed={seed}"])
+    plain = _plain(settings, True)["optimizer"]
+    made = instantiate(plain, space=space, seed=seed, _convert_="all")
+    if not isinstance(made, Optimizer):
+        raise ValueError(f"optimizer: expected an Optimizer, got {type(made).__name__}")
+    return made
+
+
+def _named(family: str, words: tuple[str, ...]) -> str:
+    """Return the name that the words choose, or the default of conf/config.yaml."""
+    given = [word.partition("=")[2] for word in words if word.startswith(f"{family}=")]
+    return given[-1] if given else chosen("config")[family]
+
+
+def _plain(settings: DictConfig, resolve: bool) -> dict[str, Any]:
+    plain = OmegaConf.to_container(settings, resolve=resolve)
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}

@@ -1,0 +1,181 @@
+"""`tuneoff run`: one optimizer on one objective, or, with -m, one run of each of several values."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig
+
+from experiments.running import settings as words
+from experiments.running.command_line import interrupted, run_one
+from experiments.running.composing import (
+    FAMILIES,
+    config_dirs,
+    options,
+    prepare,
+    readable,
+    use_config_dirs,
+    yaml_rows,
+)
+from experiments.running.mistakes import complain, explain
+from experiments.running.provenance import CONF
+from experiments.running.terminal import typed
+
+_FLAGS = ("-m", "--multirun", "--resolve")
+_SHOWN = ("job", "hydra", "all")
+
+_HELP = """tuneoff run [key=value ...]
+
+Run one optimizer on one objective. The same command resumes a run that was stopped, and a larger
+budget extends one that has ended. `python run.py` is the same.
+
+Examples:
+{examples}
+
+Arguments:
+{arguments}
+
+{plug_ins}"""
+
+_EXAMPLES = (
+    ("tuneoff run optimizer=soo objective=branin budget=50", "seconds"),
+    ("tuneoff run optimizer=bamsoo objective=lora_ft", "tunes a real fine-tuning"),
+    ("tuneoff run optimizer=soo optimizer.variant=official objective=levy", "another variant"),
+    ("tuneoff run objective=branin objective.space.x1.upper=5", "a smaller space"),
+    ("tuneoff run -m optimizer=lhs,soo objective=branin seed='range(0,5)'", "ten runs"),
+    ("tuneoff run --config-dir=conf optimizer=mine objective=branin", "your own optimizer"),
+    ("tuneoff run optimizer=soo objective=levy --help", "what these two can be set to"),
+    ("tuneoff run optimizer=soo objective=levy --cfg job", "prints all settings, runs nothing"),
+)
+
+
+class _Job:
+    """What the runs of one command line share.
+
+    Attributes:
+        arguments: as typed.
+        mistakes: one line for each run that the user can mend: it does not stop the others.
+        fault: an error of ours.
+    """
+
+    arguments: Sequence[str] = ()
+    mistakes: list[str] = []
+    fault: BaseException | None = None
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run what the arguments say and return the exit status."""
+    given, argv = list(arguments), sys.argv
+    _Job.arguments, _Job.mistakes, _Job.fault = given, [], None
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach `_report` instead of Hydra's own lines
+    try:
+        rest, folders = words.take_config_dirs(given)
+        use_config_dirs(folders)
+        if words.wants_help(given):
+            print(help_text([word for word in rest if "=" in word]))
+            return 0
+        sys.argv = [argv[0], *_hydra_words(rest)]
+        GlobalHydra.instance().clear()
+        with readable():
+            _run_all()
+    except KeyboardInterrupt as interrupt:
+        print(interrupted(typed("run", given)), file=sys.stderr)
+        return 143 if interrupt.args else 130
+    except Exception as error:
+        _report(error)
+    finally:
+        sys.argv = argv
+    if _Job.fault is not None:
+        raise _Job.fault
+    return 2 if _Job.mistakes else 0
+
+
+@hydra.main(config_path=str(CONF), config_name="config", version_base=None)
+def _run_all(settings: DictConfig) -> None:
+    """Make one run; Hydra calls this once, or for every combination of values."""
+    if _Job.fault is not None:
+        return
+    try:
+        run_one(settings)
+    except Exception as error:
+        _report(error)
+
+
+def _report(error: Exception) -> None:
+    """Print a user's mistake in one line; keep whatever is not one, which ends the command."""
+    line = explain(error, _Job.arguments)
+    if line is None:
+        _Job.fault = error
+        return
+    complain(line)
+    _Job.mistakes.append(line)
+
+
+def _hydra_words(arguments: Sequence[str]) -> list[str]:
+    """Return the words for Hydra's own reader.
+
+    Raises:
+        ValueError: one of them is not understood.
+    """
+    flags: list[str] = []
+    overrides: list[str] = []
+    given = iter(arguments)
+    for word in given:
+        if word in _FLAGS:
+            flags.append(word)
+        elif word.partition("=")[0] in ("--cfg", "-c"):
+            shown = word.partition("=")[2] or next(given, "")
+            if shown not in _SHOWN:
+                raise ValueError(f"--cfg: expected one of {', '.join(_SHOWN)}, got {shown!r}")
+            flags += ["--cfg", shown]
+        else:
+            overrides.append(word)
+    swept = "-m" in flags or "--multirun" in flags
+    if swept and "--cfg" in flags:
+        raise ValueError("--cfg: expected the settings of one run, got -m beside it")
+    if "--resolve" in flags and "--cfg" not in flags:
+        raise ValueError("--resolve: expected --cfg beside it, got none")
+    return [*flags, "--", *prepare(overrides, swept=swept)]
+
+
+def help_text(arguments: Sequence[str]) -> str:
+    """Return the help; with `optimizer=` or `objective=`, also what these can be set to."""
+    width = max(len(line) for line, _ in _EXAMPLES)
+    examples = [f"  {line.ljust(width)}  # {what}" for line, what in _EXAMPLES]
+    rows = yaml_rows("config")
+    rows += [
+        (f"{family}.<key>=", f"A setting of the {family}: its YAML in conf/{family}/ lists them.")
+        for family in FAMILIES
+    ]
+    rows += [
+        (
+            "objective.space.<name>.<key>=",
+            "A key of a parameter: type, lower, upper, log, choices.",
+        ),
+        (f"{words.CONFIG_DIR}=FOLDER", words.CONFIG_DIR_MEANING),
+        ("-m", "Make one run for each of several values: seed=0,1 or 'range(0,5)' or 'glob(*)'."),
+        ("--cfg job", "Print all settings and run nothing."),
+        ("--help", "Print this text."),
+    ]
+    return _HELP.format(
+        examples="\n".join(examples),
+        arguments="\n".join(words.table(rows)),
+        plug_ins="\n\n".join(_plug_ins(arguments)),
+    ).rstrip()
+
+
+def _plug_ins(arguments: Sequence[str]) -> list[str]:
+    """Return the YAML files of the optimizer and the objective that are named."""
+    texts = []
+    for word in arguments:
+        family, _, name = word.partition("=")
+        if family in FAMILIES:
+            if name not in options(family):
+                known = ", ".join(options(family))
+                raise ValueError(f"{family}: expected one of {known}, got {name}")
+            files = [folder / family / f"{name}.yaml" for folder in config_dirs()]
+            file = next(file for file in files if file.is_file())
+            texts.append(f"{word}:\n\n{file.read_text(encoding='utf-8').rstrip()}")
+    return texts

@@ -1,0 +1,305 @@
+"""The facts that every optimizer keeps, as tests that any project can run on its own.
+
+    # test_mine.py
+    from experiments.testing.optimizer_suite import OptimizerSuite
+
+    class TestMine(OptimizerSuite):
+        def make(self, space, seed, budget):
+            return Mine(space, seed=seed, shrink=0.95)
+
+pytest collects the methods. `OptimizerSuite.of(maker)` makes such a class from a maker, for
+instance `OptimizerYaml("mine", config_dirs=(Path("conf"),))`.
+"""
+
+import json
+import math
+import os
+import random
+import sys
+import tempfile
+from contextlib import chdir
+from typing import Any, cast
+
+import numpy as np
+from ConfigSpace import ConfigurationSpace
+from numpy.random import mtrand
+
+from experiments.testing.conversation import (
+    LENGTH,
+    MIXED,
+    SPACES,
+    Answer,
+    answers,
+    converse,
+    every_third_fails,
+    floats,
+    spend,
+    value,
+)
+from experiments.testing.elsewhere import asked, asked_elsewhere
+from experiments.testing.plug_ins import MakeOptimizer
+from objectives.space import UnitCube, check
+from objectives.trial import Config, Evaluation, Trial
+from optimizers.optimizer import Optimizer
+
+SPHERE_LENGTH = 35
+
+
+class OptimizerSuite:
+    """The facts; a subclass says how its optimizer is made."""
+
+    def make(self, space: ConfigurationSpace, seed: int, budget: int) -> Optimizer:
+        """Return a fresh optimizer.
+
+        Args:
+            space: that it searches.
+            seed: of all that it draws.
+            budget: full evaluations that the run pays for; most optimizers need not know it.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def of(cls, maker: MakeOptimizer) -> "type[OptimizerSuite]":
+        """Return the suite of the optimizers that a function makes; it must be picklable."""
+        return cast("type[OptimizerSuite]", type("Suite", (cls,), {"make": staticmethod(maker)}))
+
+    def test_trials_are_plain_points_of_the_space_numbered_from_zero(self) -> None:
+        for name, space in SPACES.items():
+            trials = converse(self.make(space, 1, LENGTH), answers(space))
+            assert trials, f"{name}: expected trials, got none"
+            assert [trial.id for trial in trials] == list(range(len(trials))), name
+            for trial in trials:
+                check(space, trial.config)
+                assert UnitCube(space).allows(trial.config), name
+                assert json.loads(json.dumps(trial.to_json())) == trial.to_json(), name
+                kinds = {type(value) for value in trial.config.values()}
+                assert kinds <= {bool, int, float, str}, f"{name}: expected plain values"
+                assert 0 < trial.fidelity <= 1, name
+
+    def test_an_ask_returns_at_most_n(self) -> None:
+        optimizer = self.make(MIXED, 1, LENGTH)
+        for n in (0, 1, 2, 5, 3):
+            trials = optimizer.ask(n)
+            assert len(trials) <= n
+            for trial in trials:
+                optimizer.tell(trial, answers(MIXED)(trial))
+
+    def test_the_same_seed_asks_the_same_trials(self) -> None:
+        first, second = (
+            converse(self.make(MIXED, 3, LENGTH), every_third_fails(MIXED)) for _ in range(2)
+        )
+        assert first == second
+
+    def test_a_process_with_another_hash_seed_asks_the_same_trials(self) -> None:
+        assert asked(self.make) == self.asked_elsewhere()
+
+    def asked_elsewhere(self) -> Any:
+        """Return what the optimizer asks in a process with another hash seed."""
+        return asked_elsewhere([self.make])[0]
+
+    def test_the_global_random_generators_are_left_alone(self) -> None:
+        self.make(MIXED, 2, LENGTH)  # an import may draw
+        before = _global_states()
+        converse(self.make(MIXED, 2, LENGTH), every_third_fails(MIXED), n=2)
+        assert _global_states() == before
+
+    def test_the_space_is_left_as_it_was(self) -> None:
+        before = repr(MIXED), repr(MIXED.random.get_state())
+        converse(self.make(MIXED, 2, LENGTH), answers(MIXED))
+        assert (repr(MIXED), repr(MIXED.random.get_state())) == before
+
+    def test_nothing_is_left_in_the_working_folder(self) -> None:
+        with tempfile.TemporaryDirectory() as folder, chdir(folder):
+            converse(self.make(MIXED, 2, LENGTH), answers(MIXED))
+            assert os.listdir(folder) == []
+
+    def test_an_empty_ask_changes_nothing(self) -> None:
+        space = floats(3)
+        often, once = self.make(space, 4, LENGTH), self.make(space, 4, LENGTH)
+        pending: list[Trial] = []
+        while len(pending) < LENGTH:
+            assert often.ask(0) == []
+            trials = once.ask(1)
+            assert often.ask(1) == trials
+            if not trials:
+                assert often.ask(2) == []
+                break
+            pending += trials
+        for trial in pending:
+            for optimizer in (often, once):
+                optimizer.tell(trial, answers(space)(trial))
+        assert often.ask(1) == once.ask(1)
+
+    def test_tells_may_come_in_any_order(self) -> None:
+        optimizer = self.make(MIXED, 6, LENGTH)
+        rng = np.random.default_rng(0)
+        pending: list[Trial] = []
+        told: list[Trial] = []
+        while len(told) < LENGTH:
+            pending += optimizer.ask(4)
+            if not pending:
+                break
+            for _ in range(min(2, len(pending))):
+                trial = pending.pop(int(rng.integers(len(pending))))
+                optimizer.tell(trial, answers(MIXED)(trial))
+                told.append(trial)
+        ids = [trial.id for trial in told + pending]
+        assert sorted(ids) == list(range(len(ids)))
+        assert len(told) >= LENGTH - 3
+
+    def test_a_third_of_failures_is_survived(self) -> None:
+        self._survives(every_third_fails(MIXED))
+
+    def test_failures_of_every_evaluation_are_survived(self) -> None:
+        self._survives(_all_fail)
+
+    def test_graded_failures_are_survived(self) -> None:
+        self._survives(_graded_failures)
+
+    def test_values_of_any_size_are_survived(self) -> None:
+        for answer in SIZES.values():
+            self._survives(answer)
+
+    def _survives(self, answer: Answer) -> None:
+        trials = converse(self.make(MIXED, 7, LENGTH), answer, n=2)
+        assert len(trials) >= LENGTH - 3
+        for trial in trials:
+            check(MIXED, trial.config)
+
+    def test_failures_in_a_finite_space_are_survived(self) -> None:
+        for name in ("one integer", "constants"):
+            for answer in (every_third_fails(SPACES[name]), _all_fail):
+                assert converse(self.make(SPACES[name], 7, LENGTH), answer), name
+
+    def test_a_replay_resumes_from_every_line(self) -> None:
+        length = LENGTH - 1  # two more than the initial designs
+        answer = every_third_fails(MIXED)
+        whole = converse(self.make(MIXED, 8, LENGTH), answer, length)
+        for n_told in range(len(whole)):
+            between, cut = self.make(MIXED, 8, LENGTH), self.make(MIXED, 8, LENGTH)
+            for optimizer in (between, cut):
+                converse(optimizer, answer, n_told)
+            # Cut after a tell: the next ask is the next trial. Cut after an ask: its trial is
+            # told when it has been evaluated again, and the run goes on.
+            assert between.ask(1) == whole[n_told : n_told + 1]
+            (pending,) = cut.ask(1)
+            cut.tell(pending, answer(pending))
+            assert cut.ask(1) == whole[n_told + 1 : n_told + 2] or n_told + 1 == len(whole)
+
+    def test_a_replay_that_drifted_is_survived(self) -> None:
+        for name in ("mixed with forbidden combinations", "conditional"):
+            self._survives_drift(SPACES[name])
+
+    def _survives_drift(self, space: ConfigurationSpace) -> None:
+        optimizer = self.make(space, 9, LENGTH)
+        rng = np.random.default_rng(1)
+        seen: set[int] = set()
+        for turn in range(LENGTH):
+            for trial in optimizer.ask(1):
+                assert trial.id not in seen
+                check(space, trial.config)
+                seen.add(trial.id)
+                logged = Trial(trial.id, drawn(space, rng)) if turn % 3 == 1 else trial
+                optimizer.tell(logged, every_third_fails(space)(logged))
+            if turn % 4 == 2:
+                unknown = Trial(max(seen) + 2, drawn(space, rng))
+                optimizer.tell(unknown, answers(space)(unknown))
+                seen.add(unknown.id)
+        assert seen
+
+    def test_one_that_learns_beats_random_search_on_the_sphere(self) -> None:
+        if not self._learns():
+            return
+        n_wins = n_losses = 0
+        while n_wins < 8 and n_losses < 3:  # 8 of 10 seeds, as soon as they are certain
+            if self._wins(seed=n_wins + n_losses):
+                n_wins += 1
+            else:
+                n_losses += 1
+        assert n_wins == 8, f"expected to beat random search in 8 of 10 seeds, got {n_wins}"
+
+    def _learns(self) -> bool:
+        """Return whether what it asks depends on what it is told."""
+        near, far = (self._on_sphere(0, optimum, length=20)[0] for optimum in (0.2, 0.8))
+        return near != far
+
+    def _wins(self, seed: int) -> bool:
+        """Return whether it comes closer than random search to an optimum that moves by the seed.
+
+        Random search is the median of 15 runs: one alone is lucky too often.
+        """
+        optimum = float(np.random.default_rng(seed).uniform(0.15, 0.85))
+        bests = [_random_best(1000 + 15 * seed + k, optimum) for k in range(15)]
+        return self._on_sphere(seed, optimum)[1] < float(np.median(bests))
+
+    def _on_sphere(
+        self, seed: int, optimum: float, length: int = SPHERE_LENGTH
+    ) -> tuple[list[Trial], float]:
+        """Return the trials asked in four dimensions, and the best value of a full evaluation."""
+        space = floats(4)
+        trials = spend(
+            self.make(space, seed, length),
+            lambda trial: Evaluation(value(space, trial, optimum), cost=1.0),
+            length,
+        )
+        full = [trial for trial in trials if trial.fidelity == 1.0]
+        return trials, min(value(space, trial, optimum) for trial in full)
+
+
+def drawn(space: ConfigurationSpace, rng: np.random.Generator) -> Config:
+    """Return one random configuration that the space allows."""
+    cube = UnitCube(space)
+    (u,) = cube.draw(rng)
+    return cube.config(u)
+
+
+def _random_best(seed: int, optimum: float) -> float:
+    """Return the best of a random search on the sphere."""
+    space, rng = floats(4), np.random.default_rng(seed)
+    trials = [Trial(id, drawn(space, rng)) for id in range(SPHERE_LENGTH)]
+    return min(value(space, trial, optimum) for trial in trials)
+
+
+def _sized(*values: float) -> Answer:
+    """Return a function that gives the values in turn."""
+    return lambda trial: Evaluation(values[trial.id % len(values)], cost=1.0)
+
+
+def _one_success(trial: Trial) -> Evaluation:
+    if trial.id == 5:
+        return Evaluation(1.0, cost=1.0)
+    return Evaluation(2.0 + trial.id % 4, cost=1.0, error="graded")
+
+
+LARGEST = sys.float_info.max
+SIZES: dict[str, Answer] = {
+    "the largest": _sized(LARGEST, -LARGEST, 1.0),
+    "one cliff": _sized(0.3, 1e300, *(0.1 * k for k in range(20))),
+    "one abyss": _sized(0.3, -1e300, *(0.1 * k for k in range(20))),
+    "a relative spread of 1e-12": _sized(*(1e9 + 1e-3 * math.sin(k) for k in range(20))),
+    "many of the least, and large": _sized(5e6, 5e6 + 2, 5e6, 5e6, 5e6 + 1),
+    "the smallest": _sized(0.0, 5e-324, 1e-323),
+    "all the same": _sized(3.0),
+    "one success": _one_success,
+}
+
+
+def _all_fail(trial: Trial) -> Evaluation:
+    return Evaluation(None, cost=1.0, error="all fail")
+
+
+def _graded_failures(trial: Trial) -> Evaluation:
+    if trial.id % 2:
+        return answers(MIXED)(trial)
+    return Evaluation(1e4 + trial.id, cost=1.0, error="failed, but how far it got is known")
+
+
+def _global_states() -> list[Any]:
+    states: list[Any] = [random.getstate(), repr(mtrand._rand.get_state())]
+    if "torch" in sys.modules:
+        states.append(sys.modules["torch"].get_rng_state().tolist())
+    return states
+
+
+FACTS = [name for name in vars(OptimizerSuite) if name.startswith("test_")]
+"""The names of the facts."""
