@@ -14,9 +14,9 @@ Departures, all where the recipe says nothing:
   forbidden is replaced by a random configuration (an allowed one, and one that is not known where
   100 draws find any).
 - A failure without a graded penalty is told as the worst value so far. Values are shifted and
-  scaled, which `SingleTaskGP` undoes, so that no size of theirs is lost in its arithmetic; and a
-  cliff, more than ten times the range of all but the worst tenth, is cut there, or the
-  standardisation would hide every difference between the other values.
+  scaled, which `SingleTaskGP` undoes, so that no size of theirs is lost in its arithmetic. Where
+  a value exceeds ten times the range of all but the worst tenth, values are cut at one and a half
+  times that range; the standardisation would hide the differences between the others.
 - While fewer than two values are told the design goes on.
 - BoTorch's random state is the trial's own, so that it does not depend on how asks are cut, and
   torch's global state is left as it was.
@@ -44,7 +44,8 @@ from optimizers.optimizer import Optimizer
 from optimizers.random_search import draw
 from optimizers.warp import Scale
 
-_CLIFF = 10.0  # times the range of all but the worst tenth
+_CLIFF = 10.0  # times the range of all but the worst tenth: larger values are a cliff
+_CUT = 1.5  # times that range: where the values are cut if there is a cliff
 _TRIES = 100  # draws for a configuration that is not known
 
 Key = tuple[tuple[str, Any], ...]
@@ -168,7 +169,9 @@ def _scaled(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return values (n,), n >= 2, shifted, scaled, and without cliffs."""
     t = Scale.of(values).relative(values)  # the least is 0
     ordinary = float(np.sort(t)[-1 - max(1, len(t) // 10)])
-    return np.minimum(t, _CLIFF * ordinary) if ordinary > 0 else t / max(float(t.max()), 1.0)
+    if ordinary <= 0:
+        return t / max(float(t.max()), 1.0)
+    return np.minimum(t, _CUT * ordinary) if t.max() > _CLIFF * ordinary else t
 
 
 def _key(config: Config) -> Key:
