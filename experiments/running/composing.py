@@ -1,5 +1,6 @@
 """Compose settings with Hydra from our YAMLs, the user's, and what was typed."""
 
+import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -36,6 +37,8 @@ _SPACE = re.compile(r"objective(?:\.inner)*\.space\.")
 _PLAIN = re.compile(r"[\w./:+-]*", re.ASCII)  # a value that Hydra's grammar reads as it stands
 
 _user_dirs: list[Path] = []
+
+logging.getLogger("hydra").addHandler(logging.NullHandler())  # what it logs, it raises too
 
 
 class _UserDirs(SearchPathPlugin):
