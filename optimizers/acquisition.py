@@ -17,7 +17,8 @@ import numpy as np
 from scipy.special import erfcx, log_ndtr, ndtr
 
 from optimizers.features import Matrix
-from optimizers.gaussian_process import GaussianProcess, Vector
+from optimizers.gaussian_process import GaussianProcess
+from optimizers.kernel import Vector
 
 NAMES = ("log_ei", "ei", "ucb", "pi")
 _LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)

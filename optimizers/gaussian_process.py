@@ -32,38 +32,28 @@ from typing import NamedTuple
 import numpy as np
 import scipy.optimize
 from numpy.typing import NDArray
-from scipy.linalg.lapack import dpotrf, dpotri, dpotrs, dtrtri
+from scipy.linalg.lapack import dtrtri
 
 from objectives.space import UnitCube
-from optimizers.features import Features, Matrix
+from optimizers.features import Features
+from optimizers.kernel import (
+    Inputs,
+    Matrix,
+    Vector,
+    bounds,
+    cholesky,
+    default,
+    matern,
+    negative_log_posterior,
+    squared_distances,
+    weights,
+)
 from optimizers.one_thread import one_thread
 from optimizers.warp import CAP, OFFSETS, Scale, Warp
 
-NOISE_FLOOR = 1e-6
 MANY = 200  # data; beyond, the hyperparameters are learned from so many of them
 _FEW = 10  # data up to which every warp is learned; beyond, the last winner and one rival in turn
 _FRESH = 5  # learnings from one that may start from the default to the next
-_FAILED = 1e100  # the loss where the likelihood is not finite
-_EFFECTS = (math.log(0.25), 1.5)  # prior mean and deviation of log v1 and log v2
-_LOG_BOUNDS = {"length": (-5.0, 7.0), "s": (-6.0, 9.0), "v": (-9.0, 5.0), "noise": (-13.8, 1.0)}
-
-Vector = NDArray[np.float64]
-
-
-class Inputs(NamedTuple):
-    """What the likelihood needs of n inputs, whatever theta.
-
-    Attributes:
-        x: (n, columns).
-        linear, quadratic: (n, .) the main effects, over sqrt(d1) and sqrt(d2).
-        gram1, gram2: (n, n) their products.
-    """
-
-    x: Matrix
-    linear: Matrix
-    quadratic: Matrix
-    gram1: Matrix
-    gram2: Matrix
 
 
 class Slopes(NamedTuple):
@@ -113,23 +103,14 @@ class GaussianProcess:
         self._max_iterations = max_iterations
         self._cap = cap
         self._effects = (self.features.n_columns, max(len(self.features.numeric), 1))  # d1, d2
-        self._bounds = np.array(
-            [_LOG_BOUNDS["length"]] * self.features.n_axes
-            + [_LOG_BOUNDS["s"], _LOG_BOUNDS["v"], _LOG_BOUNDS["v"]]
-            + [(math.log(NOISE_FLOOR), _LOG_BOUNDS["noise"][1])]
-        )
+        self._bounds = bounds(self.features.n_axes)
         self._warps = warps
-        self._thetas = {offset: self._default() for offset in warps}
+        self._thetas = {offset: default(self.features.n_axes) for offset in warps}
         self._offset = warps[0]
         self._n_learned = 0  # data of the last learning
         self._n_learnings = 0
-        self.theta = self._default()
+        self.theta = default(self.features.n_axes)
         self.x: Matrix = np.zeros((0, self.features.n_columns))
-
-    def _default(self) -> Vector:
-        """Return length scales sqrt(d) / 2, output scale 1, effects 1/4, noise 1e-4."""
-        lengths = [math.log(math.sqrt(self.features.n_axes) / 2)] * self.features.n_axes
-        return np.array([*lengths, 0.0, _EFFECTS[0], _EFFECTS[0], math.log(1e-4)])
 
     def fit(self, u: Matrix, y: Vector, *, refit: bool) -> None:
         """Condition on data, after learning the hyperparameters from them where `refit`.
@@ -204,13 +185,18 @@ class GaussianProcess:
 
     def _best_theta(self, last: Vector, inputs: Inputs, z: Vector) -> tuple[Vector, float]:
         """Return the theta that L-BFGS-B finds from the last or the default, and its loss."""
-        starts = [last, self._default()] if self._n_learnings % _FRESH == 0 else [last]
-        first = [self._loss(start, inputs, z) for start in starts]
+
+        def of(theta: Vector) -> tuple[float, Vector]:
+            return negative_log_posterior(theta, inputs, z, self.features.axis_of)
+
+        fresh = self._n_learnings % _FRESH == 0
+        starts = [last, default(self.features.n_axes)] if fresh else [last]
+        first = [of(start) for start in starts]
         best = min(range(len(starts)), key=lambda place: first[place][0])
         known = [first[best]]  # L-BFGS-B begins with the loss at its start
 
         def loss(theta: Vector) -> tuple[float, Vector]:
-            return known.pop() if known else self._loss(theta, inputs, z)
+            return known.pop() if known else of(theta)
 
         result = scipy.optimize.minimize(
             loss,
@@ -225,59 +211,6 @@ class GaussianProcess:
             return theta, float(result.fun)
         return last, first[0][0]
 
-    def _loss(self, theta: Vector, inputs: Inputs, z: Vector) -> tuple[float, Vector]:
-        """Return the negative log of likelihood times prior, less constants, and its gradient.
-
-        R & W eq. 2.30 and 5.9, with H = K^-1 - alpha alpha^T.
-        """
-        axes = self.features.n_axes
-        s, v1, v2, noise = np.exp(theta[axes:]).tolist()
-        a = inputs.x * (math.sqrt(5) * np.exp(-theta[:axes]))[self.features.axis_of]
-        squares = _squared_distances(a, a)
-        matern, slope = _matern(squares)
-        kernel = s * matern + v1 * inputs.gram1 + v2 * inputs.gram2
-        factor = _cholesky(kernel, noise, s)
-        if factor is None:
-            return _FAILED, np.zeros_like(theta)
-        alpha, _, residual = _weights(factor, z)
-        inverse, _ = dpotri(factor, lower=1, overwrite_c=0)
-        h = inverse + inverse.T
-        np.fill_diagonal(h, inverse.diagonal())
-        h -= np.outer(alpha, alpha)
-        prior, d_prior = self._log_prior(theta)
-        loss = 0.5 * float(residual @ alpha) + float(np.log(factor.diagonal()).sum()) - prior
-        gradient = -d_prior
-        # dK/dlog l = s (1 + r) exp(-r) / 3 (a - a')^2, summed with weights p: one product.
-        p = (s / 3) * (h * slope)
-        of_columns = (a * (p.sum(axis=1)[:, None] * a - p @ a)).sum(axis=0)
-        gradient[:axes] += np.bincount(self.features.axis_of, of_columns, axes)
-        gradient[axes] += 0.5 * s * float(np.vdot(h, matern))
-        gradient[axes + 1] += 0.5 * v1 * float(np.vdot(h, inputs.gram1))
-        gradient[axes + 2] += 0.5 * v2 * float(np.vdot(h, inputs.gram2))
-        gradient[axes + 3] += 0.5 * noise * float(h.trace())
-        if not (math.isfinite(loss) and np.isfinite(gradient).all()):
-            return _FAILED, np.zeros_like(theta)
-        return loss, gradient
-
-    def _log_prior(self, theta: Vector) -> tuple[float, Vector]:
-        """Return the log density of theta, less constants, and its gradient (axes + 4,)."""
-        axes = self.features.n_axes
-        lengths = theta[:axes]
-        away = (lengths - math.sqrt(2) - math.log(axes) / 2) / 3  # over the variance
-        s, noise = math.exp(theta[axes]), math.exp(theta[-1])
-        effects = (theta[axes + 1 : axes + 3] - _EFFECTS[0]) / _EFFECTS[1] ** 2
-        density = (
-            -float(lengths.sum())
-            - 1.5 * float(away @ away)
-            + (2.0 - 1) * theta[axes]
-            - 0.15 * s
-            - 0.5 * float(effects @ effects) * _EFFECTS[1] ** 2
-            + (1.1 - 1) * theta[-1]
-            - 30.0 * noise
-        )
-        gradient = np.concatenate([-1 - away, [1.0 - 0.15 * s], -effects, [0.1 - 30.0 * noise]])
-        return float(density), gradient
-
     # ---- the posterior
 
     def _condition(self, inputs: Inputs) -> None:
@@ -286,7 +219,7 @@ class GaussianProcess:
         self._inverse_lengths = math.sqrt(5) * np.exp(-self.theta[:axes])[self.features.axis_of]
         self._s, self._v1, self._v2, self._noise = np.exp(self.theta[axes:]).tolist()
         factor = self._factor(inputs)
-        self._alpha, self.m, _ = _weights(factor, self.z)
+        self._alpha, self.m, _ = weights(factor, self.z)
         self._known = inputs
         self._set_variance(inputs, factor)
 
@@ -303,9 +236,9 @@ class GaussianProcess:
 
     def _factor(self, inputs: Inputs) -> Matrix:
         a = inputs.x * self._inverse_lengths
-        kernel = self._s * _matern(_squared_distances(a, a))[0]
+        kernel = self._s * matern(squared_distances(a, a))[0]
         kernel += self._v1 * inputs.gram1 + self._v2 * inputs.gram2
-        factor = _cholesky(kernel, self._noise, self._s)
+        factor = cholesky(kernel, self._noise, self._s)
         assert factor is not None
         return factor
 
@@ -319,10 +252,10 @@ class GaussianProcess:
 
     def _cross(self, x: Matrix) -> tuple[Matrix, Matrix, Matrix, Matrix, Vector]:
         """Return k (m, n), the Matern's slope (m, n), phi1, phi2 and k(x, x) (m,)."""
-        matern, slope = _matern(_squared_distances(x * self._inverse_lengths, self._a))
+        correlation, slope = matern(squared_distances(x * self._inverse_lengths, self._a))
         linear = self.features.linear(x) / math.sqrt(self._effects[0])
         quadratic = self.features.quadratic(x) / math.sqrt(self._effects[1])
-        kernel = self._s * matern
+        kernel = self._s * correlation
         kernel += self._v1 * (linear @ self._all.linear.T)
         kernel += self._v2 * (quadratic @ self._all.quadratic.T)
         own = self._v1 * np.einsum("ij,ij->i", linear, linear)
@@ -378,48 +311,6 @@ class GaussianProcess:
         with one_thread():
             mean, variance = self.at(self.features.of(u))
         return mean, np.sqrt(variance)
-
-
-def _squared_distances(a: Matrix, b: Matrix) -> Matrix:
-    """Return |a_i - b_j|^2 (n, m) of rows a (n, c) and b (m, c)."""
-    squares: Matrix = a @ b.T
-    squares *= -2
-    squares += np.einsum("ij,ij->i", a, a)[:, None]
-    squares += np.einsum("ij,ij->i", b, b)
-    return np.maximum(squares, 0.0, out=squares)
-
-
-def _matern(squares: Matrix) -> tuple[Matrix, Matrix]:
-    """Return (1 + r + r^2 / 3) exp(-r) and (1 + r) exp(-r) of r^2."""
-    r = np.sqrt(squares)
-    decay = np.exp(-r)
-    r += 1
-    slope = r
-    slope *= decay
-    decay *= squares
-    decay /= 3
-    decay += slope
-    return decay, slope
-
-
-def _cholesky(kernel: Matrix, noise: float, s: float) -> Matrix | None:
-    """Return the lower factor of a kernel matrix with noise; None where it is not finite."""
-    diagonal = kernel.diagonal().copy()
-    jitter = 0.0
-    while jitter < 1.0:
-        np.fill_diagonal(kernel, diagonal + (noise + jitter * s))
-        factor, info = dpotrf(kernel.T, lower=1, clean=1)
-        if info == 0:
-            return np.asarray(factor)
-        jitter = max(10 * jitter, 1e-9)
-    return None
-
-
-def _weights(factor: Matrix, z: Vector) -> tuple[Vector, float, Vector]:
-    """Return alpha (n,), the generalised least squares mean m, and z - m (n,)."""
-    both, _ = dpotrs(factor, np.column_stack([z, np.ones(len(z))]), lower=1)
-    m = float(both[:, 0].sum() / both[:, 1].sum())
-    return both[:, 0] - m * both[:, 1], m, z - m
 
 
 def _subset(t: Vector) -> NDArray[np.intp]:

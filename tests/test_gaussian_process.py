@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 
 from objectives.space import UnitCube, build_space
 from optimizers.gaussian_process import MANY, GaussianProcess
+from optimizers.kernel import default, log_prior, negative_log_posterior
 from optimizers.warp import CAP, OFFSETS, Scale, Warp
 
+Floats = NDArray[np.float64]
 UNIT = {"type": "float", "lower": 0, "upper": 1}
 
 
@@ -124,21 +126,21 @@ def test_without_main_effects_the_posterior_is_that_of_botorch() -> None:
 
 
 def test_the_priors_are_those_of_the_docstring() -> None:
-    gp, theta = GaussianProcess(floats(3)), np.array([0.1, -0.4, 0.9, 0.3, -2.0, -1.0, -6.0])
+    theta = np.array([0.1, -0.4, 0.9, 0.3, -2.0, -1.0, -6.0])
     values = torch.tensor(np.exp(theta))
     lengths = LogNormalPrior(math.sqrt(2) + math.log(3) / 2, math.sqrt(3)).log_prob(values[:3])
     # Those of v1 and v2 are densities of the logarithm.
     effects = -0.5 * ((theta[4:6] - math.log(0.25)) / 1.5) ** 2
     whole = lengths.sum() + GammaPrior(2.0, 0.15).log_prob(values[3])
     whole = float(whole + GammaPrior(1.1, 30.0).log_prob(values[6])) + effects.sum()
-    other = gp._default()
+    other = default(3)
     other_values = torch.tensor(np.exp(other))
     lengths = LogNormalPrior(math.sqrt(2) + math.log(3) / 2, math.sqrt(3)).log_prob(
         other_values[:3]
     )
     at_default = float(lengths.sum() + GammaPrior(2.0, 0.15).log_prob(other_values[3]))
     at_default += float(GammaPrior(1.1, 30.0).log_prob(other_values[6]))
-    difference = gp._log_prior(theta)[0] - gp._log_prior(other)[0]
+    difference = log_prior(theta)[0] - log_prior(other)[0]
     assert difference == pytest.approx(whole - at_default, abs=1e-5)  # constants cancel
 
 
@@ -148,12 +150,16 @@ def test_the_gradient_of_the_likelihood_is_that_of_finite_differences(dim: int) 
     gp = GaussianProcess(floats(dim))
     u = rng.random((25, dim))
     inputs, z = gp._inputs(gp.features.of(u)), rng.standard_normal(25)
-    theta = gp._default() + 0.3 * rng.standard_normal(dim + 4)
-    _, gradient = gp._loss(theta, inputs, z)
+    theta = default(dim) + 0.3 * rng.standard_normal(dim + 4)
+
+    def loss(theta: Floats) -> tuple[float, Floats]:
+        return negative_log_posterior(theta, inputs, z, gp.features.axis_of)
+
+    _, gradient = loss(theta)
     for axis in range(len(theta)):
         step = np.zeros_like(theta)
         step[axis] = 1e-4
-        above, below = gp._loss(theta + step, inputs, z)[0], gp._loss(theta - step, inputs, z)[0]
+        above, below = loss(theta + step)[0], loss(theta - step)[0]
         assert gradient[axis] == pytest.approx((above - below) / 2e-4, rel=1e-3, abs=1e-3)
 
 

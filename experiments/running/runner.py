@@ -53,6 +53,7 @@ def run(
         loop = _Loop(optimizer, budget, log, executor, watch)
         loop.resume()
         while True:
+            interrupts.check()  # a cheap evaluation holds signals too; here nothing is half done
             loop.ask(n_workers)
             if not loop.pending:
                 break

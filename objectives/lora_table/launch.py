@@ -9,6 +9,7 @@ and run from there, at the lowest priority, one thread a process. The processes 
 that started them; starting them again goes on where they were.
 """
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -71,10 +72,20 @@ def start(folder: Path, n_processes: int) -> None:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        _yield_to_other_sessions(process.pid)
         print(f"lora_table: process {process.pid} writes to {folder}, log produce-{number}.log")
     if missing <= 0:
         print(f"lora_table: {n_processes} processes already write to {folder}")
     print("lora_table: stop with `make lora-table-stop`; the same command goes on")
+
+
+def _yield_to_other_sessions(pid: int) -> None:
+    """Lower the weight of a process's session as well, where Linux groups processes by session.
+
+    There `nice` acts within the session alone, and this one would get as much time as any other.
+    """
+    with contextlib.suppress(OSError):
+        Path(f"/proc/{pid}/autogroup").write_text("19")
 
 
 def stop(folder: Path) -> None:
