@@ -11,9 +11,9 @@ from experiments.running.display import ProgressBar, summary
 from experiments.running.executors.choice import check_timeout
 from experiments.running.from_words import run_settings
 from experiments.running.history import History
+from experiments.running.readers import path as as_path
 from experiments.running.run import Run
 from experiments.running.run_log import RunLog
-from experiments.running.settings import path as as_path
 from experiments.running.tracking import BACKENDS, Tracker, mlflow_client
 
 _progress: dict[str, str] = {}  # what an interrupt says: filled as far as the run got

@@ -20,7 +20,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from experiments.running.mistakes import answered
 from experiments.running.provenance import CONF
-from experiments.running.settings import (
+from experiments.running.whole_descriptions import replacing
+from experiments.running.words import (
     CONFIG_DIR,
     CONFIG_DIR_MEANING,
     table,
@@ -29,7 +30,6 @@ from experiments.running.settings import (
     wants_help,
     with_following,
 )
-from experiments.running.whole_descriptions import replacing
 from experiments.running.yaml_words import read_words_as_typed
 
 FAMILIES = ("optimizer", "objective")

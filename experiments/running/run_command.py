@@ -9,7 +9,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from experiments.running import settings as words
+from experiments.running import words
 from experiments.running.command_line import interrupted, run_one
 from experiments.running.composing import (
     FAMILIES,
