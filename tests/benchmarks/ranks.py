@@ -118,8 +118,8 @@ def logs(table: Table, optimizer: str, problems: list[str], seeds: int) -> NDArr
         ]
         for name in problems
     ]
-    regrets: NDArray[np.float64] = np.log10(np.maximum(found, 1e-8)).mean(axis=1)
-    return regrets
+    means: NDArray[np.float64] = np.log10(np.maximum(found, 1e-8)).mean(axis=1)
+    return means
 
 
 def report(table: Table, optimizers: list[str], problems: list[str], seeds: int) -> None:
