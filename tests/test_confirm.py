@@ -1,4 +1,4 @@
-"""`python -m experiments.sweeping.confirm`: the best seen, the recommended, the confirmed."""
+"""`tuneoff confirm`: the best seen, the recommended, the confirmed."""
 
 import json
 from pathlib import Path

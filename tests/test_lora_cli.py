@@ -56,7 +56,7 @@ else:
 
 def _settings(*overrides: str) -> Any:
     with initialize_config_dir(str(ROOT / "conf"), version_base=None):
-        arguments = ["~optimizer", "objective=lora_ft", "objective.route=litgpt_cli", *overrides]
+        arguments = ["objective=lora_ft", "objective.route=litgpt_cli", *overrides]
         return compose("config", overrides=prepare(arguments)).objective
 
 

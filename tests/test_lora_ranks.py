@@ -48,7 +48,6 @@ def test_two_devices_are_two_processes_whatever_the_job_says(
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     overrides = [
-        "~optimizer",
         "objective=lora_ft",
         "objective.route=litgpt_cli",
         f"objective.model={model}",

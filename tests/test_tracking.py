@@ -170,5 +170,5 @@ def test_a_tracked_log_is_that_of_an_untracked_run(tmp_path: Path) -> None:
 def test_a_backend_that_is_none_is_named(tmp_path: Path) -> None:
     done = finish("optimizer=lhs", "objective=branin", "tracking=wandb", f"out={tmp_path}/run")
     assert done.returncode == 2
-    assert done.stderr == "tracking: expected one of none, mlflow, got wandb\n"
+    assert done.stderr == "tracking: expected one of none, mlflow, got 'wandb'\n"
     assert not (tmp_path / "run").exists()

@@ -1,4 +1,4 @@
-"""`python -m experiments.analysis.verdict`: what it prints, and its one line on what is wrong."""
+"""`tuneoff verdict`: what it prints, and its one line on what is wrong."""
 
 import base64
 import csv

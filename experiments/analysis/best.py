@@ -7,7 +7,8 @@ from typing import Any
 import yaml
 
 from experiments.analysis.results import Run, load
-from experiments.running.settings import Command, Given, Setting, one_of
+from experiments.running.readers import one_of
+from experiments.running.settings import Command, Given, Setting
 
 COMMAND = Command(
     "best",

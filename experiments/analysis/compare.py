@@ -23,8 +23,8 @@ from experiments.running.panels import (
     view,
     with_strips,
 )
+from experiments.running.readers import path as as_path
 from experiments.running.settings import REQUIRED, Command, Given, Setting
-from experiments.running.settings import path as as_path
 
 COMMAND = Command(
     "compare",

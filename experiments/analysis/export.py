@@ -11,8 +11,9 @@ from importlib import import_module
 from pathlib import Path
 
 from experiments.analysis.results import Run, load
-from experiments.running.settings import REQUIRED, Command, Given, Setting, one_of
-from experiments.running.settings import path as as_path
+from experiments.running.readers import one_of
+from experiments.running.readers import path as as_path
+from experiments.running.settings import REQUIRED, Command, Given, Setting
 
 _WRITERS = {
     "coco": ("coco", "write"),

@@ -20,8 +20,8 @@ from typing import Any
 from experiments.analysis.packed import PACK, PACK_FORMAT
 from experiments.analysis.results import order, run_of
 from experiments.analysis.rows import row_of
+from experiments.running.readers import path as as_path
 from experiments.running.settings import Command, Given, Setting
-from experiments.running.settings import path as as_path
 
 
 def pack(folders: Sequence[Path], out: Path) -> tuple[int, int]:

@@ -18,8 +18,9 @@ from experiments.analysis.statistics.items import compare_items, has_items
 from experiments.analysis.statistics.pairs import as_csv, pairs
 from experiments.analysis.statistics.ranks import LEAST_TASKS, critical_difference
 from experiments.analysis.statistics.verdict import LEVEL, counted, listed, sentences, verdict
-from experiments.running.settings import Command, Given, Setting, number, one_of
-from experiments.running.settings import path as as_path
+from experiments.running.readers import number, one_of
+from experiments.running.readers import path as as_path
+from experiments.running.settings import Command, Given, Setting
 
 _QUICK_S = 0.01  # an optimizer's own time is as long, whatever the objective stands for
 

@@ -14,7 +14,7 @@ from experiments.paper import numbers, pictures
 from experiments.paper.contents import Inputs, figures, gather, sections
 from experiments.running.composing import ComposedCommand
 from experiments.running.mistakes import complain
-from experiments.running.settings import path
+from experiments.running.readers import path
 
 
 def make(settings: DictConfig) -> Inputs:

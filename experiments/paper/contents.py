@@ -25,7 +25,7 @@ from experiments.paper import (
     surface,
 )
 from experiments.paper.numbers import Section, Table
-from experiments.running import settings as words
+from experiments.running import readers
 from objectives.objective import Objective
 
 
@@ -87,7 +87,7 @@ _MAKE = {
 
 def _committed(settings: DictConfig, key: str, inputs: Inputs) -> Path | None:
     """Return the path of committed results; note them as missing where they are."""
-    path = words.path(key, settings[key])
+    path = readers.path(key, settings[key])
     if path.exists():
         return path
     command = _MAKE[key].format(path=settings[key])

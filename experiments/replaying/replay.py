@@ -22,7 +22,7 @@ from experiments.replaying.rating import Rating, percentiles
 from experiments.replaying.rating import report as report_percentiles
 from experiments.replaying.recording import read
 from experiments.running.composing import ComposedCommand
-from experiments.running.settings import path
+from experiments.running.readers import path
 from objectives.objective import Objective
 from optimizers.optimizer import Optimizer
 

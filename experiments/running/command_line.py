@@ -4,25 +4,27 @@ import math
 from pathlib import Path
 from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from experiments.running.composing import FAMILIES
 from experiments.running.display import ProgressBar, summary
 from experiments.running.executors.choice import check_timeout
 from experiments.running.from_words import run_settings
 from experiments.running.history import History
+from experiments.running.readers import path as as_path
 from experiments.running.run import Run
 from experiments.running.run_log import RunLog
-from experiments.running.settings import path as as_path
 from experiments.running.tracking import BACKENDS, Tracker, mlflow_client
 
 _progress: dict[str, str] = {}  # what an interrupt says: filled as far as the run got
 
 
-def run_one(settings: DictConfig) -> None:
+def run_one(settings: DictConfig, names: dict[str, str]) -> None:
     """Run what the composed settings describe, resuming where its log ends.
+
+    Args:
+        settings: of conf/config.yaml, composed.
+        names: of the two YAML files, by family.
 
     Raises:
         ValueError, OSError, HydraException: something that the user can mend; see `mistakes`.
@@ -30,8 +32,6 @@ def run_one(settings: DictConfig) -> None:
     check_settings(settings)
     if settings.out is not None:
         as_path("out", settings.out)
-    choices = HydraConfig.get().runtime.choices
-    names = {family: str(choices[family]) for family in FAMILIES}
     run = Run(run_settings(settings, names), executor=instantiate(settings.executor))
     folder = _folder(settings, run)
     path = folder / "log.jsonl"

@@ -1,5 +1,6 @@
 """Compose settings with Hydra from our YAMLs, the user's, and what was typed."""
 
+import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +20,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from experiments.running.mistakes import answered
 from experiments.running.provenance import CONF
-from experiments.running.settings import (
+from experiments.running.whole_descriptions import replacing
+from experiments.running.words import (
     CONFIG_DIR,
     CONFIG_DIR_MEANING,
     table,
@@ -28,7 +30,6 @@ from experiments.running.settings import (
     wants_help,
     with_following,
 )
-from experiments.running.whole_descriptions import replacing
 from experiments.running.yaml_words import read_words_as_typed
 
 FAMILIES = ("optimizer", "objective")
@@ -36,6 +37,8 @@ _SPACE = re.compile(r"objective(?:\.inner)*\.space\.")
 _PLAIN = re.compile(r"[\w./:+-]*", re.ASCII)  # a value that Hydra's grammar reads as it stands
 
 _user_dirs: list[Path] = []
+
+logging.getLogger("hydra").addHandler(logging.NullHandler())  # what it logs, it raises too
 
 
 class _UserDirs(SearchPathPlugin):

@@ -1,5 +1,6 @@
 """Runs and optimizers from the words of the command line, for notebooks and programs."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from ConfigSpace import ConfigurationSpace
@@ -22,8 +23,7 @@ def run_of(*words: str) -> Run:
         ValueError, OSError, HydraException: the words describe no run.
     """
     settings = composed("config", words)
-    names = {family: _named(family, words) for family in FAMILIES}
-    return Run(run_settings(settings, names), executor=instantiate(settings.executor))
+    return Run(run_settings(settings, names_of(words)), executor=instantiate(settings.executor))
 
 
 def run_settings(settings: DictConfig, names: dict[str, str]) -> RunSettings:
@@ -70,7 +70,12 @@ def optimizer_of(
     return made
 
 
-def _named(family: str, words: tuple[str, ...]) -> str:
+def names_of(words: Sequence[str]) -> dict[str, str]:
+    """Return the names of the two YAML files that the words choose, by family."""
+    return {family: _named(family, words) for family in FAMILIES}
+
+
+def _named(family: str, words: Sequence[str]) -> str:
     """Return the name that the words choose, or the default of conf/config.yaml."""
     given = [word.partition("=")[2] for word in words if word.startswith(f"{family}=")]
     return given[-1] if given else chosen("config")[family]

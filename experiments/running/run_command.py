@@ -6,12 +6,14 @@ from collections.abc import Sequence
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from experiments.running import settings as words
+from experiments.running import words
 from experiments.running.command_line import interrupted, run_one
 from experiments.running.composing import (
     FAMILIES,
+    composed,
     config_dirs,
     options,
     prepare,
@@ -19,11 +21,13 @@ from experiments.running.composing import (
     use_config_dirs,
     yaml_rows,
 )
+from experiments.running.from_words import names_of
 from experiments.running.mistakes import complain, explain
 from experiments.running.provenance import CONF
 from experiments.running.terminal import typed
 
-_FLAGS = ("-m", "--multirun", "--resolve")
+_SWEEPS = "--multirun"
+_FLAGS = ("-m", _SWEEPS, "--resolve")
 _SHOWN = ("job", "hydra", "all")
 
 _HELP = """tuneoff run [key=value ...]
@@ -76,10 +80,15 @@ def main(arguments: Sequence[str]) -> int:
         if words.wants_help(given):
             print(help_text([word for word in rest if "=" in word]))
             return 0
-        sys.argv = [argv[0], *_hydra_words(rest)]
-        GlobalHydra.instance().clear()
-        with readable():
-            _run_all()
+        flags, overrides = _divided(rest)
+        if flags or any("hydra" in word for word in overrides):
+            prepared = prepare(overrides, swept=_SWEEPS in flags)
+            sys.argv = [argv[0], *flags, "--", *prepared]
+            GlobalHydra.instance().clear()
+            with readable():
+                _run_all()
+        else:  # Hydra's own start composes twice
+            _run(composed("config", overrides), names_of(overrides))
     except KeyboardInterrupt as interrupt:
         print(interrupted(typed("run", given)), file=sys.stderr)
         return 143 if interrupt.args else 130
@@ -95,10 +104,15 @@ def main(arguments: Sequence[str]) -> int:
 @hydra.main(config_path=str(CONF), config_name="config", version_base=None)
 def _run_all(settings: DictConfig) -> None:
     """Make one run; Hydra calls this once, or for every combination of values."""
+    choices = HydraConfig.get().runtime.choices
+    _run(settings, {family: str(choices[family]) for family in FAMILIES})
+
+
+def _run(settings: DictConfig, names: dict[str, str]) -> None:
     if _Job.fault is not None:
         return
     try:
-        run_one(settings)
+        run_one(settings, names)
     except Exception as error:
         _report(error)
 
@@ -113,8 +127,8 @@ def _report(error: Exception) -> None:
     _Job.mistakes.append(line)
 
 
-def _hydra_words(arguments: Sequence[str]) -> list[str]:
-    """Return the words for Hydra's own reader.
+def _divided(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the flags for Hydra's own reader, and the settings.
 
     Raises:
         ValueError: one of them is not understood.
@@ -124,7 +138,7 @@ def _hydra_words(arguments: Sequence[str]) -> list[str]:
     given = iter(arguments)
     for word in given:
         if word in _FLAGS:
-            flags.append(word)
+            flags.append(_SWEEPS if word == "-m" else word)
         elif word.partition("=")[0] in ("--cfg", "-c"):
             shown = word.partition("=")[2] or next(given, "")
             if shown not in _SHOWN:
@@ -132,12 +146,11 @@ def _hydra_words(arguments: Sequence[str]) -> list[str]:
             flags += ["--cfg", shown]
         else:
             overrides.append(word)
-    swept = "-m" in flags or "--multirun" in flags
-    if swept and "--cfg" in flags:
+    if _SWEEPS in flags and "--cfg" in flags:
         raise ValueError("--cfg: expected the settings of one run, got -m beside it")
     if "--resolve" in flags and "--cfg" not in flags:
         raise ValueError("--resolve: expected --cfg beside it, got none")
-    return [*flags, "--", *prepare(overrides, swept=swept)]
+    return flags, overrides
 
 
 def help_text(arguments: Sequence[str]) -> str:

@@ -4,109 +4,26 @@ A command declares its settings; this module reads them, refuses what it does no
 writes the help. It imports nothing heavy.
 """
 
-import math
 import os
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from experiments.running.mistakes import answered
-
-Reader = Callable[[str, str], Any]
-"""Turns the text of a setting into its value; the first argument is the setting's name."""
+from experiments.running.readers import Reader, path, text
+from experiments.running.words import (
+    CONFIG_DIR,
+    CONFIG_DIR_MEANING,
+    table,
+    take_config_dirs,
+    unknown,
+    wants_help,
+    with_following,
+)
 
 REQUIRED = object()
 """The default of a setting that must be given."""
-
-CONFIG_DIR = "--config-dir"
-_LONGEST = 100  # characters of a word that a message repeats
-_HELP = ("-h", "--help")
-
-
-def text(where: str, value: str) -> str:
-    """Return a text that is not empty."""
-    if not value:
-        raise ValueError(f"{where}: expected a text, got ''")
-    return value
-
-
-def path(where: str, value: Any) -> Path:
-    """Return a path with `~` expanded; a number or a list is refused as a likely mistake."""
-    if not isinstance(value, str) or re.fullmatch(r"[\[{].*|[-+]?[\d.]+|true|false", value, re.S):
-        example = f"; write ./{value} for a file of that name" if str(value).isalnum() else ""
-        raise ValueError(f"{where}: expected a path, got {value}{example}")
-    if not value.strip() or "\0" in value:
-        raise ValueError(f"{where}: expected a path, got {value!r}")
-    try:
-        return Path(value).expanduser()
-    except RuntimeError:  # ~name without such a user
-        raise ValueError(f"{where}: expected the home folder of a user, got {value}") from None
-
-
-def number(least: float | None = None, most: float | None = None, above: bool = False) -> Reader:
-    """Return a reader of finite numbers.
-
-    Args:
-        least: the smallest number that is accepted.
-        most: the largest.
-        above: whether `least` itself is refused.
-    """
-
-    def read(where: str, value: str) -> float:
-        try:
-            found = float(value)
-        except ValueError:
-            found = math.nan
-        low = -math.inf if least is None else least
-        inside = low <= found <= (math.inf if most is None else most)
-        if not math.isfinite(found) or not inside or (above and found == low):
-            raise ValueError(f"{where}: expected {_range(least, most, above)}, got {value}")
-        return found
-
-    return read
-
-
-def _range(least: float | None, most: float | None, above: bool) -> str:
-    rule = "a finite number"
-    if least is not None:
-        rule += f" above {least:g}" if above else f" of at least {least:g}"
-    return rule if most is None else f"{rule} and at most {most:g}"
-
-
-def whole(least: int, most: int | None = None) -> Reader:
-    """Return a reader of integers."""
-    rule = f"an integer of at least {least}" + ("" if most is None else f" and at most {most}")
-
-    def read(where: str, value: str) -> int:
-        digits = re.fullmatch(r"\+?(\d{1,18})", value, re.ASCII)
-        found = int(digits[1]) if digits else -1
-        if not digits or found < least or (most is not None and found > most):
-            raise ValueError(f"{where}: expected {rule}, got {value}")
-        return found
-
-    return read
-
-
-def switch(where: str, value: str) -> bool:
-    """Return true or false."""
-    if value.lower() not in ("true", "false"):
-        raise ValueError(f"{where}: expected true or false, got {value}")
-    return value.lower() == "true"
-
-
-def one_of(*choices: str) -> Reader:
-    """Return a reader of one of some words."""
-
-    def read(where: str, value: str) -> str:
-        if value not in choices:
-            rule = " or ".join(choices) if len(choices) == 2 else f"one of {', '.join(choices)}"
-            raise ValueError(f"{where}: expected {rule}, got {value}")
-        return value
-
-    return read
 
 
 @dataclass(frozen=True)
@@ -222,91 +139,6 @@ class Command:
         rows.append(("--help", "Print this text."))
         lines += table(rows)
         return "\n".join([*lines, *(["", self.notes] if self.notes else [])])
-
-
-CONFIG_DIR_MEANING = (
-    "A folder with YAMLs of your own below optimizer/, objective/ and experiment/. "
-    "Their classes may lie in any package that is installed, or in the current folder."
-)
-
-
-def wants_help(arguments: Sequence[str]) -> bool:
-    """Tell whether the words ask for the help."""
-    return any(word in _HELP for word in arguments)
-
-
-def take_config_dirs(arguments: Sequence[str]) -> tuple[list[str], list[Path]]:
-    """Return the words without `--config-dir FOLDER` or `--config-dir=FOLDER`, and the folders.
-
-    Raises:
-        ValueError: there is no such folder.
-    """
-    rest: list[str] = []
-    folders: list[Path] = []
-    words = iter(arguments)
-    for word in words:
-        flag, equals, value = word.partition("=")
-        if flag not in (CONFIG_DIR, "-cd"):
-            rest.append(word)
-            continue
-        value = value if equals else next(words, "")
-        folder = path(CONFIG_DIR, value)
-        if not folder.is_dir():
-            raise ValueError(f"{CONFIG_DIR}: expected a folder of YAML files, got {value}")
-        folders.append(folder.resolve())
-    return rest, folders
-
-
-def with_following(words: Sequence[str]) -> list[tuple[str, str]]:
-    """Return each word with the next one, "" for the last."""
-    return [(word, next(iter(words[place + 1 :]), "")) for place, word in enumerate(words)]
-
-
-def unknown(
-    word: str, names: Sequence[str], takes_config_dir: bool = False, following: str = ""
-) -> str:
-    """Return the line that refuses a word which no setting explains.
-
-    Args:
-        word: the word.
-        names: of the settings that there are.
-        takes_config_dir: whether `--config-dir` is among them.
-        following: the next word, the value of an option as other programs write it.
-    """
-    word = word if len(word) <= _LONGEST else f"{word[:_LONGEST]}..."
-    flag = re.match(r"--?([A-Za-z][\w-]*)(=?)(.*)", word, re.S)
-    known = ", ".join(names) or "no settings"
-    if flag:
-        name = flag[1].replace("-", "_")
-        if name in names:
-            value = flag[3] if flag[2] else following or "VALUE"
-            typed = word if flag[2] else f"{word} {following}".strip()
-            return f"{name}: expected {name}={value}, got {typed}"
-        also = f", {CONFIG_DIR}" if takes_config_dir else ""
-        return f"{word}: expected one of {known}{also} or --help, got {word}"
-    key, equals, _ = word.partition("=")
-    if not equals:
-        return f"{word.strip() or repr(word)}: expected key=value with one of {known}, got {word!r}"
-    bare = key.lstrip("+~")
-    close = get_close_matches(bare, names, n=1)
-    meant = f"; did you mean {close[0]}?" if close else ""
-    return f"{bare or 'settings'}: expected one of {known}, got {word}{meant}"
-
-
-def table(rows: Sequence[tuple[str, str]]) -> list[str]:
-    """Return the lines of a table of terms and their meanings, wrapped."""
-    from textwrap import wrap
-
-    width = min(24, max(len(term) for term, _ in rows))
-    lines: list[str] = []
-    for term, meaning in rows:
-        wrapped = wrap(" ".join(meaning.split()), 98 - width - 4) or [""]
-        if len(term) > width:
-            lines.append(f"  {term}")
-            term = ""
-        lines.append(f"  {term.ljust(width)}  {wrapped[0]}")
-        lines += [f"  {'':{width}}  {line}" for line in wrapped[1:]]
-    return lines
 
 
 def _described(setting: Setting) -> str:

@@ -27,8 +27,9 @@ from experiments.analysis.statistics.incumbents import (
 from experiments.running import provenance
 from experiments.running import run as execution
 from experiments.running.composing import use_config_dirs
-from experiments.running.settings import REQUIRED, Command, Given, Setting, whole
-from experiments.running.settings import path as as_path
+from experiments.running.readers import path as as_path
+from experiments.running.readers import whole
+from experiments.running.settings import REQUIRED, Command, Given, Setting
 from experiments.sweeping.remake import remake, with_paths
 from objectives.objective import Objective
 from objectives.trial import Config, Evaluation, Trial

@@ -25,8 +25,8 @@ from experiments.running.command_line import check_settings
 from experiments.running.composing import composed, config_dirs, options, values
 from experiments.running.header import Header
 from experiments.running.mistakes import explain
+from experiments.running.readers import path as as_path
 from experiments.running.run import Run, RunSettings, folder_name
-from experiments.running.settings import path as as_path
 from objectives.objective import Objective
 
 KEYS = ("optimizers", "objectives", "seeds", "budget")

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from experiments.running.plan import RunState, read_ledger, read_plan, states, summary
-from experiments.running.settings import Command, Given, Setting, path
+from experiments.running.readers import path
+from experiments.running.settings import Command, Given, Setting
 from experiments.sweeping.sweep import default_folder
 
 STATES = ("done", "running", "partial", "failed", "waiting")

@@ -32,20 +32,11 @@ from experiments.running.plan import (
     states,
     summary,
 )
+from experiments.running.readers import number, one_of, path, switch, whole
 from experiments.running.run import Run
 from experiments.running.run_log import LockedError, RunLog
 from experiments.running.runner import HostBroken
-from experiments.running.settings import (
-    REQUIRED,
-    Command,
-    Given,
-    Setting,
-    number,
-    one_of,
-    path,
-    switch,
-    whole,
-)
+from experiments.running.settings import REQUIRED, Command, Given, Setting
 from experiments.running.terminal import typed
 from experiments.sweeping import experiment as experiments
 from experiments.sweeping.experiment import PlannedRun

@@ -1,7 +1,7 @@
 """Refit the surface from the evaluations: `python -m objectives.lora_published.fit data=CSV`.
 
 `out=CSV` writes what each row would have been without itself: the predictions of the fits that
-did not see it, by metric, folds and deal, five digits; `python -m experiments.paper` reads them.
+did not see it, by metric, folds and deal, five digits; `tuneoff paper` reads them.
 
 Prints, for each metric, the thirteen parameters as `objective.py` holds them and the errors
 cross-validated in ten folds, by rows and with equal (rank, alpha, rate) in one fold, the mean

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from experiments.running.settings import REQUIRED, Command, Given, Setting, number, one_of
-from experiments.running.settings import path as as_path
+from experiments.running.readers import number, one_of
+from experiments.running.readers import path as as_path
+from experiments.running.settings import REQUIRED, Command, Given, Setting
 
 _NEEDED = ("jinja2", "shap", "optuna")
 

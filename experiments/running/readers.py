@@ -1,0 +1,93 @@
+"""Readers of what stands behind the `=` of a setting: one for each kind of value."""
+
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Reader = Callable[[str, str], Any]
+"""Turns the text of a setting into its value; the first argument is the setting's name."""
+
+
+def text(where: str, value: str) -> str:
+    """Return a text that is not empty."""
+    if not value:
+        raise ValueError(f"{where}: expected a text, got ''")
+    return value
+
+
+def path(where: str, value: Any) -> Path:
+    """Return a path with `~` expanded; a number or a list is refused as a likely mistake."""
+    if not isinstance(value, str) or re.fullmatch(r"[\[{].*|[-+]?[\d.]+|true|false", value, re.S):
+        example = f"; write ./{value} for a file of that name" if str(value).isalnum() else ""
+        raise ValueError(f"{where}: expected a path, got {value}{example}")
+    if not value.strip() or "\0" in value:
+        raise ValueError(f"{where}: expected a path, got {value!r}")
+    try:
+        return Path(value).expanduser()
+    except RuntimeError:  # ~name without such a user
+        raise ValueError(f"{where}: expected the home folder of a user, got {value}") from None
+
+
+def number(least: float | None = None, most: float | None = None, above: bool = False) -> Reader:
+    """Return a reader of finite numbers.
+
+    Args:
+        least: the smallest number that is accepted.
+        most: the largest.
+        above: whether `least` itself is refused.
+    """
+
+    def read(where: str, value: str) -> float:
+        try:
+            found = float(value)
+        except ValueError:
+            found = math.nan
+        low = -math.inf if least is None else least
+        inside = low <= found <= (math.inf if most is None else most)
+        if not math.isfinite(found) or not inside or (above and found == low):
+            raise ValueError(f"{where}: expected {_range(least, most, above)}, got {value}")
+        return found
+
+    return read
+
+
+def _range(least: float | None, most: float | None, above: bool) -> str:
+    rule = "a finite number"
+    if least is not None:
+        rule += f" above {least:g}" if above else f" of at least {least:g}"
+    return rule if most is None else f"{rule} and at most {most:g}"
+
+
+def whole(least: int, most: int | None = None) -> Reader:
+    """Return a reader of integers."""
+    rule = f"an integer of at least {least}" + ("" if most is None else f" and at most {most}")
+
+    def read(where: str, value: str) -> int:
+        digits = re.fullmatch(r"\+?(\d{1,18})", value, re.ASCII)
+        found = int(digits[1]) if digits else -1
+        if not digits or found < least or (most is not None and found > most):
+            raise ValueError(f"{where}: expected {rule}, got {value}")
+        return found
+
+    return read
+
+
+def switch(where: str, value: str) -> bool:
+    """Return true or false."""
+    if value.lower() not in ("true", "false"):
+        raise ValueError(f"{where}: expected true or false, got {value}")
+    return value.lower() == "true"
+
+
+def one_of(*choices: str) -> Reader:
+    """Return a reader of one of some words."""
+
+    def read(where: str, value: str) -> str:
+        if value not in choices:
+            rule = " or ".join(choices) if len(choices) == 2 else f"one of {', '.join(choices)}"
+            raise ValueError(f"{where}: expected {rule}, got {value}")
+        return value
+
+    return read

@@ -1,0 +1,96 @@
+"""The words of a command line that are no settings: options, misspelt ones, requests for help."""
+
+import re
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from textwrap import wrap
+
+from experiments.running.readers import path
+
+CONFIG_DIR = "--config-dir"
+CONFIG_DIR_MEANING = (
+    "A folder with YAMLs of your own below optimizer/, objective/ and experiment/. "
+    "Their classes may lie in any package that is installed, or in the current folder."
+)
+
+
+_LONGEST = 100  # characters of a word that a message repeats
+_HELP = ("-h", "--help")
+
+
+def wants_help(arguments: Sequence[str]) -> bool:
+    """Tell whether the words ask for the help."""
+    return any(word in _HELP for word in arguments)
+
+
+def take_config_dirs(arguments: Sequence[str]) -> tuple[list[str], list[Path]]:
+    """Return the words without `--config-dir FOLDER` or `--config-dir=FOLDER`, and the folders.
+
+    Raises:
+        ValueError: there is no such folder.
+    """
+    rest: list[str] = []
+    folders: list[Path] = []
+    words = iter(arguments)
+    for word in words:
+        flag, equals, value = word.partition("=")
+        if flag not in (CONFIG_DIR, "-cd"):
+            rest.append(word)
+            continue
+        value = value if equals else next(words, "")
+        folder = path(CONFIG_DIR, value)
+        if not folder.is_dir():
+            raise ValueError(f"{CONFIG_DIR}: expected a folder of YAML files, got {value}")
+        folders.append(folder.resolve())
+    return rest, folders
+
+
+def with_following(words: Sequence[str]) -> list[tuple[str, str]]:
+    """Return each word with the next one, "" for the last."""
+    return [(word, next(iter(words[place + 1 :]), "")) for place, word in enumerate(words)]
+
+
+def unknown(
+    word: str, names: Sequence[str], takes_config_dir: bool = False, following: str = ""
+) -> str:
+    """Return the line that refuses a word which no setting explains.
+
+    Args:
+        word: the word.
+        names: of the settings that there are.
+        takes_config_dir: whether `--config-dir` is among them.
+        following: the next word, the value of an option as other programs write it.
+    """
+    word = word if len(word) <= _LONGEST else f"{word[:_LONGEST]}..."
+    flag = re.match(r"--?([A-Za-z][\w-]*)(=?)(.*)", word, re.S)
+    known = ", ".join(names) or "no settings"
+    if flag:
+        name = flag[1].replace("-", "_")
+        if name in names:
+            value = flag[3] if flag[2] else following or "VALUE"
+            typed = word if flag[2] else f"{word} {following}".strip()
+            return f"{name}: expected {name}={value}, got {typed}"
+        also = f", {CONFIG_DIR}" if takes_config_dir else ""
+        return f"{word}: expected one of {known}{also} or --help, got {word}"
+    key, equals, _ = word.partition("=")
+    if not equals:
+        return f"{word.strip() or repr(word)}: expected key=value with one of {known}, got {word!r}"
+    bare = key.lstrip("+~")
+    close = get_close_matches(bare, names, n=1)
+    meant = f"; did you mean {close[0]}?" if close else ""
+    return f"{bare or 'settings'}: expected one of {known}, got {word}{meant}"
+
+
+def table(rows: Sequence[tuple[str, str]]) -> list[str]:
+    """Return the lines of a table of terms and their meanings, wrapped."""
+    width = min(24, max(len(term) for term, _ in rows))
+    lines: list[str] = []
+    for term, meaning in rows:
+        wrapped = wrap(" ".join(meaning.split()), 98 - width - 4) or [""]
+        if len(term) > width:
+            lines.append(f"  {term}")
+            term = ""
+        lines.append(f"  {term.ljust(width)}  {wrapped[0]}")
+        lines += [f"  {'':{width}}  {line}" for line in wrapped[1:]]
+    return lines
