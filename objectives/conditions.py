@@ -50,7 +50,7 @@ def first_allowed(space: ConfigurationSpace, clauses: Sequence[Any]) -> Config:
         clauses: of ConfigSpace, about equality only.
 
     Raises:
-        ValueError: there is none.
+        ValueError: no combination of values satisfies the clauses.
     """
     names = list(space)
     values = {name: _candidates(space[name], _mentioned(name, clauses, space)) for name in names}

@@ -72,7 +72,7 @@ def build_space(
 
 
 def _expect_shape(parameters: object, forbidden: object) -> None:
-    """Raise `ValueError` where a description of a space is none at all."""
+    """Raise `ValueError` unless a description of a space has the right overall shape."""
     if not isinstance(parameters, Mapping):
         raise ValueError(f"space: expected parameters with their keys, got {parameters!r}")
     if not parameters:

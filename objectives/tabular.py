@@ -4,7 +4,7 @@ One row is one evaluation. A parameter is inactive where its cell is empty. The 
 derived from the table: the distinct values of a column of numbers are an ordinal, in their order,
 of true and false in any spelling a categorical of booleans, of other text a categorical, so that
 the space holds what was measured and the combinations of it. A column that mixes numbers with
-what is none is refused.
+other text is refused.
 
 The look-up is exact, or nearest: the row at the least Euclidean distance in the unit cube (where
 another choice, or an inactive parameter on one side only, is at distance 1), if that is within

@@ -237,7 +237,7 @@ def test_a_bbob_function_that_was_changed_is_no_function_of_coco(tmp_path: Path)
         (["{runs}", "format=coco", "out={new}"], "failing penalty=400: expected one of COCO's "
          "functions as it is (objective=bbob), as cocopp knows no other, got "
          "failing; use format=ioh"),
-        (["{new}", "format=csv", "out={new}"], "{new}: expected a place to read or write, got: No "
+        (["{new}", "format=csv", "out={new}"], "{new}: expected a path that can be read or written, got: No "
          "such file or directory"),
     ],
 )  # fmt: skip

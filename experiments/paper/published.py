@@ -33,7 +33,7 @@ class Point:
         row: its number, 1 for the first below the header.
         config: as it was run.
         phase: of BO-GP, `sampling` or `optimization`.
-        depth: in the tree; None where there is none.
+        depth: in the tree; None for an algorithm that has no tree.
         hellaswag, mmlu: accuracies, NaN where the row was only approximated; and their standard
             errors.
         bounds: LCB and UCB of the accuracy, where the row was only approximated.
@@ -130,7 +130,7 @@ def find(data: str | None) -> Path:
     """Return the CSV's path, given it or the data folder that it lies in.
 
     Raises:
-        ValueError: there is none.
+        ValueError: the file does not exist.
     """
     if data is None:
         raise ValueError(

@@ -81,7 +81,7 @@ class Match:
         return f"recorded: {state} at {short(step.config)}"
 
     def _compare(self, config: Config, evaluated: bool) -> None:
-        """Raise unless a configuration is that of the current step, and its fate the recorded."""
+        """Raise unless the current step has this configuration and was evaluated if it is."""
         if self.matched == len(self._steps):
             raise Differs
         step = self._steps[self.matched]

@@ -197,7 +197,7 @@ def read_event(event: Json) -> Event:
     """Return the event that a line of a log holds.
 
     Raises:
-        ValueError: it is none, or a value of it has another type.
+        ValueError: the line is not an event, or one of its values has the wrong type.
     """
     kind = Fields(event, "event").text("event")
     if kind not in _KINDS:

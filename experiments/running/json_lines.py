@@ -17,7 +17,7 @@ MOST_BYTES = 1 << 32
 """A log or a pack that is larger is not read."""
 
 MOST_LEVELS = 64
-"""Objects and lists that are nested deeper are none of ours."""
+"""Objects and lists that are nested deeper were not written by tuneoff."""
 
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 

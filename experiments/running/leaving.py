@@ -17,7 +17,7 @@ def leave(status: int) -> NoReturn:
         try:
             stream.flush()
         except (OSError, ValueError, AttributeError):
-            pass  # whoever read it has left, or there is none
+            pass  # the reader has left, or there is no stream
     os._exit(status)
 
 

@@ -89,5 +89,5 @@ def _one_line(error: BaseException) -> str:
         what = error.filename or "the folder of the run"
         full = error.errno in _FULL
         then = "; make room and type the same command again, it resumes" if full else ""
-        return f"{what}: expected a place to read or write, got: {error.strerror}{then}"
+        return f"{what}: expected a path that can be read or written, got: {error.strerror}{then}"
     return " ".join(str(error).split())

@@ -42,7 +42,7 @@ def read_plan(folder: Path) -> dict[str, Any]:
     """Return the plan of the experiment in a folder.
 
     Raises:
-        ValueError: there is none, or it is damaged.
+        ValueError: the folder holds no plan, or the plan is damaged.
     """
     path = folder / PLAN
     if not path.is_file():

@@ -264,7 +264,7 @@ def _importable(family: str, place: Any) -> Callable[..., Any]:
     """Return the class, or the function, that a `_target_` names.
 
     Raises:
-        ValueError: there is none.
+        ValueError: nothing has that name.
     """
     try:
         found = get_object(place)

@@ -130,7 +130,7 @@ class _Confirming(execution.Run):
 
 
 def _settings(run: Run, configs: list[Config], repeats: int) -> execution.RunSettings:
-    """Return those of the run, with another optimizer and budget."""
+    """Return the settings of the run, with another optimizer and another budget."""
     name = f"{run.header.names['optimizer']}_confirmed"
     return execution.RunSettings(
         names={**run.header.names, "optimizer": name},

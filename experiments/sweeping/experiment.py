@@ -120,7 +120,7 @@ def load(name: str, changes: dict[str, Any]) -> Experiment:
         changes: values of keys that replace the file's.
 
     Raises:
-        ValueError: there is no such experiment, or it is not one.
+        ValueError: no experiment has that name, or the file does not describe an experiment.
     """
     path = _file(name)
     if path is None:

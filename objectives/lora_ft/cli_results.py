@@ -22,7 +22,7 @@ def losses(path: Path) -> dict[str, float]:
     """Read LitGPT's metrics: the mean training loss and the last validation loss, nats a token.
 
     Raises:
-        Unusable: there are none, or one is not finite (LitGPT itself goes on).
+        Unusable: the metrics are missing, or one is not finite (LitGPT itself goes on).
     """
     try:
         with path.open(newline="") as file:

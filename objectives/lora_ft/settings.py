@@ -75,7 +75,7 @@ def matrices_of(where: str, chosen: Any) -> tuple[str, ...]:
     """Return the names of a list, of a preset, or of a text such as `query+value`.
 
     Raises:
-        ValueError: one of them is unknown, or there is none.
+        ValueError: a name is unknown, or the list is empty.
     """
     if isinstance(chosen, str):
         chosen = PRESETS.get(chosen, chosen.split("+"))
@@ -184,7 +184,7 @@ def not_negative(name: str, value: float) -> float:
 
 
 def expect_share(fidelities: Fidelities | None, fidelity: float) -> float:
-    """Return the share of the grid that a fidelity is; raise ValueError where it is none."""
+    """Return the share of the grid that equals a fidelity; raise ValueError if no share does."""
     grid = (1.0,) if fidelities is None else fidelities.grid
     for share in grid:
         if math.isclose(share, fidelity, rel_tol=1e-6):

@@ -42,7 +42,7 @@ class Constraint:
 
     Raises:
         ValueError: the text is not of the form in the module's docstring, or names a parameter
-            that is none of `parameters`.
+            that is not among `parameters`.
     """
 
     def __init__(self, text: str, parameters: list[str]) -> None:

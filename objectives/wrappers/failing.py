@@ -17,7 +17,7 @@ class Failing(Wrapper):
     Chance is drawn by (seed, trial id): the same trial always fares the same, and a new trial
     of the same configuration may succeed. The region is a box over some numeric parameters,
     and a configuration is inside where all of them are active and within their ranges.
-    Minimisers that the region holds are none of this objective.
+    A minimiser that lies inside the region is not a minimiser of this objective.
     """
 
     def __init__(

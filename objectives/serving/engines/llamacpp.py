@@ -66,7 +66,7 @@ class LlamaCpp(Engine):
 
     Raises:
         ModuleNotFoundError: xllamacpp is not installed.
-        ValueError: the model's file is not there, or the token ids are none.
+        ValueError: the model's file does not exist, or the token ids are not valid.
     """
 
     name = "llama.cpp"

@@ -150,7 +150,7 @@ class Ssh(Launcher):
         python: a Python 3.8 or later on that machine.
 
     Raises:
-        ValueError: no such program, or the host is none.
+        ValueError: the program does not exist, or the host's name is not valid.
     """
 
     def __init__(self, *, host: str, program: str, options: list[str], python: str) -> None:

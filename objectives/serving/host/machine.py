@@ -40,8 +40,8 @@ def probe(packages: list[str], program: str, visible: str | None) -> dict[str, o
 def visible_gpus(listed: list[str], visible: str | None) -> list[str]:
     """Return the lines of `nvidia-smi -L`, which ignores that variable, that CUDA would see.
 
-    As CUDA does, what follows an entry that is none is ignored, and of a GPU that is named twice
-    nothing is seen.
+    The rules are CUDA's: an entry that names no GPU hides all entries after it, and a GPU that is
+    named twice hides all of them.
     """
     if visible is None:
         return listed

@@ -68,7 +68,7 @@ def parse(text: str) -> Lengths:
     """Read the grammar of the module's docstring.
 
     Raises:
-        ValueError: the text is not of the grammar, or a length is none.
+        ValueError: the text does not follow the grammar, or a length is not possible.
     """
     found = next((match for form in _FORMS if (match := form.fullmatch(str(text)))), None)
     if found is None:
