@@ -99,7 +99,8 @@ class Objective(ABC):
     def test(self, trial: Trial) -> dict[str, float]:
         """Measure what is never optimised, at the incumbent when the budget is spent.
 
-        The metrics are logged and shown; no optimizer is told them. Empty: there is no test.
+        The metrics are logged and shown; no optimizer is told them. Empty: there is no
+        test.
         """
         return {}
 

@@ -28,7 +28,7 @@ def export(runs: Sequence[Run], format: str, out: Path) -> None:
     """Write runs to a new file or folder.
 
     Raises:
-        ValueError: there is no such format, it cannot hold the runs, or `out` is there already.
+        ValueError: the format is unknown or cannot hold the runs, or `out` exists already.
         OSError: it cannot be written.
         ModuleNotFoundError: a library of the format is not installed.
     """
@@ -63,7 +63,7 @@ COMMAND = Command(
     ],
     folders="Folders of runs, or files by tuneoff pack.",
     notes="""Formats:
-  coco          a folder for cocopp; functions of BBOB only, as cocopp knows no others
+  coco          a folder for cocopp; functions of BBOB only, because cocopp knows no others
   ioh           a folder for IOHanalyzer and iohinspector; any objective
   optuna        a storage for optuna-dashboard: SQLite (NAME.db) or a journal (NAME.journal)
   parquet, csv  one table, a row per evaluation""",

@@ -33,7 +33,7 @@ def pack(folders: Sequence[Path], out: Path) -> tuple[int, int]:
         How many runs were packed, and how many of them have no end.
 
     Raises:
-        ValueError: there is no run, or a log is damaged.
+        ValueError: the folder holds no run, or a log is damaged.
         OSError: the file cannot be written.
     """
     places = [log for folder in folders for log in folder.rglob("log.jsonl")]

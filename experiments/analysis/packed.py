@@ -29,7 +29,8 @@ def unpacked(path: Path) -> Iterator[tuple[int, Any]]:
     """Yield the number of each line, and what it holds, after the line of the format.
 
     Raises:
-        ValueError: the file is no pack, is damaged, or is larger than any pack of ours.
+        ValueError: the file is not a pack, is damaged, or is larger than any that
+            tuneoff writes.
         OSError: it cannot be read.
     """
     n_runs, number = None, 1

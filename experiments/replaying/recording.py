@@ -115,7 +115,7 @@ def read_rows(path: Path) -> tuple[list[str], list[Row]]:
     """Return the columns and the rows as they stand.
 
     Raises:
-        ValueError: it is no CSV, or a row has too many cells or too few.
+        ValueError: the file is not a CSV, or a row has too many cells or too few.
         OSError: the file cannot be read.
     """
     rows: list[Row] = []

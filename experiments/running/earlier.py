@@ -37,7 +37,7 @@ def header_of(event: dict[str, Any]) -> Header:
     """Return the header that an event of any format holds.
 
     Raises:
-        ValueError: it is no header, or its identity is that of other settings.
+        ValueError: the event is not a header, or its identity belongs to other settings.
     """
     try:
         header = Header.from_json(upgraded(event))
@@ -52,7 +52,7 @@ def upgraded(header: Mapping[str, Any]) -> dict[str, Any]:
     """Return a header of format 1 as one of today's; any other as it is.
 
     Raises:
-        ValueError, TypeError, AttributeError, KeyError: it is no header.
+        ValueError, TypeError, AttributeError, KeyError: the event is not a header.
     """
     if header.get("format") != 1:
         return dict(header)

@@ -22,7 +22,7 @@ class Fields:
             where: the beginning of messages, such as `header`.
 
         Raises:
-            ValueError: it is no object.
+            ValueError: the value is not an object.
         """
         self._where = where
         if not isinstance(value, dict):

@@ -33,11 +33,11 @@ def identity(
     optimizer_version: int,
     fingerprint: dict[str, Any],
 ) -> str:
-    """Return the digest of what a run is; its budget is no part of it.
+    """Return the digest of what a run is; the budget is not a part of it.
 
     Args:
         names: of the two YAML files.
-        optimizer: its settings as written: `${budget}` is no identity.
+        optimizer: its settings as written: `${budget}` must not enter the identity as a number.
         objective: its settings, resolved.
         seed: of the run.
         workers: how many trials are evaluated at once; they decide what is known at each ask.
@@ -69,7 +69,7 @@ def _distribution(package: str) -> str:
 def check_identity(event: Mapping[str, Any]) -> None:
     """Raise where the identity in a header is the digest of other settings than stand beside it.
 
-    An identity that is no digest, as those of logs that were made by hand, is left alone, and so is
+    An identity that is not a digest, as in logs that were made by hand, is left alone, and so is
     that of a header that was read from an earlier format and written in today's.
 
     Args:
@@ -77,7 +77,7 @@ def check_identity(event: Mapping[str, Any]) -> None:
 
     Raises:
         ValueError: somebody changed the one or the other.
-        KeyError, TypeError, AttributeError: it is no header.
+        KeyError, TypeError, AttributeError: the event is not a header.
     """
     stated = event["identity"]
     if not isinstance(stated, str) or not re.fullmatch("[0-9a-f]{64}", stated):

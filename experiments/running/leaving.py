@@ -1,7 +1,7 @@
 """The end of a command after an error: at once, whatever threads a library has left behind.
 
-Python waits at its exit for every thread that is no daemon. A search of Nevergrad's that waits for
-an answer would keep a failed run, and the node that it holds, for ever.
+Python waits at its exit for every thread that is not a daemon. A search of Nevergrad's that waits
+for an answer would keep a failed run, and the node that it holds, for ever.
 """
 
 import os

@@ -28,7 +28,7 @@ def take_config_dirs(arguments: Sequence[str]) -> tuple[list[str], list[Path]]:
     """Return the words without `--config-dir FOLDER` or `--config-dir=FOLDER`, and the folders.
 
     Raises:
-        ValueError: there is no such folder.
+        ValueError: the folder does not exist.
     """
     rest: list[str] = []
     folders: list[Path] = []

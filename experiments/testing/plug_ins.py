@@ -52,7 +52,7 @@ class OptimizerYaml:
         """Return the optimizer; it gets goals and fidelities where it takes them.
 
         Raises:
-            TypeError: what the YAML names is no optimizer.
+            TypeError: the YAML does not name an optimizer.
         """
         settings = _optimizer_settings(self, budget)
         taken = inspect.signature(get_object(settings["_target_"])).parameters
@@ -81,7 +81,7 @@ class ObjectiveYaml:
         """Return the objective.
 
         Raises:
-            TypeError: what the YAML names is no objective.
+            TypeError: the YAML does not name an objective.
         """
         made = instantiate(self.plain_settings(), _convert_="all")
         if not isinstance(made, Objective):

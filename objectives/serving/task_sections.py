@@ -50,7 +50,7 @@ class Sections:
     def number(
         self, section: Mapping[str, Any], where: str, key: str, usual: float | None
     ) -> float:
-        """Return a positive number; None: there is no usual one."""
+        """Return a positive number; None where the file does not say it."""
         found = section.get(key, usual)
         is_number = isinstance(found, int | float) and not isinstance(found, bool)
         if not is_number or not 0 < found < math.inf:

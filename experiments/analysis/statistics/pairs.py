@@ -26,7 +26,7 @@ from experiments.analysis.statistics.verdict import Verdict
 
 @dataclass(frozen=True)
 class Pair:
-    """A comparison; None where there is no such number."""
+    """A comparison; None where a number cannot be computed."""
 
     task: str
     first: str

@@ -79,7 +79,7 @@ def codes(values: Floats, apart: float = _APART) -> NDArray[np.int64]:
     rising = np.take_along_axis(values, order, axis=-1)
     low, high = rising[..., :-1], rising[..., 1:]
     size = np.minimum(np.maximum(np.abs(low), np.abs(high)), _LARGEST)
-    with np.errstate(invalid="ignore"):  # infinity less infinity is no step up
+    with np.errstate(invalid="ignore"):  # infinity minus infinity is not a step up
         steps_up = np.abs(high - low) > apart * size
     first = np.zeros((*values.shape[:-1], min(1, values.shape[-1])), dtype=bool)
     steps = np.concatenate([first, steps_up], axis=-1)

@@ -36,7 +36,7 @@ def hf_folder(model: str = SMOLLM2) -> Path:
         model: what `objectives.checkpoint.find` takes.
 
     Raises:
-        ValueError: there is no such model.
+        ValueError: the model does not exist.
         ModuleNotFoundError: the extra `llm`, which converts, is not installed.
     """
     found = find(model)

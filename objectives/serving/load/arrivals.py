@@ -133,7 +133,7 @@ def trace_path(trace: str) -> Path:
     """Return the file of a trace: a path, or one of `TRACES` in the folder TUNEOFF_DATA names.
 
     Raises:
-        ValueError: there is no such file.
+        ValueError: the file does not exist.
     """
     if trace not in TRACES:
         path = Path(trace).expanduser()

@@ -45,7 +45,7 @@ async def post(url: str, content: bytes) -> Pieces:
     """Send JSON to a URL; return what came when nothing more will: `read` makes sense of it.
 
     Raises:
-        OSError: there is no connection, or it broke.
+        OSError: the connection could not be made, or it broke.
     """
     parts = urlsplit(url)
     head = (

@@ -52,7 +52,7 @@ class Answer:
         came_s: when each chunk that carries tokens came.
         counts: how many tokens each of those carries, at least 1.
         tokens: of the answer, as the server counts them.
-        error: why it is no whole answer; "": it is.
+        error: why the answer is not whole; "" if it is.
     """
 
     came_s: list[float]

@@ -119,7 +119,7 @@ def system_of(
     An A100 of 40 GB is `a100_sxm` with 40 GiB and 1.555 TB/s.
 
     Raises:
-        ValueError: there is no such system, or a number is not positive.
+        ValueError: the system is unknown, or a number is not positive.
     """
     if name not in SYSTEMS:
         raise ValueError(f"objective.system: expected one of {list(SYSTEMS)}, got {name!r}")

@@ -91,7 +91,7 @@ def read(path: Path) -> list[Row]:
     """Read the rows.
 
     Raises:
-        OSError: there is no such file.
+        OSError: the file does not exist.
         ValueError: a column is missing.
     """
     with path.open(newline="", encoding="utf-8") as file:
