@@ -7,11 +7,16 @@ from typing import Any
 
 from objectives.functions.synthetic import Branin
 from objectives.objective import Resources
-from objectives.trial import Evaluation, Trial
+from objectives.trial import Evaluation, Fidelities, Trial
 
 
 class CountingBranin(Branin):
-    """Branin that appends the id of each trial to a file before it evaluates it."""
+    """Branin that appends the id of each trial to a file before it evaluates it.
+
+    It offers shares of an evaluation, which have the value of a full one.
+    """
+
+    fidelities = Fidelities((1 / 9, 1 / 3, 1.0))
 
     def __init__(self, *, path: str, seconds: float = 0.0, **settings: Any) -> None:
         super().__init__(**settings)

@@ -16,7 +16,7 @@ from processes import ROOT, command, events, finish, timeless
 OPTIMIZERS = sorted(path.stem for path in (ROOT / "conf" / "optimizer").glob("*.yaml"))
 BUDGET = 40
 KILLS = 20
-SECONDS = 40.0  # what the kills of one optimizer may take: a slow starter is killed less often
+SECONDS = 15.0  # what the kills of one optimizer may take: a slow starter is killed less often
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
