@@ -2,7 +2,7 @@
 
 Runs are compared at their common budget, by the value of their incumbents, or by another metric
 there. Below the verdict stand mean ranks when the budget is counted in evaluations, in time with
-the optimizer's own, and in the evaluations' cost.
+the optimizer's own, and in the evaluations' cost. An unfinished run keeps its incumbent to the end.
 """
 
 import sys
@@ -44,11 +44,17 @@ COMMAND = Command(
         Setting(
             "level", "The error rate of the verdict.", number(0, 0.5, above=True), default=LEVEL
         ),
-        Setting("equal", "Differences up to this are ties.", number(0), default=0.0),
+        Setting(
+            "equal",
+            "Differences up to this are ties, which the tests leave out.",
+            number(0),
+            default=0.0,
+        ),
         Setting(
             "pairs",
             "A CSV for every pair: p, the probability of improvement, and the Bayesian "
-            "signed-rank test with a region of practical equivalence.",
+            "signed-rank test with a region of practical equivalence, on normalised regret of at "
+            "most 1.",
             as_path,
             shown="no file",
         ),

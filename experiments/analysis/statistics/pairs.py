@@ -5,7 +5,7 @@ One row for each pair, across all tasks (`task` is empty), or within the task wh
 - `improvement`: the probability that a run of the first ends better than one of the second, with
   its bootstrapped 95 % interval (`improvement.py`);
 - `first_better`, `equivalent`, `second_better`: the Bayesian signed-rank test's (`bayesian.py`),
-  within `ROPE` of normalised regret; empty where there are too few numbers.
+  within `ROPE` of normalised regret, which is capped at 1; empty where there are too few numbers.
 
 The last two are not corrected for the number of pairs: they say how large a difference is, and
 make no claim.
