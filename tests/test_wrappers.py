@@ -11,9 +11,9 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
 from objectives.functions.synthetic import Branin
-from objectives.objective import Objective
+from objectives.objective import Objective, Resources
 from objectives.space import build_space
-from objectives.trial import Config, Evaluation, Trial
+from objectives.trial import Config, Evaluation, Fidelities, Goal, Trial
 from objectives.wrappers.failing import Failing
 from objectives.wrappers.noisy import Noisy
 from objectives.wrappers.slow import Slow
@@ -24,9 +24,11 @@ CONFIG: Config = {"x1": 2.0, "x2": 3.0}
 class Lonely(Objective):
     """Differs from the defaults of the contract wherever it can."""
 
-    shares_host = False
+    resources = Resources(gpus=2, cores=3, whole_host=True)
     version = 7
-    metric = "accuracy"
+    goals = {"accuracy": Goal(minimise=False)}
+    fidelities = Fidelities((0.5, 1.0))
+    default = {"x1": 0.25}
 
     def __init__(self) -> None:
         self.space = build_space({"x1": {"type": "float", "lower": 0, "upper": 1}})
@@ -80,7 +82,9 @@ def composed(*overrides: str) -> Objective:
 def test_what_the_inner_objective_says_of_itself_is_passed_on(wrap: Any) -> None:
     inner, outer = Lonely(), wrap(Lonely())
     assert outer.space == inner.space
-    assert (outer.shares_host, outer.version, outer.metric) == (False, 7, "accuracy")
+    assert (outer.version, outer.metric) == (7, "accuracy")
+    for name in ("resources", "goals", "fidelities", "default"):
+        assert getattr(outer, name) == getattr(inner, name)
     assert outer.fingerprint() == inner.fingerprint()
     assert outer.notice() == inner.notice()
     assert outer.test(Trial(0, {"x1": 0.5})) == {"mmlu": 0.25}
