@@ -35,7 +35,12 @@ class HostFault(Exception):
 
     Raise it from `evaluate` where another attempt may succeed. The trial is evaluated again, a
     few times at most, and its configuration is not blamed.
+
+    Attributes:
+        final: whether another attempt cannot succeed either, so that the run ends at once.
     """
+
+    final: bool = False
 
 
 class Objective(ABC):

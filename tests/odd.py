@@ -14,6 +14,12 @@ from objectives.space import build_space
 from objectives.trial import Evaluation, Trial
 
 
+class SetUp(HostFault):
+    """A fault that another attempt cannot mend."""
+
+    final = True
+
+
 class Odd(Objective):
     """Good but for trial 1, of which `kind` says what happens."""
 
@@ -45,6 +51,8 @@ class Odd(Objective):
                 time.sleep(1)
         if self._kind == "host" or (self._kind == "host once" and times == 1):
             raise HostFault("the port was taken")
+        if self._kind == "set-up":
+            raise SetUp("objective.default: expected a configuration that starts, got none")
         if self._kind == "full disk":
             raise OSError(28, "No space left on device")
         if self._kind == "changes the config":

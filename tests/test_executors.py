@@ -108,6 +108,15 @@ def test_a_fault_of_the_host_burns_no_configuration(tmp_path: Path) -> None:
     assert reasons(history) == ["HostFault: the port was taken"]
 
 
+@pytest.mark.parametrize("executor", [choice.inline, choice.processes])
+def test_a_set_up_that_cannot_work_ends_the_run_at_once_with_its_own_line(
+    executor: Any, tmp_path: Path
+) -> None:
+    with pytest.raises(HostBroken, match="^objective.default: expected a configuration that"):
+        finished(tmp_path / "run", "set-up", executor)
+    assert list(read(tmp_path / "run" / "log.jsonl").evaluations) == [0]
+
+
 @pytest.mark.parametrize("kind", ["host", "full disk"])
 def test_a_host_that_stays_broken_ends_the_run_which_goes_on_later(
     kind: str, tmp_path: Path

@@ -249,7 +249,7 @@ def test_a_space_whose_values_would_be_cut_or_cannot_be_run_is_refused(
 
 def test_matrices_and_batch_may_be_tuned_and_dropout_and_decay_fixed() -> None:
     space = OmegaConf.to_container(OmegaConf.load(CONF / "lora_space/table.yaml").space)
-    objective = _objective(space=space, steps=2, warmup_steps=1, batch=2, target="heldout_loss")
+    objective = _objective(space=space, steps=4, warmup_steps=1, batch=2, target="heldout_loss")
     config: Config = {"learning_rate": 1e-3, "lora_rank": 2, "lora_alpha": 4}
     tuned = {
         (matrices, batch): objective.evaluate(

@@ -139,16 +139,18 @@ class _Loop:
         """Log an answer, then tell it; or submit its trial again where the host broke it off."""
         trial, evaluation = answer.trial, answer.evaluation
         if evaluation is None:
-            self._again(trial, answer.retried or "")
+            self._again(trial, answer.retried or "", answer.final)
             return
         self._log.append(Evaluated(trial.id, evaluation, time.time(), answer.traceback))
         self.clock.tell(self._log.history.trials[trial.id], evaluation)
         self.pending -= 1
         self._watch(self._log)
 
-    def _again(self, trial: Trial, reason: str) -> None:
+    def _again(self, trial: Trial, reason: str, final: bool) -> None:
         self._tries[trial.id] += 1
         self._log.append(Retried(trial.id, reason, time.time()), durable=False)
+        if final:
+            raise HostBroken(reason)
         if self._tries[trial.id] >= HOST_TRIES:
             raise HostBroken(
                 f"trial {trial.id}: expected the host to let its evaluation end, got {reason}, "

@@ -84,8 +84,10 @@ class Invalid(Exception):
 class SetUpError(HostFault):
     """The set-up cannot work, whatever is tried: the default fails, or there is no model.
 
-    As a fault of the host it is no trial's failure: the run ends with this one line.
+    As a fault of the host it is not the failure of a trial: the run ends with this one line.
     """
+
+    final = True
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,8 @@ def evaluate(objective: Objective, trial: Trial) -> Answer:
     try:
         return Answer(trial, normalised(objective.evaluate(given(trial))))
     except (Exception, SystemExit) as error:  # SystemExit: the objective's code, not the user
+        if isinstance(error, HostFault) and error.final:
+            return Answer(trial, None, retried=" ".join(str(error).split()), final=True)
         if is_host_fault(error):
             return Answer(trial, None, retried=one_line(error))
         cost = time.perf_counter() - started

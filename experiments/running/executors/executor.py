@@ -16,12 +16,14 @@ class Answer:
         evaluation: of it; None where it was broken off and is made again.
         traceback: where it failed by an exception.
         retried: why it is made again, None where it is not.
+        final: whether making it again cannot help, so that the run ends at once.
     """
 
     trial: Trial
     evaluation: Evaluation | None
     traceback: str | None = None
     retried: str | None = None
+    final: bool = False
 
 
 class Executor(Protocol):
