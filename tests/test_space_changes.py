@@ -99,6 +99,18 @@ def test_what_the_command_line_cannot_say_is_answered_in_one_line(
     assert done.stderr == expected + "\n"
 
 
+def test_a_table_s_rows_and_columns_are_chosen_on_the_command_line(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("config.f,value,failed\n1,0.5,false\n2,,true\n3,0.25,False\n")
+    done = finish(
+        *("optimizer=grid", "objective=tabular", "budget=4", f"objective.data={path}"),
+        *("~objective.parameters", "+objective.parameters={f:config.f}"),
+        *("objective.where={failed:false}", f"out={tmp_path / 'run'}"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "(2 configurations, deterministic)" in done.stdout
+
+
 WORDS = (
     "on off On OFF yes no NO Yes y n Y N true True FALSE null 010 0 10 -3 +4 1_000 1:30 1:30:15 "
     "0x1F 0b11 0o17 1e-3 2.5 .5 1.5e3 inf 2020-01-01 1_0:30 auto"
