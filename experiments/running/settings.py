@@ -110,7 +110,7 @@ class Command:
         for setting in self.settings:
             if setting.name not in values and setting.default is REQUIRED:
                 name = setting.name
-                raise ValueError(f"{name}: expected {name}=VALUE, got no value; {see}")
+                raise ValueError(f"{name}: expected {name}=VALUE, got none; {see}")
             values.setdefault(setting.name, setting.default)
         return Given(folders, values, config_dirs)
 

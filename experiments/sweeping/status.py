@@ -104,7 +104,7 @@ def _folder(given: Given) -> Path:
     experiment, out = given["experiment"], given["out"]
     named = [*given.folders, *([out or default_folder(experiment)] if experiment or out else [])]
     if len(named) != 1:
-        got = " and ".join(map(str, named)) or "neither"
+        got = " and ".join(map(str, named)) or "none"
         raise ValueError(f"status: expected experiment=NAME or one FOLDER, got {got}")
     return named[0]
 
