@@ -25,8 +25,8 @@ COMMAND = Command(
         Setting("optimizer", "The name of the optimizer's YAML file.", shown="none"),
         Setting("objective", "The name of the objective's YAML file.", shown="none"),
     ],
-    notes="The exit status is 0 if all facts hold, 1 if one does not, and 2 if the plug-in cannot be\n"
-    "created. The same facts are available as pytest tests in\n"
+    notes="The exit status is 0 if all facts hold, 1 if a fact fails, and 2 if the plug-in cannot\n"
+    "be created. The same facts are available as pytest tests in\n"
     "experiments.testing.optimizer_suite and experiments.testing.objective_suite.",
     takes_config_dir=True,
 )
