@@ -15,9 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _LARGEST = 1e100  # SMAC's variances overflow if values are larger than this
-_RESOLVED = (
-    1e-6  # a range is resolved despite SMAC's 1e-10 if it exceeds this, relative to max(1, y)
-)
+_RESOLVED = 1e-6  # SMAC's 1e-10 does no harm if the range is larger than this times max(1, |y|)
 _CLIFF = 1e12  # differences are lost if the range exceeds the median excess by this factor
 _CAP = 100.0  # the excess is clipped at this multiple of its median
 _FLOOR = 1e-10  # SMAC's constant that keeps the logarithm finite
