@@ -80,8 +80,8 @@ def test_leftovers_of_another_type_are_answered_with_what_removes_them() -> None
     [
         (
             ["objective=tabular", "objective.parameters={f:config.f}"],
-            "objective.parameters: expected a value of the kind that its YAML holds, a list or "
-            "keys with values, got {f:config.f}; to replace it by the other kind: "
+            "objective.parameters: expected a value of the same kind as in its YAML file, a list "
+            "or a mapping, got {f:config.f}; to replace the one kind by the other, write "
             "'~objective.parameters' '+objective.parameters={f:config.f}'",
         ),
         (
