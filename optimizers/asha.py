@@ -1,12 +1,13 @@
 """Asynchronous successive halving: Li et al., "A System for Massively Parallel Hyperparameter
 Tuning", MLSys 2020, Algorithm 2 (get_job).
 
-Whenever a worker is free, the highest rung that has a promotable configuration promotes it: one
-among the best floor(|rung| / eta) of the rung's answers that was not promoted yet. Where no rung
-has one, a new configuration enters the lowest rung. So no worker ever waits.
+Whenever a worker is free, a configuration is promoted from the highest rung that has a promotable
+one. A configuration is promotable if it is among the best floor(|rung| / eta) of the rung's
+evaluations and was not promoted yet. If no rung has a promotable configuration, a new one enters
+the lowest rung. No worker ever waits.
 
-A promoted trial resumes the one before and pays the difference of their shares. A failed trial
-counts in its rung and is never promoted.
+A promoted trial resumes the previous one and costs the difference of their fidelities. A failed
+trial counts towards the size of its rung and is never promoted.
 """
 
 import numpy as np
@@ -22,12 +23,12 @@ class Asha(Optimizer):
     """Promotes without waiting for a rung to fill.
 
     Args:
-        fidelities: of the objective.
+        fidelities: the fidelities of the objective.
         eta: one configuration in eta is promoted.
-        least: the smallest share; None: the objective's.
+        least: the lowest fidelity to use; None means the objective's lowest.
 
     Raises:
-        ValueError: a setting cannot be, or the objective has no fidelities.
+        ValueError: a setting is invalid, or the objective has no fidelities.
     """
 
     def __init__(

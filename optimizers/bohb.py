@@ -1,20 +1,22 @@
-"""BOHB: Falkner, Klein & Hutter, ICML 2018. Hyperband whose new configurations come from densities.
+"""BOHB: Falkner, Klein & Hutter, ICML 2018. Hyperband that proposes configurations with a model.
 
-At the highest share with enough answers, two densities are estimated (section 3.2): l of the best
-answers and g of the others. A new configuration is the one of `candidates` draws from l, with
-bandwidths widened by `bandwidth_factor`, that has the largest l / g. A share `random_fraction` of
-the configurations, and all while there are too few answers, are drawn uniformly.
+At the highest fidelity with enough evaluations, two densities are estimated (section 3.2): l from
+the best evaluations, and g from the others. `candidates` points are drawn from l, with bandwidths
+widened by `bandwidth_factor`, and the one with the largest l / g becomes the new configuration. A
+fraction `random_fraction` of the configurations is drawn uniformly, and so are all configurations
+while there are too few evaluations.
 
 Notation of the paper, on the unit cube:
 
     d       number of axes
-    N_min   d + 1 points that a density needs
-    N_good  max(N_min, q N): how many answers make l (equation 3)
-    N_bad   max(N_min, N - N_good): how many make g
+    N_min   d + 1, the number of points that a density needs
+    N_good  max(N_min, q N), the number of evaluations that l is estimated from (equation 3)
+    N_bad   max(N_min, N - N_good), the number of evaluations that g is estimated from
 
-Departures: densities live on the unit cube, so integers and ordinals are continuous; the axis of an
-inactive parameter is at 1/2, where the authors' code draws it from other answers; the bandwidth
-of an axis is Scott's rule with the answers' standard deviation, at least `_LEAST`.
+Departures: the densities are defined on the unit cube, so integers and ordinals are treated as
+continuous. An inactive parameter is set to 1/2, whereas the authors' code draws it from other
+evaluations. The bandwidth of an axis follows Scott's rule with the standard deviation of the
+points, and is at least `_LEAST`.
 """
 
 import numpy as np
@@ -26,19 +28,20 @@ from objectives.trial import Config, Evaluation, Fidelities, Trial
 from optimizers.hyperband import Hyperband
 
 Floats = NDArray[np.float64]
-_LEAST = 1e-3  # bandwidth, as in the authors' code
+_LEAST = 1e-3  # the smallest bandwidth, as in the authors' code
 _TINY = 1e-32
 
 
 class Density:
     """A product kernel over points of the unit cube.
 
-    Continuous axes have Gaussian kernels, cut at 0 and 1; unordered choices the kernel of Aitchison
-    and Aitken: 1 - h on the point's own choice and h / (c - 1) on each of the other c - 1.
+    Continuous axes have Gaussian kernels, truncated at 0 and 1. Unordered choices have the kernel
+    of Aitchison and Aitken: 1 - h for the point's own choice, and h / (c - 1) for each of the other
+    c - 1 choices.
 
     Args:
-        points: (n, dim) unit points.
-        n_choices: (dim,) number of unordered choices; 0 on a continuous axis.
+        points: unit points, shape (n, dim).
+        n_choices: the number of unordered choices per axis, shape (dim,); 0 on a continuous axis.
     """
 
     def __init__(self, points: Floats, n_choices: NDArray[np.int64]) -> None:
@@ -62,7 +65,7 @@ class Density:
         return np.asarray(factors.mean(axis=1))
 
     def draw(self, rng: np.random.Generator, n: int, factor: float) -> Floats:
-        """Draw points (n, dim) with every bandwidth widened by a factor."""
+        """Draw points (n, dim) after multiplying every bandwidth by a factor."""
         chosen = self.points[rng.integers(len(self.points), size=n)].copy()
         for axis, h in enumerate(self.bandwidth):
             c = self._choices[axis]
@@ -78,13 +81,13 @@ class Density:
 
 
 class Bohb(Hyperband):
-    """Hyperband on configurations that a model of the answers proposes.
+    """Hyperband whose configurations are proposed by a model of the evaluations.
 
     Args:
-        good_fraction: q, the share of the answers that makes l.
-        candidates: draws from l for each configuration.
-        bandwidth_factor: widens the bandwidths that are drawn with.
-        random_fraction: share of the configurations that are drawn uniformly.
+        good_fraction: q, the fraction of the evaluations that l is estimated from.
+        candidates: the number of draws from l for each configuration.
+        bandwidth_factor: the factor that widens the bandwidths for the draws.
+        random_fraction: the fraction of the configurations that are drawn uniformly.
     """
 
     def __init__(
@@ -143,7 +146,7 @@ class Bohb(Hyperband):
         return super()._new_config()
 
     def _densities(self) -> tuple[Density, Density] | None:
-        """Return l and g at the highest share with enough answers; None: nowhere."""
+        """Return l and g at the highest fidelity with enough evaluations; None if there is none."""
         n_min = self._cube.dim + 1
         for share in sorted(self._answers, reverse=True):
             answers = sorted(self._answers[share], key=lambda one: one[:2])

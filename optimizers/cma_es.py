@@ -1,19 +1,19 @@
 """CMA-ES with restarts: Hansen, arXiv 1604.00772, in the implementation of `cmaes`.
 
-A continuous space gets CMA-ES itself; one with discrete parameters CatCMA with margin (Hamano et
-al., arXiv 2504.07884): a Gaussian over floats, integers and ordinals, whose margin keeps every
-discrete step reachable, and a categorical distribution over the choices. Where a run stops making
-progress, it starts again with a larger population (IPOP: Auger & Hansen, CEC 2005).
+A continuous space is searched by CMA-ES itself. A space with discrete parameters is searched by
+CatCMA with margin (Hamano et al., arXiv 2504.07884), which has a Gaussian over floats, integers and
+ordinals, and a categorical distribution over the choices. The margin keeps every discrete step
+reachable. When a search stops making progress, it is restarted with a larger population (IPOP:
+Auger & Hansen, CEC 2005).
 
-Notation: lambda is the population size, 4 + floor(3 ln d) for d parameters that are not constant;
-sigma0 the first step size, in unit-cube lengths.
+Notation: lambda is the population size, which is 4 + floor(3 ln d) for d parameters that are not
+constant. sigma0 is the initial step size in the unit cube.
 
 Departures:
-- The search is in the unit cube, from its middle; restarts begin at uniform random points.
+- The search runs in the unit cube and starts at its centre; restarts begin at random points.
 - An integer with more than 64 values is treated as continuous and rounded.
-- An ungraded failure counts as the worst value of its generation.
-- A forbidden combination is drawn again, at most 100 times; then a random allowed point takes
-  its place.
+- A failure without a penalty counts as the worst value of its generation.
+- A forbidden combination is drawn again, at most 100 times; then a random allowed point is used.
 """
 
 import math
@@ -30,18 +30,18 @@ from objectives.trial import Config, Evaluation, Trial
 from optimizers.optimizer import Optimizer
 from optimizers.random_search import draw
 
-_TRIES = 100  # draws for a point that is not forbidden
-_LARGEST = 1e300  # of a value's size: `cmaes` takes differences
-_MOST_LEVELS = 64  # values of an integer beyond which it counts as continuous
+_TRIES = 100  # the largest number of draws to obtain an allowed point
+_LARGEST = 1e300  # the largest absolute value that is told, because `cmaes` computes differences
+_MOST_LEVELS = 64  # an integer with more values than this is treated as continuous
 
 
 class CmaEs(Optimizer):
-    """Serves a generation point by point, and the next when all of it has been told.
+    """Proposes one generation point by point, and the next one after all evaluations are told.
 
     Args:
-        sigma0: first step size, in unit-cube lengths.
-        population_size: lambda of the first run; None: 4 + floor(3 ln d).
-        restart_factor: growth of lambda at a restart; 1 keeps it.
+        sigma0: the initial step size in the unit cube.
+        population_size: lambda before the first restart; None means 4 + floor(3 ln d).
+        restart_factor: the factor by which lambda grows at a restart; 1 keeps it constant.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class CmaEs(Optimizer):
         return config, self._search.solution(self._cube.point(config))
 
     def _update(self) -> None:
-        """Learn from the whole generation and begin the next."""
+        """Update the search with a complete generation, and begin the next one."""
         known = [value for value in self._values.values() if value is not None]
         worst = max(known, default=0.0)
         solutions = []
@@ -116,7 +116,7 @@ class CmaEs(Optimizer):
 
 
 class _Search:
-    """One run of CMA-ES or of CatCMA with margin, between points of the cube."""
+    """One run of CMA-ES or CatCMA with margin, whose points are in the unit cube."""
 
     def __init__(
         self,
@@ -128,7 +128,7 @@ class _Search:
     ) -> None:
         free = cube.n_values > 1
         continuous = free & (cube.n_values > _MOST_LEVELS) & ~cube.categorical
-        # CatCMA with margin wants two-valued parameters among the categorical ones.
+        # CatCMA with margin requires that two-valued parameters are categorical.
         chosen = free & (cube.categorical | (cube.n_values == 2))
         self._dim = cube.dim
         self._continuous = np.flatnonzero(continuous)
@@ -138,7 +138,7 @@ class _Search:
         self._levels = [_places(int(cube.n_values[axis])) for axis in self._ordered]
         gaussian = np.concatenate([self._continuous, self._ordered])
         self._n_gaussian = len(gaussian)
-        self._search: Any = None  # where there is nothing to choose
+        self._search: Any = None  # None if all parameters are constant
         if len(self._continuous) == np.sum(free) > 0:
             self._search = cmaes.CMA(
                 mean[gaussian],
@@ -160,7 +160,7 @@ class _Search:
             )
 
     def ask(self) -> tuple[NDArray[np.float64], Any]:
-        """Return a unit point (dim,) and what to tell it by."""
+        """Return a unit point (dim,), and the library's solution object for telling it."""
         u = np.full(self._dim, 0.5)
         if self._search is None:
             return u, None
@@ -177,7 +177,7 @@ class _Search:
         return u, solution
 
     def solution(self, u: NDArray[np.float64]) -> Any:
-        """Return what to tell a unit point (dim,) by that was not asked."""
+        """Return the library's solution object for a unit point (dim,) that was not asked."""
         if not isinstance(self._search, cmaes.CatCMAwM):
             return u[self._continuous]
         x, z = u[self._continuous], u[self._ordered]
@@ -190,7 +190,7 @@ class _Search:
         if self._search is None:
             return
         with warnings.catch_warnings():
-            # The boundary penalty of CatCMA in a first generation whose values are all equal.
+            # CatCMA's boundary penalty warns if all values of the first generation are equal.
             warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)
             warnings.filterwarnings("ignore", "invalid value encountered", RuntimeWarning)
             self._search.tell(solutions)
@@ -200,12 +200,12 @@ class _Search:
 
 
 def _places(n_values: int) -> list[float]:
-    """Return the middles of the equal shares of [0, 1]."""
+    """Return the midpoints of `n_values` equal intervals of [0, 1]."""
     return [(k + 0.5) / n_values for k in range(n_values)]
 
 
 def _check_settings(sigma0: float, population_size: int | None, restart_factor: float) -> None:
-    """Raise `ValueError` where a setting is out of its range."""
+    """Raise `ValueError` if a setting is out of its range."""
     if isinstance(sigma0, bool) or not isinstance(sigma0, (int, float)) or not 0 < sigma0 <= 1:
         raise ValueError(f"cma_es.sigma0: expected a number in (0, 1], got {sigma0!r}")
     is_size = isinstance(population_size, int) and not isinstance(population_size, bool)

@@ -1,18 +1,19 @@
 """The inputs of a Gaussian process over the unit cube of a mixed, conditional space.
 
 The kernel is evaluated at rounded inputs (Garrido-Merchan & Hernandez-Lobato, Neurocomputing
-2020): a unit point is first moved to the configuration that it stands for, so that a posterior is
-constant over one integer's share and over the axis of an inactive parameter. A numeric or ordinal
-axis is one column. A categorical axis is one column per choice, scaled so that two different
-choices are at distance one. A constant has no column.
+2020): a unit point is first moved to the configuration that it represents. A posterior is therefore
+constant over the interval of one integer and along the axis of an inactive parameter. A numeric or
+ordinal axis has one column. A categorical axis has one column per choice, scaled so that two
+different choices are at distance one. A constant has no column.
 
-Main effects, of which a kernel may hold a linear combination, have mean 0 and variance 1 over the
-cube. Of a numeric axis they are, with t = 2 x - 1,
+A kernel may contain a linear combination of main effects. They have mean 0 and variance 1 over the
+cube. For a numeric axis, with t = 2 x - 1, they are
 
     linear     sqrt(3) t
     quadratic  (t^2 - 1/3) / sqrt(4/45)
 
-and of a categorical axis with c choices the c indicators less 1/c, over sqrt(1 - 1/c).
+and for a categorical axis with c choices they are the c indicators minus 1/c, divided by
+sqrt(1 - 1/c).
 """
 
 import math
@@ -31,11 +32,11 @@ class Features:
     """The map from unit points to columns.
 
     Attributes:
-        column_of: (dim,) for each axis of the cube the column that equals its coordinate, -1 where
-            there is none.
-        axis_of: (columns,) the number of the length scale of each column.
-        n_axes: how many length scales there are.
-        numeric: (numeric columns,) the columns that are coordinates.
+        column_of: the column that equals the coordinate of each axis of the cube, or -1 if there is
+            no such column, shape (dim,).
+        axis_of: the index of the length scale of each column, shape (columns,).
+        n_axes: the number of length scales.
+        numeric: the columns that are coordinates, shape (numeric columns,).
     """
 
     def __init__(self, cube: UnitCube) -> None:
@@ -50,7 +51,7 @@ class Features:
             if count == 1:
                 continue
             if cube.categorical[axis]:
-                # A column holds e / sqrt(2), e the indicator.
+                # The column is e / sqrt(2), where e is the indicator of the choice.
                 axis_of += [self.n_axes] * int(count)
                 middle += [1 / count / math.sqrt(2)] * int(count)
                 slope += [math.sqrt(2) / math.sqrt(1 - 1 / count)] * int(count)
@@ -60,7 +61,7 @@ class Features:
                 middle.append(0.5)
                 slope.append(2 * math.sqrt(3))
             self.n_axes += 1
-        if not axis_of:  # constants only: one column of zeros
+        if not axis_of:  # all parameters are constant: use one column of zeros
             axis_of, middle, slope, self.n_axes = [0], [0.0], [1.0], 1
         self.axis_of = np.array(axis_of)
         self.numeric = self.column_of[self.column_of >= 0]
@@ -69,7 +70,7 @@ class Features:
 
     @property
     def n_columns(self) -> int:
-        """Return how many columns there are."""
+        """Return the number of columns."""
         return len(self.axis_of)
 
     def of(self, u: Matrix) -> Matrix:
@@ -94,7 +95,7 @@ class Features:
         return columns if columns.shape[1] else np.zeros((len(points), 1))
 
     def linear(self, x: Matrix) -> Matrix:
-        """Return the linear main effects (m, columns) of columns x; their slope is `slope`."""
+        """Return the linear main effects (m, columns) of columns x; their derivative is `slope`."""
         effects: Matrix = (x - self._middle) * self.slope
         return effects
 
@@ -105,5 +106,5 @@ class Features:
         return effects
 
     def quadratic_slope(self, x: Matrix) -> Matrix:
-        """Return the derivative (m, numeric columns) of the quadratic effects by the columns."""
+        """Return the derivatives (m, numeric columns) of the quadratic effects."""
         return (8 * x[:, self.numeric] - 4) / _QUADRATIC_DEVIATION

@@ -1,10 +1,11 @@
 """Full factorial grid over the unit cube, with as many levels per axis as the budget pays for.
 
-Levels are the middles of equal shares of an axis; a discrete axis has at most its values.
-Starting from one level everywhere, the axis with the fewest levels gets one more (ties: the
-first declared) while the number of points stays within the budget. The grid depends on the
-budget, so the run cannot be extended. Configurations that coincide because parameters are
-inactive are served once; forbidden combinations are left out; neither counts.
+The levels of an axis are the midpoints of equal intervals; a discrete axis has at most one level
+per value. All axes start with one level. The axis with the fewest levels (on ties, the one declared
+first) repeatedly receives one more, as long as the number of points stays within the budget.
+Because the grid depends on the budget, the run cannot be extended. Configurations that coincide
+because parameters are inactive are proposed once, and forbidden combinations are left out. Only
+the remaining points count against the budget.
 """
 
 import math
@@ -18,12 +19,12 @@ from objectives.trial import Config, Evaluation, Trial
 from optimizers.lhs import design_size
 from optimizers.optimizer import Optimizer
 
-_EXCESS = 8  # points counted before those that coincide or are forbidden, per point wanted
+_EXCESS = 8  # the largest ratio of all grid points to the wanted distinct and allowed points
 _ORDERS = ("shuffled", "lexicographic")
 
 
 class Grid(Optimizer):
-    """Serves every point of one grid, in random or in lexicographic order."""
+    """Proposes every point of one grid, in random or in lexicographic order."""
 
     extendable = False
 
@@ -44,11 +45,11 @@ class Grid(Optimizer):
         return [self._trial(config) for config in served]
 
     def tell(self, trial: Trial, evaluation: Evaluation) -> None:
-        pass  # what is asked does not depend on it
+        pass  # the proposals do not depend on the evaluations
 
 
 def _largest(cube: UnitCube, n_points: int) -> list[Config]:
-    """Return the largest grid of at most `n_points`, with levels as equal as possible."""
+    """Return the largest grid of at most `n_points`, with level counts as equal as possible."""
     shares = [1] * cube.dim
     grid = _points(cube, shares)
     open_axes = set(range(cube.dim))
@@ -66,17 +67,17 @@ def _largest(cube: UnitCube, n_points: int) -> list[Config]:
 
 
 def _points(cube: UnitCube, shares: list[int]) -> list[Config]:
-    """Return the different allowed configurations of axes cut into `shares` (dim,)."""
+    """Return the distinct allowed configurations of axes divided into `shares` (dim,) intervals."""
     levels = [_levels(cube, axis, n) for axis, n in enumerate(shares)]
     configs = {tuple(config.items()): config for config in map(cube.config, product(*levels))}
     return [config for config in configs.values() if cube.allows(config)]
 
 
 def _levels(cube: UnitCube, axis: int, n_shares: int) -> list[float]:
-    """Return the middles of `n_shares` equal shares, each snapped to a value of its own.
+    """Return the midpoints of `n_shares` equal intervals, snapped to distinct values.
 
-    On a logarithmic integer axis the values have unequal shares: two middles may fall on one
-    value, which is then one level.
+    On a logarithmic integer axis the values have intervals of unequal width. Two midpoints may then
+    snap to the same value, which becomes one level.
     """
     u = np.full(cube.dim, 0.5)
     levels = []

@@ -1,8 +1,9 @@
 """One bracket of successive halving: Jamieson & Talwalkar, AISTATS 2016, Algorithm 1.
 
-All configurations of a rung are evaluated; then the best of them, as many as the next rung holds,
-go on at its share. A promoted trial resumes the one before, so it pays the difference of their
-shares. A failed trial is never promoted: where too few succeed, the next rung is smaller.
+All configurations of a rung are evaluated. Then the best of them, as many as the next rung has
+places for, are promoted and evaluated at its fidelity. A promoted trial resumes the previous one,
+so it costs the difference of their fidelities. A failed trial is never promoted, so the next rung
+is smaller if too few trials succeed.
 """
 
 from collections.abc import Sequence
@@ -17,8 +18,8 @@ class Asked:
     """A trial of a bracket.
 
     Attributes:
-        config: what was evaluated, as it was told.
-        value: None until it is told; infinite where it failed.
+        config: the configuration, as told.
+        value: the value; None until it is told, and infinite if the evaluation failed.
     """
 
     config: Config
@@ -30,8 +31,8 @@ class Bracket:
     """The state of one bracket.
 
     Attributes:
-        sizes: its rungs, ascending.
-        asked: the trials of each rung, by id, in the order of asking.
+        sizes: the sizes of its rungs, by ascending fidelity.
+        asked: the trials of each rung by id, in the order in which they were asked.
     """
 
     sizes: Sequence[Size]
@@ -41,11 +42,14 @@ class Bracket:
         self.asked = [{} for _ in self.sizes]
 
     def wants_new(self) -> bool:
-        """Tell whether a new configuration belongs into the lowest rung."""
+        """Return whether the lowest rung needs another configuration."""
         return len(self.asked[0]) < self.sizes[0].n
 
     def promotion(self) -> tuple[int, int, Config] | None:
-        """Return the rung to go to, the id to resume and its configuration; None: wait."""
+        """Return the next promotion, or None if there is none yet.
+
+        It consists of the rung, the id of the trial to resume, and the configuration.
+        """
         for rung in range(1, len(self.sizes)):
             below = self.asked[rung - 1]
             if not self._is_done(rung - 1):
@@ -61,17 +65,17 @@ class Bracket:
         return None
 
     def is_over(self) -> bool:
-        """Tell whether nothing is left to ask or to wait for."""
+        """Return whether all trials of the bracket were asked and told."""
         if not all(self._is_done(rung) for rung in range(len(self.sizes))):
             return False
         return self.promotion() is None
 
     def ask(self, rung: int, id: int, config: Config) -> None:
-        """Take a trial that was asked in a rung."""
+        """Record a trial that was asked in a rung."""
         self.asked[rung][id] = Asked(config)
 
     def tell(self, id: int, config: Config, value: float) -> bool:
-        """Take an answer; return whether the trial is one of this bracket."""
+        """Record a value; return whether the trial belongs to this bracket."""
         for trials in self.asked:
             if id in trials:
                 trials[id].config, trials[id].value = config, value
@@ -79,7 +83,7 @@ class Bracket:
         return False
 
     def _is_done(self, rung: int) -> bool:
-        """Tell whether a rung has all its trials and all their answers."""
+        """Return whether all trials of a rung were asked and told."""
         trials = self.asked[rung]
         full = rung > 0 or len(trials) >= self.sizes[0].n
         return full and all(one.value is not None for one in trials.values())

@@ -1,11 +1,12 @@
-"""Hyperband, and successive halving as its one bracket: Li et al., JMLR 18 (2018), Algorithm 1.
+"""Hyperband and successive halving: Li et al., JMLR 18 (2018), Algorithm 1.
 
-A round has one bracket for each number of halvings, from the most (many configurations, small
-shares) to none (random search at full evaluations); then the next round begins. `rungs.py` holds
-the sizes. `sha` repeats the bracket with the most halvings.
+A round has one bracket for each number of halvings. It starts with the most halvings (many
+configurations at low fidelities) and ends with none (random search at full evaluations); then the
+next round begins. `rungs.py` computes the sizes. Successive halving (`sha`) repeats only the
+bracket with the most halvings.
 
-Departure: while a rung waits for its last answers, the next bracket begins, so that no worker is
-idle. With one worker the brackets follow one another as in the paper.
+Departure: while a rung waits for its last evaluations, the next bracket begins, so that no worker
+is idle. With one worker, the brackets follow one another as in the paper.
 """
 
 from collections.abc import Sequence
@@ -23,17 +24,17 @@ SIZES = ("algorithm", "table")
 
 
 class Hyperband(Optimizer):
-    """Asks brackets of successive halving, one after the other.
+    """Runs brackets of successive halving, one after the other.
 
     Args:
-        fidelities: of the objective.
+        fidelities: the fidelities of the objective.
         eta: one configuration in eta is promoted.
-        least: the smallest share; None: the objective's.
-        sizes: `algorithm`: as Algorithm 1 says; `table`: as the paper's Table 1 prints them.
-        every_bracket: whether a round has all brackets; else the one with the most halvings.
+        least: the lowest fidelity to use; None means the objective's lowest.
+        sizes: whether the sizes follow Algorithm 1 (`algorithm`) or the paper's Table 1 (`table`).
+        every_bracket: whether a round has all brackets, or only the one with the most halvings.
 
     Raises:
-        ValueError: a setting cannot be, or the objective has no fidelities.
+        ValueError: a setting is invalid, or the objective has no fidelities.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class Hyperband(Optimizer):
         return [self._next() for _ in range(n)]
 
     def _next(self) -> Trial:
-        """Ask what the oldest open bracket can go on with; begin a bracket where all wait."""
+        """Return a trial of the oldest bracket that can continue, or of a new bracket."""
         for bracket in self._open:
             if bracket.wants_new():
                 return self._asked(bracket, 0, self._new_config(), None)
@@ -80,7 +81,7 @@ class Hyperband(Optimizer):
         return trial
 
     def _new_config(self) -> Config:
-        """Return a configuration for a lowest rung."""
+        """Return a new configuration for the lowest rung."""
         return self._cube.config(self._cube.draw(self._rng)[0])
 
     def tell(self, trial: Trial, evaluation: Evaluation) -> None:

@@ -1,7 +1,8 @@
 """The kernel, the priors and the linear algebra of `optimizers/gaussian_process.py`.
 
-Notation as there: theta (axes + 4,) the logarithms of the length scales, of the output scale s, of
-the variances v1 and v2 of the main effects and of the noise; r^2 = 5 sum (x - x')^2 / l^2.
+The notation is the same as there. theta (axes + 4,) contains the logarithms of the length scales,
+the output scale s, the variances v1 and v2 of the main effects, and the noise.
+r^2 = 5 sum (x - x')^2 / l^2.
 """
 
 import math
@@ -15,19 +16,19 @@ Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
 
 NOISE_FLOOR = 1e-6
-FAILED = 1e100  # the loss where the likelihood is not finite
-EFFECTS = (math.log(0.25), 1.5)  # prior mean and deviation of log v1 and log v2
-_LENGTH, _SCALE, _EFFECT = (-5.0, 7.0), (-6.0, 9.0), (-9.0, 5.0)  # bounds of logarithms
+FAILED = 1e100  # the loss if the likelihood is not finite
+EFFECTS = (math.log(0.25), 1.5)  # mean and standard deviation of the prior of log v1 and log v2
+_LENGTH, _SCALE, _EFFECT = (-5.0, 7.0), (-6.0, 9.0), (-9.0, 5.0)  # bounds of the logarithms
 _NOISE = (math.log(NOISE_FLOOR), 1.0)
 
 
 class Inputs(NamedTuple):
-    """What the likelihood needs of n inputs, whatever theta.
+    """The quantities of n inputs that the likelihood needs and that do not depend on theta.
 
     Attributes:
-        x: (n, columns).
-        linear, quadratic: (n, .) the main effects, over sqrt(d1) and sqrt(d2).
-        gram1, gram2: (n, n) their products.
+        x: the inputs, shape (n, columns).
+        linear, quadratic: the main effects, divided by sqrt(d1) and sqrt(d2), with n rows.
+        gram1, gram2: the Gram matrices of the main effects, shape (n, n).
     """
 
     x: Matrix
@@ -38,12 +39,12 @@ class Inputs(NamedTuple):
 
 
 def bounds(axes: int) -> Matrix:
-    """Return the least and the greatest theta (axes + 4, 2)."""
+    """Return the lower and upper bounds of theta, shape (axes + 4, 2)."""
     return np.array([_LENGTH] * axes + [_SCALE, _EFFECT, _EFFECT, _NOISE])
 
 
 def default(axes: int) -> Vector:
-    """Return length scales sqrt(d) / 2, output scale 1, effects 1/4, noise 1e-4."""
+    """Return theta for length scales sqrt(d) / 2, output scale 1, v1 = v2 = 1/4, noise 1e-4."""
     lengths = [math.log(math.sqrt(axes) / 2)] * axes
     return np.array([*lengths, 0.0, EFFECTS[0], EFFECTS[0], math.log(1e-4)])
 
@@ -51,9 +52,9 @@ def default(axes: int) -> Vector:
 def negative_log_posterior(
     theta: Vector, inputs: Inputs, z: Vector, axis_of: NDArray[np.int_]
 ) -> tuple[float, Vector]:
-    """Return the negative log of likelihood times prior, less constants, and its gradient.
+    """Return the negative log posterior of theta without constants, and its gradient.
 
-    R & W eq. 2.30 and 5.9, with H = K^-1 - alpha alpha^T.
+    See equations 2.30 and 5.9 of Rasmussen & Williams, with H = K^-1 - alpha alpha^T.
     """
     axes = len(theta) - 4
     s, v1, v2, noise = np.exp(theta[axes:]).tolist()
@@ -72,7 +73,7 @@ def negative_log_posterior(
     prior, d_prior = log_prior(theta)
     loss = 0.5 * float(residual @ alpha) + float(np.log(factor.diagonal()).sum()) - prior
     gradient = -d_prior
-    # dK/dlog l = s (1 + r) exp(-r) / 3 (a - a')^2, summed with weights p: one product.
+    # dK/dlog l = s (1 + r) exp(-r) / 3 (a - a')^2; its sum with weights p is one matrix product.
     p = (s / 3) * (h * slope)
     of_columns = (a * (p.sum(axis=1)[:, None] * a - p @ a)).sum(axis=0)
     gradient[:axes] += np.bincount(axis_of, of_columns, axes)
@@ -86,10 +87,10 @@ def negative_log_posterior(
 
 
 def log_prior(theta: Vector) -> tuple[float, Vector]:
-    """Return the log density of theta, less constants, and its gradient (axes + 4,)."""
+    """Return the log prior density of theta without constants, and its gradient (axes + 4,)."""
     axes = len(theta) - 4
     lengths = theta[:axes]
-    away = (lengths - math.sqrt(2) - math.log(axes) / 2) / 3  # over the variance
+    away = (lengths - math.sqrt(2) - math.log(axes) / 2) / 3  # divided by the variance
     s, noise = math.exp(theta[axes]), math.exp(theta[-1])
     effects = (theta[axes + 1 : axes + 3] - EFFECTS[0]) / EFFECTS[1] ** 2
     density = (
@@ -106,7 +107,7 @@ def log_prior(theta: Vector) -> tuple[float, Vector]:
 
 
 def squared_distances(a: Matrix, b: Matrix) -> Matrix:
-    """Return |a_i - b_j|^2 (n, m) of rows a (n, c) and b (m, c)."""
+    """Return the squared distances |a_i - b_j|^2 (n, m) of rows a (n, c) and b (m, c)."""
     squares: Matrix = a @ b.T
     squares *= -2
     squares += np.einsum("ij,ij->i", a, a)[:, None]
@@ -115,7 +116,7 @@ def squared_distances(a: Matrix, b: Matrix) -> Matrix:
 
 
 def matern(squares: Matrix) -> tuple[Matrix, Matrix]:
-    """Return (1 + r + r^2 / 3) exp(-r) and (1 + r) exp(-r) of r^2."""
+    """Return (1 + r + r^2 / 3) exp(-r) and (1 + r) exp(-r), given r^2."""
     r = np.sqrt(squares)
     decay = np.exp(-r)
     r += 1
@@ -128,7 +129,7 @@ def matern(squares: Matrix) -> tuple[Matrix, Matrix]:
 
 
 def cholesky(kernel: Matrix, noise: float, s: float) -> Matrix | None:
-    """Return the lower factor of a kernel matrix with noise; None where it is not finite."""
+    """Return the lower Cholesky factor of a kernel matrix with noise, or None if it has none."""
     diagonal = kernel.diagonal().copy()
     jitter = 0.0
     while jitter < 1.0:
@@ -141,7 +142,7 @@ def cholesky(kernel: Matrix, noise: float, s: float) -> Matrix | None:
 
 
 def weights(factor: Matrix, z: Vector) -> tuple[Vector, float, Vector]:
-    """Return alpha (n,), the generalised least squares mean m, and z - m (n,)."""
+    """Return the weights alpha (n,), the generalised least squares mean m, and z - m (n,)."""
     both, _ = dpotrs(factor, np.column_stack([z, np.ones(len(z))]), lower=1)
     m = float(both[:, 0].sum() / both[:, 1].sum())
     return both[:, 0] - m * both[:, 1], m, z - m

@@ -1,11 +1,11 @@
 """Latin hypercube sampling: McKay, Beckman & Conover, Technometrics 21 (1979).
 
-A design of n points has one point in each of the n equal strata of every axis. n is the budget,
-so the run cannot be extended: a longer one has other strata. When the design is used up, `ask`
-returns nothing.
+A design of n points has one point in each of the n equal strata of every axis. n is the budget, so
+the run cannot be extended, because a larger design would have other strata. After the last point of
+the design, `ask` returns an empty list.
 
 Departure: a point that is a forbidden combination swaps coordinates with other points of the
-design, which keeps one point per stratum; where no swap helps, it is drawn anew.
+design, which preserves one point per stratum. If no swap helps, the point is drawn anew.
 """
 
 import numpy as np
@@ -17,12 +17,12 @@ from objectives.trial import Config, Evaluation, Trial
 from optimizers.optimizer import Optimizer
 from optimizers.random_search import draw
 
-_SWAPS = 100  # tries per forbidden point
+_SWAPS = 100  # the largest number of swaps that are tried for each forbidden point
 _OPTIMIZATIONS = (None, "random-cd", "lloyd")
 
 
 class LatinHypercube(Optimizer):
-    """Serves one Latin hypercube design of as many points as the budget has evaluations."""
+    """Proposes the points of one Latin hypercube design, one point per evaluation of the budget."""
 
     extendable = False
 
@@ -58,14 +58,14 @@ class LatinHypercube(Optimizer):
         return [self._trial(config) for config in served]
 
     def tell(self, trial: Trial, evaluation: Evaluation) -> None:
-        pass  # what is asked does not depend on it
+        pass  # the proposals do not depend on the evaluations
 
 
 def design_size(where: str, budget: float) -> int:
-    """Return how many full evaluations a budget pays for.
+    """Return the number of full evaluations that a budget pays for.
 
     Raises:
-        ValueError: it pays for none.
+        ValueError: the budget is below 1 or not a number.
     """
     if isinstance(budget, bool) or not isinstance(budget, (int, float)) or not budget >= 1:
         raise ValueError(f"{where}.budget: expected a number of at least 1, got {budget!r}")
@@ -73,12 +73,12 @@ def design_size(where: str, budget: float) -> int:
 
 
 def _design(n: int, dim: int, scramble: bool, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Return a design (n, dim), the same as `scipy.stats.qmc`'s, whose import takes .2 s of CPU.
+    """Return the same design (n, dim) as `scipy.stats.qmc`, whose import would take .2 s of CPU.
 
-    On each axis, point i lies in stratum p_i of a random permutation p of 1..n: at its middle, or
-    where scrambled, anywhere in it.
+    On each axis, point i lies in stratum p_i, where p is a random permutation of 1..n. It is at the
+    midpoint of the stratum or, if `scramble` is set, anywhere in it.
     """
-    (rng,) = rng.spawn(1)  # as scipy does
+    (rng,) = rng.spawn(1)  # as in SciPy
     offsets: NDArray[np.float64] | float = rng.uniform(size=(n, dim)) if scramble else 0.5
     strata = np.tile(np.arange(1, n + 1), (dim, 1))  # (dim, n)
     for axis in strata:
@@ -89,7 +89,7 @@ def _design(n: int, dim: int, scramble: bool, rng: np.random.Generator) -> NDArr
 def _optimized_design(
     n: int, dim: int, scramble: bool, optimization: str, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Return a design (n, dim) that scipy has spread more evenly."""
+    """Return a design (n, dim) that SciPy has optimized to be more even."""
     from optimizers.light_qmc import qmc
 
     sampler = qmc.LatinHypercube(dim, scramble=scramble, optimization=optimization, rng=rng)
@@ -98,7 +98,7 @@ def _optimized_design(
 
 
 def _allowed(cube: UnitCube, points: NDArray[np.float64], rng: np.random.Generator) -> list[Config]:
-    """Return the configurations of `points` (n, dim), which are changed where one is forbidden."""
+    """Return the configurations of `points` (n, dim), with swaps or draws for forbidden ones."""
     configs = [cube.config(point) for point in points]
     for i in range(len(points)):
         for _ in range(_SWAPS):

@@ -1,8 +1,9 @@
-"""`scipy.stats.qmc` without the rest of `scipy.stats`, which takes 0.4 s more to import.
+"""Import of `scipy.stats.qmc` without the rest of `scipy.stats`, which saves 0.4 s.
 
-The module needs the package around it only for quasi-random normal samples. So it is imported
-with a stand-in in the package's place, which is taken away again; what is missed in it later is
-looked up in the package. Where scipy needs more than that, the import is the ordinary one.
+The module needs its parent package only for quasi-random normal samples. It is therefore imported
+with a placeholder instead of the parent package, and the placeholder is removed afterwards. Names
+that the placeholder lacks are looked up in the real package when they are needed. If SciPy needs
+more than that during the import, the ordinary import is used.
 """
 
 import sys

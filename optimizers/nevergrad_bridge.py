@@ -1,19 +1,20 @@
-"""Any of Nevergrad's optimizers by its ask and tell, on the unit cube.
+"""A bridge to any of Nevergrad's optimizers, through Nevergrad's ask and tell, on the unit cube.
 
-Nevergrad plans with the budget (NGOpt even chooses its method by it), so the run cannot be
-extended. Parameters with one value only are no axes for Nevergrad.
+Nevergrad's methods depend on the budget (NGOpt even chooses its method by it), so the run cannot
+be extended. Nevergrad does not see parameters that have only one value.
 
 Departures:
-- Where a method uses Python's or numpy's global generator, it gets states of its own.
-- A method that cannot run in parallel is asked only when its last trial has been told.
-- An ungraded failure is told as the worst value so far; before there is any value as 1e20,
-  which is right for the many methods that go by ranks.
-- A forbidden combination is told as the worst value so far and asked again, at most 100 times;
-  then a random allowed configuration is taken.
-- A configuration that was never asked (a replay that drifted) is told where the method accepts it.
+- A method that uses Python's or NumPy's global generator gets separate states of them.
+- A method that cannot run in parallel is asked only after its last trial has been told.
+- A failure without a penalty is told as the worst value so far. If there is no value yet, it is
+  told as 1e20, which suits the many methods that use only ranks.
+- A forbidden combination is told as the worst value so far, and another one is requested. After 100
+  such attempts, a random allowed configuration is used.
+- A configuration that was never asked (in a replay that drifted) is told if the method accepts it.
 - The threads in which Nevergrad runs some methods end with `close`, and never keep Python alive.
-- Its models of the function (MetaModel and its kin, which NGOpt chooses too) turn arrays of one
-  element into numbers, which NumPy refuses since 2.4; here they may.
+- Nevergrad's models of the function (in MetaModel and similar methods, which NGOpt may choose)
+  convert arrays of one element to numbers. NumPy 2.4 and later refuse this, so the conversion is
+  patched here.
 """
 
 import random
@@ -37,29 +38,29 @@ from optimizers.lhs import design_size
 from optimizers.optimizer import Optimizer
 from optimizers.random_search import draw
 
-# scipy warns of a setting of Nevergrad's, in a thread, where no context can silence it.
+# SciPy warns about a setting of Nevergrad in another thread, where no context can silence it.
 warnings.filterwarnings("ignore", "COBYLA: Invalid RHOEND", UserWarning)
 
-# A run that is left for whatever reason must end, though a method waits for its next value.
+# A process must be able to end even if a method is still waiting for its next value.
 recaster._MessagingThread.daemon = True
-# The module's own name for the type; a number stays what it is.
+# Replaces `float` inside the module by a conversion that also accepts arrays of one element.
 metamodel.float = lambda value: float(np.asarray(value).item())
 
-_TRIES = 100  # asks for a configuration that is not forbidden
-_NUMPYS = mtrand._rand  # numpy's global generator
-_PATIENCE_S = 5.0  # for a thread that was told to end
-_UNKNOWN = 1e20  # told for a failure before there is any value
+_TRIES = 100  # the largest number of attempts to obtain an allowed configuration
+_NUMPYS = mtrand._rand  # NumPy's global generator
+_PATIENCE_S = 5.0  # the time to wait for a thread that was told to end
+_UNKNOWN = 1e20  # the value that is told for a failure if there is no value yet
 
 
 class NevergradBridge(Optimizer):
-    """Asks one of Nevergrad's optimizers.
+    """Proposes the configurations of one of Nevergrad's optimizers.
 
     Args:
-        name: as in Nevergrad's registry.
-        num_workers: how many trials Nevergrad should expect at once.
+        name: the name in Nevergrad's registry.
+        num_workers: the number of trials that Nevergrad should expect at once.
 
     Raises:
-        ValueError: there is no such optimizer.
+        ValueError: a setting is invalid, or there is no such optimizer.
     """
 
     extendable = False
@@ -87,13 +88,15 @@ class NevergradBridge(Optimizer):
         self._cube = UnitCube(space)
         free = np.flatnonzero(self._cube.n_values > 1)
         self._free = free if free.size else np.arange(1)
-        self._threads: list[Any] = []  # of the methods, which wait for values
+        self._threads: list[Any] = []  # threads of methods, which wait for values
         n_evaluations = design_size("nevergrad", budget)
         with self._own_generators():
             axes = nevergrad.p.Array(shape=(len(self._free),), lower=0.0, upper=1.0)
             axes.random_state = _seeded(self._rng)
             self._search = registry[name](axes, budget=n_evaluations, num_workers=num_workers)
-            chosen = getattr(self._search, "optim", self._search)  # by a method that chooses
+            chosen = getattr(
+                self._search, "optim", self._search
+            )  # the method that NGOpt and similar ones chose
         self._serial = any(
             getattr(method, "no_parallelization", False) for method in (self._search, chosen)
         )
@@ -118,12 +121,12 @@ class NevergradBridge(Optimizer):
             if asked is not None and config == trial.config:
                 self._search.tell(asked, value)
                 return
-            if asked is not None:  # a serial method waits for its own trial
+            if asked is not None:  # a serial method still waits for its own trial
                 self._search.tell(asked, self._penalty())
             self._tell_foreign(trial.config, value)
 
     def _next(self) -> tuple[Any, Config]:
-        """Return Nevergrad's candidate and its allowed configuration."""
+        """Return Nevergrad's candidate and its configuration; the candidate may be None."""
         for _ in range(_TRIES):
             asked = self._search.ask()
             u = np.full(self._cube.dim, 0.5)
@@ -152,7 +155,7 @@ class NevergradBridge(Optimizer):
 
     @contextmanager
     def _own_generators(self) -> Iterator[None]:
-        """Let Nevergrad use this optimizer's generators wherever it uses the global ones."""
+        """Replace the states of the global generators by this optimizer's own during the block."""
         pythons, numpys = random.getstate(), _NUMPYS.get_state()
         random.setstate(self._random.getstate())
         _NUMPYS.set_state(self._numpy_state)
@@ -162,7 +165,7 @@ class NevergradBridge(Optimizer):
                 warnings.simplefilter("ignore")
                 yield
         except (ImportError, RuntimeError) as error:
-            cause = error.__cause__ or error  # a method's thread hands its errors on
+            cause = error.__cause__ or error  # an error in a method's thread is re-raised here
             if not isinstance(cause, ImportError):
                 raise
             raise ValueError(
@@ -179,5 +182,5 @@ class NevergradBridge(Optimizer):
 
 
 def _seeded(rng: np.random.Generator) -> RandomState:
-    """Return a generator of numpy's old kind, which Nevergrad wants."""
+    """Return a generator of NumPy's legacy kind, which Nevergrad requires."""
     return RandomState(int(rng.integers(2**31)))

@@ -1,4 +1,4 @@
-"""The contract of an optimizer: it knows the space, never the function."""
+"""The interface of optimizers. An optimizer knows the space, but not the objective."""
 
 from abc import ABC, abstractmethod
 from functools import wraps
@@ -10,24 +10,26 @@ from objectives.trial import Config, Evaluation, Trial
 
 
 class Optimizer(ABC):
-    """Minimises by asking trials and being told their evaluations.
+    """Minimises a value by proposing trials (`ask`) and receiving their evaluations (`tell`).
 
-    The rules, which `tests/test_optimizer_conformance.py` checks for every plug-in:
+    `tests/test_optimizer_conformance.py` checks the following rules for every plug-in:
 
-    - Deterministic: the same seed, asks and tells give the same trials, in any process.
-      Randomness comes from `np.random.default_rng(seed)`; libraries get an integer drawn
-      from it. There is no save or load: a run is resumed by replaying its log.
-    - A failed evaluation has `error` set, and `value` None or a finite penalty. Any share of
-      failures must be survived, all of them included.
-    - Where a replay drifts (another BLAS, another library version), `tell` gets the logged
-      trial: the same id, perhaps another configuration, perhaps an id never asked. Learn from
-      `trial.config` and keep the books by `trial.id`.
+    - An optimizer is deterministic: the same seed, asks and tells give the same trials in any
+      process. Its random numbers come from `np.random.default_rng(seed)`; a library receives an
+      integer drawn from it as its seed. An optimizer is never saved or loaded, because a run is
+      resumed by replaying its log.
+    - A failed evaluation has an `error`, and its `value` is None or a finite penalty. An optimizer
+      must cope with any number of failures, even if all evaluations fail.
+    - If a replay drifts (because of another BLAS or another library version), `tell` receives the
+      logged trial. It may have another configuration than the asked trial of this id, or an id
+      that was never asked. An optimizer must therefore learn from `trial.config` and use
+      `trial.id` only to identify trials.
 
     Attributes:
-        extendable: whether a run may go on under a larger budget; False where the design
+        extendable: whether a run can be continued with a larger budget. It is False if the design
             depends on the budget.
-        version: raised by the author whenever the same seed and answers give other trials; a log
-            of another version is not resumed.
+        version: the version of the algorithm. The author increments it when the same seed and
+            evaluations give other trials; a log of another version is not resumed.
     """
 
     extendable: bool = True
@@ -40,7 +42,7 @@ class Optimizer(ABC):
         self._worst: float | None = None
 
     def __init_subclass__(cls, **settings: Any) -> None:
-        """Number trials here alone: a `tell` of an id that was never asked skips that id."""
+        """Wrap `tell` so that the id of a told trial is never assigned to a new trial."""
         super().__init_subclass__(**settings)
         tell = cls.__dict__.get("tell")
         if tell is None:
@@ -55,43 +57,43 @@ class Optimizer(ABC):
 
     @abstractmethod
     def ask(self, n: int = 1) -> list[Trial]:
-        """Return at most `n` trials, with ids 0, 1, 2, ... over the whole run.
+        """Return at most `n` trials; their ids are 0, 1, 2, ... over the whole run.
 
-        An empty list means: wait for a tell, or, where none is pending, finished. An empty
-        ask changes nothing.
+        An empty list means that the optimizer waits for a tell or, if no trial is pending, that it
+        has finished. An ask that returns an empty list must not change the optimizer's state.
         """
 
     @abstractmethod
     def tell(self, trial: Trial, evaluation: Evaluation) -> None:
-        """Take the answer to a trial: once per trial, in any order."""
+        """Receive the evaluation of a trial. It is called once per trial, in any order."""
 
     def refuse(self, trial: Trial) -> None:
-        """Take a trial back that was asked and will never be evaluated.
+        """Withdraw a trial that was asked and will never be evaluated.
 
-        That happens only where a replay drifted. What the budget cannot pay is no such trial: it
-        waits for a larger one, and no optimizer is told anything of it.
+        This happens only if a replay drifts. It does not concern trials that the budget cannot
+        pay: they wait for a larger budget, and the optimizer is not told about them.
         """
         self.tell(trial, Evaluation(None, 0.0, error="refused: it is not in the log"))
 
     def close(self) -> None:
-        """End what runs beside, such as threads; nothing is asked or told after it."""
+        """Stop background work such as threads; no ask or tell follows."""
         return None
 
     def skip(self, id: int) -> None:
-        """Give no later trial an id up to this one."""
+        """Assign no id up to and including this one to a later trial."""
         self._n_trials = max(self._n_trials, id + 1)
 
     def _trial(self, config: Config, fidelity: float = 1.0, resumes: int | None = None) -> Trial:
-        """Make the next trial."""
+        """Return a new trial with the next id."""
         trial = Trial(self._n_trials, config, fidelity, resumes)
         self._n_trials += 1
         return trial
 
     def _value(self, evaluation: Evaluation) -> float:
-        """Return a finite value to learn from; call it once per tell.
+        """Return a finite value to learn from; call this once per tell.
 
-        That is the evaluation's own, or for an ungraded failure the worst value told so far
-        (0.0 where there is none yet).
+        It is the evaluation's own value. For a failure without a penalty it is the worst value
+        told so far, or 0.0 if there is no value yet.
         """
         if evaluation.value is None:
             return 0.0 if self._worst is None else self._worst

@@ -1,18 +1,18 @@
-"""Any of Optuna's samplers by its ask and tell, on the typed space.
+"""A bridge to any of Optuna's samplers, through Optuna's ask and tell, on the typed space.
 
 `conf/optimizer/tpe.yaml` is this bridge with TPESampler: the tree-structured Parzen estimator of
 Bergstra et al., NeurIPS 2011, with the settings that Watanabe, arXiv 2304.11127, recommends.
 
-Conditions are define-by-run: parents are suggested first, children where they are active.
-Ordinals are suggested by their place, so that the sampler knows their order; constants are
-not suggested.
+Conditions use Optuna's define-by-run interface: parents are suggested first, and children only if
+they are active. An ordinal is suggested by its index, so that the sampler knows the order of its
+values. Constants are not suggested.
 
 Departures:
-- A forbidden combination is told to the study as failed and asked again, at most 100 times;
-  then a random allowed configuration is taken.
-- An ungraded failure is told as the worst value so far, so that its neighbourhood is avoided;
-  before there is any value, as a failed trial, which samplers ignore.
-- A configuration that the study never asked (a replay that drifted) is added to it.
+- A forbidden combination is reported to the study as failed, and another one is requested. After
+  100 such attempts, a random allowed configuration is used.
+- A failure without a penalty is told as the worst value so far, so that its neighbourhood is
+  avoided. If there is no value yet, it is told as a failed trial, which samplers ignore.
+- A configuration that the study did not propose (in a replay that drifted) is added to the study.
 """
 
 import inspect
@@ -42,18 +42,18 @@ from objectives.trial import Config, Evaluation, Trial
 from optimizers.optimizer import Optimizer
 from optimizers.random_search import draw
 
-_TRIES = 100  # asks for a configuration that is not forbidden
+_TRIES = 100  # the largest number of attempts to obtain an allowed configuration
 
 
 class OptunaBridge(Optimizer):
-    """Asks one of Optuna's samplers, kept in memory.
+    """Proposes the configurations of one of Optuna's samplers, with a study in memory.
 
     Args:
-        sampler: name of a class in `optuna.samplers`.
-        options: its keyword arguments; the seed comes from `seed`.
+        sampler: the name of a class in `optuna.samplers`.
+        options: the keyword arguments of the class, except the seed, which is derived from `seed`.
 
     Raises:
-        ValueError: there is no such sampler, or it does not take the options.
+        ValueError: the sampler does not exist, or it does not accept the options.
     """
 
     def __init__(
@@ -63,7 +63,8 @@ class OptunaBridge(Optimizer):
         self._rng = np.random.default_rng(seed)
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._study = optuna.create_study(sampler=_sampler(sampler, options, self._rng))
-        # Samplers that exhaust a grid stop the study, which Optuna allows within optimize() only.
+        # A sampler that has exhausted its grid stops the study, which Optuna allows only inside
+        # optimize().
         self._study.stop = self._stop
         self._stopped = False
         self._cube = UnitCube(space)
@@ -96,7 +97,7 @@ class OptunaBridge(Optimizer):
         self._add(trial.config, state, value if learnt else None)
 
     def _add(self, config: Config, state: Any, value: float | None) -> None:
-        """Tell the study a configuration that it did not ask."""
+        """Add a configuration that the study did not propose."""
         distributions = {
             name: distribution
             for name, distribution in self._distributions.items()
@@ -110,7 +111,7 @@ class OptunaBridge(Optimizer):
         )
 
     def _next(self) -> tuple[Any, Config]:
-        """Return Optuna's trial and its allowed configuration; None where it is not Optuna's."""
+        """Return Optuna's trial and its configuration; the trial is None for a random one."""
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="optuna")
             for _ in range(_TRIES):
@@ -144,7 +145,7 @@ class OptunaBridge(Optimizer):
         return asked.suggest_float(name, bounds.low, bounds.high, log=bounds.log)
 
     def _optuna_value(self, name: str, value: Any) -> Any:
-        """Return a value as Optuna holds it: the place of an ordinal, else the value."""
+        """Return Optuna's form of a value: the index for an ordinal, otherwise the value itself."""
         parameter = self.space[name]
         if isinstance(parameter, OrdinalHyperparameter):
             return list(parameter.sequence).index(value)
@@ -155,7 +156,7 @@ class OptunaBridge(Optimizer):
 
 
 def _distribution(parameter: Any) -> Any:
-    """Return Optuna's distribution of a parameter, None where there is nothing to choose."""
+    """Return Optuna's distribution of a parameter, or None if it has only one value."""
     if isinstance(parameter, Constant):
         return None
     if isinstance(parameter, CategoricalHyperparameter):
@@ -168,7 +169,7 @@ def _distribution(parameter: Any) -> Any:
 
 
 def _sampler(name: str, options: Mapping[str, Any], rng: np.random.Generator) -> Any:
-    """Build a sampler by the name of its class, seeded where it takes a seed."""
+    """Create a sampler by the name of its class, with a seed if it accepts one."""
     known = {
         key: value
         for key, value in vars(optuna.samplers).items()

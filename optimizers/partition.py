@@ -1,15 +1,16 @@
 """The K-ary partition of the unit cube that SOO and BaMSOO search.
 
-A cell is known by exact integers: on each axis it is the piece number `position` of the
-K^`level` equal pieces of [0, 1], so its centre is (2·position + 1) / (2·K^level), a rational
-without rounding. K is odd, so the middle child has its parent's centre.
+A cell is described by exact integers: on each axis it is the piece number `position` of the
+K^`level` equal pieces of [0, 1]. Its centre (2·position + 1) / (2·K^level) is an exact rational
+number. K is odd, so the middle child has the centre of its parent.
 
-A cell is split in K along its longest side, the first axis on ties. On a parameter with
-finitely many values a side is split only while it is wider than the narrowest value's share of
-the axis: the pieces then still reach every value, and no cell is cut below one. The side of a
-parameter that is inactive at the cell's centre is not split, since nothing depends on it. A
-cell without a side to split stays a leaf for good; on floats that happens where neighbouring
-centres would be the same number. (The paper's boxes are continuous and have no such end.)
+A cell is split into K children along its longest side; on ties, the first axis is split. If a
+parameter has finitely many values, its side is split only while it is wider than the interval of
+the narrowest value. Every value can then still be reached, and no cell becomes narrower than one
+value. The side of a parameter that is inactive at the cell's centre is not split, because the
+objective does not depend on it there. A cell that has no side to split remains a leaf. On floats
+this happens when neighbouring centres would be the same number. (The paper's boxes are continuous
+and can always be split.)
 """
 
 import math
@@ -23,19 +24,21 @@ from numpy.typing import NDArray
 from objectives.space import UnitCube
 from objectives.trial import Config
 
-_FINEST = 2.0**52  # pieces of [0, 1] that double precision still tells apart
+_FINEST = 2.0**52  # the largest number of pieces of [0, 1] that double precision can distinguish
 
 
 @dataclass(slots=True, eq=False)
 class Centre:
-    """A configuration at which cells are scored; cells whose centres mean the same share one.
+    """A configuration at which cells are scored.
+
+    Cells whose centres map to the same configuration share one object.
 
     Attributes:
         config: the configuration.
-        value: its score, minimised; None until it is known.
-        guess: what stands for the score until then.
-        estimated: whether `value` is a bound of the model and not an evaluation.
-        asked: whether its evaluation was ever called for.
+        value: its score, which is minimised; None until it is known.
+        guess: the estimate that is used as the score until then.
+        estimated: whether `value` is a bound from the model rather than an evaluation.
+        asked: whether its evaluation has been requested.
     """
 
     config: Config
@@ -50,10 +53,10 @@ class Cell:
     """A box of the partition.
 
     Attributes:
-        levels: per axis, how often the side was split.
-        positions: per axis, which of the K^level pieces it is.
-        centre: what it is scored by.
-        born: number of the sweep that made it.
+        levels: for each axis, the number of times that the side was split.
+        positions: for each axis, the index of the cell among the K^level pieces.
+        centre: the centre, which provides the cell's score.
+        born: the number of the sweep that created the cell.
     """
 
     levels: tuple[int, ...]
@@ -63,17 +66,17 @@ class Cell:
 
     @property
     def depth(self) -> int:
-        """Return how many splits lie above this cell."""
+        """Return the number of splits between the root and this cell."""
         return sum(self.levels)
 
 
 class Partition:
-    """The leaves of the tree, by depth, and the rules by which a leaf is split.
+    """The leaves of the tree by depth, and the rules for splitting a leaf.
 
     Attributes:
-        leaves: for each depth the cells that can be split, in the order of their making.
-        settled: the leaves that cannot.
-        centres: every configuration met so far, by its items.
+        leaves: for each depth, the leaves that can be split, in the order of their creation.
+        settled: the leaves that cannot be split.
+        centres: all centres so far, by the items of their configurations.
     """
 
     def __init__(self, cube: UnitCube, k: int) -> None:
@@ -89,15 +92,15 @@ class Partition:
         self._regions: set[tuple[object, ...]] = set()
 
     def plant(self) -> Cell:
-        """Make the root, the whole cube."""
+        """Create the root, which is the whole cube."""
         zeros = (0,) * self._cube.dim
         return self._place(Cell(zeros, zeros, self._centre(zeros, zeros), born=0))
 
     def split(self, cell: Cell, sweep: int) -> list[Cell]:
-        """Replace a leaf by its children: from left to right, the middle one last.
+        """Replace a leaf by its children, ordered from left to right with the middle one last.
 
-        A child that holds the same configurations as a cell already made is left out; that
-        can only be where a parameter has finitely many values.
+        A child is left out if it contains the same configurations as an existing cell. This is
+        possible only if a parameter has finitely many values.
         """
         self.leaves[cell.depth].remove(cell)
         axis = self._longest(cell)
@@ -113,7 +116,7 @@ class Partition:
         return children
 
     def centre_of(self, config: Config) -> Centre:
-        """Return the one centre of a configuration, made where it is new."""
+        """Return the centre object of a configuration; create it if it is new."""
         return self.centres.setdefault(tuple(config.items()), Centre(config))
 
     def fractions(self, cell: Cell) -> tuple[Fraction, ...]:
@@ -170,7 +173,7 @@ def _with(values: tuple[int, ...], axis: int, value: int) -> tuple[int, ...]:
 
 
 def _pieces(cube: UnitCube, axis: int) -> float:
-    """Return into how many pieces of the narrowest value's width an axis can be cut."""
+    """Return the length of an axis in units of its narrowest value's interval."""
     parameter = cube.space[cube.names[axis]]
     if isinstance(parameter, UniformIntegerHyperparameter) and parameter.log:
         low, high = parameter.lower - 0.5, parameter.upper + 0.5

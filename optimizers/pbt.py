@@ -1,18 +1,19 @@
 """Population based training: Jaderberg et al., arXiv 1711.09846, Algorithm 1.
 
-A population of configurations is trained together, from one share of a full evaluation to the next.
-After each step, a member among the worst fifth copies the checkpoint and the configuration of one
-among the best fifth (exploit: truncation selection, section 4.1.1), and then changes the
-configuration (explore): each number that may change is either drawn anew, with probability
-`resample`, or multiplied by .8 or 1.2 in natural units and cut at its bounds. A choice that may
-change is drawn anew with the same probability.
+A population of configurations is trained together, from one fidelity to the next. After each step,
+every member of the worst fifth copies the checkpoint and the configuration of a random member of
+the best fifth (exploit: truncation selection, section 4.1.1) and then changes the configuration
+(explore). With probability `resample`, a changeable number is drawn anew; otherwise it is
+multiplied by .8 or 1.2 in natural units and clipped to its bounds. A changeable choice is drawn
+anew with the same probability.
 
-The objective says which parameters may change when a checkpoint is continued
-(`Fidelities.changeable`); the others stay as the checkpoint has them. Where none may, members are
-only copied, and a copied member would repeat its model, so it is drawn anew from the start.
+The objective declares which parameters may change when training continues from a checkpoint
+(`Fidelities.changeable`). All other parameters keep the values of the checkpoint. If no parameter
+may change, a copied member would only repeat the same model, so its configuration is drawn anew and
+its training starts from the beginning.
 
-Departures: a generation waits for all its members, so that it is the same for any number of
-workers. When it has reached full evaluations, a new population begins.
+Departures: a generation waits for all its members, so that the result does not depend on the number
+of workers. When the population has reached full evaluations, a new population begins.
 """
 
 from dataclasses import dataclass
@@ -29,18 +30,18 @@ from objectives.trial import Config, Evaluation, Fidelities, Trial
 from optimizers.optimizer import Optimizer
 
 _FACTORS = (0.8, 1.2)
-_TRIES = 100  # perturbations until one is allowed
+_TRIES = 100  # the largest number of perturbations that are tried until one is allowed
 
 
 @dataclass
 class Member:
-    """One configuration of the population, at one share.
+    """One configuration of the population at one fidelity.
 
     Attributes:
-        config: to evaluate next, or evaluated.
-        resumes: the trial whose checkpoint it continues.
-        id: of its trial, once it was asked.
-        value: once it was told; infinite where it failed.
+        config: the configuration.
+        resumes: the trial whose checkpoint it continues, or None.
+        id: the id of its trial; None before it is asked.
+        value: the value of its evaluation; infinite if it failed, None before it is told.
     """
 
     config: Config
@@ -50,16 +51,16 @@ class Member:
 
 
 class PopulationBasedTraining(Optimizer):
-    """Trains a population in steps; the worst continue from the best.
+    """Trains a population step by step; the worst members continue from the best ones.
 
     Args:
-        fidelities: of the objective; its shares are the steps.
-        population: number of members.
-        quantile: share of the population that is replaced, and that is copied from.
-        resample: probability that a parameter is drawn anew instead of multiplied.
+        fidelities: the fidelities of the objective, which are the steps.
+        population: the number of members.
+        quantile: the fraction of the population that is replaced, and that is copied from.
+        resample: the probability that a parameter is drawn anew instead of being multiplied.
 
     Raises:
-        ValueError: a setting cannot be, or the objective has no fidelities.
+        ValueError: a setting is invalid, or the objective has no fidelities.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class PopulationBasedTraining(Optimizer):
         if fidelities is None or len(fidelities.grid) < 2:
             raise ValueError(
                 "objective: expected one that offers fidelities, got one with full evaluations "
-                "only; population based training has no steps there"
+                "only; population based training needs several fidelities"
             )
         if isinstance(population, bool) or not isinstance(population, int) or population < 2:
             raise ValueError(
@@ -96,7 +97,7 @@ class PopulationBasedTraining(Optimizer):
         self._begin()
 
     def _begin(self) -> None:
-        """Draw a new population at the smallest share."""
+        """Draw a new population at the lowest fidelity."""
         self._step = 0
         points = self._cube.draw(self._rng, self._size)
         self._members = [Member(self._cube.config(u), None) for u in points]
@@ -119,7 +120,7 @@ class PopulationBasedTraining(Optimizer):
             self._advance()
 
     def _advance(self) -> None:
-        """Make the members of the next step (Alg. 1, lines 4 to 10)."""
+        """Create the members of the next step (Alg. 1, lines 4 to 10)."""
         self._step += 1
         if self._step == len(self._shares):
             self._begin()
@@ -157,7 +158,7 @@ class PopulationBasedTraining(Optimizer):
         return config
 
     def _multiplied(self, config: Config, axis: int) -> float:
-        """Return the place of a number times .8 or 1.2; a choice keeps its place."""
+        """Return the unit coordinate after multiplying a number by .8 or 1.2; choices keep it."""
         name = self._cube.names[axis]
         parameter, value = self.space[name], config[name]
         factor = _FACTORS[int(self._rng.integers(2))]

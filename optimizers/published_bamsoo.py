@@ -1,21 +1,22 @@
 """BaMSOO as N. Davouse and E-G. Talbi published it: the variant `published` of `bamsoo`.
 
-The study and the rules of its tree are those of `optimizers/published_soo.py`; the model's are
-of its code too, where it differs from the paper. `optimizers/bamsoo.py` is the algorithm of Wang
-et al. (2014). The study maximises; here scores are minimised, so f+ `best` is the lowest score
-of the tree, the study's UCB is our lower bound and its LCB our upper one.
+The study and the rules of its tree are described in `optimizers/published_soo.py`. The model also
+follows the study's code where that differs from the paper. `optimizers/bamsoo.py` is the algorithm
+of Wang et al. (2014). The study maximises, whereas here scores are minimised. f+ is therefore
+`best`, the lowest score of the tree; the study's UCB is our lower bound, and its LCB is our upper
+bound.
 
 - Bounds are mean -+ B sd with B = sqrt(2 ln(pi^2 N^2 / (6 eta))), eta = 1, where N counts all
   nodes of the tree before the new one (the paper says evaluations).
-- A child is evaluated if its lower bound reaches f+, else its upper bound is its score. f+ is
-  the best score of all nodes, bounds included.
-- A child inherits only where its parent was evaluated or had itself inherited.
-- The model is refitted from scratch before every child: BoTorch 0.10's default, a scaled
-  Matern-5/2 kernel (the paper says RBF) with a length scale per axis and Gamma priors, relaxed
-  inputs normalised by the evaluated points' own range, outputs standardised.
+- A child is evaluated if its lower bound is at most f+; otherwise its upper bound is its score. f+
+  is the best score of all nodes, including scores that are bounds.
+- A child inherits a score only if its parent was evaluated or had inherited its own score.
+- The model is refitted from scratch before every child. It is the default of BoTorch 0.10: a scaled
+  Matern-5/2 kernel (the paper says RBF) with a length scale per axis and Gamma priors. The relaxed
+  inputs are normalised by the range of the evaluated points, and the outputs are standardised.
 
-Departures beside those of `published_soo`: what has no finite bound is evaluated; a failure
-without a graded penalty enters the model as the worst value told.
+Departures in addition to those of `published_soo`: a child without finite bounds is evaluated, and
+a failure without a penalty enters the model as the worst value told so far.
 """
 
 import math
@@ -41,23 +42,24 @@ from optimizers.published_soo import Node, PublishedSOO
 from optimizers.relaxed_box import Vector
 
 _ETA = 1.0
-_LARGEST = 1e100  # of a value's size: the model squares values
+_LARGEST = 1e100  # the largest absolute value in the model, which squares values
 
 Bounds = tuple[float, float]
-"""A lower and an upper bound of a value that is minimised."""
+"""A lower and an upper bound of a value, which is minimised."""
 
 
 class PublishedBaMSOO(PublishedSOO):
     """Follow the study's rules, one trial at a time.
 
     Args:
-        k: children per split, odd.
+        k: the number of children per split, which must be odd.
 
     Attributes:
-        bounds: what bounds the value of a new node; a replay puts the recorded bounds here.
+        bounds: the function that returns the bounds of a new node; a replay replaces it by one
+            that returns the recorded bounds.
 
     Raises:
-        ValueError: `k` is no odd integer of at least 3.
+        ValueError: `k` is not an odd integer of at least 3.
     """
 
     def __init__(self, space: ConfigurationSpace, *, seed: int, k: int) -> None:
@@ -102,12 +104,14 @@ class PublishedBaMSOO(PublishedSOO):
 
 
 def _posterior(x: Any, y: Any, at: Vector) -> tuple[float, float]:
-    """Return mean and standard deviation at `at` (dim,) of a model of x (n, dim), y (n,)."""
+    """Return the mean and standard deviation at `at` (dim,) of a model of x (n, dim), y (n,)."""
     points, values = torch.tensor(x), torch.tensor(y)[:, None]
     dim = points.shape[1]
     with one_thread(), torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # one point has no deviation; a fit may be tried again
-        torch.manual_seed(0)  # a fit that failed is tried again from a draw of the priors
+        warnings.simplefilter(
+            "ignore"
+        )  # about a single point without deviation, and about fits that are repeated
+        torch.manual_seed(0)  # a failed fit is repeated from a random draw from the priors
         model = SingleTaskGP(
             points,
             values,

@@ -1,26 +1,28 @@
 """SOO as N. Davouse and E-G. Talbi published it: the variant `published` of `soo`.
 
 *Bayesian and Partition-Based Optimization for Hyperparameter Optimization of LLM Fine-Tuning*
-(OLA 2025), by the rules of its code, Kiwy3/BO_PBO_HPO_LLM. It is here to replay that study, not
-to be used; `optimizers/soo.py` is the algorithm of Munos (2011). The study maximises; here scores
-are minimised.
+(OLA 2025), following the rules of its code, Kiwy3/BO_PBO_HPO_LLM. It serves to replay that study
+and is not meant for other use; `optimizers/soo.py` is the algorithm of Munos (2011). The study
+maximises, whereas here scores are minimised.
 
 - The box is relaxed and integers are truncated (`optimizers/relaxed_box.py`). The root's centre
-  is scored first. A cell is cut in K = 3 along its widest side relative to the full range, the
-  first on ties, in the study's floating-point arithmetic, which decides the ties.
-- A sweep visits the depths from 0 to the depth that the tree had when it began. At each it takes
-  the open leaf of the best score, the oldest on ties, and expands it if that is strictly better
-  than all expanded so far in the sweep.
+  is scored first. A cell is split into K = 3 children along its widest side relative to the full
+  range; on ties, the first side is split. The study's floating-point arithmetic is reproduced,
+  because it decides the ties.
+- A sweep visits the depths from 0 to the depth of the tree at its beginning. At each depth it
+  considers the open leaf with the best score (on ties, the oldest). It expands this leaf if its
+  score is strictly better than those of all leaves expanded so far in the sweep.
 - A child whose configuration is "the same" as its parent's inherits the score, costs nothing and
-  is open. The same is: the sum of absolute differences of the values as they are run is below
-  1e-4. That is the fault: a learning rate of 10^-8.5 counts as the same as 10^-5.5 and is never
-  run. With odd K only the middle child should inherit.
+  is open. Two configurations count as the same if the sum of the absolute differences of their
+  values in natural units is below 1e-4. This is the study's error: a learning rate of 10^-8.5
+  counts as the same as 10^-5.5 and is never run. With odd K only the middle child should inherit.
 - Other equal configurations are evaluated again.
 
-Departures: the study tests its budget between sweeps, so it made 51 evaluations of 50; here a run
-ends at its budget. Failures without a graded penalty and forbidden combinations score infinity.
-A side below the resolution of floats is not split, and after `_PATIENCE` sweeps that brought no
-trial the search has finished, where the study would go on for ever. One trial at a time.
+Departures: the study checks its budget only between sweeps, so it made 51 evaluations instead of
+50; here a run ends at its budget. Failures without a penalty and forbidden combinations have the
+score infinity. A side below the resolution of floats is not split. The search finishes after
+`_PATIENCE` sweeps without a trial, where the study would continue forever. Trials are asked one at
+a time.
 """
 
 import math
@@ -35,7 +37,7 @@ from optimizers.optimizer import Optimizer
 from optimizers.relaxed_box import RelaxedBox, Vector
 
 _SAME = 1e-4
-_PATIENCE = 30  # sweeps
+_PATIENCE = 30  # the number of successive sweeps without a trial after which the search ends
 
 
 @dataclass(slots=True, eq=False)
@@ -43,12 +45,12 @@ class Node:
     """A cell of the tree.
 
     Attributes:
-        lower, upper: (dim,) its box, relaxed.
-        depth: 0 at the root.
-        config: its centre as it is run.
-        score: minimised; None until it is known.
-        state: how the score came about: `evaluated`, `inherited` or `approximated`.
-        open: whether it is a leaf.
+        lower, upper: the bounds of its relaxed box, shape (dim,).
+        depth: the depth in the tree, 0 at the root.
+        config: the configuration at which the centre is evaluated.
+        score: the score, which is minimised; None until it is known.
+        state: the origin of the score: `evaluated`, `inherited` or `approximated`.
+        open: whether the cell is a leaf.
     """
 
     lower: Vector
@@ -61,7 +63,7 @@ class Node:
 
     @property
     def centre(self) -> Vector:
-        """Return the middle (dim,) of the box, relaxed."""
+        """Return the centre (dim,) of the relaxed box."""
         return (self.lower + self.upper) / 2
 
 
@@ -69,14 +71,14 @@ class PublishedSOO(Optimizer):
     """Follow the study's rules, one trial at a time.
 
     Args:
-        k: children per split, odd.
+        k: the number of children per split, which must be odd.
 
     Attributes:
-        nodes: all cells, in the order of their making.
-        sweep: how many sweeps have ended.
+        nodes: all cells, in the order of their creation.
+        sweep: the number of finished sweeps.
 
     Raises:
-        ValueError: `k` is no odd integer of at least 3.
+        ValueError: `k` is not an odd integer of at least 3.
     """
 
     def __init__(self, space: ConfigurationSpace, *, seed: int, k: int) -> None:
@@ -89,8 +91,8 @@ class PublishedSOO(Optimizer):
         self.nodes: list[Node] = []
         self.sweep = 0
         self._search = self._searching()
-        self._waiting: Node | None = None  # for its evaluation
-        self._asked: int | None = None  # the id of its trial
+        self._waiting: Node | None = None  # the node that waits for its evaluation
+        self._asked: int | None = None  # the id of that node's trial
         self._finished = False
 
     def ask(self, n: int = 1) -> list[Trial]:
@@ -113,7 +115,7 @@ class PublishedSOO(Optimizer):
             self._waiting = self._asked = None
 
     def _searching(self) -> Iterator[Node]:
-        """Yield the nodes to evaluate; each has its score when the search goes on."""
+        """Yield the nodes to evaluate; each must have its score before the generator continues."""
         root = self._node(self._box.lower, self._box.upper, depth=0)
         yield from self._evaluate(root)
         self.nodes.append(root)
@@ -138,7 +140,7 @@ class PublishedSOO(Optimizer):
                 self.nodes.append(child)
 
     def _score(self, parent: Node, child: Node) -> Iterator[Node]:
-        """Give a child its score, yielding it where it must be evaluated."""
+        """Set the score of a child; yield the child if it must be evaluated."""
         if self._box.difference(parent.config, child.config) < _SAME and self._gives(parent):
             child.score, child.state = parent.score, "inherited"
         else:
@@ -162,7 +164,7 @@ class PublishedSOO(Optimizer):
         return Node(lower, upper, depth, self._box.config((lower + upper) / 2))
 
     def _side(self, node: Node) -> int | None:
-        """Return the widest side relative to the full range, None where none can be cut."""
+        """Return the widest side relative to the full range, or None if no side can be split."""
         sides = node.upper - node.lower
         cut = node.lower + sides / self._k
         wide = (self._width > 0) & (cut > node.lower) & (cut < node.upper)

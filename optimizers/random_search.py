@@ -1,7 +1,8 @@
 """Uniform random search: Bergstra & Bengio, JMLR 13 (2012). The floor for every other optimizer.
 
-Departure: uniform in the unit cube, so log scales are uniform in the logarithm and every
-integer and every choice is equally likely; forbidden combinations are drawn again.
+Departure: configurations are uniform in the unit cube. Parameters on a log scale are therefore
+uniform in their logarithm, and every integer and every choice is equally likely. Forbidden
+combinations are drawn again.
 """
 
 import numpy as np
@@ -13,7 +14,7 @@ from optimizers.optimizer import Optimizer
 
 
 def draw(cube: UnitCube, rng: np.random.Generator) -> Config:
-    """Draw a configuration that no clause forbids, uniformly from the unit cube."""
+    """Draw an allowed configuration uniformly from the unit cube."""
     return cube.config(cube.draw(rng)[0])
 
 
@@ -29,4 +30,4 @@ class RandomSearch(Optimizer):
         return [self._trial(draw(self._cube, self._rng)) for _ in range(n)]
 
     def tell(self, trial: Trial, evaluation: Evaluation) -> None:
-        pass  # what is asked does not depend on it
+        pass  # the proposals do not depend on the evaluations

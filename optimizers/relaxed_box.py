@@ -1,10 +1,10 @@
 """The box of continuous values that the published SOO and BaMSOO search, and its conversion.
 
-An axis of a float is its value, of a float on a log scale its log10; an integer is relaxed to
-the values between its bounds, and *truncated* (so the upper bound is met on the boundary only,
-where every other integer owns a share of width 1). `objectives.space.UnitCube` rounds instead, in
-equal shares: that is the suite's map, this is the study's. An axis of choices is [0, 1] in equal
-shares, which the study does not have.
+The coordinate of a float is its value, and that of a float on a log scale is its log10. An integer
+is relaxed to the real values between its bounds and then *truncated*. Every integer except the
+upper bound therefore has an interval of width 1, and the upper bound is reached only on the
+boundary. This is the rule of the study; `objectives.space.UnitCube` instead rounds, with equal
+intervals. The study has no categorical parameters; here their axis is [0, 1], divided equally.
 """
 
 import math
@@ -22,7 +22,7 @@ Vector = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class _Numeric:
-    """The natural bounds and the kind of a numeric axis."""
+    """The bounds in natural units and the type of a numeric axis."""
 
     lower: float
     upper: float
@@ -44,7 +44,7 @@ class RelaxedBox:
     """The map between configurations and relaxed points `x` (dim,).
 
     Attributes:
-        lower, upper: (dim,) the box.
+        lower, upper: the bounds of the box, shape (dim,).
     """
 
     def __init__(self, space: ConfigurationSpace) -> None:
@@ -60,21 +60,21 @@ class RelaxedBox:
         self.lower[one_value] = self.upper[one_value] = 0.5
 
     def config(self, x: Vector) -> Config:
-        """Return the configuration that a relaxed point `x` (dim,) is evaluated as."""
+        """Return the configuration at which a relaxed point `x` (dim,) is evaluated."""
         u = [
             self._cube.point({name: axis.value(place)})[i] if axis else place
             for i, (name, axis, place) in enumerate(
                 zip(self.names, self._numeric, x.tolist(), strict=True)
             )
         ]
-        config = self._cube.config(np.array(u))  # decides what is active
+        config = self._cube.config(np.array(u))  # determines which parameters are active
         for name, axis, place in zip(self.names, self._numeric, x.tolist(), strict=True):
             if axis is not None and name in config:
                 config[name] = axis.value(place)
         return config
 
     def point(self, config: Config) -> Vector:
-        """Return a relaxed point (dim,) of a configuration; the middle where one is inactive."""
+        """Return a relaxed point (dim,) of a configuration; inactive axes are at the middle."""
         middle = (self.lower + self.upper) / 2
         u = self._cube.point(config)
         return np.array(
@@ -85,14 +85,14 @@ class RelaxedBox:
         )
 
     def allows(self, config: Config) -> bool:
-        """Return whether no forbidden clause holds."""
+        """Return whether the space allows the configuration."""
         return self._cube.allows(config)
 
     def difference(self, first: Config, second: Config) -> float:
         """Return the sum of absolute differences of the converted values.
 
-        As the study compares centres: natural units, rates not as logarithms. Another choice,
-        and a parameter that is active on one side only, count 1.
+        This is how the study compares centres: in natural units, without logarithms. A different
+        choice counts 1, and so does a parameter that is active in only one of the two.
         """
         total = 0.0
         for name, axis in zip(self.names, self._numeric, strict=True):
@@ -106,7 +106,7 @@ class RelaxedBox:
 
 
 def _numeric(space: ConfigurationSpace, name: str) -> _Numeric | None:
-    """Return the axis of a number with a range, None for choices and constants."""
+    """Return the axis of a numeric parameter, or None for choices and constants."""
     parameter = space[name]
     if isinstance(parameter, UniformFloatHyperparameter | UniformIntegerHyperparameter):
         integer = isinstance(parameter, UniformIntegerHyperparameter)

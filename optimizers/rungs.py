@@ -2,13 +2,13 @@
 
 Notation of Li et al., "Hyperband", JMLR 18 (2018), Algorithm 1:
 
-    R     a full evaluation, here the share 1
+    R     a full evaluation, here fidelity 1
     eta   one configuration in eta is promoted from a rung to the next
-    s     number of a bracket: how many halvings it has, from s_max down to 0
-    n, r  configurations that a bracket starts with, and their share
+    s     the number of halvings of a bracket, from s_max down to 0
+    n, r  the number of configurations at the start of a bracket, and their fidelity
 
-The algorithm's s_max = floor(log_eta(R)) is counted by multiplication: `int(log(243) / log(3))` is
-4 in floating point, which loses a bracket.
+The algorithm's s_max = floor(log_eta(R)) is computed by repeated multiplication, because
+`int(log(243) / log(3))` is 4 in floating point, which would lose a bracket.
 """
 
 from collections.abc import Sequence
@@ -16,26 +16,27 @@ from dataclasses import dataclass
 
 from objectives.trial import Fidelities
 
-_CLOSE = 1e-6  # relative; a share such as 1/9 is not exact
+_CLOSE = 1e-6  # relative tolerance, because a fidelity such as 1/9 is not exact
 
 
 def ladder(fidelities: Fidelities | None, eta: int, least: float | None) -> tuple[float, ...]:
-    """Return the shares 1/eta^s, ..., 1/eta, 1 that an objective offers, ascending.
+    """Return the fidelities 1/eta^s, ..., 1/eta, 1 that an objective offers, ascending.
 
     Args:
-        fidelities: of the objective.
-        eta: ratio of two rungs.
-        least: the smallest share wanted; None: the objective's.
+        fidelities: the fidelities of the objective.
+        eta: the ratio of two successive rungs.
+        least: the lowest fidelity to use; None means the objective's lowest.
 
     Raises:
-        ValueError: the objective has no fidelities, or none of its shares is such a power.
+        ValueError: a setting is invalid, the objective has no fidelities, or only fidelity 1 is
+            such a power.
     """
     if isinstance(eta, bool) or not isinstance(eta, int) or eta < 2:
         raise ValueError(f"optimizer.eta: expected a whole number of at least 2, got {eta!r}")
     if fidelities is None:
         raise ValueError(
             "objective: expected one that offers fidelities, got one with full evaluations only; "
-            "a multi-fidelity optimizer has nothing to save there"
+            "a multi-fidelity optimizer needs several fidelities"
         )
     if least is not None and (
         isinstance(least, bool) or not isinstance(least, int | float) or not 0 < least <= 1
@@ -52,15 +53,15 @@ def ladder(fidelities: Fidelities | None, eta: int, least: float | None) -> tupl
         power *= eta
     if len(rungs) == 1:
         raise ValueError(
-            f"optimizer.eta: expected a ratio of the objective's shares {list(fidelities.grid)} "
-            f"that leaves at least two, got {eta} with a least share of {lowest:g}"
+            f"optimizer.eta: expected a ratio that gives at least two of the objective's "
+            f"fidelities {list(fidelities.grid)}, got {eta} with a lowest fidelity of {lowest:g}"
         )
     return tuple(reversed(rungs))
 
 
 @dataclass(frozen=True)
 class Size:
-    """One rung of a bracket: how many configurations, at which share."""
+    """One rung of a bracket: the number of its configurations, and their fidelity."""
 
     n: int
     share: float
@@ -70,10 +71,11 @@ def bracket(rungs: Sequence[float], eta: int, s: int, printed: bool = False) -> 
     """Return the rungs of Hyperband's bracket with s halvings (Algorithm 1, lines 3 to 6).
 
     Args:
-        rungs: shares, ascending; there are s_max + 1 of them.
-        eta: one in eta is promoted.
-        s: from s_max to 0.
-        printed: the sizes of the paper's Table 1, which rounds down where Algorithm 1 rounds up.
+        rungs: the s_max + 1 fidelities, ascending.
+        eta: one configuration in eta is promoted.
+        s: the number of halvings, from s_max to 0.
+        printed: whether to use the sizes of the paper's Table 1, which rounds down, whereas
+            Algorithm 1 rounds up.
     """
     s_max = len(rungs) - 1
     if printed:
@@ -84,5 +86,5 @@ def bracket(rungs: Sequence[float], eta: int, s: int, printed: bool = False) -> 
 
 
 def brackets(rungs: Sequence[float], eta: int, printed: bool = False) -> list[list[Size]]:
-    """Return one round of Hyperband: its brackets from the most halvings to none."""
+    """Return the brackets of one round of Hyperband, from the most halvings to none."""
     return [bracket(rungs, eta, s, printed) for s in reversed(range(len(rungs)))]

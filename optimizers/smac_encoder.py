@@ -1,10 +1,11 @@
-"""The values that SMAC's forest learns from, where SMAC's own transformation sees none or nothing.
+"""A replacement for SMAC's transformation of values where it is not finite or loses differences.
 
-SMAC learns the logarithm of (y - low) / (max - low), with low a little below the least value: by
-the excess of the fifth percentile over it, and 1e-10. That is infinite where many values share the
-least one and are so large that 1e-10 vanishes beside them, and where max - low overflows. It sees
-no difference where the values differ by less than 1e-10, nor beside one value of 1e300. There the
-same formula is used of shares of the range, cut at 100 times the median excess.
+SMAC's forest learns the logarithm of (y - low) / (max - low). Here low is the smallest value minus
+1e-10 and minus the distance between the smallest value and the fifth percentile. The logarithm is
+infinite if many values equal the smallest one and are so large that subtracting 1e-10 has no
+effect, or if max - low overflows. Differences are lost if they are smaller than 1e-10, or if one
+value is as large as 1e300. In these cases, the same formula is applied to the values' distances
+from the smallest one, as fractions of the range and clipped at 100 times their median.
 """
 
 from collections.abc import Callable
@@ -13,17 +14,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_LARGEST = 1e100  # of a value's size: beyond, SMAC's variances overflow
-_RESOLVED = 1e-6  # of the values' size, or of 1: a range that 1e-10 does not spoil
-_CLIFF = 1e12  # of the median excess: a range beside which all else is one value
-_CAP = 100.0  # of the median excess
-_FLOOR = 1e-10  # SMAC's constant that keeps a logarithm finite
+_LARGEST = 1e100  # SMAC's variances overflow if values are larger than this
+_RESOLVED = 1e-6  # SMAC's 1e-10 does no harm if the range is larger than this times max(1, |y|)
+_CLIFF = 1e12  # differences are lost if the range exceeds the median excess by this factor
+_CAP = 100.0  # the excess is clipped at this multiple of its median
+_FLOOR = 1e-10  # SMAC's constant that keeps the logarithm finite
 
 Values = NDArray[np.float64]
 
 
 def finite(encoder: Any) -> Any:
-    """Let one of SMAC's encoders give finite values that differ where those told do."""
+    """Patch an encoder of SMAC so that its values are finite and distinct values stay distinct."""
     original: Callable[[Values], Values] = encoder.transform_response_values
 
     def transform_response_values(values: Values) -> Any:
@@ -49,8 +50,9 @@ def _is_ordinary(values: Values) -> bool:
 
 
 def _scaled(values: Values) -> Values:
-    """Return the logarithms of shares of the range, which is cut far above the median."""
-    halves = values / 2 if np.abs(values).max() > _LARGEST else values  # no difference overflows
+    """Return the logarithms of the values as fractions of the range, after clipping."""
+    # Halving large values keeps their differences from overflowing.
+    halves = values / 2 if np.abs(values).max() > _LARGEST else values
     shares = halves - halves.min()
     positive = shares[shares > 0]
     if not positive.size:

@@ -1,28 +1,28 @@
-"""SMAC with a random forest: Lindauer et al., JMLR 23 (2022), by SMAC3's ask and tell.
+"""SMAC with a random forest: Lindauer et al., JMLR 23 (2022), through SMAC3's ask and tell.
 
-`HyperparameterOptimizationFacade` on the typed space: a scrambled Sobol design, then expected
-improvement on the logarithm of the values, maximised by local and random search, with random
-configurations in between. Values are taken as noiseless: no configuration is repeated while SMAC
-finds a new one.
+It uses `HyperparameterOptimizationFacade` on the typed space. After a scrambled Sobol design, SMAC
+maximises the expected improvement of the logarithm of the values by local and random search, with
+random configurations in between. The values are assumed to be noiseless, so no configuration is
+repeated as long as SMAC finds a new one.
 
 Departures:
-- Of the design and of the candidates, what is forbidden or breaks a rule of the space is left out,
-  in the design for a random configuration that is allowed.
-- The local search takes its starting points sorted; SMAC takes them from a Python set, whose
-  order depends on the process's hash seed.
-- An ungraded failure is told as the worst value so far; before there is any value, it waits for
-  one.
-- Beyond the initial design and before there is any value, configurations are drawn at random;
-  SMAC does so too, but for ever in a small finite space.
-- Where ConfigSpace leaves an inactive parameter in a configuration, as it may under nested
-  conditions, that parameter is left out.
-- A finite space that SMAC holds to be used up is drawn from at random.
-- The initial design has a fixed size, so that a run can be extended; SMAC's depends on the budget.
-- Values whose transformation would be infinite are transformed otherwise (`smac_encoder.py`).
-- The forest is refitted before every ask; SMAC asks 8 times between fits, which a run of a few
-  dozen evaluations cannot afford (`retrain_after=8` restores it). For the same reason a tenth of
-  the asks are random, not a fifth.
-- Where the values' range is beyond what SMAC's scaling resolves, they are scaled and cut first
+- Configurations that are forbidden or break a rule of the space are removed from the candidates.
+  In the design, they are replaced by random allowed configurations.
+- The local search sorts its starting points. SMAC takes them from a Python set, whose order
+  depends on the process's hash seed.
+- A failure without a penalty is told as the worst value so far. If there is no value yet, it is
+  told as soon as there is one.
+- If there is still no value after the initial design, configurations are drawn at random. SMAC does
+  the same, but in a small finite space it would loop forever.
+- ConfigSpace may leave an inactive parameter in a configuration under nested conditions. Such a
+  parameter is removed.
+- If SMAC considers a finite space to be exhausted, configurations are drawn at random.
+- The initial design has a fixed size, so that a run can be extended. SMAC's depends on the budget.
+- Values whose transformation would be infinite are transformed differently (`smac_encoder.py`).
+- The forest is refitted before every ask. SMAC asks 8 times between fits, which is too many for a
+  run of a few dozen evaluations (`retrain_after=8` restores it). For the same reason, a tenth of
+  the asks are random instead of a fifth.
+- Values whose range SMAC's scaling cannot resolve are scaled and clipped first
   (`smac_encoder.py`).
 """
 
@@ -48,19 +48,19 @@ from optimizers.optimizer import Optimizer
 from optimizers.random_search import draw
 from optimizers.smac_encoder import finite
 
-_UNLIMITED = 10**9  # trials; the runner keeps the budget
+_UNLIMITED = 10**9  # the number of trials that SMAC may run; the runner enforces the budget
 
 
 class SmacRandomForest(Optimizer):
-    """Asks SMAC3's hyperparameter optimization facade.
+    """Proposes the configurations of SMAC3's hyperparameter optimization facade.
 
     Args:
-        n_initial: configurations of the Sobol design.
-        n_trees: trees of the forest.
-        n_challengers: random candidates per ask.
-        n_local_searches: local searches per ask.
-        random_probability: share of asks answered by a random configuration.
-        retrain_after: asks between two fits of the forest.
+        n_initial: the number of configurations in the Sobol design.
+        n_trees: the number of trees in the forest.
+        n_challengers: the number of random candidates per ask.
+        n_local_searches: the number of local searches per ask.
+        random_probability: the fraction of asks that return a random configuration.
+        retrain_after: the number of asks between two fits of the forest.
     """
 
     def __init__(
@@ -99,11 +99,11 @@ class SmacRandomForest(Optimizer):
         self._space = copy.deepcopy(self._space)  # SMAC draws from the space's own generator
         self._facade = _facade(self._space, smac_seed, settings, float(random_probability))
         _keep_to_rules(self._facade, self._cube, self._rng)
-        self._evaluation_seed = 0  # SMAC's, the same for all of a deterministic scenario
+        self._evaluation_seed = 0  # SMAC's seed of all evaluations in a deterministic scenario
         self._n_initial = len(self._facade.intensifier.config_selector._initial_design_configs)
-        self._n_asked = 0  # of SMAC
+        self._n_asked = 0  # the number of asks to SMAC
         self._pending: dict[int, tuple[Any, Config]] = {}
-        self._unvalued: list[Any] = []  # failed before there was a value
+        self._unvalued: list[Any] = []  # trials that failed before there was any value
 
     def ask(self, n: int = 1) -> list[Trial]:
         trials = []
@@ -132,14 +132,14 @@ class SmacRandomForest(Optimizer):
         self._unvalued = []
 
     def _next(self) -> tuple[Any, Config]:
-        """Return SMAC's trial and its configuration; None where it is not SMAC's."""
+        """Return SMAC's trial and its configuration; the trial is None for a random one."""
         if self._n_asked == self._n_initial and self._worst is None:
             return None, draw(self._cube, self._rng)
         with warnings.catch_warnings():
-            # SMAC logs the mean time of a local search that looked at no neighbour.
+            # SMAC computes the mean time of local searches, even if they evaluated no neighbour.
             warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)
             warnings.filterwarnings("ignore", "invalid value encountered", RuntimeWarning)
-            # SMAC's percentile of values near the largest double, which is not used.
+            # SMAC computes an unused percentile, which overflows for very large values.
             warnings.filterwarnings("ignore", "overflow encountered", RuntimeWarning)
             try:
                 info = self._facade.ask()
@@ -157,7 +157,7 @@ class SmacRandomForest(Optimizer):
 def _facade(
     space: ConfigurationSpace, seed: int, settings: dict[str, int], random_probability: float
 ) -> Any:
-    """Build the facade, which leaves no file behind."""
+    """Create the facade, which leaves no file behind."""
     logging.getLogger("smac").setLevel(logging.CRITICAL)
     facade = HyperparameterOptimizationFacade
     with tempfile.TemporaryDirectory(prefix="tuneoff-smac-") as folder:
@@ -192,7 +192,7 @@ def _facade(
 
 
 def _keep_to_rules(facade: Any, cube: UnitCube, rng: np.random.Generator) -> None:
-    """Let SMAC's design and its candidates be configurations that the cube allows."""
+    """Restrict SMAC's design and its candidates to configurations that the cube allows."""
     selector, maximizer = facade.intensifier.config_selector, facade._acquisition_maximizer
     maximize: Callable[..., Iterable[Configuration]] = maximizer.maximize
 
@@ -213,9 +213,9 @@ def _keep_to_rules(facade: Any, cube: UnitCube, rng: np.random.Generator) -> Non
 
 
 def _forest(scenario: Scenario, n_trees: int) -> RandomForest:
-    """Return the facade's forest, which grows the same trees in a tenth of the time.
+    """Return a forest that grows the same trees as the facade's in a tenth of the time.
 
-    The facade's trees reserve memory for 2**20 leaves each, and its threads mostly wait.
+    The facade's trees reserve memory for 2**20 leaves each, and its threads are mostly idle.
     """
     return RandomForest(
         scenario.configspace,
@@ -231,7 +231,7 @@ def _forest(scenario: Scenario, n_trees: int) -> RandomForest:
 
 
 def _sort_starts(local_search: Any) -> None:
-    """Give a local search its starting points in an order that no hash seed changes."""
+    """Sort the starting points of a local search, so that they do not depend on the hash seed."""
     starts = local_search._get_init_points_from_previous_configs
     local_search._get_init_points_from_previous_configs = lambda *args: sorted(
         starts(*args), key=str

@@ -1,10 +1,10 @@
-"""Sobol sequence, scrambled: Owen, J. Complexity 14 (1998), as scipy implements it.
+"""Scrambled Sobol sequence: Owen, J. Complexity 14 (1998), in the implementation of SciPy.
 
-The points fill the cube ever more evenly, so a run can be extended: the sequence goes on.
-Balance is best at powers of two.
+The sequence fills the cube ever more evenly. A run can be extended, because the sequence simply
+continues. The points are most balanced if their number is a power of two.
 
-Departure: points that are forbidden combinations, or break a rule of the space, are skipped; after
-10,000 of them in a row, a random one that is allowed is taken.
+Departure: points that are forbidden combinations or break a rule of the space are skipped. After
+10,000 such points in a row, a random allowed point is used.
 """
 
 import numpy as np
@@ -16,11 +16,11 @@ from optimizers.light_qmc import qmc
 from optimizers.optimizer import Optimizer
 from optimizers.random_search import draw
 
-_SKIPPED = 10_000  # points in a row
+_SKIPPED = 10_000  # the largest number of points that are skipped in a row
 
 
 class Sobol(Optimizer):
-    """Serves the points of one scrambled Sobol sequence in their order."""
+    """Proposes the points of one Sobol sequence in their order."""
 
     def __init__(self, space: ConfigurationSpace, *, seed: int, scramble: bool) -> None:
         super().__init__(space, seed=seed)
@@ -36,11 +36,11 @@ class Sobol(Optimizer):
         return [self._trial(self._next()) for _ in range(n)]
 
     def tell(self, trial: Trial, evaluation: Evaluation) -> None:
-        pass  # what is asked does not depend on it
+        pass  # the proposals do not depend on the evaluations
 
     def _next(self) -> Config:
         for _ in range(_SKIPPED):
-            # One at a time: scipy warns where a first draw is no power of two.
+            # Draw one point at a time: SciPy warns if a first draw is not a power of two.
             config = self._cube.config(self._sequence.random(1)[0])
             if self._cube.allows(config):
                 return config

@@ -1,10 +1,11 @@
-"""What a model learns from evaluations of which some failed.
+"""The targets that a model is fitted to when some evaluations have failed.
 
-The targets t (n,) have no unit: 0 is the best success, 1 the median one, and what lies 100 times
-as far from the best is cut there (`optimizers/warp.py`). A failure is never better than the worst
-success: without a graded penalty it is as bad as that, with one it is at most one range of the
-successes worse, or a huge penalty would flatten all the rest. Where the successes have no range (a
-single one, or all equal) a failure lies one unit above them.
+The targets t (n,) have no unit: 0 is the best success, 1 is the median success, and larger targets
+are clipped at 100 (`optimizers/warp.py`). A failure is never better than the worst success. A
+failure without a penalty has the target of the worst success. A failure with a penalty exceeds it
+by at most the range of the successes, because a huge penalty would make all other differences
+vanish. If the successes have no range (there is only one, or all are equal), the target of a
+failure is one unit above them.
 """
 
 import math
@@ -26,18 +27,18 @@ def succeeded(evaluation: Evaluation) -> bool:
 
 
 def targets(evaluations: Sequence[Evaluation], cap: float = CAP) -> Vector:
-    """Return t (n,) of evaluations, of which one at least succeeded."""
+    """Return the targets t (n,) of evaluations, at least one of which succeeded."""
     return _targets(evaluations, cap)[0]
 
 
 def learnable(evaluations: Sequence[Evaluation]) -> Vector:
-    """Return the targets in natural units: the value of a success that is not cut is its own."""
+    """Return the targets in natural units; a success that is not clipped keeps its own value."""
     t, scale, values, success = _targets(evaluations, CAP)
     return np.where(success & (t < CAP), values, scale.natural(t))
 
 
 def _targets(evaluations: Sequence[Evaluation], cap: float) -> tuple[Vector, Scale, Vector, Flags]:
-    """Return t, its scale, the values as told and which of them are those of successes."""
+    """Return t, its scale, the values as told, and which evaluations succeeded."""
     success = np.array([succeeded(evaluation) for evaluation in evaluations])
     raw = [e.value if e.value is not None else math.nan for e in evaluations]
     values = np.array(raw, dtype=np.float64)

@@ -192,10 +192,10 @@ def test_a_missing_extra_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        (["seed=1"], "expected seed=0 as the log has, got 1"),
-        (["objective=levy"], "as the log has"),
-        (["objective.shift=2"], "expected objective.shift=0 as the log has, got 2"),
-        (["optimizer.variant=official"], "expected optimizer.variant=v2 as the log has"),
+        (["seed=1"], "expected seed=0 as in the log, got 1"),
+        (["objective=levy"], "as in the log"),
+        (["objective.shift=2"], "expected objective.shift=0 as in the log, got 2"),
+        (["optimizer.variant=official"], "expected optimizer.variant=v2 as in the log"),
     ],
 )
 def test_a_log_of_another_run_is_refused_and_left_alone(

@@ -185,7 +185,8 @@ def test_incumbents_are_compared_item_by_item(tmp_path: Path) -> None:
     packed = [bits(1, 1, 0, 0, 0, 1, 0, 0), bits(1, 1, 1, 1, 1, 1, 0, 0)]
     said = certainty(history(tmp_path, [0.375, 0.75], items=packed), 1, 0)
     assert said == (
-        "of 8 items, 3 went up and 0 went down (exact McNemar test: p = 0.25, so it may be luck)"
+        "of 8 items, 3 went up and 0 went down "
+        "(exact McNemar test: p = 0.25, so it may be due to chance)"
     )
 
 
@@ -201,7 +202,7 @@ def test_noise_that_is_declared_is_the_measure_without_items(tmp_path: Path) -> 
     told = history(tmp_path, [0.5, 0.6], noise_sd=0.1)
     # .1 / (sqrt(2) * .1) = .71
     assert "0.71 times the noise" in str(certainty(told, 1, 0))
-    assert "it may be luck" in str(certainty(told, 1, 0))
+    assert "it may be due to chance" in str(certainty(told, 1, 0))
 
 
 @pytest.mark.parametrize(

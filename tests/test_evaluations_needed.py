@@ -15,12 +15,12 @@ def test_runs_of_another_version_of_the_objective_are_refused() -> None:
     run = made_run([1.0], objective="branin", settings=BRANIN, fingerprint=now)
     assert rebuilt([run], []).space == remake(BRANIN).space
     old = made_run([1.0], objective="branin", settings=BRANIN, fingerprint={**now, "version": 0})
-    with pytest.raises(ValueError, match="branin: expected runs of today's version, 1, got 0"):
+    with pytest.raises(ValueError, match="branin: expected runs of the current version, 1, got 0"):
         rebuilt([old], [])
 
 
 def test_the_committed_runs_of_the_earlier_simulator_are_refused() -> None:
-    with pytest.raises(ValueError, match="serving_sim: expected runs of today's objective"):
+    with pytest.raises(ValueError, match="serving_sim: expected runs of the current objective"):
         main([str(ROOT / "results" / "serving_sim" / "runs.jsonl.xz")])
 
 

@@ -121,7 +121,7 @@ def test_a_set_up_that_cannot_work_ends_the_run_at_once_with_its_own_line(
 def test_a_host_that_stays_broken_ends_the_run_which_goes_on_later(
     kind: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(HostBroken, match="trial 1: expected the host to let its evaluation end"):
+    with pytest.raises(HostBroken, match="trial 1: expected its evaluation to end"):
         finished(tmp_path / "run", kind, choice.inline)
     history = read(tmp_path / "run" / "log.jsonl")
     assert list(history.evaluations) == [0] and len(reasons(history)) == 3

@@ -72,7 +72,9 @@ def test_rungs_are_the_powers_that_the_objective_offers() -> None:
     tenths = Fidelities(tuple(k / 10 for k in range(1, 11)))
     assert ladder(Fidelities((1 / 27, 1 / 9, 1 / 3, 1.0)), 3, 0.1) == (1 / 9, 1 / 3, 1.0)
     assert ladder(tenths, 10, None) == (0.1, 1.0)
-    with pytest.raises(ValueError, match=r"optimizer.eta: expected a ratio of the objective's"):
+    with pytest.raises(
+        ValueError, match=r"optimizer.eta: expected a ratio that gives at least two"
+    ):
         ladder(tenths, 3, None)
 
 
@@ -83,7 +85,7 @@ def test_rungs_are_the_powers_that_the_objective_offers() -> None:
         (THIRDS, 1, None, "optimizer.eta: expected a whole number of at least 2, got 1"),
         (THIRDS, 2.5, None, "optimizer.eta: expected a whole number"),
         (THIRDS, 3, 0.0, r"optimizer.least: expected a share in \(0, 1\], got 0.0"),
-        (THIRDS, 3, 0.5, "leaves at least two"),
+        (THIRDS, 3, 0.5, "gives at least two"),
     ],
 )
 def test_settings_that_cannot_be_end_in_one_line(

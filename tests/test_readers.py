@@ -92,8 +92,8 @@ def test_a_missing_key_is_refused_with_file_and_line(key: str, tmp_path: Path) -
     [
         (b"[" * 100_000, "nested too deeply"),
         (b'{"a":' * 400 + b"1" + b"}" * 400, "nested too deeply"),
-        (b'{"value": NaN}', "NaN is no JSON number"),
-        (b'{"value": -Infinity}', "-Infinity is no JSON number"),
+        (b'{"value": NaN}', "NaN is not a JSON number"),
+        (b'{"value": -Infinity}', "-Infinity is not a JSON number"),
         (b"9" * 5000, "too large"),
         (b'"\\ud800"', "not Unicode"),
         (b"\xff", "not UTF-8"),

@@ -98,7 +98,7 @@ def test_another_format_is_refused_by_its_number(tmp_path: Path) -> None:
 
 
 def test_a_second_writer_is_refused(tmp_path: Path) -> None:
-    with RunLog(tmp_path), pytest.raises(ValueError, match="no other process writes"):
+    with RunLog(tmp_path), pytest.raises(ValueError, match="no other process is writing"):
         RunLog(tmp_path)
 
 

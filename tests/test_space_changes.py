@@ -80,8 +80,8 @@ def test_leftovers_of_another_type_are_answered_with_what_removes_them() -> None
     [
         (
             ["objective=tabular", "objective.parameters={f:config.f}"],
-            "objective.parameters: expected a value of the kind that its YAML holds, a list or "
-            "keys with values, got {f:config.f}; to replace it by the other kind: "
+            "objective.parameters: expected a value of the same kind as in its YAML file, a list "
+            "or a mapping, got {f:config.f}; to replace the one kind by the other, write "
             "'~objective.parameters' '+objective.parameters={f:config.f}'",
         ),
         (
@@ -97,6 +97,18 @@ def test_what_the_command_line_cannot_say_is_answered_in_one_line(
     done = finish("optimizer=random", "budget=3", *arguments, f"out={tmp_path}")
     assert done.returncode == 2
     assert done.stderr == expected + "\n"
+
+
+def test_a_table_s_rows_and_columns_are_chosen_on_the_command_line(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("config.f,value,failed\n1,0.5,false\n2,,true\n3,0.25,False\n")
+    done = finish(
+        *("optimizer=grid", "objective=tabular", "budget=4", f"objective.data={path}"),
+        *("~objective.parameters", "+objective.parameters={f:config.f}"),
+        *("objective.where={failed:false}", f"out={tmp_path / 'run'}"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "(2 configurations, deterministic)" in done.stdout
 
 
 WORDS = (

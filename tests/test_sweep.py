@@ -232,9 +232,9 @@ def test_more_seeds_may_be_added_but_no_run_be_changed(
     assert sweep.main([*CHEAP, "seeds=range(0,3)", out]) == 0
     capsys.readouterr()
     for change, expected in {
-        "budget=12": "expected budget=10 as the earlier runs have, got 12",
-        "seeds=[0]": "got 4 of other identities, first random on branin, seed 1 (it is no longer",
-        "optimizers=[random]": "got 3 of other identities, first soo on branin, seed 0",
+        "budget=12": "expected budget=10 as in the earlier runs, got 12",
+        "seeds=[0]": "got a plan that lacks 4 of them, first random on branin, seed 1 (",
+        "optimizers=[random]": "got a plan that lacks 3 of them, first soo on branin, seed 0",
     }.items():
         assert sweep.main([*CHEAP, "seeds=range(0,3)", change, out]) == 2
         errors = capsys.readouterr().err

@@ -146,7 +146,9 @@ def test_a_store_that_dies_at_any_call_costs_one_line_and_is_filled_up_when_it_g
     store.dies_at = dies_at
     assert len(track(tmp_path, store, 6).history.evaluations) == 6
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("tracking: expected MLflow to take the evaluation, got: no answer from")
+    assert line.startswith(
+        "tracking: expected MLflow to accept the evaluation, got: no answer from"
+    )
     store.dies_at = float("inf")
     expect_all(store, track(tmp_path, store, 9))
     assert capsys.readouterr().err == ""

@@ -1,8 +1,9 @@
-"""`tuneoff paper`: every table and figure of the paper.
+"""`tuneoff paper`: create every table and figure of the paper.
 
-`conf/paper.yaml` lists the settings. Writes tables/*.tex, figures/*.pdf and numbers.json into
-`out`; the text, main.tex, is written by hand and includes them. An input that is absent leaves its
-tables and figures as they are; one line says where it comes from, and the exit status is 2.
+`conf/paper.yaml` lists the settings. The command writes tables/*.tex, figures/*.pdf and
+numbers.json to the folder `out`. The text, main.tex, is written by hand and includes them. If an
+input is missing, its tables and figures are left unchanged, one line says how to obtain it, and
+the exit status is 2.
 """
 
 import sys
@@ -18,10 +19,10 @@ from experiments.running.readers import path
 
 
 def make(settings: DictConfig) -> Inputs:
-    """Make what the inputs give, and return them.
+    """Create the tables and figures that the inputs allow, and return the inputs.
 
     Raises:
-        ValueError, OSError, HydraException: something that the user can mend.
+        ValueError, OSError, HydraException: an input or a setting is invalid.
     """
     if settings.format not in ("pdf", "png"):
         raise ValueError(f"format: expected pdf or png, got {settings.format}")
@@ -40,17 +41,17 @@ def make(settings: DictConfig) -> Inputs:
 
 COMMAND = ComposedCommand(
     "paper",
-    "Make every table and figure of the paper, in a checkout of the project.",
+    "Create every table and figure of the paper, in a checkout of the project.",
     [
         ("tuneoff paper data=llama_3_2_1b.csv", "into paper/"),
-        ("tuneoff paper data=~/study out=look format=png", "elsewhere, to look at"),
+        ("tuneoff paper data=~/study out=look format=png", "into another folder, as a preview"),
     ],
-    notes="An input that is absent leaves its tables as they are; a line says where to get it.",
+    notes="If an input is missing, its tables are left unchanged; a line says how to obtain it.",
 )
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Make and say what is missing; return the exit status."""
+    """Create the paper's files and report missing inputs; return the exit status."""
     return COMMAND.answer(arguments, _paper)
 
 

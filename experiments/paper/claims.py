@@ -1,4 +1,4 @@
-"""Three figures of the study's text, held against its own files: 23 %, 36 hours, 6^5."""
+"""A check of three numbers in the study's text against its own files: 23 %, 36 hours, 6^5."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ _BUDGET = 50
 
 
 def facts(printed: Mapping[str, Any], study: Published) -> Facts | None:
-    """Return the figures, printed and recomputed; None where the files hold no times."""
+    """Return the numbers as printed and as recomputed; None if the files contain no times."""
     timed = [point for point in study.evaluated() if point.minutes is not None]
     if not timed:
         return None
@@ -44,7 +44,7 @@ def _printed(key: str) -> Source:
 
 
 def _from_upper(printed: Mapping[str, Any], study: Published) -> dict[str, Cell]:
-    """Return how far the MMLU is below the model card's, in percent of that."""
+    """Return by how many percent the MMLU is below that of the model card."""
     upper = printed["upper"]["mmlu"] / 100
     most = max(study.evaluated(), key=lambda point: point.mmlu)
     honest = {name: incumbent(study.evaluated(name)) for name in ALGORITHMS}

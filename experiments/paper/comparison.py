@@ -1,11 +1,11 @@
-"""The study again, with seeds: what 30 runs of each optimizer on the surface can tell apart.
+"""The study repeated with seeds: the differences that 30 runs per optimizer can establish.
 
-- Until the plateau: the number of the first evaluation within .002 of the surface's optimum,
-  infinite where there is none (the tests need ranks alone).
-- MMLU at the incumbent, the first evaluation of the least value.
-- Pairs: `statistics.paired`, over the seeds: Wilcoxon's signed-rank test, exact, or the sign test
-  against an optimizer whose runs are the same whatever the seed; between two such, there is
-  nothing to test. p values of a quantity are corrected over its pairs by Holm (1979).
+- Until the plateau: the number of the first evaluation within .002 of the surface's optimum, or
+  infinity if there is none (the tests use only ranks).
+- MMLU at the incumbent, which is the first evaluation with the smallest value.
+- Pairs: `statistics.paired` over the seeds. It is Wilcoxon's exact signed-rank test, or the sign
+  test against an optimizer whose runs do not depend on the seed. Two such optimizers cannot be
+  tested against each other. The p-values of a quantity are corrected over its pairs by Holm (1979).
 """
 
 from collections.abc import Collection, Sequence
@@ -28,16 +28,16 @@ _AGREE = 1e-9
 
 @dataclass(frozen=True)
 class Sample:
-    """What the runs of one optimizer came to; arrays have one entry per seed, (n_seeds,).
+    """The results of one optimizer's runs; arrays have one entry per seed, shape (n_seeds,).
 
     Attributes:
-        name: of the optimizer, with the settings that tell it from others.
-        until: evaluations until near the plateau; infinite where it was not reached.
+        name: the name of the optimizer, with the settings that distinguish it from others.
+        until: the number of evaluations until the plateau; infinite if it was not reached.
         best: HellaSwag at the incumbent.
-        mmlu: at the incumbent.
-        regret: the optimum less the best accuracy so far, (n_seeds, budget).
-        n_evaluations: the fewest of a run.
-        fixed: whether every seed asked for the same, in the same order.
+        mmlu: MMLU at the incumbent.
+        regret: the optimum minus the best accuracy so far, shape (n_seeds, budget).
+        n_evaluations: the smallest number of evaluations of a run.
+        fixed: whether all seeds gave the same configurations in the same order.
     """
 
     name: str
@@ -51,21 +51,21 @@ class Sample:
 
     @property
     def reached(self) -> int:
-        """How many seeds came near the plateau."""
+        """The number of seeds that reached the plateau."""
         return int(np.isfinite(self.until).sum())
 
     @property
     def runs(self) -> str:
-        """The runs' names for numbers.json."""
+        """The description of the runs for numbers.json."""
         return f"{self.name} seed {ranges(self.seeds)}"
 
 
 def samples(runs: Sequence[Run], objective: Objective, where: str) -> list[Sample]:
-    """Return the optimizers' samples, the fastest first.
+    """Return the optimizers' samples, with the fastest first.
 
     Raises:
-        ValueError: the runs are not finished runs of one budget on this objective, or the
-            optimizers have different seeds.
+        ValueError: a run is unfinished, the runs have different budgets or another objective, or
+            the optimizers have different seeds.
     """
     by_name: dict[str, list[Run]] = {}
     for run in runs:
@@ -86,18 +86,18 @@ def samples(runs: Sequence[Run], objective: Objective, where: str) -> list[Sampl
 
 
 def _speed(sample: Sample) -> tuple[float, float]:
-    """Return what to sort by: the median and, of a tie, the mean within the budget and one more."""
+    """Return the sort key: the median and the mean, with infinity counted as the budget + 1."""
     within = np.minimum(sample.until, sample.regret.shape[1] + 1)
     return float(np.median(within)), float(within.mean())
 
 
 def _check_surface(run: Run, objective: Objective, where: str) -> None:
-    """Raise unless the objective still answers what the run was told."""
+    """Raise `ValueError` unless the objective still gives the value that the run recorded."""
     answer = objective.evaluate(Trial(0, run.configs[0])).value
     if answer is None or abs(answer - run.values[0]) > _AGREE:
         raise ValueError(
-            f"{where}: expected runs on the surface as it is, where {run.optimizer}'s first "
-            f"evaluation has the value {answer}, got {run.values[0]}; make them again"
+            f"{where}: expected runs on the current surface, where {run.optimizer}'s first "
+            f"evaluation has the value {answer}, got {run.values[0]}; repeat the runs"
         )
 
 
@@ -113,7 +113,7 @@ def _sample(name: str, runs: Sequence[Run], objective: Objective) -> Sample:
         best.append(run.metrics["hellaswag_acc"][first])
         mmlu.append(run.metrics["mmlu_acc"][first])
         so_far = np.minimum.accumulate(values)
-        held = np.full(budget, so_far[-1])  # a design may have fewer points than the budget
+        held = np.full(budget, so_far[-1])  # a design can have fewer points than the budget
         n = min(budget, len(so_far))
         held[:n] = so_far[:n]
         regrets.append(held - objective.optimum)
@@ -133,11 +133,12 @@ def _sample(name: str, runs: Sequence[Run], objective: Objective) -> Sample:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One pair of optimizers in one quantity.
+    """The comparison of one pair of optimizers in one quantity.
 
     Attributes:
-        p: Holm-corrected; None where neither varies over the seeds.
-        sign: -1 where the first's values are lower, by the test's statistic, 1 higher, or 0.
+        p: the Holm-corrected p-value; None if neither optimizer varies over the seeds.
+        sign: -1 if the first optimizer's values are lower by the test's statistic, 1 if they are
+            higher, otherwise 0.
     """
 
     first: str
@@ -147,7 +148,7 @@ class Comparison:
 
     @property
     def distinguishable(self) -> bool:
-        """Whether chance alone would hardly give this."""
+        """Whether the difference is significant."""
         return self.p is not None and self.p < LEVEL and self.sign != 0
 
 
@@ -155,8 +156,8 @@ def compare(quantities: dict[str, Floats], fixed: Collection[str] = ()) -> list[
     """Test every pair of optimizers, paired over the seeds.
 
     Args:
-        quantities: by optimizer, (n_seeds,).
-        fixed: the optimizers whose runs are one trajectory, whatever the seed.
+        quantities: the values of each optimizer, shape (n_seeds,).
+        fixed: the optimizers whose runs do not depend on the seed.
     """
     raw = []
     for first, second in combinations(quantities, 2):

@@ -1,4 +1,4 @@
-"""The 30-seed comparison as tables, words and curves."""
+"""The 30-seed comparison as tables, sentences and curves."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ from experiments.paper.numbers import Cell, Facts, Section, Source, Table, count
 from experiments.paper.pictures import BLUE, DARK, LIGHT, figure
 from experiments.paper.published import Floats
 
-_LEAST_REGRET = 1e-5  # shown, on a logarithmic axis
+_LEAST_REGRET = 1e-5  # the smallest regret on the logarithmic axis
 
 
 def sections(samples: Sequence[Sample], path: str) -> list[Section]:
@@ -65,10 +65,10 @@ def _label(sample: Sample) -> str:
 
 
 def _evaluations(share: float, sample: Sample, budget: int, source: Source) -> Cell:
-    """Return a quantile over the seeds; a run that did not reach the plateau counts as later.
+    """Return a quantile over the seeds; a run that never reached the plateau counts as infinite.
 
-    The median of an even number of runs lies halfway between two of them; other quantiles are the
-    nearest run's.
+    The median of an even number of runs is the mean of the two middle ones. Any other quantile is
+    the value of the nearest run.
     """
     nearest = np.quantile(sample.until, share, method="nearest")
     value = float(np.median(sample.until) if share == 0.5 else nearest)
@@ -85,7 +85,7 @@ def _spread(values: Floats) -> str:
 
 
 def _matrix(name: str, samples: Sequence[Sample], pairs: Sequence[Comparison], path: str) -> Table:
-    """Return every pair: whether the row's values are lower, higher, or cannot be told apart."""
+    """Return for every pair whether the row's values are lower, higher, or not distinguishable."""
     known = {(pair.first, pair.second): pair for pair in pairs}
     rows = []
     for i, sample in enumerate(samples):
@@ -144,7 +144,7 @@ def _turned(pair: Comparison) -> Comparison:
 
 
 def _sentences(samples: Sequence[Sample], pairs: Sequence[Comparison], verb: str) -> str:
-    """Return who is distinguishably better than whom; of a pair, the lower one."""
+    """Return sentences on which optimizer is significantly better; lower values are better."""
     told = []
     for sample in samples:
         beaten = [
@@ -170,7 +170,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def anytime(samples: Sequence[Sample]) -> Figure:
-    """Draw the median regret over evaluations with bootstrapped intervals, a panel each."""
+    """Draw the median regret with bootstrap intervals over evaluations, one panel per optimizer."""
     n_columns = 4 if len(samples) > 6 else 3
     n_rows = -(-len(samples) // n_columns)
     made = figure(1.45 * n_rows + 0.3)

@@ -1,4 +1,4 @@
-"""What the paper consists of: every table and figure, and what each is made from."""
+"""The contents of the paper: every table and figure, and the inputs that it needs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -31,10 +31,10 @@ from objectives.objective import Objective
 
 @dataclass
 class Inputs:
-    """What there is to make the paper from.
+    """The inputs of the paper.
 
     Attributes:
-        missing: a line for each input that is absent: where to get it.
+        missing: a line for each missing input, which says how to obtain it.
     """
 
     printed: dict[str, Any]
@@ -49,10 +49,10 @@ class Inputs:
 
 
 def gather(settings: DictConfig) -> Inputs:
-    """Read the CSV and the committed results; what is absent is noted.
+    """Read the CSV file and the committed results, and note the missing ones.
 
     Raises:
-        ValueError, OSError, HydraException: something is there and cannot be used.
+        ValueError, OSError, HydraException: an existing input cannot be used.
     """
     objective: Objective = instantiate(settings.objective, _convert_="all")
     text = Path(study_tables.PRINTED).read_text(encoding="utf-8")
@@ -86,7 +86,7 @@ _MAKE = {
 
 
 def _committed(settings: DictConfig, key: str, inputs: Inputs) -> Path | None:
-    """Return the path of committed results; note them as missing where they are."""
+    """Return the path of committed results; if they are missing, note that and return None."""
     path = readers.path(key, settings[key])
     if path.exists():
         return path
@@ -96,7 +96,7 @@ def _committed(settings: DictConfig, key: str, inputs: Inputs) -> Path | None:
 
 
 def sections(inputs: Inputs) -> list[Section]:
-    """Return every table, and the numbers of the text, that the inputs give."""
+    """Return all tables and all numbers of the text that the inputs allow."""
     space = inputs.objective.space
     printed = inputs.printed
     made: list[Section] = [study_tables.space(printed, space), study_tables.upper(printed)]
@@ -125,7 +125,7 @@ def sections(inputs: Inputs) -> list[Section]:
 
 
 def figures(inputs: Inputs, made: list[Section]) -> dict[str, Callable[[], Figure]]:
-    """Return what draws each figure that the inputs give, by file name."""
+    """Return the functions that draw the figures that the inputs allow, by file name."""
     study, objective = inputs.study, inputs.objective
     tables = {section.name: section for section in made if isinstance(section, Table)}
     found: dict[str, Callable[[], Figure]] = {}

@@ -1,7 +1,7 @@
-"""The drawn adapters: does an untrained model's score fall with alpha / rank alone?
+"""The experiment with random adapters: is an untrained model's score a function of alpha / rank?
 
-`objectives/lora_ft/drawn_adapters.py` writes the CSV: rank, alpha / rank (`ratio`; 0 is the base
-model), number of the draw, and what HellaSwag's items gave.
+`objectives/lora_ft/drawn_adapters.py` writes the CSV file. Its columns are the rank, alpha / rank
+(`ratio`; 0 is the base model), the number of the draw, and the results on HellaSwag's items.
 """
 
 import math
@@ -25,7 +25,7 @@ _MARKERS = "osD^v<>Ph*"
 
 @dataclass(frozen=True)
 class Drawn:
-    """The cells, arrays (n,); the base model's row apart."""
+    """The cells of the experiment as arrays (n,), and separately the row of the base model."""
 
     name: str
     rows: list[int]
@@ -39,7 +39,7 @@ class Drawn:
     items: int
 
     def source(self, which: Sequence[bool] | None = None) -> Source:
-        """Return where a number comes from that these cells decide."""
+        """Return the source entry of a number that is computed from these cells."""
         chosen = self.rows if which is None else np.array(self.rows)[np.array(which)].tolist()
         return {"results": self.name, "rows": ranges(chosen)}
 
@@ -48,8 +48,8 @@ def read(path: Path, name: str) -> Drawn:
     """Read the cells.
 
     Raises:
-        ValueError: a column is missing, a cell holds what cannot be or comes twice, or there is
-            no base model.
+        ValueError: a column is missing, a cell is invalid or appears twice, or there is no row of
+            the base model.
         OSError: the file cannot be read.
     """
     columns, rows = recording.read_rows(path)
@@ -84,7 +84,7 @@ def read(path: Path, name: str) -> Drawn:
 
 
 def sections(drawn: Drawn) -> list[Section]:
-    """Return the table by alpha / rank, and what alpha / rank alone explains."""
+    """Return the table by alpha / rank, and the variance that alpha / rank alone explains."""
     rows = []
     for ratio in np.unique(drawn.ratio):
         here = drawn.ratio == ratio
@@ -120,14 +120,14 @@ def sections(drawn: Drawn) -> list[Section]:
 
 
 def by_ratio(ratio: Floats, y: Floats) -> float:
-    """Return the share of the variance of y (n,) that lies between values of alpha / rank."""
+    """Return the fraction of the variance of y (n,) that is between values of alpha / rank."""
     places, inverse = np.unique(ratio, return_inverse=True)
     means = np.bincount(inverse, y) / np.bincount(inverse)
     return 1 - float(((y - means[inverse]) ** 2).sum()) / float(((y - y.mean()) ** 2).sum())
 
 
 def draw(drawn: Drawn, study: Published) -> Figure:
-    """Draw accuracy beside the published curve, from chance to base, and the nats lost."""
+    """Draw the relative accuracy with the published curve, and the loss of log-likelihood."""
     made = figure(3.0)
     left, right = made.subplots(1, 2)
     points = untrained(study)
@@ -156,7 +156,7 @@ def draw(drawn: Drawn, study: Published) -> Figure:
 
 
 def _by_rank(axes: Axes, drawn: Drawn, values: Floats) -> None:
-    """Draw the mean over draws, a marker each rank."""
+    """Draw the means over draws, with one marker per rank."""
     for marker, rank in zip(_MARKERS, np.unique(drawn.rank), strict=False):
         ratios = np.unique(drawn.ratio[drawn.rank == rank])
         means = [values[(drawn.rank == rank) & (drawn.ratio == r)].mean() for r in ratios]

@@ -1,11 +1,12 @@
-"""Importance: the linear correlations of the study beside fANOVA.
+"""Parameter importance: the study's linear correlations compared with fANOVA.
 
-fANOVA (`statistics.importance`): the share of a random forest's variance over the space that each
-parameter's own main effect has. The forest sees every evaluated configuration once, with the mean
-of its scores where two algorithms ran it. Two thirds of them BO-GP and the partition methods
-placed where scores are high. A correlation is of the LHS alone, as in the study. A second fANOVA
-replaces alpha by alpha / rank, whose logarithm spans its range in the data: what the first one
-calls alpha and rank is one quantity.
+fANOVA (`statistics.importance`) computes the fraction of a random forest's variance over the space
+that is due to each parameter's main effect. The forest is fitted to every evaluated configuration
+once; if two algorithms evaluated the same one, to the mean of the scores. Two thirds of the
+configurations were chosen by BO-GP and the partition methods, where scores are high. The
+correlations use only the LHS, as in the study. A second fANOVA replaces alpha by alpha / rank,
+whose logarithm spans its range in the data. It shows that the effects of alpha and rank in the
+first one are the effect of a single quantity.
 """
 
 from collections.abc import Mapping
@@ -28,7 +29,7 @@ _ROWS = {"ratio": "alpha / rank", **{name: NAMES[name] for name in PARAMETERS}}
 
 
 def table(study: Published, space: ConfigurationSpace) -> Table:
-    """Return the importance of each parameter for HellaSwag, three ways."""
+    """Return the importance of each parameter for HellaSwag, computed in three ways."""
     from_lhs, from_all = study.source(study.of("LHS")), study.source(study.evaluated())
     linear = dict(zip(PARAMETERS, correlations(study.of("LHS"))[:5, 5].tolist(), strict=True))
     raw = _fanova(study, {name: _ends(space, name) for name in PARAMETERS})
@@ -54,7 +55,7 @@ def _ends(space: ConfigurationSpace, name: str) -> tuple[float, float]:
 
 
 def _fanova(study: Published, ends: Mapping[str, tuple[float, float]]) -> dict[str, float]:
-    """Return the importance for HellaSwag of quantities with their ranges."""
+    """Return the importance for HellaSwag of each quantity, given the quantities' ranges."""
     points = _once(study)
     columns = {name: column(points, name) for name in ends}
     if "ratio" in columns:
@@ -69,7 +70,7 @@ def _once(study: Published) -> list[Point]:
 
 
 def draw(made_table: Table) -> Figure:
-    """Draw the table: bars, the correlations by their size."""
+    """Draw the table as bars; correlations are shown by their absolute values."""
     made = figure(2.5)
     axes = made.subplots()
     looks = [(LIGHT, "", "|linear correlation|, LHS"), (BLUE, "", _COLUMNS[1])]

@@ -1,4 +1,4 @@
-"""What decides the published scores: the collapse on alpha / rank, the cliff, and the noise."""
+"""The factors behind the published scores: the collapse with alpha / rank, the cliff, the noise."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,20 +17,20 @@ from experiments.paper.published import (
     incumbent,
 )
 
-UNTRAINED = -6.5  # log10 rate below which nothing can be learned
-CLIFF = -2.4  # above which every run collapsed
-LITTLE = 0.3  # of alpha / rank, below which the collapse takes little
-CHANCE = 0.25  # of HellaSwag, four endings
+UNTRAINED = -6.5  # the log10 learning rate below which nothing can be learned
+CLIFF = -2.4  # the log10 learning rate above which every run collapsed
+LITTLE = 0.3  # the alpha / rank below which the collapse has little effect
+CHANCE = 0.25  # the accuracy of guessing on HellaSwag, which has four endings
 _FEW_ITEMS = 2
 
 
 def untrained(study: Published) -> list[Point]:
-    """Return the evaluated rows at a learning rate at which nothing can be learned."""
+    """Return the evaluated rows whose learning rate is too low to learn anything."""
     return [point for point in study.evaluated() if point.log10_rate < UNTRAINED]
 
 
 def isotonic(x: Floats, y: Floats, increasing: bool = False) -> Floats:
-    """Return the monotone fit of least squared error at each x, (n,); equal x have one value."""
+    """Return the least-squares monotone fit at each x, shape (n,); equal x have equal values."""
     places, inverse = np.unique(x, return_inverse=True)
     weights = np.bincount(inverse).astype(float)
     means = np.bincount(inverse, y) / weights
@@ -44,7 +44,7 @@ def explained(fitted: Floats, y: Floats) -> float:
 
 
 def collapse(study: Published) -> Table:
-    """Return how much a monotone function of one quantity explains where nothing is learned."""
+    """Return how much a monotone function of each quantity explains among untrained rows."""
     points = untrained(study)
     source = study.source(points)
     rows = []
@@ -67,10 +67,10 @@ def collapse(study: Published) -> Table:
 
 
 def halfway(ratio: Floats, accuracy: Floats, base: float) -> float:
-    """Return the ratio at which accuracies (n,) have fallen half of the way from base to chance.
+    """Return the ratio at which accuracies (n,) have fallen halfway from the base to chance.
 
-    By interpolation over the logarithm of the ratio between the last above and the next below;
-    NaN where none is below.
+    It is interpolated over the logarithm of the ratio, between the last accuracy above and the next
+    one below the halfway value. It is NaN if no accuracy is below.
     """
     order = np.argsort(ratio)
     logs, heights = np.log10(ratio[order]), accuracy[order]
@@ -92,7 +92,7 @@ class Pair:
 
     @property
     def items(self) -> int:
-        """SOO's HellaSwag items more than BaMSOO's."""
+        """The number of HellaSwag items by which SOO exceeds BaMSOO."""
         return round((self.soo.hellaswag - self.bamsoo.hellaswag) * N_HELLASWAG)
 
 
@@ -137,7 +137,7 @@ def landscape_facts(study: Published) -> Facts:
 
 
 def _winners(study: Published) -> dict[str, Cell]:
-    """Return the best evaluation of all, and the best of those that can have learned something."""
+    """Return the best evaluation of all, and the best whose learning rate allows learning."""
     best = incumbent(study.evaluated())
     trained = [point for point in study.evaluated() if point.log10_rate >= UNTRAINED]
     learned = incumbent(trained)
@@ -169,13 +169,13 @@ def _noise(study: Published) -> dict[str, Cell]:
         "NearDuplicates": count(len(near), source),
         "FarLeast": number(gaps[0], 3, far),
         "FarMost": number(gaps[-1], 3, far),
-        # Of one run: the spread of a difference is sqrt(2) as large.
+        # The deviation of one run; that of a difference is sqrt(2) times as large.
         "RepeatSd": number(float(np.sqrt(np.mean(np.square(near)) / 2)), 5, source),
     }
 
 
 def duplicates(study: Published) -> Table:
-    """Return the repeated configurations, by learning rate: how far apart two runs are."""
+    """Return the differences between two runs of the same configuration, by learning rate."""
     both = pairs(study)
     rows = []
     for rate in sorted({pair.soo.log10_rate for pair in both}):
@@ -199,5 +199,5 @@ def duplicates(study: Published) -> Table:
 
 
 def calm(points: Sequence[Point]) -> list[Point]:
-    """Return the rows that the collapse takes little of: what is left is the learning rate's."""
+    """Return the rows that the collapse hardly affects; they show the learning rate's effect."""
     return [point for point in points if point.ratio <= LITTLE]

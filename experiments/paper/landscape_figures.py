@@ -46,7 +46,7 @@ def _steps(axes: Axes, x: Floats, fitted: Floats) -> None:
 
 
 def cliff(study: Published) -> Figure:
-    """Draw the scores over the learning rate, by how much of them alpha / rank takes."""
+    """Draw the scores over the learning rate, with one marker per range of alpha / rank."""
     made = figure(2.8)
     panels = made.subplots(1, 2, sharex=True)
     points = study.evaluated()
@@ -70,7 +70,7 @@ def cliff(study: Published) -> Figure:
 
 
 def duplicates(study: Published) -> Figure:
-    """Draw by how many items two runs of one configuration differ."""
+    """Draw the number of items by which two runs of one configuration differ."""
     both = pairs(study)
     made = figure(2.5)
     axes = made.subplots()

@@ -1,4 +1,4 @@
-"""How the paper's figures look: one style, readable without colour, the same bytes each time."""
+"""The style of the paper's figures, which are readable without colour and byte-reproducible."""
 
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -10,9 +10,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
 
-WIDTH = 6.3  # inches: the paper's lines
+WIDTH = 6.3  # inches: the width of the paper's text
 DARK, MIDDLE, LIGHT = "0.1", "0.5", "0.8"
-BLUE, ORANGE = "#1f5a96", "#d9822b"  # which differ in lightness too
+BLUE, ORANGE = "#1f5a96", "#d9822b"  # two colours that also differ in lightness
 _STYLE = {
     "font.size": 8,
     "axes.titlesize": 8,
@@ -40,18 +40,21 @@ NAMES = {
 
 
 def figure(height: float) -> Figure:
-    """Return an empty figure of the paper's width; make it within `style`."""
+    """Return an empty figure of the paper's width; call this inside `style`."""
     return Figure(figsize=(WIDTH, height), layout="constrained")
 
 
 def style() -> AbstractContextManager[None]:
-    """Return the context in which figures are made and saved."""
-    settings: dict[Any, Any] = {**matplotlib.rcParamsDefault, **_STYLE}  # not the user's own
+    """Return the context in which figures must be created and saved."""
+    settings: dict[Any, Any] = {
+        **matplotlib.rcParamsDefault,
+        **_STYLE,
+    }  # ignore the user's own settings
     return matplotlib.rc_context(settings)
 
 
 def save(made: Figure, path: Path) -> None:
-    """Write a PDF without a date, or, for a look at it, a PNG."""
+    """Write a PDF file without a date, or a PNG file as a preview."""
     if path.suffix == ".png":
         FigureCanvasAgg(made)
         made.savefig(path, dpi=150)

@@ -1,4 +1,7 @@
-"""The published study's evaluations, from its CSV; every mistake names row and column."""
+"""Reading of the published study's evaluations from a CSV file.
+
+Every error message names the row and the column.
+"""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -18,7 +21,7 @@ from objectives.trial import Config
 
 Floats = NDArray[np.float64]
 ALGORITHMS = ("LHS", "BO-GP", "SOO", "BaMSOO")
-N_HELLASWAG = 10_042  # items of the validation set, which every accuracy is a share of
+N_HELLASWAG = 10_042  # the number of items in the validation set, on which accuracies are computed
 WHERE_FROM = (
     "the study's files are public (github.com/Kiwy3/BO_PBO_HPO_LLM, MIT) and "
     "objectives/lora_published/convert.py turns them into the CSV"
@@ -27,17 +30,17 @@ WHERE_FROM = (
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One row of the CSV.
+    """One row of the CSV file.
 
     Attributes:
-        row: its number, 1 for the first below the header.
-        config: as it was run.
-        phase: of BO-GP, `sampling` or `optimization`.
-        depth: in the tree; None for an algorithm that has no tree.
-        hellaswag, mmlu: accuracies, NaN where the row was only approximated; and their standard
-            errors.
-        bounds: LCB and UCB of the accuracy, where the row was only approximated.
-        minutes: of training and of scoring, where the row says when they began and ended.
+        row: the number of the row, which is 1 for the first row below the header.
+        config: the configuration that was run.
+        phase: the phase of BO-GP, `sampling` or `optimization`.
+        depth: the depth in the tree; None for an algorithm without a tree.
+        hellaswag, mmlu: the accuracies, NaN if the row was only approximated; `_se` are their
+            standard errors.
+        bounds: the LCB and the UCB of the accuracy, if the row was only approximated.
+        minutes: the durations of training and of scoring, if the row contains their times.
     """
 
     row: int
@@ -59,18 +62,18 @@ class Point:
 
     @property
     def ratio(self) -> float:
-        """alpha / rank."""
+        """The ratio alpha / rank."""
         return float(self.config["lora_alpha"]) / float(self.config["lora_rank"])
 
     @property
     def log10_rate(self) -> float:
-        """log10 of the learning rate; the CSV's own digits."""
+        """The log10 of the learning rate, with the digits of the CSV file."""
         return round(math.log10(float(self.config["learning_rate"])), 12)
 
 
 @dataclass(frozen=True)
 class Published:
-    """All rows of the CSV."""
+    """All rows of the CSV file."""
 
     name: str
     points: list[Point]
@@ -85,12 +88,12 @@ class Published:
         return [point for point in wanted if point.evaluated]
 
     def source(self, points: Iterable[Point], **more: Any) -> Source:
-        """Return where a number comes from that these rows decide."""
+        """Return the source entry of a number that is computed from these rows."""
         return {"csv": self.name, "rows": ranges(point.row for point in points), **more}
 
 
 def distinct(points: Iterable[Point]) -> list[list[Point]]:
-    """Return the rows by configuration, in the order in which each came first."""
+    """Return the rows grouped by configuration, in the order of their first appearance."""
     found: dict[tuple[Any, ...], list[Point]] = {}
     for point in points:
         found.setdefault(tuple(point.config.values()), []).append(point)
@@ -98,12 +101,12 @@ def distinct(points: Iterable[Point]) -> list[list[Point]]:
 
 
 def incumbent(points: Sequence[Point]) -> Point:
-    """Return the first of the best HellaSwag accuracy."""
+    """Return the first evaluation with the best HellaSwag accuracy."""
     return max(points, key=lambda point: point.hellaswag)
 
 
 def column(points: Iterable[Point], name: str) -> Floats:
-    """Return an attribute, or else a parameter, of n rows, (n,); logarithms of log parameters."""
+    """Return an attribute or a parameter of n rows, (n,); log parameters as logarithms."""
     values = []
     for point in points:
         if name in ("learning_rate", "weight_decay"):
@@ -116,7 +119,7 @@ def column(points: Iterable[Point], name: str) -> Floats:
 
 
 def ranges(rows: Iterable[int]) -> str:
-    """Return row numbers as `1-50, 53`."""
+    """Return row numbers in the form `1-50, 53`."""
     runs: list[list[int]] = []
     for row in sorted(set(rows)):
         if runs and row == runs[-1][1] + 1:
@@ -127,14 +130,14 @@ def ranges(rows: Iterable[int]) -> str:
 
 
 def find(data: str | None) -> Path:
-    """Return the CSV's path, given it or the data folder that it lies in.
+    """Return the path of the CSV file, given this path or the data folder that contains it.
 
     Raises:
         ValueError: the file does not exist.
     """
     if data is None:
         raise ValueError(
-            "TUNEOFF_DATA: expected the folder that holds lora_hpo_evaluations/llama_3_2_1b.csv, "
+            "TUNEOFF_DATA: expected the folder with lora_hpo_evaluations/llama_3_2_1b.csv, "
             f"got nothing; set it, or give data=CSV: {WHERE_FROM}"
         )
     path = Path(data).expanduser()
@@ -149,8 +152,8 @@ def read(path: Path, space: ConfigurationSpace) -> Published:
     """Read the rows of the study's four algorithms.
 
     Raises:
-        ValueError: a column is missing, a cell holds what cannot be, a configuration is outside
-            the space, or one algorithm evaluated it twice.
+        ValueError: a column is missing, a cell is invalid, or a configuration is outside the space
+            or was evaluated twice by one algorithm.
         OSError: the file cannot be read.
     """
     columns, rows = recording.read_rows(path)
@@ -193,7 +196,7 @@ _TIMES = ("time_start", "time_train_end", "time_end")
 
 
 def _minutes(row: recording.Row) -> tuple[float, float] | None:
-    """Return the minutes of training and of scoring; None where a time is not given."""
+    """Return the minutes of training and of scoring, or None if a time is missing."""
     if not all(row.cells.get(name) for name in _TIMES):
         return None
     times = [_time(row, name) for name in _TIMES]

@@ -1,4 +1,4 @@
-"""The study's figures 2 to 6, from the evaluations."""
+"""The study's figures 2 to 6, redrawn from the evaluations."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ METRICS = ("hellaswag", "mmlu")
 
 
 def sampling(study: Published) -> Figure:
-    """Draw figure 2: the LHS's scores, their distributions, and linear correlations."""
+    """Draw figure 2: the scores of the LHS, their distributions, and the linear correlations."""
     points = study.of("LHS")
     made = figure(5.2)
     grid = made.add_gridspec(2, 4, height_ratios=[1, 1.6])
@@ -51,7 +51,7 @@ def _matrix(axes: Axes, values: Floats, names: Sequence[str]) -> None:
             if i == j:
                 continue
             shown = f"{value:.2f}".replace("0.", ".").replace("-", "\N{MINUS SIGN}")
-            weight = "bold" if abs(value) >= 0.28 else "normal"  # p < .05 of 50 rows
+            weight = "bold" if abs(value) >= 0.28 else "normal"  # p < .05 for 50 rows
             axes.text(j, i, shown, ha="center", va="center", fontsize=7.5, weight=weight)
     shown_names = [name.replace("log10 ", "log10\n") for name in names]
     axes.set_xticks(range(len(names)), shown_names, fontsize=7)
@@ -82,7 +82,7 @@ def over_time(study: Published, algorithm: str) -> Figure:
 
 
 def _scores(axes: Axes, points: Sequence[Point]) -> None:
-    """Draw both metrics over time, and the incumbent."""
+    """Draw both metrics and the incumbent over time."""
     times = np.arange(1, len(points) + 1)
     scores = column(points, "hellaswag")
     axes.plot(times, scores, "o", color=BLUE, label="HellaSwag")
@@ -96,14 +96,14 @@ def _scores(axes: Axes, points: Sequence[Point]) -> None:
 
 
 def _phase(axes: Axes, points: Sequence[Point]) -> None:
-    """Shade the initial sample, where there is one."""
+    """Shade the initial sample, if there is one."""
     n = sum(point.phase == "sampling" for point in points)
     if n:
         axes.axvspan(0.5, n + 0.5, color="0.93", zorder=0, label="initial sample")
 
 
 def bamsoo(study: Published) -> Figure:
-    """Draw figure 5: BaMSOO evaluated and approximated; the depths of SOO and BaMSOO."""
+    """Draw figure 5: BaMSOO's evaluations and approximations, and the depths of SOO and BaMSOO."""
     points = study.of("BaMSOO")
     made = figure(3.0)
     grid = made.add_gridspec(1, 2, width_ratios=[1.7, 1])
@@ -159,7 +159,7 @@ def _depths(axes: Axes, study: Published) -> None:
 
 
 def compared(study: Published) -> Figure:
-    """Draw figure 6: BO-GP, SOO and BaMSOO on both metrics, LHS beside them."""
+    """Draw figure 6: BO-GP, SOO and BaMSOO on both metrics, in comparison with LHS."""
     made = figure(2.8)
     panels = made.subplots(1, 2)
     lines = {"BO-GP": "-", "SOO": "--", "BaMSOO": "-.", "LHS": ":"}

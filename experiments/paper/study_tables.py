@@ -1,11 +1,12 @@
-"""The study's two tables: the space, and the scores with what they can tell apart.
+"""The study's two tables: the space, and the scores with tests of their differences.
 
 The test of two accuracies p1, p2 with standard errors s1, s2, each over the same items:
 
     z = (p1 - p2) / sqrt(s1^2 + s2^2 - 2 rho s1 s2)
 
-rho, the correlation of the items' outcomes, is not published, nor are the outcomes. rho = 0 is
-the independent test; the paired one is stated as the rho from which on |z| exceeds 1.96.
+Neither rho, the correlation of the items' outcomes, nor the outcomes themselves are published.
+rho = 0 gives the independent test. For the paired test, we report the smallest rho at which |z|
+exceeds 1.96.
 """
 
 import math
@@ -33,7 +34,7 @@ _Z = 1.96
 
 
 def space(printed: Mapping[str, Any], run: ConfigurationSpace) -> Table:
-    """Return Table 1: the space by the paper's text, by its table, and as it was run."""
+    """Return Table 1: the space according to the paper's text, its table, and the runs."""
     rows = []
     for name, given in printed["space"].items():
         parameter: Any = run[name]
@@ -61,7 +62,7 @@ def _interval(ends: list[float], is_log: bool) -> str:
 
 
 def upper(printed: Mapping[str, Any]) -> Facts:
-    """Return the paper's upper bounds, from a model card."""
+    """Return the paper's upper bounds, which it takes from a model card."""
     names = {"UpperHellaSwag": "hellaswag", "UpperMmlu": "mmlu"}
     cells = {
         name: number(printed["upper"][key], 1, {"transcribed": PRINTED, "key": f"upper.{key}"})
@@ -71,7 +72,7 @@ def upper(printed: Mapping[str, Any]) -> Facts:
 
 
 def box_facts(printed: Mapping[str, Any], study: Published) -> Facts:
-    """Return how much of what was run lies in the box that Table 1 prints."""
+    """Return how many of the evaluations are inside the box that Table 1 prints."""
     box = {name: given["table"] for name, given in printed["space"].items()}
     inside = [
         point
@@ -90,7 +91,7 @@ def box_facts(printed: Mapping[str, Any], study: Published) -> Facts:
 
 
 def scores(printed: Mapping[str, Any], study: Published) -> Table:
-    """Return Table 2: as printed, recomputed, and at the incumbent; in percent."""
+    """Return Table 2 in percent: as printed, as recomputed, and at the incumbent."""
     best = {name: incumbent(study.evaluated(name)) for name in ALGORITHMS}
     most = {name: max(study.evaluated(name), key=lambda point: point.mmlu) for name in ALGORITHMS}
 
@@ -127,7 +128,7 @@ def scores(printed: Mapping[str, Any], study: Published) -> Table:
 
 
 def differences(study: Published) -> Table:
-    """Return the six pairs: differences at the incumbents, z, p, and the rho that pairing needs."""
+    """Return the differences of the six pairs at the incumbents, with z, p and the needed rho."""
     best = {name: incumbent(study.evaluated(name)) for name in ALGORITHMS}
     rows = []
     for first, second in combinations(ALGORITHMS, 2):
@@ -150,26 +151,26 @@ def differences(study: Published) -> Table:
 
 
 def z_test(first: Point, second: Point, metric: str) -> tuple[float, float]:
-    """Return the difference of two accuracies and its z, as if their items were independent."""
+    """Return the difference of two accuracies and its z, assuming independent items."""
     d = float(getattr(first, metric) - getattr(second, metric))
     errors = [getattr(point, f"{metric}_se") for point in (first, second)]
     return d, d / math.hypot(*errors)
 
 
 def two_sided(z: float) -> float:
-    """Return the two-sided p of a standard normal."""
+    """Return the two-sided p-value of a standard normal variable."""
     return math.erfc(abs(z) / math.sqrt(2))
 
 
 def _needed(z: float, source: Source) -> Cell:
-    """Return the correlation from which on a paired test would exceed 1.96; equal errors."""
+    """Return the correlation above which a paired test exceeds 1.96, assuming equal errors."""
     if z == 0:
         return Cell(None, "--", source)
     return number(1 - (z / _Z) ** 2, 3, source)
 
 
 def verdict(study: Published) -> Facts:
-    """Return what Table 2 can tell apart, as numbers and as a sentence."""
+    """Return which differences in Table 2 are significant, as numbers and as a sentence."""
     best = {name: incumbent(study.evaluated(name)) for name in ALGORITHMS}
     source = study.source(best.values())
     pairs = list(combinations(best.values(), 2))
@@ -196,7 +197,7 @@ def verdict(study: Published) -> Facts:
 
 
 def correlations(study: Published) -> Table:
-    """Return figure 2's linear correlations, of the LHS's rows."""
+    """Return the linear correlations of figure 2, computed from the rows of the LHS."""
     points = study.of("LHS")
     names = [NAMES[name] for name in (*PARAMETERS, *METRICS)]
     rows = [

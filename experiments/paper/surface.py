@@ -1,8 +1,8 @@
-"""The closed-form surface against the study's evaluations, with its cross-validated errors.
+"""The closed-form surface compared with the study's evaluations, with cross-validated errors.
 
-What the surface says comes from the objective; what it would have said of a row that it was not
-fitted to, from `results/lora_published_fit/held_out.csv`, which
-`python -m objectives.lora_published.fit data=CSV out=...` writes: ten folds, three deals of them.
+The fitted predictions come from the objective. The held-out predictions come from
+`results/lora_published_fit/held_out.csv`, which `python -m objectives.lora_published.fit data=CSV
+out=...` writes. They use ten folds with three different random assignments.
 """
 
 from collections.abc import Sequence
@@ -19,21 +19,21 @@ from objectives.objective import Objective
 from objectives.trial import Trial
 
 METRICS = {"hellaswag": "hellaswag_acc", "mmlu": "mmlu_acc"}
-_CLIFF = (-4.0, -2.0)  # of log10 rate: where a run may diverge
+_CLIFF = (-4.0, -2.0)  # the range of the log10 learning rate in which a run may diverge
 _FOLDS = {"rows": "held out, rows apart", "groups": "held out, equal rows together"}
 _N_DEALS = 3
 
 
 def rows_in_order(study: Published) -> list[Point]:
-    """Return the evaluated rows in the CSV's order, which the held-out predictions keep."""
+    """Return the evaluated rows in the order of the CSV file and of the held-out predictions."""
     return sorted(study.evaluated(), key=lambda point: point.row)
 
 
 def read_held_out(path: Path, study: Published) -> dict[str, Floats]:
-    """Return the held-out predictions by column, (n,) each.
+    """Return the held-out predictions by column, each of shape (n,).
 
     Raises:
-        ValueError: they are not those of this study's rows.
+        ValueError: the file does not belong to the rows of this study.
         OSError: the file cannot be read.
     """
     columns, rows = recording.read_rows(path)
@@ -52,18 +52,18 @@ def read_held_out(path: Path, study: Published) -> dict[str, Floats]:
 
 
 def name_of(metric: str, folds: str, deal: int) -> str:
-    """Return the column of one deal of the folds."""
+    """Return the name of the column for one assignment of the folds."""
     return f"{metric}_{folds}_{deal}"
 
 
 def answers(objective: Objective, points: Sequence[Point]) -> dict[str, Floats]:
-    """Return what the objective answers at n rows, (n,) by metric."""
+    """Return the objective's predictions for n rows by metric, each of shape (n,)."""
     found = [objective.evaluate(Trial(i, point.config)).metrics for i, point in enumerate(points)]
     return {metric: np.array([one[name] for one in found]) for metric, name in METRICS.items()}
 
 
 def errors(predicted: Floats, observed: Floats, log10_rate: Floats) -> Floats:
-    """Return R^2, RMSE, and RMSE outside the cliff's rows, (3,)."""
+    """Return R^2, the RMSE, and the RMSE without the rows on the cliff, shape (3,)."""
     residual = predicted - observed
     r2 = 1 - float(residual @ residual) / float(((observed - observed.mean()) ** 2).sum())
     calm = (log10_rate < _CLIFF[0]) | (log10_rate > _CLIFF[1])
@@ -72,7 +72,7 @@ def errors(predicted: Floats, observed: Floats, log10_rate: Floats) -> Floats:
 
 
 def table(study: Published, objective: Objective, held_out: dict[str, Floats], path: str) -> Table:
-    """Return the surface's errors: fitted, and cross-validated as the mean of three deals."""
+    """Return the surface's errors: fitted, and cross-validated as means of three assignments."""
     points = rows_in_order(study)
     rates = column(points, "learning_rate")
     source = study.source(points)
@@ -97,7 +97,7 @@ def table(study: Published, objective: Objective, held_out: dict[str, Floats], p
 
 
 def draw(study: Published, objective: Objective, held_out: dict[str, Floats]) -> Figure:
-    """Draw held-out predictions over the data, and the residuals over the learning rate."""
+    """Draw the held-out predictions against the data, and the residuals over the learning rate."""
     points = rows_in_order(study)
     rates = column(points, "learning_rate")
     cliff = (rates >= _CLIFF[0]) & (rates <= _CLIFF[1])

@@ -1,4 +1,4 @@
-"""Hold what an optimizer asks, and decides, against a recording."""
+"""Comparison of an optimizer's proposals and decisions with a recording."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -10,20 +10,21 @@ from optimizers.optimizer import Optimizer
 
 
 class Node(Protocol):
-    """What an optimizer asks bounds for."""
+    """A node of an optimizer's tree, for which it requests bounds."""
 
     config: Config
 
 
 @runtime_checkable
 class Bounding(Protocol):
-    """An optimizer that decides by bounds whether a configuration is evaluated at all.
+    """An optimizer that uses bounds to decide whether to evaluate a configuration at all.
 
-    It is not where the lower bound is above `best`; its score is then the upper bound.
+    If the lower bound of a configuration is above `best`, it is not evaluated, and its upper bound
+    serves as its score.
 
     Attributes:
-        bounds: what it calls for a lower and an upper bound; a replay puts its own here.
-        best: the best score of its tree.
+        bounds: the function that returns the lower and the upper bound; a replay replaces it.
+        best: the best score in the optimizer's tree.
     """
 
     bounds: Callable[[Any], tuple[float, float]]
@@ -32,22 +33,23 @@ class Bounding(Protocol):
     def best(self) -> float: ...
 
     def own_bounds(self, node: Any, /) -> tuple[float, float]:
-        """Return its model's bounds."""
+        """Return the bounds of the optimizer's own model."""
         ...
 
 
 class Differs(Exception):
-    """The replay has come to a step that differs, or past the last."""
+    """The replay has reached a step that differs, or the end of the recording."""
 
 
 class Match:
-    """Holds what an optimizer asks against the recorded steps.
+    """Compares an optimizer's proposals with the recorded steps.
 
     Attributes:
-        matched: steps before the first that differs.
-        lines: the decisions, where the optimizer's own model decides.
-        n_decisions, n_agreed: of those.
-        deviation: the largest between own and recorded bounds.
+        matched: the number of steps before the first difference.
+        lines: one line per decision, if the decisions of the optimizer's own model are compared.
+        n_decisions: the number of these decisions.
+        n_agreed: the number of these decisions that agree with the recording.
+        deviation: the largest difference between the optimizer's own and the recorded bounds.
     """
 
     def __init__(self, optimizer: Optimizer, steps: Sequence[Step], own: bool) -> None:
@@ -60,7 +62,7 @@ class Match:
             optimizer.bounds = self._bounds
 
     def run(self) -> str | None:
-        """Replay; return what differs at the first step that does, or None."""
+        """Replay the recording; return a description of the first difference, or None."""
         try:
             while self.matched < len(self._steps):
                 trials = self._optimizer.ask(1)
@@ -81,7 +83,7 @@ class Match:
         return f"recorded: {state} at {short(step.config)}"
 
     def _compare(self, config: Config, evaluated: bool) -> None:
-        """Raise unless the current step has this configuration and was evaluated if it is."""
+        """Raise `Differs` unless the current step has the same configuration and state."""
         if self.matched == len(self._steps):
             raise Differs
         step = self._steps[self.matched]
@@ -90,7 +92,7 @@ class Match:
             raise Differs(f"{self._recorded()}; asked: {state} at {short(config)}")
 
     def _bounds(self, node: Node) -> tuple[float, float]:
-        """Return what makes the optimizer decide as recorded, if its own rule does."""
+        """Return the recorded bounds of a node, after checking that the recorded step matches."""
         optimizer = self._optimizer
         assert isinstance(optimizer, Bounding)
         if self.matched == len(self._steps):
@@ -106,10 +108,10 @@ class Match:
             self.matched += 1
             return step.bounds
         self.matched += 1
-        return math.inf, step.bounds[1]  # goes on as recorded, whatever its own model says
+        return math.inf, step.bounds[1]  # follow the recording, whatever the own model decides
 
     def _decide(self, step: Step, ours: tuple[float, float], best: float) -> None:
-        """Print our decision beside the recorded one."""
+        """Compare the decision of the optimizer's own model with the recorded one."""
         words = ("evaluate", "approximate")
         decisions = [words[ours[0] > best], words[step.bounds is not None]]
         self.n_decisions += 1
@@ -126,7 +128,7 @@ class Match:
 
 
 def report(match: Match, difference: str | None, n: int, own: bool) -> str:
-    """Return what differs first, if anything, and the counts as the last line."""
+    """Return the decisions, the first difference if there is one, and the counts."""
     lines = [*match.lines]
     if difference is not None:
         lines.append(f"first step that differs: {match.matched + 1}: {difference}")

@@ -1,4 +1,4 @@
-"""Where recorded proposals stand in an optimizer's own acquisition."""
+"""The rank of recorded proposals according to an optimizer's own acquisition function."""
 
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
@@ -12,12 +12,12 @@ from objectives.space import UnitCube
 from objectives.trial import Evaluation, Trial
 from optimizers.optimizer import Optimizer
 
-_FEW = 2  # evaluations below which a model knows nothing
+_FEW = 2  # the smallest number of evaluations that a model can be fitted to
 
 
 @runtime_checkable
 class Rating(Protocol):
-    """An optimizer that can say what a point is worth to it."""
+    """An optimizer that can compute its acquisition function at given points."""
 
     def worth(self, points: NDArray[np.float64], /) -> NDArray[np.float64]:
         """Return the acquisition (n,) of snapped unit points (n, dim); larger is better."""
@@ -27,10 +27,11 @@ class Rating(Protocol):
 def percentiles(
     optimizer: Rating, space: ConfigurationSpace, steps: Sequence[Step], n: int, seed: int
 ) -> list[tuple[int, float]]:
-    """Return (number of the step, percentile of its configuration) for each proposal.
+    """Return the step number and the percentile of each proposal.
 
-    The percentile is that of its acquisition among those of n random configurations, given all
-    steps before it. Steps of the phase `sampling`, and the first two, are told and not rated.
+    The percentile compares the acquisition of the proposed configuration with that of n random
+    configurations, given all steps before it. The first two steps and all steps of the phase
+    `sampling` are told to the optimizer but not rated.
     """
     assert isinstance(optimizer, Optimizer)
     cube = UnitCube(space)
@@ -47,7 +48,7 @@ def percentiles(
 
 
 def report(ranked: Sequence[tuple[int, float]], steps: Sequence[Step], n: int) -> str:
-    """Return a line a proposal, and a summary as the last line."""
+    """Return one line per proposal, and a summary as the last line."""
     lines = [
         f"{number:4}  percentile {percentile:6.2f}  {short(steps[number - 1].config)}"
         for number, percentile in ranked

@@ -1,4 +1,7 @@
-"""A recorded sequence of evaluations, read from a CSV; every mistake names row and column."""
+"""Reading of a recorded sequence of evaluations from a CSV file.
+
+Every error message names the row and the column.
+"""
 
 import csv
 import math
@@ -26,10 +29,10 @@ class Step:
     """One row of the recording.
 
     Attributes:
-        config: as it was run; a relaxed integer is truncated.
-        value: what the optimizer minimises; None where the row was only approximated.
-        bounds: lower and upper bound of the value, where the row was only approximated.
-        phase: such as `sampling`; empty where the CSV has no such column.
+        config: the configuration that was run; a relaxed integer is truncated.
+        value: the value, which the optimizer minimises; None if the row was only approximated.
+        bounds: the lower and the upper bound of the value if the row was only approximated.
+        phase: the phase, such as `sampling`; "" if the CSV has no such column.
     """
 
     config: Config
@@ -40,7 +43,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row of the file, with the beginning of its errors and its number, from 1."""
+    """A row of the file, with the prefix of its error messages and its number, starting at 1."""
 
     where: str
     number: int
@@ -50,7 +53,7 @@ class Row:
         """Return the finite number of a column.
 
         Raises:
-            ValueError: it holds none.
+            ValueError: the cell does not contain a finite number.
         """
         try:
             value = float(self.cells[name])
@@ -66,17 +69,18 @@ class Row:
 def read(
     path: Path, space: ConfigurationSpace, algorithm: str | None, score: str, maximise: bool
 ) -> list[Step]:
-    """Read the rows of one algorithm, in their order.
+    """Read the rows of one algorithm in their order.
 
     Args:
-        path: the CSV, with a header.
-        space: whose parameters are columns, by name or as log10_<name>.
-        algorithm: what the column `algorithm` holds; None, or no such column: all rows.
-        score: the column of the scores.
-        maximise: whether the value is 1 - score; else it is the score.
+        path: the CSV file, with a header.
+        space: the space; each parameter has a column called <name> or log10_<name>.
+        algorithm: the name in the column `algorithm` of the rows to read. All rows are read if it
+            is None or if there is no such column.
+        score: the name of the column with the scores.
+        maximise: whether the value is 1 - score; otherwise it is the score.
 
     Raises:
-        ValueError: a column is missing, a cell holds what cannot be, or a configuration was
+        ValueError: a column is missing, a cell has an invalid value, or a configuration was
             evaluated twice.
         OSError: the file cannot be read.
     """
@@ -112,10 +116,10 @@ def read(
 
 
 def read_rows(path: Path) -> tuple[list[str], list[Row]]:
-    """Return the columns and the rows as they stand.
+    """Return the columns and the rows without interpreting the cells.
 
     Raises:
-        ValueError: the file is not a CSV, or a row has too many cells or too few.
+        ValueError: the file is not a CSV file, or a row has too many or too few cells.
         OSError: the file cannot be read.
     """
     rows: list[Row] = []
@@ -143,7 +147,7 @@ def _of(path: Path, rows: list[Row], columns: list[str], algorithm: str | None) 
         return rows
     known = list(dict.fromkeys(row.cells["algorithm"] for row in rows))
     if algorithm is None and len(known) > 1 or algorithm not in [None, *known]:
-        raise ValueError(f"algorithm: expected one of {known}, as {path} has, got {algorithm}")
+        raise ValueError(f"algorithm: expected one of {known} as in {path}, got {algorithm}")
     return [row for row in rows if algorithm in (None, row.cells["algorithm"])]
 
 
@@ -153,7 +157,7 @@ def _expect(path: Path, columns: list[str], name: str) -> None:
 
 
 def _source(path: Path, columns: list[str], space: ConfigurationSpace, name: str) -> str:
-    """Return the column of a parameter; none for a constant that has no column."""
+    """Return the column of a parameter, or "" for a constant without a column."""
     for column in (name, f"log10_{name}"):
         if column in columns:
             return column
@@ -205,7 +209,7 @@ def _cell(row: Row, space: ConfigurationSpace, name: str, source: str) -> Value:
 
 
 def short(config: Config) -> str:
-    """Return a configuration with six digits."""
+    """Return a configuration as text, with six digits per number."""
     cells = (
         f"{name}={value:.6g}" if isinstance(value, float) else f"{name}={value}"
         for name, value in config.items()
@@ -214,7 +218,7 @@ def short(config: Config) -> str:
 
 
 def same(first: Config, second: Config) -> bool:
-    """Return whether two configurations are equal, floats to the digits that a CSV may keep."""
+    """Return whether two configurations are equal; floats may differ by rounding in a CSV."""
     return first.keys() == second.keys() and all(
         math.isclose(value, other, rel_tol=1e-6, abs_tol=1e-12)
         if isinstance(value, float) and isinstance(other, (int, float))

@@ -1,13 +1,16 @@
-"""`tuneoff replay`: does an optimizer ask what was asked, given the same scores?
+"""`tuneoff replay`: check whether an optimizer reproduces a recording, given the same scores.
 
-What is done depends on what the optimizer can do:
+The comparison depends on the optimizer:
 
-- Any: every configuration asked is held against the recorded one, and the recorded value is told.
-  The replay stops at the first that differs; `matched K of N` counts those before it.
-- One that bounds values (`matching.Bounding`) is fed the recorded bounds where a row
-  was not evaluated, so that its decisions are replayed; `gp=own` prints its own beside them.
-- One that rates configurations (`rating.Rating`), whose recording was not seeded:
-  where does each recorded proposal stand in its acquisition, given the data before it?
+- Any optimizer: each proposed configuration is compared with the recorded one, and the optimizer
+  is told the recorded value. The replay stops at the first difference; `matched K of N` counts the
+  steps before it.
+- An optimizer that bounds values (`matching.Bounding`) also receives the recorded bounds of rows
+  that were not evaluated, so that its decisions are replayed. `gp=own` compares the decisions of
+  its own model with the recorded ones.
+- An optimizer that rates configurations (`rating.Rating`): its recording has an unknown seed, so
+  its proposals cannot be reproduced. Instead, each recorded proposal is ranked by the optimizer's
+  acquisition function, given the data before it.
 """
 
 import sys
@@ -28,10 +31,10 @@ from optimizers.optimizer import Optimizer
 
 
 def replay(settings: DictConfig) -> str:
-    """Return what is printed.
+    """Replay a recording, and return the text to print.
 
     Raises:
-        ValueError, OSError, HydraException: something that the user can mend.
+        ValueError, OSError, HydraException: an input or a setting is invalid.
     """
     if not isinstance(settings.data, str):
         raise ValueError(f"data: expected the path of a CSV file, got {settings.data}")
@@ -56,7 +59,7 @@ def replay(settings: DictConfig) -> str:
     if own and not isinstance(optimizer, Bounding):
         name = type(optimizer).__name__
         raise ValueError(
-            f"gp: expected recorded, as {name} bounds no values, got own; "
+            f"gp: expected recorded, as {name} computes no bounds, got own; "
             f"try optimizer=bamsoo optimizer.variant=published"
         )
     if isinstance(optimizer, Rating):
@@ -68,22 +71,22 @@ def replay(settings: DictConfig) -> str:
 
 COMMAND = ComposedCommand(
     "replay",
-    "Replay a recorded sequence of evaluations: does the optimizer ask what was asked?",
+    "Check whether an optimizer reproduces a recorded sequence of evaluations.",
     [
         (
             "tuneoff replay data=study.csv algorithm=SOO optimizer=soo optimizer.variant=published",
-            "configurations one by one",
+            "compare the configurations one by one",
         ),
         (
             "tuneoff replay data=study.csv algorithm=BO-GP optimizer=gp_bo",
-            "how its acquisition ranks each proposal",
+            "rank each proposal by the acquisition function",
         ),
     ],
 )
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Replay and print; return the exit status."""
+    """Replay a recording and print the result; return the exit status."""
     return COMMAND.answer(arguments, _replay)
 
 

@@ -1,8 +1,8 @@
-"""How sure a difference between two evaluations of one run is, in a sentence.
+"""A sentence on how certain the difference between two evaluations of one run is.
 
-Where both logged the outcomes of the same items, they are compared item by item: right or wrong
-by the exact McNemar test, numbers by their paired mean with a 95 % interval. Elsewhere the noise
-that the objective declares is the measure.
+If both evaluations logged the outcomes of the same items, they are compared item by item: binary
+outcomes by the exact McNemar test, numbers by the mean of the paired differences with a 95 %
+interval. Otherwise the difference is compared with the noise that the objective declares.
 """
 
 import base64
@@ -14,16 +14,16 @@ from numpy.typing import NDArray
 
 from experiments.running.history import History
 
-_FLOAT16 = 2e-3  # relative: what is lost where float16 holds the outcomes
+_FLOAT16 = 2e-3  # relative rounding error of outcomes that are stored as float16
 
 
 def certainty(history: History, best: int, other: int) -> str | None:
-    """Return how sure the difference between two trials is; None where nothing can be said.
+    """Return how certain the difference between two trials is; None if that is unknown.
 
     Args:
-        history: of the run.
-        best: id of the incumbent.
-        other: id of the trial that it is compared with.
+        history: the history of the run.
+        best: the id of the incumbent.
+        other: the id of the trial that it is compared with.
     """
     header = history.header
     assert header is not None
@@ -47,15 +47,15 @@ def _by_noise(history: History, best: int, other: int) -> str | None:
     times = abs(values[0] - values[1]) / (math.sqrt(2) * sd)
     said = f"the difference is {times:.2g} times the noise of a difference of two evaluations"
     if times < 2:
-        said += ", so it may be luck"
+        said += ", so it may be due to chance"
     return said
 
 
 def _outcomes(history: History, id: int, metric: str) -> NDArray[np.float64] | None:
-    """Return the outcomes of a trial's items, (n,); None where there are none.
+    """Return the outcomes of a trial's items, shape (n,); None if it has no item outcomes.
 
-    A packing does not say whether it holds bits or numbers, nor how many of its last bits count:
-    the one is taken whose mean is the metric.
+    The packed form does not say whether it contains bits or numbers, nor how many bits of the last
+    byte are padding. The interpretation whose mean equals the metric is used.
     """
     evaluation = history.evaluations[id]
     mean, text = evaluation.metrics.get(metric), evaluation.items.get(metric)
@@ -79,12 +79,12 @@ def _outcomes(history: History, id: int, metric: str) -> NDArray[np.float64] | N
 def _by_item(best: NDArray[np.float64], other: NDArray[np.float64]) -> str | None:
     n = min(len(best), len(other))
     if n == 0 or best[n:].any() or other[n:].any():
-        return None  # of different items
+        return None  # the evaluations used different items
     d = best[:n] - other[:n]
     if np.isin(d, (-1.0, 0.0, 1.0)).all():
         gained, lost = int((d > 0).sum()), int((d < 0).sum())
         p = mcnemar(gained, lost)
-        verdict = "" if p < 0.05 else ", so it may be luck"
+        verdict = "" if p < 0.05 else ", so it may be due to chance"
         return (
             f"of {n:,} items, {gained:,} went up and {lost:,} went down "
             f"(exact McNemar test: p = {p:.2g}{verdict})"
@@ -92,12 +92,12 @@ def _by_item(best: NDArray[np.float64], other: NDArray[np.float64]) -> str | Non
     if n < 2:
         return None
     half = 1.96 * float(d.std(ddof=1)) / math.sqrt(n)
-    verdict = "" if abs(float(d.mean())) > half else ", so it may be luck"
+    verdict = "" if abs(float(d.mean())) > half else ", so it may be due to chance"
     return f"over {n:,} items the mean differs by {d.mean():.3g} ± {half:.2g} (95 %{verdict})"
 
 
 def mcnemar(gained: int, lost: int) -> float:
-    """Return the two-sided p of the exact McNemar test: a fair coin gives as uneven a split."""
+    """Return the two-sided p-value of the exact McNemar test, a sign test on the changed items."""
     n, least = gained + lost, min(gained, lost)
     if gained == lost:
         return 1.0

@@ -34,6 +34,7 @@ from experiments.running.yaml_words import read_words_as_typed
 
 FAMILIES = ("optimizer", "objective")
 _SPACE = re.compile(r"objective(?:\.inner)*\.space\.")
+_MAPPING = re.compile(r"objective(?:\.\w+)+=\{")  # keys with values, for a setting of an objective
 _PLAIN = re.compile(r"[\w./:+-]*", re.ASCII)  # a value that Hydra's grammar reads as it stands
 
 _user_dirs: list[Path] = []
@@ -69,8 +70,9 @@ def options(group: str) -> list[str]:
 def prepare(arguments: Sequence[str], name: str = "config", swept: bool = False) -> list[str]:
     """Put arguments as Hydra wants them.
 
-    `objective.space.<parameter>.<key>=` may set keys that a YAML does not list, and a whole
-    description of a parameter replaces the one of the YAML. `objective.<part>=`, or
+    `objective.space.<parameter>.<key>=`, and a mapping such as `objective.where={x: 1}`, may set
+    keys that a YAML does not list, and a whole description of a parameter replaces the one of the
+    YAML. `objective.<part>=`, or
     `objective.<place>.<part>=`, chooses among the YAMLs of `conf/objective/<part>/` where there
     are such. A value that Hydra's grammar cannot read is taken as text. From here on, YAML files
     are read like the arguments.
@@ -251,7 +253,8 @@ def _word(argument: str) -> str:
     part = re.match(r"objective((?:\.\w+)*)\.(\w+)=(.*)", argument)
     if part and any((folder / "objective" / part[2]).is_dir() for folder in config_dirs()):
         return f"objective/{part[2]}@objective{part[1]}={part[3]}"
-    return argument
+    # Hydra adds no key to a mapping of the YAML unless it is told to; the objective checks them.
+    return f"++{argument}" if _MAPPING.match(argument) else argument
 
 
 def _parsed(argument: str) -> Override | None:

@@ -1,8 +1,9 @@
-"""Headers of earlier formats, read as if they were of today's.
+"""Conversion of headers of earlier log formats to the current format.
 
-Format 1 named classes by their modules and said neither space, goals nor COCO's problem. What it
-lacks follows from the names and the plain settings that it holds, by the tables below; they know
-the objectives of that time and no others. Nothing that a log names is imported or made.
+Format 1 named classes by their modules, and it recorded neither the space, the goals nor the COCO
+problem. The tables below derive the missing keys from the names and the plain settings in the
+header. They cover only the objectives that existed then. Nothing that a log names is imported or
+instantiated.
 """
 
 import math
@@ -28,16 +29,16 @@ _UNITS = {
     "memory_bytes": "bytes",
 }
 _WHOLE_HOST = ("Serving", "LitGPTCommandLines")
-_SERVING_SD = {"Serving": 0.09, "ServingSim": 10.0}  # of the latter, per unit of `noise`
+_SERVING_SD = {"Serving": 0.09, "ServingSim": 10.0}  # ServingSim: per unit of its `noise` setting
 _PUBLISHED_SD = {"none": 0.0, "repeat": 1e-4, "divergence": 0.11155}
-_PUBLISHED_OPTIMUM = 0.520594982875087  # of lora_published, version 1, in its own space
+_PUBLISHED_OPTIMUM = 0.520594982875087  # optimum of lora_published, version 1, in its own space
 
 
 def header_of(event: dict[str, Any]) -> Header:
-    """Return the header that an event of any format holds.
+    """Return the header that an event of any format contains.
 
     Raises:
-        ValueError: the event is not a header, or its identity belongs to other settings.
+        ValueError: the event is not a header, or its identity does not match its settings.
     """
     try:
         header = Header.from_json(upgraded(event))
@@ -49,7 +50,7 @@ def header_of(event: dict[str, Any]) -> Header:
 
 
 def upgraded(header: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a header of format 1 as one of today's; any other as it is.
+    """Return a header of format 1 in the current format, and any other header unchanged.
 
     Raises:
         ValueError, TypeError, AttributeError, KeyError: the event is not a header.
@@ -82,7 +83,7 @@ def upgraded(header: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def without_paths(settings: Any) -> Any:
-    """Return settings in which the key `class`, a bare name, replaces each `_target_`."""
+    """Return settings in which the key `class`, with a bare name, replaces each `_target_`."""
     if isinstance(settings, dict):
         named = {"class": _class(settings)} if "_target_" in settings else {}
         rest = {key: without_paths(x) for key, x in settings.items() if key != "_target_"}
@@ -91,12 +92,12 @@ def without_paths(settings: Any) -> Any:
 
 
 def _class(settings: Settings) -> str:
-    """Return the bare name of the class that settings are for."""
+    """Return the bare name of the class in `_target_`, or ""."""
     return str(settings.get("_target_", "")).rpartition(".")[2]
 
 
 def _inner(settings: Settings) -> Settings | None:
-    """Return the settings of what a wrapper stands around; None where there is no wrapper."""
+    """Return the settings of the wrapped objective, or None if there is no wrapper."""
     inner = settings.get("inner")
     return inner if isinstance(inner, dict) else None
 
@@ -120,13 +121,13 @@ def _goals(metric: str | None, settings: Settings, optimum: float | None) -> dic
     elif _LOWER_IS_BETTER.fullmatch(metric):
         minimise, natural = True, optimum if metric == "heldout_loss" else None
     else:
-        return {}  # of somebody else's objective: its direction is not known
+        return {}  # a metric of a third-party objective: its direction is unknown
     unit = _UNITS.get(metric, "s" if metric.endswith("_s") else "")
     return {metric: {"minimise": minimise, "unit": unit, "reference": None, "optimum": natural}}
 
 
 def _optimum(settings: Settings, version: Any) -> float | None:
-    """Return the least value where the log lacks it and it is known."""
+    """Return the optimum of a problem whose log does not record it, if it is known."""
     inner = _inner(settings)
     if inner is not None and _class(settings) in ("Noisy", "Slow"):
         return _optimum(inner, version)
@@ -137,7 +138,7 @@ def _optimum(settings: Settings, version: Any) -> float | None:
 def _coco(settings: Settings) -> list[Any] | None:
     inner = _inner(settings)
     if inner is not None and _class(settings) == "Failing":
-        return _coco(inner)  # a failure spends an evaluation and improves nothing
+        return _coco(inner)  # failures use up evaluations but leave the problem unchanged
     moved = settings.get("shift") not in (None, "none") or settings.get("space")
     if _class(settings) != "Bbob" or moved:
         return None
@@ -163,7 +164,7 @@ def _default(settings: Settings, cores: int | None) -> dict[str, Any] | None:
 
 
 def _space(settings: Settings, cores: int | None) -> Space | None:
-    """Return the space of the settings; None where they do not say it."""
+    """Return the space that the settings describe, or None if they do not describe it."""
     inner = _inner(settings)
     if inner is not None:
         return _space(inner, cores)
@@ -185,7 +186,7 @@ def _space(settings: Settings, cores: int | None) -> Space | None:
 
 
 def _counted(value: Any, cores: int | None) -> Any:
-    """Return `cores` and `2*cores` as numbers, or None where the log does not say how many."""
+    """Return `cores` and `2*cores` as numbers, or None if the log does not record the cores."""
     found = (
         re.fullmatch(r"(?:(\d+) ?\* ?)?cores", value.strip()) if isinstance(value, str) else None
     )
@@ -204,7 +205,7 @@ def _int(lower: int, upper: int, log: bool = False) -> dict[str, Any]:
 
 
 def _box(lower: float, upper: float, dim: int | None = None) -> Callable[[Settings], Space]:
-    """Return the space of a function on a cube; `dim` None: the setting `dimension`."""
+    """Return the space of a function on a cube; if `dim` is None, `dimension` is a setting."""
 
     def space(settings: Settings) -> Space:
         n = settings["dimension"] if dim is None else dim

@@ -1,4 +1,4 @@
-"""The events of a log after its header, and what they say in JSON.
+"""The events of a log after its header, and their JSON form.
 
 `experiments/running/log_format.md` describes the keys.
 """
@@ -15,7 +15,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Ask:
-    """An ask that gave trials: all of them, also those that the budget cannot pay."""
+    """An ask that returned trials: all of them, including those that the budget cannot pay."""
 
     n: int
     trials: list[Trial]
@@ -47,7 +47,7 @@ class Ask:
 
 @dataclass(frozen=True)
 class Refused:
-    """Trials of the last ask that the budget cannot pay; they cost nothing."""
+    """The trials of the last ask that the budget cannot pay; they cost nothing."""
 
     ids: list[int]
 
@@ -62,7 +62,7 @@ class Refused:
 
 @dataclass(frozen=True)
 class Retried:
-    """An evaluation that the host broke off, and that is made again."""
+    """An evaluation that the host interrupted and that is repeated."""
 
     id: int
     reason: str
@@ -105,7 +105,7 @@ class Evaluated:
 
 @dataclass(frozen=True)
 class Tested:
-    """What is measured at an incumbent and never optimised; `error` where that failed."""
+    """The test metrics of an incumbent, which are never optimised; `error` if the test failed."""
 
     id: int
     metrics: dict[str, float]
@@ -130,7 +130,7 @@ class Tested:
 
 @dataclass(frozen=True)
 class Ended:
-    """The budget is spent, or the optimizer has no more to ask."""
+    """The budget is spent, or the optimizer has no more trials."""
 
     budget: float
     spent: float
@@ -148,7 +148,7 @@ class Ended:
 
 @dataclass(frozen=True)
 class Extended:
-    """The run gets a larger budget."""
+    """The run received a larger budget."""
 
     budget: float
     time: float
@@ -165,7 +165,7 @@ class Extended:
 
 @dataclass(frozen=True)
 class Drifted:
-    """A replay asked other trials than the log holds: the first that differ."""
+    """The first trials that differ between a replayed optimizer and the log."""
 
     asked: list[Json]
     logged: list[Json]
@@ -194,7 +194,7 @@ _KINDS: dict[str, Callable[[Json], Event]] = {
 
 
 def read_event(event: Json) -> Event:
-    """Return the event that a line of a log holds.
+    """Return the event of a parsed line of a log.
 
     Raises:
         ValueError: the line is not an event, or one of its values has the wrong type.
@@ -209,7 +209,7 @@ def trial_of(event: Any) -> Trial:
     """Return the trial that a JSON object describes.
 
     Raises:
-        ValueError: it describes none.
+        ValueError: the object does not describe a trial.
     """
     fields = Fields(event, "trial")
     fidelity = fields.number("fidelity")
@@ -220,14 +220,14 @@ def trial_of(event: Any) -> Trial:
 
 
 def evaluation_of(fields: Fields) -> Evaluation:
-    """Return the evaluation whose keys are among the fields.
+    """Return the evaluation that the fields of a JSON object describe.
 
     Raises:
-        ValueError: they describe none.
+        ValueError: the fields do not describe an evaluation.
     """
     value, error = fields.number_or_none("value"), fields.text_or_none("error")
     if value is None and error is None:
-        wrong("evaluation.value", "a number where there is no error", value)
+        wrong("evaluation.value", "a number unless there is an error", value)
     items = fields.texts("items") if "items" in fields else {}
     return Evaluation(value, fields.number("cost"), fields.numbers("metrics"), error, items)
 

@@ -1,10 +1,10 @@
-"""Values of a JSON object that somebody else may have written, each checked for its type."""
+"""Reading of JSON objects from untrusted files; the type of every value is checked."""
 
 import math
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-_SHOWN = 60  # characters of a value in a message
+_SHOWN = 60  # the number of characters of a value that a message quotes
 
 
 class Fields:
@@ -15,11 +15,11 @@ class Fields:
     """
 
     def __init__(self, value: Any, where: str = "") -> None:
-        """Take the object.
+        """Wrap a JSON object.
 
         Args:
-            value: as `json.loads` returned it.
-            where: the beginning of messages, such as `header`.
+            value: the object, as returned by `json.loads`.
+            where: the prefix of error messages, such as `header`.
 
         Raises:
             ValueError: the value is not an object.
@@ -77,7 +77,7 @@ class Fields:
         return value
 
     def config(self, key: str) -> dict[str, Any]:
-        """Return an object whose values are plain: true, false, finite numbers or text."""
+        """Return an object whose values are booleans, finite numbers or text."""
         value: dict[str, Any] = self._get(
             key,
             "a configuration of plain values",
@@ -106,7 +106,7 @@ def is_whole(value: Any, least: int) -> bool:
 
 
 def is_number(value: Any) -> bool:
-    """Return whether a value is a finite number that a float can hold."""
+    """Return whether a value is a finite number that a float can represent."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     try:
@@ -116,12 +116,12 @@ def is_number(value: Any) -> bool:
 
 
 def is_plain(value: Any) -> bool:
-    """Return whether a configuration may hold a value."""
+    """Return whether a configuration may contain the value."""
     return isinstance(value, bool | str | int) or is_number(value)
 
 
 def wrong(where: str, rule: str, value: Any) -> NoReturn:
-    """Raise `ValueError` with the value shown, cut where it is long."""
+    """Raise `ValueError` with a message that quotes the value, shortened if it is long."""
     shown = repr(value)
     shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
     raise ValueError(f"{where}: expected {rule}, got {shown}")

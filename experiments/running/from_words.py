@@ -1,4 +1,4 @@
-"""Runs and optimizers from the words of the command line, for notebooks and programs."""
+"""Creation of runs and optimizers from command-line words, for notebooks and programs."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,14 +13,14 @@ from optimizers.optimizer import Optimizer
 
 
 def run_of(*words: str) -> Run:
-    """Return the run that `tuneoff run` makes of these words.
+    """Return the run that `tuneoff run` would start with these words.
 
         run = run_of("optimizer=soo", "objective=branin", "budget=20")
 
-    `out`, `plot`, `progress` and `tracking` are for the command alone.
+    The settings `out`, `plot`, `progress` and `tracking` affect only the command.
 
     Raises:
-        ValueError, OSError, HydraException: the words describe no run.
+        ValueError, OSError, HydraException: the words do not describe a valid run.
     """
     settings = composed("config", words)
     return Run(run_settings(settings, names_of(words)), executor=instantiate(settings.executor))
@@ -30,8 +30,8 @@ def run_settings(settings: DictConfig, names: dict[str, str]) -> RunSettings:
     """Return composed settings as plain values.
 
     Args:
-        settings: of conf/config.yaml, composed.
-        names: of the two YAML files, by family.
+        settings: the composed settings of conf/config.yaml.
+        names: the names of the two YAML files, by family.
     """
     resolved, as_written = _plain(settings, True), _plain(settings, False)
     return RunSettings(
@@ -49,18 +49,18 @@ def run_settings(settings: DictConfig, names: dict[str, str]) -> RunSettings:
 def optimizer_of(
     space: ConfigurationSpace, *words: str, seed: int = 0, budget: float = 50
 ) -> Optimizer:
-    """Return an optimizer for a space of one's own, to ask and tell.
+    """Return an optimizer for the caller's own space, to be used by ask and tell.
 
         optimizer = optimizer_of(space, "optimizer=gp_bo", "optimizer.n_initial=5")
 
     Args:
-        space: such as `objectives.space.build_space` returns.
-        words: which optimizer, and its settings.
-        seed: of all that it draws.
-        budget: in full evaluations; a design is made for it.
+        space: the space, such as `objectives.space.build_space` returns.
+        words: the name of the optimizer, and its settings.
+        seed: the seed of the optimizer's random numbers.
+        budget: the budget in full evaluations, which determines the size of a design.
 
     Raises:
-        ValueError, HydraException: the words describe no optimizer.
+        ValueError, HydraException: the words do not describe a valid optimizer.
     """
     settings = composed("config", [*words, f"budget={budget}", f"seed={seed}"])
     plain = _plain(settings, True)["optimizer"]

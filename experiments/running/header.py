@@ -1,4 +1,4 @@
-"""The header of a log: what the run is, and all that its readers need to know of its problem."""
+"""The header of a log, which describes the run and everything that analysis needs to know."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,31 +15,33 @@ class Header:
     """The first event of a log.
 
     Attributes:
-        identity: digest of what the run is: names, settings, seed, workers, versions, fingerprint.
-        names: of the YAML files, by family: `optimizer` and `objective`.
-        optimizer: its settings, resolved. A node that stands for an object has the key `class`.
-        objective: likewise.
-        seed: of the run.
-        budget: in full-evaluation equivalents, as the run began.
-        workers: how many trials are evaluated at once.
-        optimizer_version: of the optimizer's class.
-        goals: by metric; `value` stands for the first. Empty: the value itself is minimised.
-        space: the parameters in the YAML form of `objectives/space.py`; None: not known.
-        forbidden: combinations of values that no configuration holds.
-        fidelities: the shares of a full evaluation on offer; None: full evaluations only.
-        resources: what one evaluation needs of a machine.
+        identity: the digest of the names, settings, seed, workers, versions and fingerprint.
+        names: the names of the YAML files, under the keys `optimizer` and `objective`.
+        optimizer: the optimizer's resolved settings. The settings of an object name its class
+            under the key `class`.
+        objective: the objective's settings, in the same form.
+        seed: the seed of the run.
+        budget: the budget in full-evaluation equivalents when the run began.
+        workers: the number of trials that are evaluated at once.
+        optimizer_version: the version of the optimizer's class.
+        goals: the goals by metric; `value` stands for the first. If there are no goals, the value
+            itself is minimised.
+        space: the parameters in the YAML form of `objectives/space.py`; None if unknown.
+        forbidden: the combinations of values that are not allowed.
+        fidelities: the fidelities that the objective offers; None means full evaluations only.
+        resources: the resources that one evaluation needs.
         default: the configuration that an engineer would start from, or None.
-        coco: suite, function and instance, where the problem is one of COCO's as it is.
-        noise_sd: standard deviation of the value over evaluations of one configuration.
-        optimum: the least value, where it is known.
-        notice: a line that must stand beside every result, or None.
+        coco: suite, function and instance, if the problem is an unchanged COCO problem.
+        noise_sd: the standard deviation of the value over evaluations of one configuration.
+        optimum: the smallest possible value, if it is known.
+        notice: a line that must be shown with every result, or None.
         fingerprint: the objective's version, and digests of its data and model.
-        code: version and commit.
-        versions: of Python and the packages.
-        hardware: of the machine that began the run.
-        time: seconds since 1970 when the run began; 0 before.
-        written: the optimizer's settings as they were written, with `${budget}` in them; None where
-            that is what `optimizer` says. The identity is computed from these.
+        code: the version and the commit of tuneoff.
+        versions: the versions of Python and the packages.
+        hardware: the hardware of the machine that began the run.
+        time: the time when the run began, in seconds since 1970; 0 before that.
+        written: the optimizer's settings as written, with `${budget}` in them; None if they equal
+            `optimizer`. The identity is computed from these.
         first_format: the format in which the log was written; its identity follows the rules of
             that format.
     """
@@ -72,11 +74,11 @@ class Header:
 
     @property
     def metric(self) -> str | None:
-        """The metric that `value` stands for; None where it stands for itself."""
+        """The metric that `value` stands for; None if the value itself is minimised."""
         return next(iter(self.goals), None)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the event that stands in the log."""
+        """Return the event as it is written to the log."""
         plain = {
             **vars(self),
             "goals": {name: goal.to_json() for name, goal in self.goals.items()},
@@ -92,7 +94,7 @@ class Header:
 
     @classmethod
     def from_json(cls, event: Any) -> "Header":
-        """Return the header that an event of this format holds.
+        """Return the header that an event of this format contains.
 
         Raises:
             ValueError: a key is missing, or its value is of another type.

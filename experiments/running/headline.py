@@ -1,7 +1,7 @@
-"""The number that a run is about: which metric, in which unit, and which way is better.
+"""The number that is shown for an evaluation: its metric, unit and direction.
 
-An objective declares it in its goals and the header of the log holds it. Nothing is guessed from
-the numbers.
+The objective declares them in its goals, and the header of the log records them. Nothing is
+inferred from the numbers.
 """
 
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from objectives.trial import Evaluation
 
 @dataclass(frozen=True)
 class Headline:
-    """What is shown of an evaluation.
+    """The number that is shown for an evaluation.
 
     Attributes:
-        metric: the metric that the value stands for; None: the value itself, which is minimised.
+        metric: the metric behind the value; None shows the value itself, which is minimised.
         minimise: whether lower is better.
-        unit: of the metric, or empty.
-        optimum: the best possible number in its own unit, where it is known.
+        unit: the unit of the metric, or "".
+        optimum: the best possible number in the metric's own unit, if it is known.
     """
 
     metric: str | None
@@ -28,24 +28,24 @@ class Headline:
     optimum: float | None
 
     def of(self, evaluation: Evaluation) -> float | None:
-        """Return the number of an evaluation; None where it has none."""
+        """Return the number of an evaluation, or None if the evaluation lacks it."""
         return evaluation.value if self.metric is None else evaluation.metrics.get(self.metric)
 
     @property
     def label(self) -> str:
-        """What an axis says."""
+        """The label of an axis."""
         if self.metric is None:
             return "value (minimised)"
         return f"{self.metric} ({self.unit})" if self.unit else self.metric
 
     @property
     def direction(self) -> str:
-        """Which way is better, in words."""
+        """The direction in words."""
         return "lower is better" if self.minimise else "higher is better"
 
 
 def headline(header: Header) -> Headline:
-    """Return what is shown of the evaluations under a log's header."""
+    """Return the number that is shown for the evaluations of a log with this header."""
     metric = header.metric
     if metric is None:
         return Headline(None, True, "", header.optimum)
@@ -54,9 +54,10 @@ def headline(header: Header) -> Headline:
 
 
 def top_fidelity(history: History) -> float:
-    """Return the highest fidelity at which a trial succeeded; 1 where none did.
+    """Return the highest fidelity at which a trial succeeded, or 1 if no trial succeeded.
 
-    Only evaluations at it are compared: the number of a partial evaluation is another one.
+    Only evaluations at this fidelity are compared, because values at different fidelities are not
+    comparable.
     """
     return max(
         (
@@ -69,9 +70,9 @@ def top_fidelity(history: History) -> float:
 
 
 def default_trial(history: History) -> int | None:
-    """Return the id of the first full success of the objective's default configuration.
+    """Return the id of the first successful full evaluation of the default configuration.
 
-    The header names the default, if there is one; None where it was not evaluated.
+    Return None if the header names no default, or if the default was not evaluated.
     """
     assert history.header is not None
     default = history.header.default
@@ -84,7 +85,7 @@ def default_trial(history: History) -> int | None:
 
 
 def default_number(history: History) -> float | None:
-    """Return what the default configuration came to; None where it was not evaluated."""
+    """Return the number of the default configuration, or None if it was not evaluated."""
     assert history.header is not None
     id = default_trial(history)
     return None if id is None else headline(history.header).of(history.evaluations[id])

@@ -1,4 +1,4 @@
-"""What a log tells, kept up to date event by event."""
+"""The contents of a log, updated event by event."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -22,18 +22,18 @@ from objectives.trial import Evaluation, Trial
 
 @dataclass
 class History:
-    """What a log tells.
+    """The contents of a log.
 
     Attributes:
-        header: its first event, None where the log is empty.
+        header: the first event; None if the log is empty.
         events: all events after the header, in order.
-        trials: every trial asked, by id, in the order of asking.
-        evaluations: every evaluation, by trial id, in the order of arrival.
-        refused: ids of the trials that the budget does not pay, as it is now.
-        spent: the budget that the trials spend that were asked and not refused.
-        done: the part of `spent` that is evaluated.
-        budget: what the run was given last: in its header, an extension, or at its end.
-        ended: whether the run reached `budget` or its optimizer had no more to ask.
+        trials: all trials by id, in the order in which they were asked.
+        evaluations: all evaluations by trial id, in the order in which they arrived.
+        refused: the ids of the trials that the current budget does not pay.
+        spent: the budget that all asked trials use, except the refused ones.
+        done: the part of `spent` that belongs to finished evaluations.
+        budget: the latest budget, from the header, an extension or the end of the run.
+        ended: whether the run has spent `budget`, or its optimizer has no more trials.
     """
 
     header: Header | None = None
@@ -48,32 +48,32 @@ class History:
     _best: Incumbent = field(default_factory=Incumbent)
 
     def incumbent(self) -> int | None:
-        """Return the id of the incumbent's trial, by the rule of `incumbent.py`."""
+        """Return the id of the incumbent's trial, according to the rule in `incumbent.py`."""
         return self._best.id
 
     def pending(self) -> list[Trial]:
-        """Return the trials that were asked and neither evaluated nor refused, in order."""
+        """Return the trials that were neither evaluated nor refused, in the order of asking."""
         known = self.evaluations.keys() | self.refused
         return [trial for id, trial in self.trials.items() if id not in known]
 
     def price(self, trial: Trial) -> float:
-        """Return what a trial spends: its share, less that of the trial it resumes."""
+        """Return the budget that a trial uses: its fidelity minus that of the trial it resumes."""
         before = 0.0 if trial.resumes is None else self.trials[trial.resumes].fidelity
         return trial.fidelity - before
 
     def tests(self) -> list[Tested]:
-        """Return what was measured at incumbents, in order."""
+        """Return the test measurements at incumbents, in order."""
         return [event for event in self.events if isinstance(event, Tested)]
 
     def drifts(self) -> list[Drifted]:
-        """Return where replays asked other trials than the log holds."""
+        """Return the cases in which a replayed optimizer asked for other trials than logged."""
         return [event for event in self.events if isinstance(event, Drifted)]
 
     def read(self, line: Any) -> None:
-        """Take what a line of a log holds.
+        """Add the event of one parsed line of a log.
 
         Raises:
-            ValueError: it cannot follow what is there; nothing has changed.
+            ValueError: the event cannot follow the earlier ones; nothing has changed.
         """
         if isinstance(line, dict) and line.get("event") == "header":
             if self.header is not None:
@@ -83,20 +83,20 @@ class History:
         self.add(read_event(line))
 
     def begin(self, header: Header) -> None:
-        """Take the header."""
+        """Set the header."""
         self.header, self.budget = header, header.budget
 
     def add(self, event: Event) -> None:
-        """Take one event.
+        """Check and add one event.
 
         Raises:
-            ValueError: it cannot follow what is there; nothing has changed.
+            ValueError: the event cannot follow the earlier ones; nothing has changed.
         """
         self.check(event)
         self.take(event)
 
     def check(self, event: Event) -> None:
-        """Raise `ValueError` unless an event can follow what is there."""
+        """Raise `ValueError` unless the event can follow the earlier ones."""
         if self.header is None:
             raise ValueError("expected a header as the first event, got another")
         if isinstance(event, Ask):
@@ -120,13 +120,13 @@ class History:
                 before = self.trials.get(trial.resumes) or new.get(trial.resumes)
                 if before is None or before.fidelity >= trial.fidelity:
                     rule = "a trial asked before, of a lower fidelity"
-                    got = "an unknown one" if before is None else f"fidelity {before.fidelity:g}"
+                    got = "an unknown trial" if before is None else f"fidelity {before.fidelity:g}"
                     where = f"trial {trial.id} resumes {trial.resumes}"
                     raise ValueError(f"{where}: expected {rule}, got {got}")
             new[trial.id] = trial
 
     def take(self, event: Event) -> None:
-        """Take an event that was checked."""
+        """Add an event that has been checked."""
         self.events.append(event)
         if isinstance(event, Ask):
             for trial in event.trials:
@@ -139,7 +139,7 @@ class History:
             self.evaluations[event.id] = event.evaluation
             self.done += self.price(trial)
             self._best.told(event.id, event.evaluation, trial.fidelity)
-            if event.id in self.refused:  # an earlier log, cut off before its extension
+            if event.id in self.refused:  # a log of an earlier format, cut before its extension
                 self._pay({event.id})
         elif isinstance(event, Refused):
             self.refused.update(event.ids)
@@ -151,6 +151,6 @@ class History:
             self.budget, self.ended = event.budget, True
 
     def _pay(self, ids: set[int]) -> None:
-        """Take refused trials as pending again."""
+        """Make refused trials pending again."""
         self.refused -= ids
         self.spent += sum(self.price(self.trials[id]) for id in ids)

@@ -1,4 +1,4 @@
-"""One line for what Hydra and OmegaConf say in paragraphs."""
+"""One-line messages for the long errors of Hydra and OmegaConf."""
 
 import re
 from collections.abc import Sequence
@@ -10,12 +10,12 @@ from experiments.running.composing import composed
 
 
 def line(error: BaseException, arguments: Sequence[str], name: str) -> str:
-    """Return the line for an error of Hydra's.
+    """Return a one-line message for an error of Hydra or OmegaConf.
 
     Args:
-        error: what was raised.
-        arguments: of the command line.
-        name: of the YAML below conf/ that they override.
+        error: the exception.
+        arguments: the arguments of the command line.
+        name: the name of the YAML file below conf/ that the arguments override.
     """
     text = str(error)
     cause = error.__cause__
@@ -30,7 +30,7 @@ def line(error: BaseException, arguments: Sequence[str], name: str) -> str:
     override = re.search(r"Could not override '([^']+)'", text)
     if override:
         return _misspelt(override[1], arguments, name)
-    return f"settings: expected arguments that can be composed, got: {_first(text)}"
+    return f"settings: expected valid settings, got: {_first(text)}"
 
 
 def _group(found: "re.Match[str]", text: str) -> str:
@@ -42,32 +42,32 @@ def _part(found: "re.Match[str]", text: str) -> str:
     part, _, place = found[1].rpartition("/")[2].partition("@")
     meant = re.search(r"Did you mean to override \S+@(\S+)\?", text)
     what = f"; did you mean {meant[1]}.{part}?" if meant else ""
-    return f"{place}.{part}: expected a part that this objective has, got none{what}"
+    return f"{place}.{part}: expected a part that this objective has, got an unknown one{what}"
 
 
 def _no_group(found: "re.Match[str]", text: str) -> str:
-    return f"{found[1]}: expected a group that these settings choose from, got {found[1]}"
+    return f"{found[1]}: expected a config group that the settings use, got {found[1]}"
 
 
 def _ambiguous(found: "re.Match[str]", text: str) -> str:
     key, _, value = found[1].partition("=")
     return (
-        f"{key}: expected one value, got {value}; put quotes inside the argument where it is one "
-        f"value, or make a run of each with -m"
+        f"{key}: expected one value, got {value}; put quotes inside the argument if it is one "
+        f"value, or start one run for each value with -m"
     )
 
 
 def _merge(found: "re.Match[str]", text: str) -> str:
     key, _, value = found[1].lstrip("+").partition("=")
     return (
-        f"{key}: expected a value of the kind that its YAML holds, a list or keys with values, "
-        f"got {value}; to replace it by the other kind: '~{key}' '+{key}={value}'"
+        f"{key}: expected a value of the same kind as in its YAML file, a list or a mapping, "
+        f"got {value}; to replace the one kind by the other, write '~{key}' '+{key}={value}'"
     )
 
 
 def _parse(found: "re.Match[str]", text: str) -> str:
     key = found[1].partition("=")[0]
-    return f"{key}: expected key=value, got {found[1]}, which cannot be read"
+    return f"{key}: expected key=value, got {found[1]}, which cannot be parsed"
 
 
 def _locate(found: "re.Match[str]", text: str) -> str:
@@ -75,7 +75,7 @@ def _locate(found: "re.Match[str]", text: str) -> str:
     why = f" ({reason[1]})" if reason else ""
     return (
         f"{_where(text)}._target_: expected a class that can be imported, got {found[1]}{why}; "
-        f"install its package, or type the command in the folder where the module lies"
+        f"install its package, or run the command in the folder that contains the module"
     )
 
 
@@ -84,7 +84,7 @@ def _call(found: "re.Match[str]", text: str) -> str:
 
 
 def _interpolation(found: "re.Match[str]", text: str) -> str:
-    return f"{_where(text)}: expected ${{...}} that names a setting, got {found[1]}"
+    return f"{_where(text)}: expected the name of a setting inside ${{...}}, got {found[1]}"
 
 
 _REPLIES = (
@@ -101,13 +101,13 @@ _REPLIES = (
 
 
 def _where(text: str) -> str:
-    """Return the key of the settings that a message is about."""
+    """Return the key of the setting that a message refers to."""
     found = re.search(r"full_key: *(\S+)", text)
     return found[1] if found else "settings"
 
 
 def _first(text: str) -> str:
-    """Return a message without the lines on where in Hydra it arose."""
+    """Return a message without the lines that describe its origin inside Hydra."""
     kept = re.split(r"\n *(?:full_key|object_type|reference_type)|, set env var", text)[0]
     return " ".join(kept.split())
 
@@ -122,7 +122,7 @@ def _misspelt(key: str, arguments: Sequence[str], config: str) -> str:
 
 
 def _keys(parent: str, arguments: Sequence[str], config: str) -> list[str]:
-    """List the keys that stand beside a misspelt one, under the same choices of plug-ins."""
+    """Return the valid keys at the level of a misspelt one, with the same plug-ins chosen."""
     choices = [word for word in arguments if re.fullmatch(r"(optimizer|objective)=\w+", word)]
     settings = composed(config, choices)
     node = OmegaConf.select(settings, parent) if parent else settings

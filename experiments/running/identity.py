@@ -1,7 +1,7 @@
-"""What a run is, as a digest that no move of a file changes.
+"""The identity of a run: a digest that does not change when source files are moved.
 
-A node of the settings that stands for an object is named by its class without the module. One of
-another distribution carries the distribution's name, so that two of one name differ.
+The settings of an object contain the name of its class without its module. The name of a class
+from another distribution is prefixed with that distribution, so that equal names stay distinct.
 """
 
 import re
@@ -16,7 +16,7 @@ _OURS = ("objectives", "optimizers", "experiments")
 
 
 def without_paths(settings: Any) -> Any:
-    """Return plain settings in which the key `class` replaces each `_target_`."""
+    """Return a copy of plain settings in which the key `class` replaces each `_target_`."""
     if isinstance(settings, dict):
         named = {"class": _name(str(settings["_target_"]))} if "_target_" in settings else {}
         rest = {key: without_paths(x) for key, x in settings.items() if key != "_target_"}
@@ -33,16 +33,18 @@ def identity(
     optimizer_version: int,
     fingerprint: dict[str, Any],
 ) -> str:
-    """Return the digest of what a run is; the budget is not a part of it.
+    """Return the digest that identifies a run; the budget is not part of it.
 
     Args:
-        names: of the two YAML files.
-        optimizer: its settings as written: `${budget}` must not enter the identity as a number.
-        objective: its settings, resolved.
-        seed: of the run.
-        workers: how many trials are evaluated at once; they decide what is known at each ask.
-        optimizer_version: of the optimizer's class.
-        fingerprint: of the objective.
+        names: the names of the two YAML files.
+        optimizer: the optimizer's settings as written, because the number that `${budget}` stands
+            for must not enter the identity.
+        objective: the objective's settings, resolved.
+        seed: the seed of the run.
+        workers: the number of trials evaluated at once, which determines what the optimizer knows
+            at each ask.
+        optimizer_version: the version of the optimizer's class.
+        fingerprint: the fingerprint of the objective.
     """
     parts = {
         "names": names,
@@ -62,21 +64,21 @@ def _name(target: str) -> str:
 
 @cache
 def _distribution(package: str) -> str:
-    """Return the distribution that installs a package, or the package where none does."""
+    """Return the distribution that installs a package, or the package's name if unknown."""
     return metadata.packages_distributions().get(package, [package])[0]
 
 
 def check_identity(event: Mapping[str, Any]) -> None:
-    """Raise where the identity in a header is the digest of other settings than stand beside it.
+    """Check that the identity in a header is the digest of the settings in the same header.
 
-    An identity that is not a digest, as in logs that were made by hand, is left alone, and so is
-    that of a header that was read from an earlier format and written in today's.
+    Two kinds of identity are not checked: one that is not a digest, as in logs written by hand,
+    and one in a header that was converted from an earlier format.
 
     Args:
-        event: a header of any format, as it stands in its file.
+        event: a header of any format, as it is in the file.
 
     Raises:
-        ValueError: somebody changed the one or the other.
+        ValueError: the identity or the settings were changed.
         KeyError, TypeError, AttributeError: the event is not a header.
     """
     stated = event["identity"]
@@ -90,15 +92,17 @@ def check_identity(event: Mapping[str, Any]) -> None:
         found = [_identity_of(event)]
     if stated not in found:
         raise ValueError(
-            f"header.identity: expected the digest of the settings beside it, got {stated[:8]}..., "
-            f"so one of them was changed"
+            f"header.identity: expected the digest of the header's settings, got {stated[:8]}..., "
+            f"so the identity or the settings were changed"
         )
 
 
 def _identity_of(event: Mapping[str, Any]) -> str:
     written = event.get("written")
     if written is not None and not _resolves_to(written, event["optimizer"]):
-        raise ValueError("header.written: expected what header.optimizer says, got other settings")
+        raise ValueError(
+            "header.written: expected the settings in header.optimizer, got other settings"
+        )
     return identity(
         event["names"],
         event["optimizer"] if written is None else written,
@@ -111,7 +115,7 @@ def _identity_of(event: Mapping[str, Any]) -> str:
 
 
 def _resolves_to(written: Any, resolved: Any) -> bool:
-    """Return whether settings may be those written, with their interpolations filled in."""
+    """Return whether `resolved` may be `written` with its interpolations resolved."""
     if isinstance(written, dict) and isinstance(resolved, dict):
         same = written.keys() == resolved.keys()
         return same and all(_resolves_to(written[key], resolved[key]) for key in written)
@@ -121,7 +125,7 @@ def _resolves_to(written: Any, resolved: Any) -> bool:
 
 
 def _identities_of_format_1(event: Mapping[str, Any]) -> list[str]:
-    """Return the digest of the settings as they are, and with `${budget}` where it stood."""
+    """Return the digests of the settings as logged, and with `${budget}` for the budget."""
     parts = {key: event[key] for key in ("objective", "seed", "fingerprint")}
     optimizer = event["optimizer"]
     written = _with_budget(optimizer, event["budget"])

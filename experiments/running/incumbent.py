@@ -1,7 +1,8 @@
-"""The one rule of the incumbent.
+"""The rule that decides which trial is the incumbent.
 
-It is the best success at the highest fidelity that a success has reached, and the first of equals.
-So the first full evaluation that succeeds replaces whatever was best at a lower fidelity.
+The incumbent is the best successful evaluation at the highest fidelity at which any evaluation has
+succeeded. Among equal values the earliest wins. The first successful full evaluation therefore
+replaces an incumbent of a lower fidelity, whatever its value.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,12 +11,12 @@ from objectives.trial import Evaluation
 
 
 class Incumbent:
-    """The incumbent of evaluations that arrive one after the other.
+    """The incumbent of a sequence of evaluations.
 
     Attributes:
-        id: of its trial; None before the first success.
-        value: of its evaluation; infinite before the first success.
-        fidelity: of its trial; 0 before the first success.
+        id: the id of the incumbent's trial; None before the first success.
+        value: the value of the incumbent; infinite before the first success.
+        fidelity: the fidelity of the incumbent's trial; 0 before the first success.
     """
 
     def __init__(self) -> None:
@@ -24,13 +25,13 @@ class Incumbent:
         self.fidelity = 0.0
 
     def add(self, id: int, value: float | None, fidelity: float, failed: bool) -> bool:
-        """Take one more evaluation; return whether it is the new incumbent.
+        """Add one evaluation; return whether it is the new incumbent.
 
         Args:
-            id: of its trial.
-            value: to minimise; None, or NaN, where there is none.
-            fidelity: of its trial.
-            failed: whether it failed; the value is then a penalty.
+            id: the id of the trial.
+            value: the value, which is minimised; None or NaN if the evaluation has no value.
+            fidelity: the fidelity of the trial.
+            failed: whether the evaluation failed; its value is then a penalty.
         """
         if failed or value is None or value != value or fidelity < self.fidelity:
             return False
@@ -40,14 +41,14 @@ class Incumbent:
         return True
 
     def told(self, id: int, evaluation: Evaluation, fidelity: float) -> bool:
-        """Take one more evaluation, as the log has it; return whether it is the new incumbent."""
+        """Add one logged evaluation; return whether it is the new incumbent."""
         return self.add(id, evaluation.value, fidelity, evaluation.error is not None)
 
 
 def places(
     values: Sequence[float], fidelities: Sequence[float], failed: Iterable[bool]
 ) -> list[int | None]:
-    """Return the place of the incumbent after each of n evaluations; None before a success."""
+    """Return the index of the incumbent after each of n evaluations; None before a success."""
     best = Incumbent()
     found = []
     for place, (value, fidelity, lost) in enumerate(zip(values, fidelities, failed, strict=True)):

@@ -1,10 +1,10 @@
-"""Ctrl-C and SIGTERM end a run between its steps, or inside an evaluation, never inside a step.
+"""Ctrl-C and SIGTERM end a run between its steps or inside an evaluation, never inside a step.
 
-A signal handler's exception appears wherever the program happens to be, and compiled code may
-swallow it: a `noexcept` function of Cython prints it and goes on with half of its work. An
-optimizer interrupted there would ask a wrong trial, and the log would keep it. So the signal
-is held while an optimizer works or the log is written, and one that was swallowed in an
-evaluation is raised again before that evaluation is believed.
+The exception of a signal handler is raised wherever the program happens to be, and compiled code
+may swallow it: a `noexcept` Cython function prints it and continues with incomplete work. An
+optimizer that is interrupted there would ask for a wrong trial, and the log would record it.
+Signals are therefore deferred while an optimizer works or the log is written. A signal that was
+swallowed during an evaluation is raised again before the evaluation is used.
 """
 
 import signal
@@ -16,11 +16,13 @@ _arrived: int | None = None
 
 
 def install(numbers: Sequence[int], once: bool) -> None:
-    """Turn these signals into `KeyboardInterrupt`, which carries any number but Ctrl-C's.
+    """Turn these signals into `KeyboardInterrupt`.
+
+    The exception carries the signal's number, except for SIGINT.
 
     Args:
-        numbers: the signals.
-        once: whether all but the first are ignored, so that what tidies up can end.
+        numbers: the signal numbers.
+        once: whether to ignore all signals after the first, so that the cleanup can finish.
     """
 
     def arrive(number: int, frame: FrameType | None) -> None:
@@ -32,18 +34,18 @@ def install(numbers: Sequence[int], once: bool) -> None:
             check()
 
     for number in numbers:
-        if signal.getsignal(number) is not signal.SIG_IGN:  # a shell's job in the background
+        if signal.getsignal(number) is not signal.SIG_IGN:  # ignored in a shell's background job
             signal.signal(number, arrive)
 
 
 def check() -> None:
-    """Raise `KeyboardInterrupt` where a signal has arrived."""
+    """Raise `KeyboardInterrupt` if a signal has arrived."""
     if _arrived is not None:
         raise KeyboardInterrupt(*([] if _arrived == signal.SIGINT else [_arrived]))
 
 
 class _Block:
-    """Holds signals, or lets them interrupt, until its end; then what it was before holds."""
+    """A context that defers signals or lets them interrupt; its end restores the previous state."""
 
     def __init__(self, hold: bool) -> None:
         self._hold = hold
@@ -62,10 +64,10 @@ class _Block:
 
 
 def held() -> _Block:
-    """Hold signals until the end of the block; it may be entered again inside itself."""
+    """Defer signals until the end of the block; blocks can be nested."""
     return _Block(True)
 
 
 def released() -> _Block:
-    """Let signals interrupt the block, also inside a block that holds them."""
+    """Let signals interrupt the block, even if it is nested in a block that defers them."""
     return _Block(False)

@@ -1,8 +1,8 @@
-"""JSON that somebody else may have written: files that are no files, and lines that are no JSON.
+"""Strict reading of untrusted JSON, including special files and lines that are not JSON.
 
-Python's own reader takes NaN, infinities and text that is no Unicode, and fails otherwise than by a
-`ValueError` on deep nesting. All of these are refused here, with a reason in a few words. A number
-that no float can hold passes; whoever takes a number has to check that it is finite.
+Python's own reader accepts NaN, infinities and invalid Unicode, and on deep nesting it raises an
+error other than `ValueError`. All of these raise a `ValueError` here, with a short reason. A number
+too large for a float is accepted; the caller has to check that numbers are finite.
 """
 
 import json
@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 MOST_BYTES = 1 << 32
-"""A log or a pack that is larger is not read."""
+"""The size in bytes of the largest log or pack that is read."""
 
 MOST_LEVELS = 64
-"""Objects and lists that are nested deeper were not written by tuneoff."""
+"""The deepest nesting of objects and lists; tuneoff itself never nests deeper."""
 
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
@@ -26,8 +26,8 @@ def opened(path: Path) -> BinaryIO:
     """Open a regular file for reading.
 
     Raises:
-        ValueError: it is a pipe, a socket or a device, or too large.
-        OSError: it cannot be read.
+        ValueError: the file is a pipe, a socket or a device, or it is too large.
+        OSError: the file cannot be read.
     """
     file = open(path, "rb", opener=_without_waiting)
     status = os.fstat(file.fileno())
@@ -41,26 +41,26 @@ def opened(path: Path) -> BinaryIO:
 
 
 def _without_waiting(path: str, flags: int) -> int:
-    """Open a file; a pipe that nobody writes to must not hold us up."""
+    """Open a file without blocking, even if it is a pipe that has no writer."""
     return os.open(path, flags | os.O_NONBLOCK)
 
 
 def content_of(path: Path) -> bytes:
-    """Return the bytes of a regular file, under the same rules."""
+    """Return the bytes of a regular file; raise the same errors as `opened`."""
     with opened(path) as file:
         return file.read()
 
 
 class NoJSON(ValueError):
-    """A line is no JSON at all, as one whose writing was interrupted."""
+    """A line is not JSON, for example because its writing was interrupted."""
 
 
 def parsed(line: bytes) -> Any:
-    """Return the value that a line of JSON holds.
+    """Return the value of a line of JSON.
 
     Raises:
-        NoJSON: it holds none, as a line that was cut off; the message is the reason.
-        ValueError: it holds what none of ours does.
+        NoJSON: the line is not JSON, for example because it is incomplete; the message says why.
+        ValueError: the line contains something that tuneoff never writes.
     """
     try:
         value = json.loads(line.decode(), parse_constant=_constant)
@@ -70,9 +70,9 @@ def parsed(line: bytes) -> Any:
         raise ValueError("it is nested too deeply") from None
     except json.JSONDecodeError:
         raise NoJSON("it is not JSON") from None
-    except ValueError as error:  # of `_constant`, or of Python's limit to the digits of an integer
+    except ValueError as error:  # from `_constant`, or from Python's limit on integer digits
         too_long = "digits" in str(error)
-        raise ValueError("it holds a number that is too large" if too_long else error) from None
+        raise ValueError("it contains a number that is too large" if too_long else error) from None
     if line.count(b"[") + line.count(b"{") > MOST_LEVELS and isinstance(value, dict | list):
         _check_depth(value)
     if _SURROGATE.search(line):
@@ -81,11 +81,11 @@ def parsed(line: bytes) -> Any:
 
 
 def _constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _check_depth(value: Any) -> None:
-    """Raise where objects and lists are nested deeper than any of ours."""
+    """Raise `ValueError` if objects and lists are nested more than `MOST_LEVELS` deep."""
     level = [value]
     for _ in range(MOST_LEVELS):
         level = [x for each in level for x in _inside(each) if isinstance(x, dict | list)]
@@ -99,8 +99,8 @@ def _inside(value: Any) -> Iterable[Any]:
 
 
 def _check_text(value: Any) -> None:
-    """Raise where a text has half of a surrogate pair, which no file can hold."""
+    """Raise `ValueError` if a text has an unpaired surrogate, which UTF-8 cannot encode."""
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
-        raise ValueError("it holds text that is not Unicode") from None
+        raise ValueError("it contains text that is not Unicode") from None

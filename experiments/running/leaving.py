@@ -1,7 +1,7 @@
-"""The end of a command after an error: at once, whatever threads a library has left behind.
+"""Ending the process at once after an error, even if a library's threads are still running.
 
-Python waits at its exit for every thread that is not a daemon. A search of Nevergrad's that waits
-for an answer would keep a failed run, and the node that it holds, for ever.
+At exit, Python waits for every thread that is not a daemon. A Nevergrad search that waits for an
+answer would keep a failed run alive forever, and with it the node that the run occupies.
 """
 
 import os
@@ -12,17 +12,17 @@ from typing import NoReturn
 
 
 def leave(status: int) -> NoReturn:
-    """End the process now; what was printed is written out first."""
+    """Flush the output and end the process immediately."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except (OSError, ValueError, AttributeError):
-            pass  # the reader has left, or there is no stream
+            pass  # the reader has closed the pipe, or there is no stream
     os._exit(status)
 
 
 def carried_out(command: Callable[[], int]) -> NoReturn:
-    """Run a command and end the process: with its exit status, or 1 after a traceback."""
+    """Run a command and end the process with its exit status, or with 1 after a traceback."""
     try:
         status = command()
     except SystemExit as end:

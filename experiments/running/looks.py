@@ -1,9 +1,9 @@
-"""One look for each optimizer, the same in every figure, in the report and in the paper's plots.
+"""The look of each optimizer, which is the same in all figures, in the report and in the paper.
 
-A look is a colour, a dash and a marker, so that lines differ without their colours too. The
-optimizers of `conf/optimizer/` take the looks in the order of their names. Other labels (a plug-in,
-or an optimizer with settings of its own) start from a number that is computed from the label, so
-that they keep their look from one figure to the next.
+A look is a colour, a dash and a marker, so that lines can be distinguished without colour too. The
+optimizers in `conf/optimizer/` receive the looks in the order of their names. The look of any
+other label (a plug-in, or an optimizer with its own settings) is computed from the label, so that
+it is the same in every figure.
 """
 
 import zlib
@@ -19,31 +19,31 @@ COLOURS = (
     "#882255", "#56B4E9", "#8C510A", "#666666", "#999933", "#117733",
     "#AA4499", "#44AA99", "#7B68EE", "#661100", "#66A61E", "#6699CC", "#E7298A", "#B8860B",
 )  # fmt: skip
-"""Okabe and Ito's, but for yellow and black, then Tol's, then others. Similar ones differ in their
-dashes, as four of these come before a dash returns."""
+"""Okabe and Ito's colours without yellow and black, then Tol's, then others. Neighbours differ in
+their dashes too, as the four dashes are used in turn."""
 
 FAILED = "#B00020"
-"""Of failures, where they are those of one run."""
+"""The colour of failures in a figure of a single run."""
 
 PLAIN = "#666666"
-"""Of points and lines that belong to no optimizer."""
+"""The colour of points and lines that belong to no optimizer."""
 
 DASHES = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-."}
-"""Matplotlib's names by Plotly's."""
+"""Matplotlib's names of the dashes, by Plotly's names."""
 
 MARKERS = {
     "circle": "o", "square": "s", "diamond": "D", "triangle-up": "^", "cross": "P",
     "triangle-down": "v", "star": "*", "pentagon": "p", "triangle-left": "<",
     "triangle-right": ">", "hexagon": "h", "diamond-tall": "d",
 }  # fmt: skip
-"""Matplotlib's names by Plotly's. None is a cross of thin lines, which stands for a failure."""
+"""Matplotlib's names of the markers, by Plotly's names. The thin cross is reserved for failures."""
 
 N_LOOKS = len(COLOURS) * len(DASHES)
 
 
 @dataclass(frozen=True)
 class Look:
-    """Colour (hex), dash and marker, the last two by Plotly's names."""
+    """A colour (hexadecimal), and a dash and a marker by Plotly's names."""
 
     colour: str
     dash: str
@@ -60,10 +60,10 @@ class Look:
 
 
 def looks(labels: Iterable[str]) -> dict[str, Look]:
-    """Return a look for each label; no two of 80 share colour and dash.
+    """Return a look for each label; up to 80 labels differ in colour or dash.
 
-    An optimizer of `conf/optimizer/` has the same look whatever else is drawn. Any other label
-    keeps its own look too, unless a label before it in the alphabet has taken it.
+    An optimizer in `conf/optimizer/` always has the same look. So does any other label, unless an
+    optimizer, or a label earlier in the alphabet, already uses its look.
     """
     given = list(dict.fromkeys(labels))
     numbers = {label: _numbers()[label] for label in given if label in _numbers()}
@@ -78,7 +78,7 @@ def looks(labels: Iterable[str]) -> dict[str, Look]:
 
 
 def _look(number: int) -> Look:
-    """Return the look of a number; each round through the colours or markers shifts the others."""
+    """Return the look of a number; each pass through the colours shifts dashes and markers."""
     turn = number // len(COLOURS)
     dashes, markers = list(DASHES), list(MARKERS)
     return Look(
@@ -90,6 +90,6 @@ def _look(number: int) -> Look:
 
 @cache
 def _numbers() -> dict[str, int]:
-    """Return the numbers of the optimizers that this project has."""
+    """Return the numbers of the optimizers in `conf/optimizer/`, by name."""
     folder = provenance.CONF / "optimizer"
     return {path.stem: i % N_LOOKS for i, path in enumerate(sorted(folder.glob("*.yaml")))}

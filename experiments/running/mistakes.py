@@ -1,4 +1,4 @@
-"""One readable line for a user's mistake: what was expected, what came, what to do."""
+"""One-line messages for a user's mistakes: what was expected, what was given, and what to do."""
 
 import errno
 import sys
@@ -7,19 +7,19 @@ from collections.abc import Callable, Sequence
 from experiments.running import provenance
 from experiments.running.terminal import STANDARD_OUTPUT, printable
 
-_LONGEST = 1600  # characters of a line that a person reads
+_LONGEST = 1600  # the largest number of characters of a message
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def explain(
     error: BaseException, arguments: Sequence[str] = (), name: str = "config"
 ) -> str | None:
-    """Return the line for a user's mistake, or None for a fault of ours.
+    """Return the message for a user's mistake, or None for a bug in tuneoff.
 
     Args:
-        error: what was raised.
-        arguments: of the command line.
-        name: of the YAML below conf/ that they override.
+        error: the exception.
+        arguments: the arguments of the command line.
+        name: the name of the YAML file below conf/ that the arguments override.
     """
     chain = [error]
     while chain[-1].__cause__ is not None:
@@ -41,12 +41,14 @@ def explain(
 def answered(
     command: Callable[[], int], arguments: Sequence[str] = (), name: str = "config"
 ) -> int:
-    """Run a command; return its exit status, 2 after one line where the user can mend it.
+    """Run a command and return its exit status.
+
+    A user's mistake prints one line and gives the status 2.
 
     Args:
-        command: returns an exit status, or raises.
-        arguments: of the command line.
-        name: of the YAML below conf/ that they override.
+        command: the command, which returns an exit status or raises an exception.
+        arguments: the arguments of the command line.
+        name: the name of the YAML file below conf/ that the arguments override.
     """
     try:
         return command()
@@ -61,7 +63,7 @@ def answered(
 
 
 def complain(line: str) -> None:
-    """Print a line about a mistake, on one line whatever it holds."""
+    """Print an error message on one line, whatever characters it contains."""
     line = printable(" ".join(line.split("\n")))
     if len(line) > _LONGEST:
         line = f"{line[: _LONGEST // 2]} ... {line[-_LONGEST // 2 :]}"
@@ -69,7 +71,7 @@ def complain(line: str) -> None:
 
 
 def from_hydra(error: BaseException) -> bool:
-    """Tell whether Hydra or OmegaConf raised an error of their own."""
+    """Return whether an error is of a class of Hydra or OmegaConf."""
     modules = [kind.__module__.split(".")[0] for kind in type(error).__mro__]
     return not {"hydra", "omegaconf"}.isdisjoint(modules)
 
@@ -88,6 +90,6 @@ def _one_line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         what = error.filename or "the folder of the run"
         full = error.errno in _FULL
-        then = "; make room and type the same command again, it resumes" if full else ""
+        then = "; free some space and repeat the command, which resumes the run" if full else ""
         return f"{what}: expected a path that can be read or written, got: {error.strerror}{then}"
     return " ".join(str(error).split())

@@ -1,4 +1,4 @@
-"""Pieces of figures that more than one of them has: strips of failures, limits, legends."""
+"""Elements that several figures share: strips of failures, axis limits, legends."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from experiments.running.looks import PLAIN
 
 _FAR = 3.0
-"""A default that lies further outside the limits, in their heights, is named and not drawn."""
+"""A default further outside the limits than this multiple of their span is named, not drawn."""
 
 
 Panel = tuple[Axes, Axes | None]
@@ -18,9 +18,9 @@ Panel = tuple[Axes, Axes | None]
 
 
 def with_strips(figure: Figure, rows: int, widths: Sequence[float] = (1,)) -> list[Panel]:
-    """Return axes side by side, each with a strip below it that has so many rows.
+    """Return axes side by side, each above a strip with the given number of rows.
 
-    A strip shares its horizontal axis with the axes above it. Without rows there is no strip.
+    A strip shares its horizontal axis with the axes above it. If `rows` is 0, there are no strips.
     """
     if rows == 0:
         return [(axes, None) for axes in _row(figure.subplots(1, len(widths), width_ratios=widths))]
@@ -44,7 +44,7 @@ def _row(axes: Any) -> list[Axes]:
 
 
 def legend(axes: Axes, *others: Axes, **style: Any) -> None:
-    """Put one legend on `axes` that names what these and the others show, each label once."""
+    """Put one legend on `axes` for the contents of all the axes, with each label once."""
     named: dict[str, Any] = {}
     for each in (axes, *others):
         for handle, label in zip(*each.get_legend_handles_labels(), strict=True):
@@ -56,9 +56,10 @@ def legend(axes: Axes, *others: Axes, **style: Any) -> None:
 def draw_default(
     panels: Sequence[Axes], default: float | None, limits: tuple[float, float]
 ) -> tuple[float, float]:
-    """Draw the default configuration's number as a line; return limits that show it.
+    """Draw the default configuration's number as a line; return limits that include it.
 
-    One that is far outside is only named, so that it does not press everything else flat.
+    A number far outside the limits is only named in the legend, because including it would
+    compress everything else.
     """
     if default is None:
         return limits
@@ -80,16 +81,16 @@ def draw_default(
 
 
 def plain_text(text: str) -> str:
-    """Return text in which matplotlib finds no formula."""
+    """Return the text with escaped dollar signs, so that matplotlib reads no formula in it."""
     return text.replace("$", r"\$")
 
 
 def view(values: Sequence[float], best: float) -> tuple[float, float]:
-    """Return limits that show what matters of `values`: from `best` to well beyond the median.
+    """Return axis limits that reach from `best` to well beyond the median of `values`.
 
-    A few configurations that collapse would otherwise press all others into one line.
+    Without such limits, a few very bad configurations would compress all the others into one line.
     """
-    reach = 3 * (float(np.median(values)) - best)  # its sign is that of what is worse
+    reach = 3 * (float(np.median(values)) - best)  # positive if higher values are worse
     far = best + reach
     inside = [y for y in values if (y <= far if reach >= 0 else y >= far)]
     margin = 0.06 * (max(inside) - min(inside)) or 0.05 * abs(best) or 1.0
@@ -99,7 +100,7 @@ def view(values: Sequence[float], best: float) -> tuple[float, float]:
 def mark_outside(
     axes: Axes, xs: Sequence[float], ys: Sequence[float], limits: tuple[float, float]
 ) -> None:
-    """Mark at the edge the points that the limits leave out."""
+    """Mark the points outside the limits at the edge of the axes."""
     edge = axes.get_xaxis_transform()
     above = [x for x, y in zip(xs, ys, strict=True) if y > limits[1]]
     below = [x for x, y in zip(xs, ys, strict=True) if y < limits[0]]

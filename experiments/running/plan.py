@@ -1,8 +1,8 @@
-"""What the folder of an experiment says of its runs: the plan, and how far each run is.
+"""The folder of an experiment: the plan, and the progress of each run.
 
-The logs decide: a run is finished where its log ends with the event `end` under the planned
-budget. The ledger adds only what no log has, failures of whole runs and the time they took.
-A line of it that was cut off is ignored.
+The logs are authoritative: a run is finished if its log ends with the event `end` under the
+planned budget. The ledger adds only what the logs lack: failures of whole runs, and the time that
+they took. An incomplete line of the ledger is ignored.
 """
 
 import json
@@ -18,19 +18,19 @@ PLAN = "experiment.json"
 LEDGER = "ledger.jsonl"
 
 ATTEMPTS = 2
-"""A run that failed is tried once more; then it is left and listed."""
+"""A failed run is retried until it has had this many attempts; then it is listed as failed."""
 
-_TAIL_BYTES = 1 << 16  # the event `end` holds two numbers and a few times
+_TAIL_BYTES = 1 << 16  # enough for the event `end`, which holds two numbers and a few durations
 
 
 @dataclass(frozen=True)
 class RunState:
-    """How far a run is.
+    """The progress of a run.
 
     Attributes:
         state: done, running, partial, failed or waiting.
-        evaluations: how many its log holds; counted only where the run is not done.
-        error: why it failed last, None unless `state` is failed.
+        evaluations: the number of evaluations in the log; not counted if the run is done.
+        error: the reason of the last failure; None unless `state` is failed.
     """
 
     state: str
@@ -42,7 +42,7 @@ def read_plan(folder: Path) -> dict[str, Any]:
     """Return the plan of the experiment in a folder.
 
     Raises:
-        ValueError: the folder holds no plan, or the plan is damaged.
+        ValueError: the folder contains no plan, or the plan is damaged.
     """
     path = folder / PLAN
     if not path.is_file():
@@ -57,7 +57,7 @@ def read_plan(folder: Path) -> dict[str, Any]:
 
 
 def read_ledger(folder: Path) -> list[dict[str, Any]]:
-    """Return the whole lines of the ledger."""
+    """Return the events of the ledger, without incomplete lines."""
     path = folder / LEDGER
     lines = path.read_bytes().splitlines() if path.exists() else []
     events = []
@@ -65,12 +65,12 @@ def read_ledger(folder: Path) -> list[dict[str, Any]]:
         try:
             events.append(json.loads(line))
         except ValueError:
-            continue  # cut off by a kill
+            continue  # incomplete, because its writer was killed
     return events
 
 
 def failures(events: Iterable[dict[str, Any]]) -> dict[str, list[str]]:
-    """Return the errors of the runs by identity, since the last time they were forgiven."""
+    """Return the errors of each run by identity, since the last `retry` event."""
     found: dict[str, list[str]] = {}
     for event in events:
         if event["event"] == "retry":
@@ -91,7 +91,7 @@ def states(folder: Path, plan: dict[str, Any]) -> dict[str, RunState]:
     for run in plan["runs"]:
         identity, path = run["identity"], folder / run["folder"] / "log.jsonl"
         ended = budget_at_end(path, identity)
-        # A log that `run.py` extended is longer; the sweep has looked whether it still counts.
+        # `tuneoff run` may have extended the log; the sweep has checked that it still counts.
         if ended == plan["budget"] or (identity in made and ended and ended > plan["budget"]):
             found[identity] = RunState("done")
             continue
@@ -107,9 +107,9 @@ def states(folder: Path, plan: dict[str, Any]) -> dict[str, RunState]:
 
 
 def budget_at_end(path: Path, identity: str) -> float | None:
-    """Return the budget under which the log of a run ended, by its first and last line.
+    """Return the budget under which a run ended, from the first and the last line of its log.
 
-    None: there is no log, it is another run's, or it has not ended.
+    Return None if there is no log, if it belongs to another run, or if the run has not ended.
     """
     try:
         with path.open("rb") as file:
@@ -125,17 +125,18 @@ def budget_at_end(path: Path, identity: str) -> float | None:
 
 
 def summary(states: Iterable[RunState]) -> str:
-    """Return how many runs are in which state, in one line."""
+    """Return the number of runs in each state, on one line."""
     counts = Counter(state.state for state in states)
     order = ("done", "running", "partial", "failed", "waiting")
     return ", ".join(f"{counts[name]} {name}" for name in order if counts[name] or name == "done")
 
 
 def _locked() -> set[int]:
-    """Return the inodes of files with a lock, where the system tells.
+    """Return the inodes of locked files, or an empty set if the system does not list locks.
 
-    The devices are left out: on overlay and btrfs `stat` names others than the lock does. A
-    lock of our own would tell too, but disturb a run that starts at that moment.
+    The devices are ignored, because on overlay and btrfs `stat` reports another device than the
+    list of locks. Trying to lock a log would also work, but it could disturb a run that starts at
+    that moment.
     """
     try:
         return held(Path("/proc/locks").read_text())
@@ -144,6 +145,6 @@ def _locked() -> set[int]:
 
 
 def held(locks: str) -> set[int]:
-    """Return the inodes in the text of `/proc/locks` that are held; `->` marks who waits."""
+    """Return the inodes of the held locks in the text of `/proc/locks`; `->` marks waiters."""
     found = re.findall(r"^\d+: FLOCK .* \w+:\w+:(\d+) ", locks, flags=re.MULTILINE)
     return {int(inode) for inode in found}

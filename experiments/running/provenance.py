@@ -1,4 +1,4 @@
-"""What a run's result depends on, for the header of its log, and the identity of a run."""
+"""What a result depends on: versions, hardware and commit, recorded in the header of the log."""
 
 import hashlib
 import json
@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-"""Where our packages lie: the checkout, or the folder that they are installed in."""
+"""The folder that contains our packages: the checkout, or the folder of the installation."""
 
 CONF = (ROOT / "experiments" / "conf").resolve()
-"""Our YAML files: conf/ of a checkout, part of the package where it is installed."""
+"""The folder of our YAML files: conf/ in a checkout, or part of the installed package."""
 
 
 @cache
 def is_checkout() -> bool:
-    """Tell whether the code runs from a checkout of the project."""
+    """Return whether the code runs from a checkout of the project."""
     try:
         text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     except OSError:
@@ -31,7 +31,7 @@ def is_checkout() -> bool:
 
 @cache
 def project() -> dict[str, Any]:
-    """Return pyproject.toml's table `project`, or the same from the installed metadata."""
+    """Return the table `project` of pyproject.toml, or its equivalent from installed metadata."""
     if is_checkout():
         text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
         table: dict[str, Any] = tomllib.loads(text)["project"]
@@ -40,7 +40,7 @@ def project() -> dict[str, Any]:
 
 
 def _installed(found: metadata.PackageMetadata) -> dict[str, Any]:
-    """Return what the metadata of an installed distribution say."""
+    """Return the contents of an installed distribution's metadata as such a table."""
     extras: dict[str, list[str]] = {}
     dependencies: list[str] = []
     for requirement in found.get_all("Requires-Dist") or []:
@@ -55,7 +55,7 @@ def _installed(found: metadata.PackageMetadata) -> dict[str, Any]:
 
 
 def extra_of(module: str) -> str | None:
-    """Return the project's extra that installs a missing module, or None."""
+    """Return the project's extra that installs a missing module, or None if there is none."""
     distribution = module.split(".")[0].replace("_", "-").lower()
     distribution = {"mlflow": "mlflow-skinny"}.get(distribution, distribution)
     for extra, requirements in project()["optional-dependencies"].items():
@@ -73,7 +73,7 @@ def install_command(extra: str) -> str:
 
 @cache
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of the installed packages that the project names."""
+    """Return the versions of Python and of the project's installed dependencies."""
     extras = project()["optional-dependencies"].values()
     named = [*project()["dependencies"], *(name for extra in extras for name in extra)]
     found = {"python": platform.python_version()}
@@ -82,7 +82,7 @@ def versions() -> dict[str, str]:
             text = metadata.distribution(name).read_text("METADATA") or ""
         except metadata.PackageNotFoundError:
             continue
-        # `metadata.version` would parse the whole README that follows the line: 1 ms a package.
+        # `metadata.version` would also parse the README after this line: 1 ms per package.
         stated = re.search(r"^Version: *(\S+)", text, flags=re.MULTILINE)
         if stated:
             found[name] = stated[1]
@@ -91,13 +91,13 @@ def versions() -> dict[str, str]:
 
 @cache
 def hardware() -> dict[str, Any]:
-    """Return processor, cores that this process may use, memory, and operating system."""
+    """Return the processor, the cores available to this process, the memory and the system."""
     cpu = platform.machine()
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         cpu = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
-        pass  # not Linux, or a processor without a name
+        pass  # the system is not Linux, or the processor has no name
     memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "cpu": cpu,
@@ -109,9 +109,9 @@ def hardware() -> dict[str, Any]:
 
 @cache
 def code() -> dict[str, str]:
-    """Return the project's version and, in a git checkout, its commit (`-dirty`: changed since)."""
+    """Return the project's version and, in a git checkout, its commit (`-dirty` if modified)."""
     found = {"version": str(project()["version"])}
-    if not is_checkout():  # it may lie in an environment inside somebody else's repository
+    if not is_checkout():  # the environment may be inside an unrelated git repository
         return found
     command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=40"]
     try:
@@ -122,5 +122,5 @@ def code() -> dict[str, str]:
 
 
 def digest(content: Any) -> str:
-    """Return the SHA-256 of plain JSON values, whatever the order of their keys."""
+    """Return the SHA-256 of plain JSON values; the order of keys does not matter."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Readers of what stands behind the `=` of a setting: one for each kind of value."""
+"""Readers that convert the text after the `=` of a setting, one for each kind of value."""
 
 import math
 import re
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 Reader = Callable[[str, str], Any]
-"""Turns the text of a setting into its value; the first argument is the setting's name."""
+"""Converts the text of a setting to its value; the first argument is the setting's name."""
 
 
 def text(where: str, value: str) -> str:
@@ -18,7 +18,7 @@ def text(where: str, value: str) -> str:
 
 
 def path(where: str, value: Any) -> Path:
-    """Return a path with `~` expanded; a number or a list is refused as a likely mistake."""
+    """Return a path with `~` expanded; a number or a list is rejected as a likely mistake."""
     if not isinstance(value, str) or re.fullmatch(r"[\[{].*|[-+]?[\d.]+|true|false", value, re.S):
         example = f"; write ./{value} for a file of that name" if str(value).isalnum() else ""
         raise ValueError(f"{where}: expected a path, got {value}{example}")
@@ -26,7 +26,7 @@ def path(where: str, value: Any) -> Path:
         raise ValueError(f"{where}: expected a path, got {value!r}")
     try:
         return Path(value).expanduser()
-    except RuntimeError:  # ~name without such a user
+    except RuntimeError:  # ~name, but no user has this name
         raise ValueError(f"{where}: expected the home folder of a user, got {value}") from None
 
 
@@ -35,8 +35,8 @@ def number(least: float | None = None, most: float | None = None, above: bool = 
 
     Args:
         least: the smallest number that is accepted.
-        most: the largest.
-        above: whether `least` itself is refused.
+        most: the largest number that is accepted.
+        above: whether `least` itself is rejected.
     """
 
     def read(where: str, value: str) -> float:
@@ -75,14 +75,14 @@ def whole(least: int, most: int | None = None) -> Reader:
 
 
 def switch(where: str, value: str) -> bool:
-    """Return true or false."""
+    """Return the boolean that `true` or `false` stands for."""
     if value.lower() not in ("true", "false"):
         raise ValueError(f"{where}: expected true or false, got {value}")
     return value.lower() == "true"
 
 
 def one_of(*choices: str) -> Reader:
-    """Return a reader of one of some words."""
+    """Return a reader that accepts only the given words."""
 
     def read(where: str, value: str) -> str:
         if value not in choices:

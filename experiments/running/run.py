@@ -1,7 +1,7 @@
-"""One run, an optimizer on an objective under a budget: described, opened, and executed.
+"""One run: an optimizer on an objective under a budget. It is described, opened and executed.
 
 run = Run(settings)
-with run.open(Path("folder")) as log:      # begins a log, or goes on with the run's own
+with run.open(Path("folder")) as log:      # starts a new log, or continues that of the same run
     run.execute(log)
 """
 
@@ -33,23 +33,25 @@ from optimizers.optimizer import Optimizer
 
 Settings = dict[str, Any]
 ExecutorFactory = Callable[[Objective, int, float | None], Executor]
-"""Makes an executor of an objective, the number of workers, and the limit of time."""
+"""Makes an executor from an objective, the number of workers and the time limit in seconds."""
 
 
 @dataclass(frozen=True)
 class RunSettings:
-    """What decides a run, as plain values.
+    """The settings that determine a run, as plain values.
 
     Attributes:
-        names: of the two YAML files, by family: `optimizer` and `objective`.
-        optimizer: its settings, resolved, with `_target_`.
-        objective: likewise.
-        seed: of the run.
-        budget: in full-evaluation equivalents.
-        workers: how many trials are evaluated at once.
-        optimizer_as_written: its settings unresolved, where they differ: `${budget}` is no
-            identity.
-        evaluation_timeout_s: after which an evaluation has failed; None: no limit.
+        names: the names of the two YAML files, under the keys `optimizer` and `objective`.
+        optimizer: the optimizer's settings, resolved, with `_target_`.
+        objective: the objective's settings, resolved, with `_target_`.
+        seed: the seed of the run.
+        budget: the budget in full-evaluation equivalents.
+        workers: the number of trials that are evaluated at once.
+        optimizer_as_written: the optimizer's settings before interpolation, if they differ from
+            `optimizer`. The identity is computed from these, so that it does not depend on the
+            number that `${budget}` stands for.
+        evaluation_timeout_s: the time in seconds after which an evaluation counts as failed;
+            None means no limit.
     """
 
     names: dict[str, str]
@@ -63,7 +65,7 @@ class RunSettings:
 
 
 class Run:
-    """A run that may not have begun, or may go on."""
+    """A run. It may be new, interrupted or finished."""
 
     def __init__(
         self,
@@ -71,15 +73,15 @@ class Run:
         objective: Objective | None = None,
         executor: ExecutorFactory = auto,
     ) -> None:
-        """Take what decides the run.
+        """Store the settings and create the objective.
 
         Args:
-            settings: of it.
-            objective: that of the settings, where it is made already.
-            executor: where the evaluations run.
+            settings: the settings of the run.
+            objective: the objective that the settings describe, if it exists already.
+            executor: creates the executor that runs the evaluations.
 
         Raises:
-            ValueError, OSError: the settings make no objective.
+            ValueError, OSError: no objective can be created from the settings.
         """
         self.settings = settings
         for family in ("optimizer", "objective"):
@@ -95,7 +97,7 @@ class Run:
 
     @cached_property
     def header(self) -> Header:
-        """The description of the run, which begins its log."""
+        """The description of the run, which is the first line of its log."""
         settings, objective = self.settings, self.objective
         fingerprint = {"version": objective.version, **objective.fingerprint()}
         version = self._optimizer_version()
@@ -137,15 +139,15 @@ class Run:
 
     @property
     def folder_name(self) -> Path:
-        """Where the run lies below a folder of results: named after its identity."""
+        """The path of the run below a folder of results; it is named after the identity."""
         return folder_name(self.header)
 
     def history(self, folder: Path) -> History:
-        """Return what the run's log holds so far.
+        """Return the contents of the run's log so far.
 
         Raises:
-            ValueError: it is the log of another run, or damaged, or the run cannot go on.
-            OSError: it cannot be read.
+            ValueError: the log belongs to another run, is damaged, or cannot be continued.
+            OSError: the log cannot be read.
         """
         path = folder / "log.jsonl"
         earlier = read(path) if path.exists() else History()
@@ -154,16 +156,17 @@ class Run:
         return earlier
 
     def is_finished(self, earlier: History) -> bool:
-        """Return whether a log has all that the budget pays for."""
+        """Return whether a log contains every evaluation that the budget pays for."""
         return earlier.ended and self.header.budget <= earlier.budget
 
     def make_optimizer(self) -> Optimizer:
-        """Return an optimizer that has asked nothing yet.
+        """Return a fresh optimizer that has not been asked for a trial.
 
-        It gets the space and the seed, and the goals and fidelities where it takes them.
+        Its constructor receives the space and the seed. It also receives the goals and the
+        fidelities if it has parameters of these names.
 
         Raises:
-            ValueError: the settings make no optimizer.
+            ValueError: no optimizer can be created from the settings.
         """
         objective, settings = self.objective, self.settings.optimizer
         known = {"fidelities": objective.fidelities, "goals": dict(objective.goals)}
@@ -179,7 +182,7 @@ class Run:
         try:
             made = make(**told)
         except TypeError as error:
-            if "argument" not in str(error):  # a fault inside, not a setting that it lacks
+            if "argument" not in str(error):  # an error inside the constructor, not in its call
                 raise
             name = settings["_target_"]
             raise ValueError(
@@ -190,7 +193,7 @@ class Run:
         return made
 
     def _optimizer_version(self) -> int:
-        """Return the version of the optimizer; 1 where none can be made, as `open` will say."""
+        """Return the optimizer's version, or 1 if it cannot be created; `open` reports why."""
         try:
             target = get_object(self.settings.optimizer["_target_"])
             found = target if isinstance(target, type) else self.make_optimizer()
@@ -199,11 +202,14 @@ class Run:
         return int(getattr(found, "version", 1))
 
     def open(self, folder: Path) -> RunLog:
-        """Open the run's log: a new one gets its header, a finished one the larger budget.
+        """Open the run's log.
+
+        The header is written to a new log. An existing log records the new budget if it is larger
+        than the previous one.
 
         Raises:
-            ValueError: it is the log of another run, damaged, or written by another process, or
-                the settings make no optimizer.
+            ValueError: the log belongs to another run, is damaged or is locked by another
+                process, or no optimizer can be created from the settings.
             OSError: the folder cannot be written.
         """
         settings, header = self.settings, self.header
@@ -232,24 +238,24 @@ class Run:
             log.append(Extended(budget, time.time()))
 
     def execute(self, log: RunLog, watch: Watch = lambda log: None) -> None:
-        """Run to the end of the budget, going on where the log ends.
+        """Run until the budget is spent, starting from where the log ends.
 
         Args:
-            log: as `open` returned it.
-            watch: called after every evaluation that was logged.
+            log: the log that `open` returned.
+            watch: a function that is called after each logged evaluation.
         """
         assert self._optimizer is not None and self._executor is not None
         settings = self.settings
         try:
             run(self._optimizer, settings.budget, log, self._executor, settings.workers, watch)
-            Handover(log.path.parent).remove_all()  # all of it is in the log
+            Handover(log.path.parent).remove_all()  # the log contains all the answers
         finally:
             self._executor.close()
             self._optimizer.close()
 
 
 def _check_finite(where: str, settings: Any) -> None:
-    """Raise `ValueError` where a number among settings is infinite or NaN."""
+    """Raise `ValueError` if any number in the settings is infinite or NaN."""
     if isinstance(settings, dict):
         for key, value in settings.items():
             _check_finite(f"{where}.{key}", value)
@@ -261,18 +267,18 @@ def _check_finite(where: str, settings: Any) -> None:
 
 
 def _importable(family: str, place: Any) -> Callable[..., Any]:
-    """Return the class, or the function, that a `_target_` names.
+    """Return the class or the function that a `_target_` names.
 
     Raises:
-        ValueError: nothing has that name.
+        ValueError: it cannot be imported, or it is not an optimizer.
     """
     try:
         found = get_object(place)
-    except Exception as error:  # whatever the module of a plug-in raises
+    except Exception as error:  # importing a plug-in may raise anything
         reason = " ".join(str(error).split())
         raise ValueError(
             f"{family}._target_: expected a class that can be imported, got {place} ({reason}); "
-            f"install its package, or type the command in the folder where the module lies"
+            f"install its package, or run the command in the folder that contains the module"
         ) from error
     if not callable(found) or (isinstance(found, type) and not issubclass(found, Optimizer)):
         raise ValueError(f"{family}._target_: expected a subclass of Optimizer, got {place}")
@@ -281,17 +287,17 @@ def _importable(family: str, place: Any) -> Callable[..., Any]:
 
 
 def folder_name(header: Header) -> Path:
-    """Return the folder of a run below the folder of results: named after its identity."""
+    """Return the path of a run below the folder of results; it is named after the identity."""
     run_name = f"seed{header.seed}-{header.identity[:8]}"
     return Path(header.names["objective"]) / header.names["optimizer"] / run_name
 
 
 def _check_design(logged: Header, budget: float) -> None:
-    """Raise unless the budget is the one that the design was made for."""
+    """Raise `ValueError` unless the budget is the one that the design was computed for."""
     if budget != logged.budget:
         raise ValueError(
             f"budget: expected {logged.budget:g}, as the design of "
-            f"{logged.names['optimizer']} was made for it and cannot be extended, got "
+            f"{logged.names['optimizer']} was computed for it and cannot be extended, got "
             f"{budget:g}; give another out="
         )
 
@@ -300,7 +306,7 @@ _IDENTITY = ("seed", "workers", "objective", "optimizer", "optimizer_version", "
 
 
 def check_same(logged: Header, now: Header, path: Path) -> None:
-    """Raise `ValueError` unless the log is one of the run that was asked for."""
+    """Raise `ValueError` unless the log belongs to the requested run."""
     for key in _IDENTITY:
         found = difference(key, getattr(logged, key), getattr(now, key))
         if found is not None and logged.identity != now.identity:
@@ -308,7 +314,7 @@ def check_same(logged: Header, now: Header, path: Path) -> None:
     release = [version.split(".")[:2] for version in (_version(logged), _version(now))]
     if release[0] != release[1]:
         raise ValueError(
-            f"{path}: expected the code that wrote it, version {_version(logged)}, got "
+            f"{path}: expected the code that wrote the log, version {_version(logged)}, got "
             f"{_version(now)}; install that version, or give another out="
         )
 
@@ -318,11 +324,11 @@ def _version(header: Header) -> str:
 
 
 def difference(where: str, logged: Any, now: Any) -> str | None:
-    """Name the first place where two plain values differ."""
+    """Return a message that names the first difference of two plain values, or None."""
     if isinstance(logged, dict) and isinstance(now, dict):
         for key in [*logged, *(key for key in now if key not in logged)]:
             inner = difference(f"{where}.{key}", logged.get(key), now.get(key))
             if inner is not None:
                 return inner
         return None
-    return None if logged == now else f"expected {where}={logged} as the log has, got {now}"
+    return None if logged == now else f"expected {where}={logged} as in the log, got {now}"

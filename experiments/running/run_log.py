@@ -1,7 +1,7 @@
-"""The log of a run: JSON lines, of which every evaluation is on the disk before the run goes on.
+"""The log of a run: JSON lines. Every evaluation is on the disk before the run continues.
 
-`experiments/running/log_format.md` describes the format. A run is its log: nothing else is needed
-to resume it, and nothing that it holds is ever rewritten.
+`experiments/running/log_format.md` describes the format. The log alone is enough to resume a run,
+and its lines are never rewritten.
 """
 
 import errno
@@ -22,24 +22,24 @@ from experiments.running.history import History
 from experiments.running.json_lines import NoJSON, content_of, parsed
 
 RESERVE_BYTES = 1 << 18
-"""Disk held back for the log, so that what was already paid for fits on a full disk."""
+"""Disk space reserved for the log, so that a finished evaluation still fits on a full disk."""
 
 _ENCODER = json.JSONEncoder(allow_nan=False)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def read(path: Path) -> History:
-    """Read a log without touching it; a half-written last line is forgiven.
+    """Read a log without changing it; an incomplete last line is ignored.
 
     Raises:
-        ValueError: any other line is damaged; the message names file and line.
+        ValueError: any other line is damaged; the message names the file and the line.
         OSError: the file cannot be read.
     """
     return _parse(path, content_of(path))[0]
 
 
 def _parse(path: Path, content: bytes) -> tuple[History, int]:
-    """Return the history and the length in bytes of the part of `content` that counts."""
+    """Return the history, and the length in bytes of the complete lines of `content`."""
     history, good = History(), 0
     lines = content.split(b"\n")
     if not lines[-1]:
@@ -64,37 +64,37 @@ def _damaged(path: Path, number: int, reason: str) -> str:
 
 
 class LockedError(ValueError):
-    """Another process writes the log."""
+    """Another process holds the lock of the log."""
 
 
 class RunLog:
-    """A log open for appending, locked against a second process.
+    """A log that is open for appending and locked against other processes.
 
     Attributes:
-        path: the file.
-        history: what the log tells, kept up to date by `append`.
+        path: the path of the file.
+        history: the contents of the log, kept up to date by `append`.
 
     Raises:
-        ValueError: a line is damaged, or (`LockedError`) another process has the log.
+        ValueError: a line is damaged, or (`LockedError`) another process holds the lock.
         OSError: the folder cannot be written.
     """
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / "log.jsonl"
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK  # a FIFO would wait for ever
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK  # never block on a FIFO
         self._file = os.open(self.path, flags, 0o644)
         self._reserve: int | None = None
         try:
             self._lock()
             content = self.path.read_bytes()
             self.history, self._size = _parse(self.path, content)
-            if self._size == len(content) + 1:  # a whole event that lacks its line's end
+            if self._size == len(content) + 1:  # a complete event without its newline
                 os.write(self._file, b"\n")
             os.ftruncate(self._file, self._size)
             self._hold_reserve(folder)
         except BaseException:
-            self.close()  # the lock goes with it
+            self.close()  # also releases the lock
             raise
 
     def _lock(self) -> None:
@@ -104,12 +104,12 @@ class RunLog:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise LockedError(
-                f"{self.path}: expected a log that no other process writes, got a locked one; "
+                f"{self.path}: expected a log that no other process is writing, got a locked one; "
                 f"wait for that run, or give another out="
             ) from None
 
     def _hold_reserve(self, folder: Path) -> None:
-        """Take room on the disk in a file without a name, which no kill leaves behind."""
+        """Reserve disk space in an unlinked file, which disappears when the process is killed."""
         path = folder / f".reserve-{os.getpid()}"
         try:
             self._reserve = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -120,10 +120,10 @@ class RunLog:
             raise OSError(error.errno, error.strerror, str(folder)) from None
 
     def begin(self, header: Header) -> None:
-        """Write the header, with the time where it has none.
+        """Write the header; add the current time if it has no time yet.
 
         Raises:
-            OSError: it could not be written.
+            OSError: the header could not be written.
         """
         begun = replace(header, time=header.time or time.time())
         with interrupts.held():
@@ -131,22 +131,22 @@ class RunLog:
             self.history.begin(begun)
             folder = os.open(self.path.parent, os.O_RDONLY)
             try:
-                os.fsync(folder)  # the file's name
+                os.fsync(folder)  # makes the file's name durable
             finally:
                 os.close(folder)
 
     def append(self, event: Event, durable: bool = True) -> None:
-        """Write one event, if the reader would take it back.
+        """Write one event, after checking that the reader accepts it.
 
         Args:
-            event: what happened.
-            durable: whether to return only when it is on the disk, with all before it.
+            event: the event.
+            durable: whether to return only after this event and all earlier ones are on the disk.
 
         Raises:
-            ValueError: it cannot follow what is there; nothing is written.
-            OSError: it could not be written; the log ends with the event before. On a full
-                disk the reserve is given up first, so that the event is usually saved, and
-                the error is raised all the same.
+            ValueError: the event cannot follow the earlier ones; nothing was written.
+            OSError: the event could not be written; the log ends with the previous event. On a
+                full disk the reserved space is released first, so the event is usually saved,
+                but the error is still raised.
         """
         with interrupts.held():
             self.history.check(event)
@@ -183,7 +183,7 @@ class RunLog:
     def _check_there(self) -> None:
         if os.fstat(self._file).st_nlink == 0:
             raise FileNotFoundError(
-                errno.ENOENT, "the log was deleted while the run wrote it", str(self.path)
+                errno.ENOENT, "the log was deleted during the run", str(self.path)
             )
 
     def _give_up_reserve(self) -> None:
@@ -209,4 +209,4 @@ class RunLog:
 
 
 class _SavedOnFullDisk(Exception):
-    """The event is saved, in the room that was held back."""
+    """The disk is full, but the event was saved in the reserved space."""

@@ -1,4 +1,4 @@
-"""The run loop: ask, evaluate, log, tell; and the same again from the log after a kill."""
+"""The run loop: ask, evaluate, log and tell. After a kill it is replayed from the log."""
 
 import math
 import time
@@ -23,16 +23,16 @@ from objectives.trial import Evaluation, Trial
 from optimizers.optimizer import Optimizer
 
 HOST_TRIES = 3
-"""A trial that the host broke off so often ends the run; the same command goes on with it."""
+"""The run ends when the host has interrupted a trial this many times; the same command resumes."""
 
-_ROUNDING = 1e-9  # shares of a budget such as 1/3 do not add up exactly
+_ROUNDING = 1e-9  # fractions of the budget such as 1/3 do not add up exactly
 
 Watch = Callable[[RunLog], None]
-"""Called after every evaluation that was logged."""
+"""A function that is called after each logged evaluation."""
 
 
 class HostBroken(OSError):
-    """The host broke an evaluation off again and again; no configuration is to blame."""
+    """The host interrupted an evaluation repeatedly; the configuration is not the cause."""
 
 
 def run(
@@ -43,17 +43,17 @@ def run(
     n_workers: int = 1,
     watch: Watch = lambda log: None,
 ) -> None:
-    """Spend `budget` full-evaluation equivalents, going on where the log ends.
+    """Spend `budget` full-evaluation equivalents, starting from where the log ends.
 
-    The log must have its header. Trials that were asked but not evaluated are evaluated first.
-    An evaluation is on the disk before the optimizer is told.
+    The log must already contain its header. Trials that were asked but not evaluated are
+    evaluated first. Each evaluation is on the disk before the optimizer is told about it.
     """
     with interrupts.held():
         replay(optimizer, log)
         loop = _Loop(optimizer, budget, log, executor, watch)
         loop.resume()
         while True:
-            interrupts.check()  # a cheap evaluation holds signals too; here nothing is half done
+            interrupts.check()  # cheap evaluations defer signals too; no step is in progress here
             loop.ask(n_workers)
             if not loop.pending:
                 break
@@ -66,9 +66,10 @@ def run(
 class _Loop:
     """The state of a run between two steps.
 
-    The budget is spent in the order of the asks: from the first trial that it cannot pay on, all
-    are refused, and each keeps the place of a worker. So a run with a larger budget asks the
-    same, and goes on with the refused ones.
+    The budget is spent in the order in which trials were asked. The first trial that it cannot
+    pay is refused, and so are all trials after it. A refused trial still occupies a worker.
+    A run with a larger budget therefore asks for the same trials and continues with those that
+    were refused.
     """
 
     def __init__(
@@ -83,7 +84,7 @@ class _Loop:
         self._grid = (1.0,) if header.fidelities is None else header.fidelities.grid
 
     def resume(self) -> None:
-        """Take in what was finished while no runner lived; submit what is pending."""
+        """Log the answers that workers finished without a runner; submit the pending trials."""
         history = self._log.history
         pending = history.pending()
         self.pending = len(pending)
@@ -95,7 +96,7 @@ class _Loop:
         self._submit(left, history.spent - sum(map(history.price, left)))
 
     def ask(self, n_workers: int) -> None:
-        """Ask for as many trials as there are idle workers; evaluate what the budget pays."""
+        """Ask for one trial per idle worker, and submit those that the budget pays."""
         history = self._log.history
         n = n_workers - self.pending - len(history.refused)
         left = self._budget - history.spent + _ROUNDING
@@ -112,7 +113,7 @@ class _Loop:
         self._submit([history.trials[trial.id] for trial in trials], spent)
 
     def _submit(self, trials: list[Trial], spent: float) -> None:
-        """Submit trials as far as the budget goes; refuse the others."""
+        """Submit trials until the budget is exhausted, and refuse the others."""
         history = self._log.history
         before = self._asked_before_refused()
         refused: list[int] = []
@@ -129,14 +130,14 @@ class _Loop:
             self.pending -= len(refused)
 
     def _asked_before_refused(self) -> set[int] | None:
-        """Return the ids asked before the first that is refused; None where none is."""
+        """Return the ids of the trials asked before the first refused one; None if none is."""
         history = self._log.history
         if not history.refused:
             return None
         return set(takewhile(lambda id: id not in history.refused, history.trials))
 
     def answer(self, answer: Answer) -> None:
-        """Log an answer, then tell it; or submit its trial again where the host broke it off."""
+        """Log an answer and tell the optimizer, or retry a trial that the host interrupted."""
         trial, evaluation = answer.trial, answer.evaluation
         if evaluation is None:
             self._again(trial, answer.retried or "", answer.final)
@@ -153,13 +154,14 @@ class _Loop:
             raise HostBroken(reason)
         if self._tries[trial.id] >= HOST_TRIES:
             raise HostBroken(
-                f"trial {trial.id}: expected the host to let its evaluation end, got {reason}, "
-                f"{HOST_TRIES} times; mend it and type the same command again, it resumes"
+                f"trial {trial.id}: expected its evaluation to end, got a fault of the host "
+                f"{HOST_TRIES} times, the last one: {reason}; fix the host and repeat the "
+                f"command, which resumes the run"
             )
         self._executor.submit(trial)
 
     def _check(self, trials: list[Trial], n: int) -> None:
-        """Raise unless an ask is one that the contract allows."""
+        """Raise `ValueError` if the trials of an ask violate the optimizer's contract."""
         if len(trials) > n:
             wrong("optimizer", f"at most {n} trials, as asked for", len(trials))
         for trial in trials:
@@ -175,7 +177,7 @@ class _Loop:
 
 
 def _test_incumbent(executor: Executor, log: RunLog) -> None:
-    """Measure the objective's test metrics at the incumbent, once per incumbent."""
+    """Measure the objective's test metrics at the incumbent, unless the log has them already."""
     history = log.history
     id = history.incumbent()
     if id is None or any(test.id == id and test.error is None for test in history.tests()):
@@ -189,7 +191,7 @@ def _test_incumbent(executor: Executor, log: RunLog) -> None:
 
 
 class Clock:
-    """Times what the optimizer spends inside `ask` and `tell`."""
+    """Measures the time that the optimizer spends inside `ask` and `tell`."""
 
     def __init__(self, optimizer: Optimizer) -> None:
         self._optimizer = optimizer
@@ -208,20 +210,21 @@ class Clock:
         self._tell_s[str(trial.id)] = time.perf_counter() - started
 
     def ask_event(self, n: int, trials: list[Trial]) -> Ask:
-        """Return the event of the last ask, with the seconds of the tells before it."""
+        """Return the event of the last ask, with the durations of the tells before it."""
         return Ask(n, trials, self._ask_s, self.told(), time.time())
 
     def told(self) -> dict[str, float]:
-        """Return the seconds of the tells since the last event, by trial id."""
+        """Return the durations in seconds of the tells since the last event, by trial id."""
         told, self._tell_s = self._tell_s, {}
         return told
 
 
 def replay(optimizer: Optimizer, log: RunLog) -> None:
-    """Feed the log to a fresh optimizer, in the logged order of asks and tells.
+    """Replay the log to a fresh optimizer, in the logged order of asks and tells.
 
-    It must ask the same trials. Where it does not (another BLAS, another library version),
-    the logged ones are told as they are, and the log gets a `drift` event.
+    The optimizer should ask for the same trials as before. If it does not (because of another
+    BLAS or another library version), it is told the logged trials, and the log records a `drift`
+    event.
     """
     drift: Drifted | None = None
     history = log.history
@@ -243,7 +246,7 @@ def replay(optimizer: Optimizer, log: RunLog) -> None:
 
 
 def _drift(asked: list[Trial], logged: list[Trial]) -> Drifted:
-    """Describe the first trial that differs."""
+    """Return the event that describes the first trial that differs."""
     pairs = zip(asked, logged, strict=False)
     place = next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(asked), len(logged)))
     return Drifted(

@@ -1,7 +1,7 @@
-"""The words of a command line, `FOLDER... key=value ...` in any order, read in one place.
+"""Parsing of command lines of the form `FOLDER... key=value ...`, in any order.
 
-A command declares its settings; this module reads them, refuses what it does not know, and
-writes the help. It imports nothing heavy.
+A command declares its settings. This module parses them, rejects unknown words and writes the
+help text. It imports only light modules.
 """
 
 import os
@@ -23,19 +23,19 @@ from experiments.running.words import (
 )
 
 REQUIRED = object()
-"""The default of a setting that must be given."""
+"""The default of a required setting."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One `key=value` of a command.
+    """One `key=value` setting of a command.
 
     Attributes:
         name: the key.
-        meaning: what the help says of it.
-        read: turns its text into its value.
-        default: its value where it is not given; `REQUIRED`: it must be given.
-        shown: the default as the help shows it; "": `default` itself.
+        meaning: the description in the help text.
+        read: converts the text after `=` to the value.
+        default: the value if the setting is not given; `REQUIRED` if it must be given.
+        shown: the default as shown in the help text; "" shows `default` itself.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Given:
-    """What a command line gives: the paths, and every setting with its value."""
+    """A parsed command line: the paths, and the value of every setting."""
 
     folders: list[Path]
     values: dict[str, Any]
@@ -59,17 +59,17 @@ class Given:
 
 @dataclass(frozen=True)
 class Command:
-    """A command of `tuneoff`: how its words are read, and its help.
+    """A command of `tuneoff`: its settings and its help text.
 
     Attributes:
-        name: what follows `tuneoff`.
-        summary: what it does, in one line.
-        examples: pairs of a command line and what it does.
-        settings: its `key=value` arguments.
-        folders: what the paths among its words are; "": it takes none.
-        least_folders: how many it needs.
-        notes: paragraphs below the arguments.
-        takes_config_dir: whether `--config-dir` may name a folder of the user's YAMLs.
+        name: the word after `tuneoff`.
+        summary: a description in one line.
+        examples: pairs of a command line and its explanation.
+        settings: the `key=value` arguments.
+        folders: the meaning of the path arguments; "" if the command takes no paths.
+        least_folders: the smallest number of paths.
+        notes: paragraphs below the arguments in the help text.
+        takes_config_dir: whether `--config-dir` may name a folder of the user's YAML files.
     """
 
     name: str
@@ -82,10 +82,10 @@ class Command:
     takes_config_dir: bool = False
 
     def read(self, arguments: Sequence[str]) -> Given:
-        """Return what the words say.
+        """Parse the words of a command line.
 
         Raises:
-            ValueError: a word is not understood, or something is missing.
+            ValueError: a word is unknown or invalid, or a required argument is missing.
         """
         words = list(arguments)
         config_dirs: list[Path] = []
@@ -119,14 +119,14 @@ class Command:
         return unknown(word, names, self.takes_config_dir, following)
 
     def answer(self, arguments: Sequence[str], body: Callable[[Given], int]) -> int:
-        """Print the help, or do what the words say; return the exit status."""
+        """Print the help text or carry out the command; return the exit status."""
         if wants_help(arguments):
             print(self.help())
             return 0
         return answered(lambda: body(self.read(arguments)), arguments)
 
     def help(self) -> str:
-        """Return the help of the command."""
+        """Return the help text of the command."""
         folders = "FOLDER... " if self.folders else ""
         lines = [f"tuneoff {self.name} {folders}[key=value ...]", "", self.summary, "", "Examples:"]
         width = max(len(line) for line, _ in self.examples)

@@ -1,4 +1,4 @@
-"""What a person's terminal is shown, and what the person typed."""
+"""Printing to the user's terminal, and the command line that the user typed."""
 
 import errno
 import os
@@ -17,15 +17,15 @@ _CONTROLS = re.compile(
 
 
 def printable(text: str) -> str:
-    """Return a text whose control characters are visible escapes; tabs and newlines stay."""
+    """Return the text with control characters as visible escapes, except tabs and newlines."""
     return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 class Printable:
-    """Standard output that shows control characters, and survives a reader that has left.
+    """Standard output that escapes control characters and tolerates a closed pipe.
 
-    Names in logs and tables come from anyone. A terminal would obey the escape sequences in
-    them. Where the reader of a pipe has left, what else is printed is dropped.
+    Names in logs and tables may come from untrusted files, and a terminal would execute the escape
+    sequences in them. Once the reader of a pipe has closed it, further output is discarded.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -33,7 +33,7 @@ class Printable:
         self._left = False
 
     def write(self, text: str) -> int:
-        """Write a text, made printable."""
+        """Write a text with its control characters escaped."""
         shown = printable(text)
         encoding = getattr(self._stream, "encoding", None) or "utf-8"
         self._try(
@@ -45,7 +45,7 @@ class Printable:
         """Flush the stream.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: the stream cannot be written.
         """
         self._try(self._stream.flush)
 
@@ -62,21 +62,21 @@ class Printable:
             raise OSError(number, os.strerror(number), STANDARD_OUTPUT) from None
 
     def _leave(self) -> None:
-        """Send what is still buffered to nowhere, so that the end of the process is quiet."""
+        """Redirect the buffered output to the null device, so that the process ends quietly."""
         self._left = True
         try:
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self._stream.fileno())
             os.close(nowhere)
         except (OSError, ValueError):
-            pass  # a stream without a file, as in tests
+            pass  # the stream has no file descriptor, as in tests
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
 
 def typed(command: str, arguments: Sequence[str]) -> str:
-    """Return the command line that a person would type for these arguments."""
+    """Return the command line that a user would type for these arguments."""
     program = Path(sys.argv[0])
     words = ["tuneoff", command]
     if program.name == "run.py" and command == "run":

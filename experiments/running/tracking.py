@@ -1,14 +1,14 @@
-"""Live tracking to MLflow: `python run.py … tracking=mlflow` shows a run while it goes on.
+"""Live tracking with MLflow: `python run.py … tracking=mlflow` shows a run while it is running.
 
-Where to is MLflow's own setting: the environment variable MLFLOW_TRACKING_URI, by default a file
-in the current folder. The objective's name is the experiment, the run a parent run, and each
-evaluation a nested run with the configuration as parameters, value, cost and metrics; the parent
-has the values and the best so far as curves over the evaluations. A failure is a nested run of
-status FAILED with the error as a tag.
+MLflow's own environment variable MLFLOW_TRACKING_URI chooses the destination; by default it is a
+file in the current folder. The objective's name becomes the MLflow experiment and the run becomes
+a parent run. Each evaluation becomes a nested run with its configuration as parameters and with
+its value, cost and metrics. The parent run shows the values and the best value so far as curves
+over the evaluations. A failed evaluation has the status FAILED and its error as a tag.
 
-The log comes first, always: an evaluation is tracked after it is on the disk, and whatever goes
-wrong here ends the tracking with one line, never the run. Started again, what the log has and
-MLflow lacks is sent, so that nothing is missing and nothing is there twice.
+An evaluation is sent only after it has been written to the log. An error in this module prints one
+line and stops the tracking, never the run. When the run is started again, the evaluations that
+MLflow lacks are sent, so none is missing and none is sent twice.
 """
 
 import os
@@ -23,16 +23,16 @@ from experiments.running.run_log import RunLog
 from objectives.trial import Evaluation, Trial
 
 _PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
-"""A server that does not answer holds the run up for seconds, not for MLflow's many minutes."""
+"""A server that does not answer delays the run by seconds instead of MLflow's many minutes."""
 
-_LONGEST = 5000  # characters of a tag or parameter; MLflow refuses longer ones
+_LONGEST = 5000  # the largest length of a tag or parameter that MLflow accepts
 _PAGE = 1000
 
 BACKENDS = ("none", "mlflow")
 
 
 class Client(Protocol):
-    """What is used of `mlflow.tracking.MlflowClient`."""
+    """The part of `mlflow.tracking.MlflowClient` that the tracker uses."""
 
     def get_experiment_by_name(self, name: str) -> Any: ...
     def create_experiment(self, name: str) -> Any: ...
@@ -62,7 +62,7 @@ def mlflow_client() -> Client:
     """Return MLflow's client.
 
     Raises:
-        ModuleNotFoundError: it is not installed.
+        ModuleNotFoundError: MLflow is not installed.
     """
     for key, value in _PATIENCE.items():
         os.environ.setdefault(key, value)
@@ -75,15 +75,15 @@ def mlflow_client() -> Client:
 class Tracker:
     """Sends the evaluations of a log as they are written.
 
-    Call it after each; it sends all that is not there yet, once, in the order of arrival.
+    Call it after each evaluation. It sends every new evaluation once, in the order of arrival.
     """
 
     def __init__(self, client: Client, log: RunLog) -> None:
-        """Find the run, or create it, and send what the log has and MLflow lacks.
+        """Find or create the run in MLflow, and send the evaluations that MLflow lacks.
 
         Args:
-            client: to MLflow.
-            log: open, with its header.
+            client: the MLflow client.
+            log: the open log, with its header.
         """
         self._client, self._sent, self._best = client, 0, Incumbent()
         self._broken = False
@@ -91,25 +91,25 @@ class Tracker:
         self(log)
 
     def __call__(self, log: RunLog) -> None:
-        """Send what was evaluated since the last call."""
+        """Send the evaluations since the last call."""
         self._guarded(lambda: self._send(log))
 
     def end(self, log: RunLog) -> None:
-        """Say that the run ended, or that it stopped."""
+        """Report that the run finished or was stopped."""
         self._guarded(lambda: self._end(log))
 
     def _guarded(self, work: Any) -> None:
-        """Do what may fail; after the first failure, nothing any more."""
+        """Do work that may fail; after the first failure, do nothing."""
         if self._broken:
             return
         try:
             work()
-        except Exception as error:  # whatever a server, a disk or a library can do
+        except Exception as error:  # a server, a disk or a library may raise anything
             self._broken = True
             reason = " ".join(str(error).split()) or type(error).__name__
             print(
-                f"tracking: expected MLflow to take the evaluation, got: {reason[:300]}; the run "
-                f"goes on without tracking, and started again it sends what is missing",
+                f"tracking: expected MLflow to accept the evaluation, got: {reason[:300]}; the run "
+                f"continues without tracking; starting it again sends what is missing",
                 file=sys.stderr,
             )
 
@@ -121,7 +121,7 @@ class Tracker:
         self._experiment = (
             self._client.create_experiment(name) if found is None else found.experiment_id
         )
-        # The header's time makes a log unlike any other, wherever its folder is moved.
+        # The header's time makes the id unique to this log, even if its folder is moved.
         self._log_id = f"{header.identity}-{header.time!r}"
         runs = self._search(f"tags.`tuneoff.log` = '{self._log_id}'")
         self._parent = runs[0].info.run_id if runs else self._create_parent(header)
@@ -140,7 +140,7 @@ class Tracker:
         self._client.set_terminated(self._parent, status)
 
     def _search(self, filter: str) -> list[Any]:
-        """Return all runs that a filter finds."""
+        """Return all runs that match a filter."""
         found: list[Any] = []
         token = None
         while True:
@@ -171,7 +171,7 @@ class Tracker:
         return parent
 
     def _send(self, log: RunLog) -> None:
-        """Send what is in the log and was not sent in this process."""
+        """Send the logged evaluations that this process has not sent yet."""
         history = log.history
         new = list(islice(history.evaluations.items(), self._sent, None))
         if not new:
@@ -189,7 +189,7 @@ class Tracker:
     def _send_one(
         self, run_id: str | None, trial: Trial, evaluation: Evaluation, ended: int
     ) -> None:
-        """Send an evaluation; one that has its end is whole, so the end comes last."""
+        """Send an evaluation; its end time is set last and marks it as completely sent."""
         client, place = self._client, self._sent
         if run_id is None:
             tags = {"mlflow.parentRunId": self._parent, "tuneoff.evaluation": str(place)}

@@ -1,7 +1,7 @@
-"""A whole description of a parameter on the command line replaces the one of the YAML.
+"""A complete description of a parameter on the command line replaces the one in the YAML file.
 
-Hydra merges `objective.space.n={type: ordinal, choices: [1, 2]}` into what the YAML says of `n`,
-so that its bounds would stay. Set to null before, the parameter is described anew.
+Hydra would merge `objective.space.n={type: ordinal, choices: [1, 2]}` into the description of `n`
+in the YAML file, and its bounds would remain. Setting the parameter to null first avoids this.
 """
 
 import re
@@ -13,7 +13,7 @@ from objectives.space import is_whole
 
 
 def replacing(arguments: list[str]) -> list[str]:
-    """Return the arguments, with an empty description before every whole one."""
+    """Return the arguments, with `...=null` inserted before every complete description."""
     return [word for argument in arguments for word in _replacing(argument)]
 
 
@@ -25,9 +25,9 @@ def _replacing(argument: str) -> list[str]:
 
 
 def _is_whole(argument: str) -> bool:
-    """Return whether an override gives a type with the bounds, choices or value that it needs."""
+    """Return whether an override gives a type and the bounds, choices or value it requires."""
     try:
         value = OverridesParser.create().parse_override(argument).value()
     except HydraException:
-        return False  # Hydra says why
+        return False  # Hydra will report the error
     return isinstance(value, dict) and is_whole(value)

@@ -1,4 +1,4 @@
-"""The words of a command line that are no settings: options, misspelt ones, requests for help."""
+"""Words of a command line other than settings: options, misspelt words, requests for help."""
 
 import re
 from collections.abc import Sequence
@@ -15,20 +15,23 @@ CONFIG_DIR_MEANING = (
 )
 
 
-_LONGEST = 100  # characters of a word that a message repeats
+_LONGEST = 100  # the number of characters of a word that a message quotes
 _HELP = ("-h", "--help")
 
 
 def wants_help(arguments: Sequence[str]) -> bool:
-    """Tell whether the words ask for the help."""
+    """Return whether the words contain a request for help."""
     return any(word in _HELP for word in arguments)
 
 
 def take_config_dirs(arguments: Sequence[str]) -> tuple[list[str], list[Path]]:
-    """Return the words without `--config-dir FOLDER` or `--config-dir=FOLDER`, and the folders.
+    """Split off every `--config-dir FOLDER` and `--config-dir=FOLDER`.
+
+    Returns:
+        The remaining words, and the folders.
 
     Raises:
-        ValueError: the folder does not exist.
+        ValueError: a folder does not exist.
     """
     rest: list[str] = []
     folders: list[Path] = []
@@ -47,20 +50,20 @@ def take_config_dirs(arguments: Sequence[str]) -> tuple[list[str], list[Path]]:
 
 
 def with_following(words: Sequence[str]) -> list[tuple[str, str]]:
-    """Return each word with the next one, "" for the last."""
+    """Return pairs of each word and the word after it; "" follows the last word."""
     return [(word, next(iter(words[place + 1 :]), "")) for place, word in enumerate(words)]
 
 
 def unknown(
     word: str, names: Sequence[str], takes_config_dir: bool = False, following: str = ""
 ) -> str:
-    """Return the line that refuses a word which no setting explains.
+    """Return the error message for a word that is not a setting of the command.
 
     Args:
         word: the word.
-        names: of the settings that there are.
-        takes_config_dir: whether `--config-dir` is among them.
-        following: the next word, the value of an option as other programs write it.
+        names: the names of the command's settings.
+        takes_config_dir: whether the command accepts `--config-dir`.
+        following: the next word, which may be the value of an option written as `--name value`.
     """
     word = word if len(word) <= _LONGEST else f"{word[:_LONGEST]}..."
     flag = re.match(r"--?([A-Za-z][\w-]*)(=?)(.*)", word, re.S)
@@ -83,7 +86,7 @@ def unknown(
 
 
 def table(rows: Sequence[tuple[str, str]]) -> list[str]:
-    """Return the lines of a table of terms and their meanings, wrapped."""
+    """Return the lines of a table of terms and their meanings, with long lines wrapped."""
     width = min(24, max(len(term) for term, _ in rows))
     lines: list[str] = []
     for term, meaning in rows:

@@ -1,9 +1,9 @@
-"""YAML files mean what the same words mean on the command line.
+"""Values in YAML files have the same meaning as on the command line.
 
 Hydra reads YAML 1.1, where an unquoted `on`, `off`, `yes` or `no` is a boolean, `1:30` is 90 and
-`010` is 8. On its command line they are text. So that `choices: [on, off]` is one space in both,
-only `true` and `false` are read as booleans, only decimal digits without a leading zero as whole
-numbers, and nothing with a colon as a number.
+`010` is 8. On its command line, these words are text. To make `choices: [on, off]` mean the same
+in both places, we read only `true` and `false` as booleans, only decimal digits without a leading
+zero as integers, and never a word with a colon as a number.
 """
 
 import re
@@ -18,7 +18,7 @@ _yaml_1_1 = omegaconf._utils.get_yaml_loader
 
 
 def read_words_as_typed() -> None:
-    """Make Hydra read the words of YAML files like those of its command line; may be repeated."""
+    """Make Hydra read values in YAML files as on its command line; repeated calls are harmless."""
     omegaconf._utils.get_yaml_loader = _loader
 
 
@@ -31,7 +31,7 @@ def _loader() -> Any:
 
 
 def _narrowed(tag: str, pattern: "re.Pattern[str]") -> "re.Pattern[str]":
-    """Return the pattern of the words that are of a tag."""
+    """Return the pattern of the words that a tag applies to."""
     kind = tag.rpartition(":")[2]
     if kind == "float":
         return re.compile(f"(?!.*:)(?:{pattern.pattern})", pattern.flags)

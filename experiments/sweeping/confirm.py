@@ -1,9 +1,10 @@
-"""`tuneoff confirm`: the top few configurations of runs again, under new seeds.
+"""`tuneoff confirm`: evaluate the best few configurations of each run again, with new seeds.
 
-Each run gets a budget of its own for it: top x repeats full evaluations, logged below `out` in the
-format of all logs, with the identity of the run it confirms. The same command resumes. Every
-setting of the objective that is called `seed` gets a new value in each repeat; an objective
-without one has the noise of new trials, if any.
+The evaluations of a run have a separate budget of top x repeats full evaluations. They are logged
+below `out` in the usual format, with the identity of the run that they confirm. Repeating the
+command resumes an interrupted confirmation. In each repeat, every setting of the objective that is
+called `seed` receives a new value. If the objective has no such setting, repeats differ only by the
+noise of new trials, if there is any.
 """
 
 import copy
@@ -37,7 +38,7 @@ from optimizers.optimizer import Optimizer
 
 
 class Listed(Optimizer):
-    """Asks given configurations, one after the other, so many times over."""
+    """Proposes the given configurations in order, `repeats` times."""
 
     def __init__(
         self, space: ConfigurationSpace, *, seed: int, configs: Sequence[Config], repeats: int
@@ -50,11 +51,11 @@ class Listed(Optimizer):
         return [self._trial(config) for config in self._configs[here : here + n]]
 
     def tell(self, trial: Trial, evaluation: Evaluation) -> None:
-        pass  # what is asked does not depend on it
+        pass  # the proposals do not depend on the evaluations
 
 
 class Reseeded(Objective):
-    """An objective whose seeds are new in each round of `n` trials."""
+    """An objective whose seeds change after every `n` trials."""
 
     def __init__(self, settings: dict[str, Any], n: int, repeats: int, seed: int) -> None:
         rng = np.random.default_rng(seed)
@@ -69,7 +70,7 @@ class Reseeded(Objective):
     def evaluate(self, trial: Trial) -> Evaluation:
         number = trial.id // self._n
         if number not in self._made:
-            self._made = {number: remake(self._rounds[number])}  # one at a time: it may be heavy
+            self._made = {number: remake(self._rounds[number])}  # keep only one: it may be large
         self._made[number].folder = self.folder
         return self._made[number].evaluate(trial)
 
@@ -81,7 +82,7 @@ class Reseeded(Objective):
 
 
 def reseeded(settings: Any, seed: int) -> Any:
-    """Return a copy of settings in which every integer called `seed` is this one."""
+    """Return a copy of the settings in which every integer called `seed` is replaced."""
     if not isinstance(settings, dict):
         return copy.deepcopy(settings)
     return {
@@ -91,10 +92,19 @@ def reseeded(settings: Any, seed: int) -> Any:
 
 
 def confirm(run: Run, out: Path, n: int, repeats: int) -> Run | None:
-    """Evaluate the run's top candidates again and return the run that did; None without any.
+    """Evaluate the best configurations of a run again.
+
+    Args:
+        run: the run.
+        out: the folder of the new logs.
+        n: the number of configurations.
+        repeats: the number of evaluations of each configuration.
+
+    Returns:
+        The run with the new evaluations; None if the run has no successful evaluation.
 
     Raises:
-        ValueError: the objective is not the one that the run had, or `out` holds another log.
+        ValueError: the objective differs from that of the run, or `out` contains another log.
         OSError: the log cannot be written.
     """
     settings = run.header.objective
@@ -103,7 +113,7 @@ def confirm(run: Run, out: Path, n: int, repeats: int) -> Run | None:
     chosen = top(run, original.noise_sd, n)
     if not chosen:
         return None
-    rounds = repeats if noisy else 1  # without noise, once tells all
+    rounds = repeats if noisy else 1  # without noise, one evaluation is enough
     configs = [one.config for one in chosen]
     again = Reseeded(settings, len(chosen), rounds, _new_seed(run))
     anew = _Confirming(_settings(run, configs, rounds), again)
@@ -122,7 +132,7 @@ def confirm(run: Run, out: Path, n: int, repeats: int) -> Run | None:
 
 
 class _Confirming(execution.Run):
-    """A run of the optimizer `Listed`."""
+    """A run whose optimizer is `Listed`."""
 
     def make_optimizer(self) -> Optimizer:
         given = {key: self.settings.optimizer[key] for key in ("configs", "repeats")}
@@ -130,7 +140,7 @@ class _Confirming(execution.Run):
 
 
 def _settings(run: Run, configs: list[Config], repeats: int) -> execution.RunSettings:
-    """Return the settings of the run, with another optimizer and another budget."""
+    """Return the settings of the run with the optimizer `Listed` and its budget."""
     name = f"{run.header.names['optimizer']}_confirmed"
     return execution.RunSettings(
         names={**run.header.names, "optimizer": name},
@@ -147,12 +157,12 @@ def _settings(run: Run, configs: list[Config], repeats: int) -> execution.RunSet
 
 
 def _new_seed(run: Run) -> int:
-    """Return a seed that depends on the run and is used by none."""
+    """Return a seed that is derived from the run and that no other run uses."""
     return int(provenance.digest([run.header.identity, "confirm"])[:15], 16)
 
 
 def lines(run: Run, again: Run | None) -> Iterator[str]:
-    """Yield what was seen, and what is confirmed."""
+    """Yield the lines that compare the best seen value with the confirmed one."""
     yield f"{run.optimizer} on {run.objective}, seed {run.seed}:"
     seen = best_seen(run)
     if again is None or seen is None:
@@ -178,25 +188,30 @@ def _anew(one: Candidate | None) -> str:
 
 COMMAND = Command(
     "confirm",
-    "Evaluate the best few configurations of each run again, and say what is confirmed.",
+    "Evaluate the best few configurations of each run again, and report the confirmed values.",
     [
         ("tuneoff confirm results/noisy out=results/confirmed", "top 3, five times each"),
         ("tuneoff confirm results/noisy out=results/confirmed top=1 repeats=10", "the best alone"),
     ],
     [
         Setting("out", "The folder of the new logs.", as_path, REQUIRED),
-        Setting("top", "How many configurations of each run.", whole(1), default=3),
-        Setting("repeats", "How many evaluations of each, with new seeds.", whole(1), default=5),
+        Setting("top", "The number of configurations of each run.", whole(1), default=3),
+        Setting(
+            "repeats",
+            "The number of evaluations of each configuration, each with a new seed.",
+            whole(1),
+            default=5,
+        ),
     ],
-    folders="Folders of runs, or files by tuneoff pack.",
-    notes="Each run gets a budget of its own for it, top x repeats full evaluations. The same "
-    "command resumes.",
+    folders="Folders of runs, or files written by tuneoff pack.",
+    notes="Each run has a separate budget of top x repeats full evaluations for this. Repeating "
+    "the command resumes an interrupted confirmation.",
     takes_config_dir=True,
 )
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Confirm and print; return the exit status."""
+    """Confirm the runs and print the results; return the exit status."""
     return COMMAND.answer(arguments, _confirm)
 
 

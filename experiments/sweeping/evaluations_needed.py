@@ -1,17 +1,18 @@
-"""How many evaluations each optimizer needs to come near the best of a large random sample.
+"""The number of evaluations that each optimizer needs to come near the best of a random sample.
 
     python -m experiments.sweeping.evaluations_needed FOLDER... [--random 2000] [--tolerance 0.01]
         [--set noise=0] [--design grid:120 --design lhs:500] [--out TABLE.csv]
 
-FOLDER holds the runs of one objective, or a file by `experiments.analysis.pack`. The objective is
-built again from the runs' settings, with those of `--set` changed; with `noise=0` its values are
-the truth. It has to be the version that the runs were made with. "Near" is within `tolerance` of
-the best of `--random` configurations (those that the space forbids are not drawn). `--design`
-adds an optimizer that is asked for so many configurations at once, with 20 seeds.
+FOLDER contains the runs of one objective, or is a file written by `tuneoff pack`. The objective is
+created again from the runs' settings, changed by `--set`; with `noise=0` its values are the true
+ones. Its version has to be the one of the runs. A configuration is "near" if its value is within
+`tolerance` of the best of `--random` configurations, all of which the space allows. `--design` adds
+an optimizer that is asked for the given number of configurations at once, with 20 seeds.
 
-Columns: seeds; the runs that came near; the median evaluations that took, over all runs (a run
-that did not counts as more than its budget); and the median of the best value's distance to the
-sample's best, where any evaluation succeeded.
+The columns are the number of seeds, the budget, the number of runs that came near, the median
+number of evaluations that this took over all runs (a run that never came near counts as more than
+its budget), and the median distance of the best value to the near threshold, if any evaluation
+succeeded.
 """
 
 import argparse
@@ -42,7 +43,7 @@ DESIGN_SEEDS = 20
 
 
 class Truth:
-    """The values of an objective, each configuration evaluated once; inf where it fails."""
+    """The values of an objective; each configuration is evaluated once, and failures are inf."""
 
     def __init__(self, objective: Objective) -> None:
         self.objective = objective
@@ -58,7 +59,7 @@ class Truth:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Print the table, and write it where `--out` says."""
+    """Print the table, and write it to the file of `--out` if given."""
     parser = argparse.ArgumentParser(prog="python -m experiments.sweeping.evaluations_needed")
     parser.add_argument("paths", nargs="+", type=Path)
     parser.add_argument("--random", type=int, default=2000)
@@ -98,12 +99,12 @@ def rebuilt(runs: Sequence[Run], changes: Sequence[str]) -> Objective:
     """Return the runs' objective with some settings changed.
 
     Raises:
-        ValueError: the runs have different objectives, a change names no setting, or the
-            objective is no longer what the runs were made with.
+        ValueError: the runs have different objectives, a change names an unknown setting, or the
+            objective has changed since the runs were made.
     """
     names = sorted({run.objective for run in runs})
     if len(names) > 1:
-        raise ValueError(f"runs: expected those of one objective, got {names}")
+        raise ValueError(f"runs: expected runs of one objective, got {names}")
     settings: dict[str, Any] = dict(runs[0].header.objective)
     for change in changes:
         key, _, value = change.partition("=")
@@ -115,8 +116,8 @@ def rebuilt(runs: Sequence[Run], changes: Sequence[str]) -> Objective:
     except HydraException as error:
         told = str(error.__cause__ or error).splitlines()[0]
         raise ValueError(
-            f"{names[0]}: expected runs of today's objective, got settings that it does not take "
-            f"({told}); make the runs again"
+            f"{names[0]}: expected runs of the current objective, got settings that it does not "
+            f"accept ({told}); repeat the runs"
         ) from None
     before = runs[0].header.fingerprint
     now = {"version": made.version, **made.fingerprint()}
@@ -124,14 +125,14 @@ def rebuilt(runs: Sequence[Run], changes: Sequence[str]) -> Objective:
     if changed:
         key = changed[0]
         raise ValueError(
-            f"{names[0]}: expected runs of today's {key}, {now.get(key)}, got {before.get(key)}; "
-            f"their configurations would be judged by other values; make the runs again"
+            f"{names[0]}: expected runs of the current {key}, {now.get(key)}, got "
+            f"{before.get(key)}; their configurations would now have other values; repeat the runs"
         )
     return made
 
 
 def drawn(objective: Objective, n: int) -> list[Config]:
-    """Return n random configurations that the space does not forbid."""
+    """Return n random configurations that the space allows."""
     cube, generator = UnitCube(objective.space), np.random.default_rng(0)
     configs: list[Config] = []
     while len(configs) < n:
@@ -145,7 +146,7 @@ def named_design(text: str) -> tuple[str, int]:
     """Return the optimizer and the budget of `optimizer:budget`.
 
     Raises:
-        ValueError: it is not of that form.
+        ValueError: the text does not have this form.
     """
     name, _, size = text.rpartition(":")
     if not name or not size.isdecimal() or int(size) < 1:
@@ -163,7 +164,7 @@ def design(objective: Objective, name: str, size: int, seed: int) -> list[Config
 
 
 def line(name: str, values: list[list[float]], near: float, budget: int) -> tuple[Any, ...]:
-    """Return a method's row of the table from the true values of its runs, in order."""
+    """Return the table row of a method, given the true values of its runs in order."""
     needed = [next((i + 1 for i, x in enumerate(run) if x <= near), math.inf) for run in values]
     median = float(np.median(needed))
     best = [min(run, default=math.inf) for run in values]
@@ -179,9 +180,10 @@ def line(name: str, values: list[list[float]], near: float, budget: int) -> tupl
 
 
 def random_line(sample: np.ndarray, near: float) -> tuple[Any, ...]:
-    """Return what a random search of any length expects, from the sample itself.
+    """Return the expected row of a random search of any length, computed from the sample.
 
-    Of k good ones among n in random order the first is expected at (n + 1)/(k + 1).
+    If k of n configurations in random order are near, the expected position of the first of them is
+    (n + 1)/(k + 1).
     """
     n, k = len(sample), int((sample <= near).sum())
     return ("random, expected", "", n, "", f"{(n + 1) / (k + 1):.0f}", "0.000")

@@ -1,9 +1,10 @@
-"""An experiment, a named set of runs: optimizers x objectives x seeds under one budget.
+"""An experiment, which is a named set of runs: optimizers x objectives x seeds under one budget.
 
-`conf/experiment/<name>.yaml` has four keys. An entry of `optimizers` or `objectives` is what
-follows `optimizer=` or `objective=` on the command line of `run.py`: a name, then overrides in
-Hydra's grammar. Several values, `range(1,25)` or `1,2,5`, make several entries; `${seed}` is the
-seed of the run, so `objective.instance=${seed}` gives every seed an instance of its own.
+`conf/experiment/<name>.yaml` has four keys. An entry of `optimizers` or `objectives` has the form
+of the text after `optimizer=` or `objective=` on the command line of `tuneoff run`: a name and then
+overrides in Hydra's grammar. An override with several values, such as `range(1,25)` or `1,2,5`,
+is expanded to several entries. `${seed}` is the seed of the run, so `objective.instance=${seed}`
+gives every seed its own instance.
 """
 
 import itertools
@@ -31,10 +32,10 @@ from objectives.objective import Objective
 
 KEYS = ("optimizers", "objectives", "seeds", "budget")
 CHANGES = (*KEYS, "workers")
-"""What the command line may put in place of the YAML's."""
+"""The keys that the command line may override."""
 
-WORKERS = "workers"  # how many trials of one run are evaluated at once; 1 where it is not given
-_MOST = 100_000  # values of one setting: more is a slip of the hand
+WORKERS = "workers"  # the number of trials of one run that are evaluated at once; 1 by default
+_MOST = 100_000  # the largest number of values of one setting; more is probably a typing error
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,10 @@ class PlannedRun:
     """One run of an experiment.
 
     Attributes:
-        optimizer: its entry, one value per override.
-        objective: its entry.
-        settings: of the run.
-        header: of its log.
+        optimizer: the expanded entry of the optimizer.
+        objective: the expanded entry of the objective.
+        settings: the settings of the run.
+        header: the header of its log.
     """
 
     optimizer: str
@@ -64,7 +65,7 @@ class PlannedRun:
 
 @dataclass(frozen=True)
 class Experiment:
-    """What the YAML says, with every range written out."""
+    """The contents of an experiment's YAML file, with all ranges expanded."""
 
     name: str
     optimizers: list[str]
@@ -74,13 +75,13 @@ class Experiment:
     workers: int = 1
 
     def plan(self) -> list[PlannedRun]:
-        """Return all runs: every optimizer and objective of one seed before the next seed.
+        """Return all runs, seed by seed: all runs of one seed come before those of the next.
 
-        Hydra composes each entry once; each distinct objective is made once, for its
+        Hydra composes each entry once. Each distinct objective is created once to obtain its
         fingerprint.
 
         Raises:
-            ValueError: an entry names what does not exist, or two entries are the same run.
+            ValueError: an entry names something unknown, or two entries describe the same run.
         """
         optimizers = {entry: _compose("optimizer", entry) for entry in self.optimizers}
         objectives = {entry: _compose("objective", entry) for entry in self.objectives}
@@ -104,23 +105,23 @@ class Experiment:
             planned = PlannedRun(_shown(optimizer), _shown(objective), settings, header)
             same = runs.setdefault(header.identity, planned)
             if same is not planned:
-                raise ValueError(f"{self.name}: expected different runs, got twice {planned}")
+                raise ValueError(f"{self.name}: expected different runs, got {planned} twice")
         return list(runs.values())
 
     def _alone(self, seed: int) -> dict[str, Any]:
-        """Return the settings of a run beside its optimizer and its objective."""
+        """Return the settings of a run other than its optimizer and its objective."""
         return {"seed": seed, "budget": self.budget, "workers": self.workers}
 
 
 def load(name: str, changes: dict[str, Any]) -> Experiment:
-    """Read `conf/experiment/<name>.yaml`, or the file that `name` is the path of.
+    """Read `conf/experiment/<name>.yaml`, or the file at the path `name`.
 
     Args:
-        name: of the experiment.
-        changes: values of keys that replace the file's.
+        name: the name of the experiment, or the path of a YAML file.
+        changes: values that replace those in the file, by key.
 
     Raises:
-        ValueError: no experiment has that name, or the file does not describe an experiment.
+        ValueError: there is no such experiment, or the file does not describe an experiment.
     """
     path = _file(name)
     if path is None:
@@ -134,7 +135,7 @@ def load(name: str, changes: dict[str, Any]) -> Experiment:
     if not isinstance(found, dict) or not set(KEYS) <= set(found) <= {*KEYS, WORKERS}:
         got = ", ".join(map(str, found)) if isinstance(found, dict) else repr(found)
         raise ValueError(
-            f"{path}: expected the keys {', '.join(KEYS)}, and perhaps {WORKERS}, got {got}"
+            f"{path}: expected the keys {', '.join(KEYS)} and optionally {WORKERS}, got {got}"
         )
     found.update(changes)
     seeds = _seeds(found["seeds"])
@@ -152,7 +153,7 @@ def load(name: str, changes: dict[str, Any]) -> Experiment:
 
 
 def _file(name: str) -> Path | None:
-    """Return the file of an experiment, which is named or is a path; None where there is none."""
+    """Return the file of an experiment given by name or path; None if it does not exist."""
     if name.endswith((".yaml", ".yml")):
         paths = [as_path("experiment", name)]
     else:
@@ -161,7 +162,7 @@ def _file(name: str) -> Path | None:
 
 
 def _seeds(given: Any) -> list[int]:
-    """Return the seeds of `3`, `[0, 1, 2]`, `0,1,2` or `range(0,30)`."""
+    """Return the seeds given in the form `3`, `[0, 1, 2]`, `0,1,2` or `range(0,30)`."""
     seeds = given if isinstance(given, list) else [given]
     if isinstance(given, str):
         seeds = [
@@ -174,7 +175,7 @@ def _seeds(given: Any) -> list[int]:
 
 
 def _entries(family: str, given: Any) -> Iterator[str]:
-    """Yield the entries of a family with all ranges written out."""
+    """Yield the entries of a family with all ranges expanded."""
     if not isinstance(given, list) or not given or not all(isinstance(e, str) for e in given):
         raise ValueError(f"{family}: expected a list of names with their overrides, got {given!r}")
     for entry in given:
@@ -184,7 +185,7 @@ def _entries(family: str, given: Any) -> Iterator[str]:
 
 
 def _values(where: str, override: str) -> list[str]:
-    """Return an override once per value."""
+    """Return a list with one override for each value."""
     found = list(itertools.islice(values(where, override), _MOST + 1))
     if len(found) > _MOST:
         raise ValueError(f"{where}: expected at most {_MOST} values, got {override}")
@@ -203,7 +204,7 @@ def _words(where: str, entry: str) -> list[str]:
 
 
 def _shown(entry: str) -> str:
-    """Return an entry without the quotes that a shell would need."""
+    """Return an entry without shell quotes."""
     return " ".join(_words("entry", entry))
 
 
@@ -212,10 +213,10 @@ def _name(entry: str) -> str:
 
 
 def _compose(family: str, entry: str) -> Any:
-    """Return the settings of an entry, unresolved, as plain values.
+    """Return the unresolved settings of an entry as plain values.
 
     Raises:
-        ValueError: Hydra cannot make them.
+        ValueError: Hydra cannot compose them.
     """
     name, *overrides = _words(family, entry)
     words = [f"{family}={name}", *overrides]
@@ -228,20 +229,20 @@ def _compose(family: str, entry: str) -> Any:
 
 
 def _resolve(optimizer: Any, objective: Any, alone: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings of one run, resolved, as `tuneoff run` has them."""
+    """Return the resolved settings of one run, equal to those that `tuneoff run` would use."""
     settings = {"optimizer": optimizer, "objective": objective}
     if "${" not in str(settings):
         return {**settings, **alone}
     try:
         resolved = OmegaConf.to_container(OmegaConf.create({**settings, **alone}), resolve=True)
-    except ValueError as error:  # OmegaConf's are
-        raise ValueError(f"settings: expected what can be resolved, got: {error}") from None
+    except ValueError as error:  # the base class of OmegaConf's errors
+        raise ValueError(f"settings: expected resolvable settings, got: {error}") from None
     assert isinstance(resolved, dict)
     return {str(key): value for key, value in resolved.items()}
 
 
 def _make(entry: str, settings: Any) -> Objective:
-    """Make an objective; what is wrong with it is said with its entry."""
+    """Create an objective; an error message is prefixed with the entry."""
     try:
         objective: Objective = instantiate(settings, _convert_="all")
     except Exception as error:

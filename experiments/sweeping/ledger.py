@@ -1,11 +1,11 @@
-"""What a folder of an experiment holds: its plan, its lock, the failures, and the runs' states.
+"""The folder of an experiment: its plan, its lock, its ledger and its runs.
 
-    experiment.json   the plan: every run by its identity, and where it is
-    ledger.jsonl      what the sweeps did: a line per run that was made or that failed
-    .lock             held while any process of a sweep lives, so a second sweep is refused
+    experiment.json   the plan: the identity and the folder of every run
+    ledger.jsonl      the history of the sweeps: a line for each run that finished or failed
+    .lock             locked while any process of a sweep lives, so that a second one cannot start
     <objective>/<optimizer>/seed<seed>-<identity>/log.jsonl
 
-`experiments/running/plan.py` reads them.
+`experiments/running/plan.py` reads these files.
 """
 
 import fcntl
@@ -23,10 +23,10 @@ from experiments.sweeping.experiment import Experiment, PlannedRun
 
 
 class Lock:
-    """The lock of a folder; workers inherit `file`, and the last one to end gives it free.
+    """The lock of a folder. Workers inherit `file`, and the last one to end releases the lock.
 
     Raises:
-        ValueError: another sweep has it, also after `patience_s`.
+        ValueError: another sweep still holds the lock after `patience_s`.
     """
 
     def __init__(self, folder: Path, patience_s: float) -> None:
@@ -40,14 +40,14 @@ class Lock:
                 if time.monotonic() > until:
                     os.close(self.file)
                     raise ValueError(
-                        f"{folder}: expected no other sweep in this folder, got one that still "
-                        f"goes on; wait for it, or give another out="
+                        f"{folder}: expected no other sweep in this folder, got one that is still "
+                        f"running; wait for it, or give another out="
                     ) from None
                 time.sleep(0.05)
 
 
 class Ledger:
-    """The folder of one experiment, for the sweep that has its lock."""
+    """The folder of one experiment, used by the sweep that holds its lock."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -56,7 +56,7 @@ class Ledger:
         """Write the plan.
 
         Raises:
-            ValueError: a run of the earlier plan is not in this one.
+            ValueError: a run of the earlier plan is missing in this one.
         """
         fields = {
             "name": experiment.name,
@@ -80,7 +80,7 @@ class Ledger:
         os.replace(new, path)
 
     def append(self, **fields: Any) -> None:
-        """Write one line; it survives the process."""
+        """Append one line to the ledger."""
         line = json.dumps({**fields, "time": time.time()}).encode() + b"\n"
         with (self.folder / LEDGER).open("ab") as file:
             file.write(line)
@@ -89,11 +89,11 @@ class Ledger:
 def _check_same(
     folder: Path, earlier: dict[str, Any], now: dict[str, Any], runs: Sequence[PlannedRun]
 ) -> None:
-    """Raise unless every earlier run is planned again; further ones may be added."""
+    """Raise `ValueError` unless the new plan contains every earlier run; it may add runs."""
     advice = "give another out=, or the earlier settings"
     if earlier["budget"] != now["budget"]:
         raise ValueError(
-            f"{folder}: expected budget={earlier['budget']:g} as the earlier runs have, got "
+            f"{folder}: expected budget={earlier['budget']:g} as in the earlier runs, got "
             f"{now['budget']:g}; {advice}"
         )
     planned = {run["identity"] for run in now["runs"]}
@@ -102,11 +102,11 @@ def _check_same(
         return
     first = gone[0]
     what = f"{first['optimizer']} on {first['objective']}, seed {first['seed']}"
-    said = f"expected all earlier runs in the experiment, got {len(gone)} of other identities"
+    said = f"expected all earlier runs in the experiment, got a plan that lacks {len(gone)} of them"
     same = [run for run in runs if str(run) == what]
     log = folder / first["folder"] / "log.jsonl"
     header = read(log).header if same and log.exists() else None
-    why = "it is no longer named"
+    why = "the experiment no longer names it"
     if same:
         why = "its settings, code version or data changed"
     for key in ("optimizer", "objective", "fingerprint") if header else ():

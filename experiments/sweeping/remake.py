@@ -1,7 +1,7 @@
-"""An objective made again from what a log says of it, for commands that evaluate anew.
+"""Creation of an objective from the settings in a log, for commands that repeat evaluations.
 
-A log is data: it names classes without their modules, and only the classes that our own YAML files
-name are made. Its settings are passed on as they are, with nothing interpolated.
+A log is untrusted data. It names classes without their modules, and only classes that an objective
+YAML file names are instantiated. The settings are passed on unchanged, without interpolation.
 """
 
 from collections.abc import Iterator
@@ -20,17 +20,17 @@ def remake(settings: dict[str, Any]) -> Objective:
     """Return the objective of a header's settings.
 
     Raises:
-        ValueError: they name a class that no YAML of conf/objective names, or do more than name
-            classes and plain values.
+        ValueError: the settings name a class that no YAML file in conf/objective names, or they
+            contain anything other than classes and plain values.
     """
     made = instantiate(with_paths(settings), _convert_="all")
     if not isinstance(made, Objective):
-        raise ValueError(f"objective: expected the settings of one, got {type(made).__name__}")
+        raise ValueError(f"objective: expected an Objective, got {type(made).__name__}")
     return made
 
 
 def with_paths(settings: Any) -> Any:
-    """Return settings in which the `_target_` of our own YAML files replaces each `class`."""
+    """Return settings in which the `_target_` from the YAML files replaces each `class`."""
     if isinstance(settings, list):
         return [with_paths(value) for value in settings]
     if isinstance(settings, str) and "${" in settings:
@@ -46,15 +46,15 @@ def with_paths(settings: Any) -> Any:
     known = _classes()
     if settings["class"] not in known:
         raise ValueError(
-            f"objective: expected one that conf/objective names, to evaluate it again, got "
+            f"objective: expected a class that a YAML file in conf/objective names, got "
             f"{settings['class']}"
         )
     return {"_target_": known[settings["class"]], **rest}
 
 
 def _classes() -> dict[str, str]:
-    """Return the `_target_` by class of all that objective YAMLs name, ours and the user's."""
-    return _classes_of(tuple(reversed(config_dirs())))  # the user's come last, and win
+    """Return each `_target_` in our and the user's objective YAML files, by its class name."""
+    return _classes_of(tuple(reversed(config_dirs())))  # the user's files take precedence
 
 
 @cache

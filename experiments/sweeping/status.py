@@ -1,7 +1,8 @@
-"""`tuneoff status`: how far an experiment is.
+"""`tuneoff status`: the progress of an experiment.
 
-A row per optimizer: its runs that are done, running, partial, failed and waiting, and the time
-left at the number of runs at once of the last sweep, by the time that its evaluations took so far.
+The table has one row per optimizer, with the numbers of its runs that are done, running, partial,
+failed and waiting, and the estimated time left. The estimate assumes that evaluations take as long
+as before, and that as many runs are executed at once as in the last sweep.
 """
 
 import sys
@@ -41,10 +42,10 @@ def table(plan: dict[str, Any], found: dict[str, RunState], ledger: list[dict[st
 def time_left(
     plan: dict[str, Any], found: dict[str, RunState], ledger: list[dict[str, Any]]
 ) -> dict[str, float | None]:
-    """Return the seconds left per optimizer; None where nothing is known yet.
+    """Return the estimated seconds left for each optimizer; None if there is no estimate yet.
 
-    An evaluation is taken to last as long as those of the same optimizer did on the mean over
-    the runs that are done, or of all optimizers where it has none.
+    The duration of an evaluation is estimated by the mean over the optimizer's finished runs, or
+    over those of all optimizers if it has none.
     """
     of = {run["identity"]: run["optimizer"] for run in plan["runs"]}
     seconds: Counter[str] = Counter()
@@ -71,7 +72,7 @@ def time_left(
 
 
 def duration(seconds: float | None) -> str:
-    """Return seconds as a person says them."""
+    """Return a duration in a readable unit."""
     if seconds is None:
         return "unknown"
     if seconds == 0:
@@ -84,14 +85,14 @@ def duration(seconds: float | None) -> str:
 
 COMMAND = Command(
     "status",
-    "Show how far an experiment is, and how long it will take.",
+    "Show the progress of an experiment, and how long it will still take.",
     [
         ("tuneoff status experiment=smoke", "the folder results/smoke"),
         ("tuneoff status ~/results/mine", "any folder of a sweep"),
     ],
     [
-        Setting("experiment", "What the sweep was given.", shown="the FOLDER"),
-        Setting("out", "What the sweep was given.", path, shown="results/ and the name"),
+        Setting("experiment", "The experiment= of the sweep.", shown="the FOLDER"),
+        Setting("out", "The out= of the sweep.", path, shown="results/ and the name"),
     ],
     folders="The folder of a sweep.",
     least_folders=0,

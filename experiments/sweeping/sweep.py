@@ -1,8 +1,8 @@
-"""`tuneoff sweep`: all runs of an experiment, several side by side; it goes on after a stop.
+"""`tuneoff sweep`: execute all runs of an experiment, several at once. It can be resumed.
 
-Every run is made in a long-lived process. Finished runs are skipped, partial ones resumed; one that
-failed is tried once more, and listed. Runs whose objective does not share its host are made last,
-with nothing beside them.
+Every run is executed in a long-lived worker process. Finished runs are skipped, and partial runs
+are resumed. A failed run is retried once; if it fails again, it is listed at the end. Runs whose
+objective needs the whole host are executed last, one at a time.
 """
 
 import os
@@ -42,9 +42,9 @@ from experiments.sweeping import experiment as experiments
 from experiments.sweeping.experiment import PlannedRun
 from experiments.sweeping.ledger import Ledger, Lock
 
-_OWN = "as the experiment has it"
+_OWN = "as in the experiment"
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-_REPORT_S = 0.5  # between two reports of a run's progress
+_REPORT_S = 0.5  # the interval between two reports of a run's progress
 
 Task = tuple[PlannedRun, Path]
 """A run and its folder."""
@@ -55,9 +55,10 @@ class Ending:
     """How a run ended.
 
     Attributes:
-        error: one line, None where all went well.
-        host: whether the host is to blame, as on a full disk; the run is then made another time.
-        elsewhere: whether another process makes this run.
+        error: the error on one line; None if the run succeeded.
+        host: whether the host is at fault, for example because its disk is full; such a run does
+            not count as failed and can be repeated later.
+        elsewhere: whether another process is executing this run.
     """
 
     error: str | None = None
@@ -66,7 +67,7 @@ class Ending:
 
 
 def make_run(task: Task, report: Report) -> Ending:
-    """Make one run in a worker; return how it ended."""
+    """Execute one run in a worker; return how it ended."""
     planned, folder = task
     try:
         run = Run(planned.settings)
@@ -87,7 +88,7 @@ def make_run(task: Task, report: Report) -> Ending:
 
 
 class _Watch:
-    """Reports how many evaluations were made since the last report, now and then."""
+    """Periodically reports the number of evaluations since the last report."""
 
     def __init__(self, log: RunLog, report: Report) -> None:
         self._reported = len(log.history.evaluations)
@@ -104,10 +105,10 @@ class _Watch:
 
 
 class Sweep:
-    """The runs of an experiment that are still to be made, and the pool that makes them.
+    """The runs of an experiment in its locked folder.
 
     Raises:
-        ValueError: another sweep works in the folder, or it holds another experiment.
+        ValueError: another sweep is using the folder, or it contains another experiment.
         OSError: the folder cannot be written.
     """
 
@@ -130,7 +131,13 @@ class Sweep:
         return states(self._folder, read_plan(self._folder))
 
     def make(self, runs_at_once: int, retry: bool, shown: bool) -> None:
-        """Make what is not done and has not failed too often."""
+        """Execute the runs that are not done and have not failed too often.
+
+        Args:
+            runs_at_once: the number of runs at once.
+            retry: whether to give failed runs new attempts.
+            shown: whether to show a progress bar.
+        """
         self._ledger.append(event="start", workers=runs_at_once, runs=len(self._runs))
         if retry:
             self._ledger.append(event="retry")
@@ -140,7 +147,7 @@ class Sweep:
             run for identity, run in self._runs.items() if found[identity].state not in _SETTLED
         ]
         bar = _bar(self._runs, found) if shown else None
-        for name in _THREADS:  # runs are the parallelism; a run is the same for any number
+        for name in _THREADS:  # one thread per run; its results do not depend on the number
             os.environ.setdefault(name, "1")
         pool = Pool(make_run, runs_at_once, inherited=self._lock.file)
         try:
@@ -153,7 +160,7 @@ class Sweep:
                 bar.close()
 
     def _make(self, runs: list[PlannedRun], pool: Pool, beside: int, bar: Any) -> None:
-        """Make runs with at most `beside` at once."""
+        """Execute runs, at most `beside` at once."""
         queue = deque(runs)
         started: dict[str, float] = {}
         made: Counter[str] = Counter()
@@ -174,7 +181,7 @@ class Sweep:
                 continue
             seconds = time.monotonic() - started.pop(identity)
             ending = _ending(message)
-            if ending.host:  # the next runs would fare alike
+            if ending.host:  # the remaining runs would fail in the same way
                 self._host_faults.append(f"{self._runs[identity]}: {ending.error}")
                 queue.clear()
             elif self._again(identity, ending, message.traceback, seconds, made.pop(identity)):
@@ -183,7 +190,7 @@ class Sweep:
     def _again(
         self, identity: str, ending: Ending, traceback: str | None, seconds: float, made: int
     ) -> bool:
-        """Write down how a run ended; tell whether it is to be tried once more."""
+        """Record in the ledger how a run ended; return whether it should be retried."""
         if ending.elsewhere:
             return False
         if ending.error is None:
@@ -196,11 +203,11 @@ class Sweep:
         return self._failed[identity] < ATTEMPTS
 
     def close(self) -> None:
-        """Release the folder."""
+        """Release the lock of the folder."""
         os.close(self._lock.file)
 
     def report(self) -> bool:
-        """Print what is done and what failed; return whether all is done."""
+        """Print a summary and the failed runs; return whether all runs are done."""
         found = self.states()
         print(f"{summary(found.values())}: {self._folder}")
         for identity, state in found.items():
@@ -209,9 +216,9 @@ class Sweep:
         for line in self._host_faults:
             print(f"stopped by the host, not failed: {line}", file=sys.stderr)
         if self._host_faults:
-            print("the same command goes on", file=sys.stderr)
+            print("repeat the command to resume these runs", file=sys.stderr)
         if any(state.state == "failed" for state in found.values()):
-            print("failed runs are tried again with retry=true", file=sys.stderr)
+            print("add retry=true to the command to retry the failed runs", file=sys.stderr)
         return all(state.state == "done" for state in found.values())
 
 
@@ -220,18 +227,18 @@ def _alone(run: PlannedRun) -> bool:
 
 
 def _ending(done: Done) -> Ending:
-    """Return how a run ended, also where its process did."""
+    """Return how a run ended, including the case that its process died."""
     if done.died is not None:
         return Ending(f"its worker process ended with {done.died}")
     return Ending(done.error) if done.error is not None else done.result
 
 
-_SETTLED = ("done", "failed", "running")  # running: in another process
+_SETTLED = ("done", "failed", "running")  # "running" means in another process
 
 
 def _bar(runs: dict[str, PlannedRun], found: dict[str, RunState]) -> Any:
-    """Return a bar of evaluations over all runs."""
-    from tqdm import tqdm  # not where nothing is shown
+    """Return a progress bar that counts the evaluations of all runs."""
+    from tqdm import tqdm  # imported only if a bar is shown
 
     each = {identity: run.header.budget for identity, run in runs.items()}
     done = [each[i] if s.state == "done" else s.evaluations for i, s in found.items()]
@@ -246,7 +253,7 @@ def _bar(runs: dict[str, PlannedRun], found: dict[str, RunState]) -> Any:
 
 
 def _changed(key: str, text: str) -> Any:
-    """Return a value that takes the place of one in the experiment's YAML."""
+    """Return a value from the command line that replaces one in the experiment's YAML file."""
     if key == "seeds" and not text.startswith("["):
         return text if re.search(r"[,(]", text) else whole(0)(key, text)
     try:
@@ -258,26 +265,26 @@ def _changed(key: str, text: str) -> Any:
 
 COMMAND = Command(
     "sweep",
-    "Make all runs of an experiment. The same command goes on after a stop.",
+    "Execute all runs of an experiment. Repeating the command resumes an interrupted sweep.",
     [
-        ("tuneoff sweep experiment=smoke runs=2", "two runs at once, some seconds"),
+        ("tuneoff sweep experiment=smoke runs=2", "two runs at once, a few seconds"),
         ("tuneoff sweep experiment=smoke optimizers='[random,soo]' seeds=0,1", "a part of it"),
         ("tuneoff sweep experiment=mine.yaml out=~/results/mine", "an experiment of your own"),
-        ("tuneoff sweep experiment=smoke retry=true", "two more tries for what failed"),
+        ("tuneoff sweep experiment=smoke retry=true", "two more attempts for failed runs"),
     ],
     [
-        Setting("experiment", "A name of conf/experiment/, or a YAML file.", default=REQUIRED),
-        Setting("runs", "How many runs go on at once.", whole(1, 1024), default=1),
-        Setting("out", "The folder.", path, shown="results/ and the experiment's name"),
+        Setting("experiment", "A name in conf/experiment/, or a YAML file.", default=REQUIRED),
+        Setting("runs", "The number of runs at once.", whole(1, 1024), default=1),
+        Setting("out", "The output folder.", path, shown="results/ and the experiment's name"),
         Setting(
             "progress",
-            "Whether a bar is shown: auto (on a terminal), true or false.",
+            "Whether to show a progress bar: auto (only on a terminal), true or false.",
             one_of("auto", "true", "false"),
             default="auto",
         ),
-        Setting("retry", "Whether failed runs get two more tries.", switch, default=False),
-        Setting("optimizers", "A list in place of the experiment's.", _changed, shown=_OWN),
-        Setting("objectives", "A list in place of the experiment's.", _changed, shown=_OWN),
+        Setting("retry", "Whether to give failed runs two more attempts.", switch, default=False),
+        Setting("optimizers", "A list that replaces the experiment's.", _changed, shown=_OWN),
+        Setting("objectives", "A list that replaces the experiment's.", _changed, shown=_OWN),
         Setting("seeds", "Such as 3, 0,1,2, [0,1] or 'range(0,30)'.", _changed, shown=_OWN),
         Setting("budget", "Full evaluations for each run.", number(0, above=True), shown=_OWN),
         Setting("workers", "Trials of one run that are evaluated at once.", whole(1), shown=_OWN),
@@ -287,7 +294,7 @@ COMMAND = Command(
 
 
 def default_folder(experiment: str) -> Path:
-    """Return where the runs of an experiment lie unless `out` says otherwise."""
+    """Return the default folder of an experiment, which is used if `out` is not given."""
     return Path("results") / Path(experiment).stem
 
 

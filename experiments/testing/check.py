@@ -1,4 +1,4 @@
-"""`tuneoff check`: the conformance suite on a plug-in, one line per fact."""
+"""`tuneoff check`: run the conformance suite on a plug-in, and print one line per fact."""
 
 import sys
 import time
@@ -14,20 +14,20 @@ from experiments.testing.plug_ins import ObjectiveYaml, OptimizerYaml
 
 COMMAND = Command(
     "check",
-    "Run the conformance suite on an optimizer or an objective: one line per fact.",
+    "Run the conformance suite on an optimizer or an objective, and print one line per fact.",
     [
         ("tuneoff check optimizer=lhs", "half a minute"),
         ("tuneoff check --config-dir=conf optimizer=mine", "your own optimizer"),
         ("tuneoff check --config-dir=conf objective=mine", "your own objective"),
-        ("tuneoff check optimizer=soo optimizer.variant=published", "under other settings"),
+        ("tuneoff check optimizer=soo optimizer.variant=published", "with other settings"),
     ],
     [
-        Setting("optimizer", "The name of its YAML.", shown="none"),
-        Setting("objective", "The name of its YAML.", shown="none"),
+        Setting("optimizer", "The name of the optimizer's YAML file.", shown="none"),
+        Setting("objective", "The name of the objective's YAML file.", shown="none"),
     ],
-    notes="The exit status is 0 where all facts hold, 1 where one does not, 2 where the plug-in\n"
-    "cannot be made. The same facts are tests for pytest: experiments.testing.optimizer_suite and\n"
-    "experiments.testing.objective_suite.",
+    notes="The exit status is 0 if all facts hold, 1 if a fact fails, and 2 if the plug-in cannot\n"
+    "be created. The same facts are available as pytest tests in\n"
+    "experiments.testing.optimizer_suite and experiments.testing.objective_suite.",
     takes_config_dir=True,
 )
 
@@ -41,10 +41,10 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _check(given: Given, settings: Sequence[str]) -> int:
-    """Run the suite of what is named.
+    """Run the suite of the named plug-in.
 
     Raises:
-        ValueError: nothing, or more than one plug-in, is named.
+        ValueError: no plug-in is named, or more than one.
     """
     named = [(family, given[family]) for family in FAMILIES if given[family]]
     if len(named) != 1:
@@ -65,12 +65,12 @@ def _check(given: Given, settings: Sequence[str]) -> int:
         return run(optimizer_suite.OptimizerSuite.of(maker)(), optimizer_suite.FACTS, name)
     make = ObjectiveYaml(name, own, folders)
     if not make().cheap:
-        print(f"{name} is not cheap: facts about its values are not checked", flush=True)
+        print(f"{name} is expensive: the facts about its values are not checked", flush=True)
     return run(objective_suite.ObjectiveSuite.of(make)(), objective_suite.FACTS, name)
 
 
 def run(suite: Any, facts: Sequence[str], name: str) -> int:
-    """Print a line per fact, and the reason where it does not hold; return the exit status."""
+    """Print one line per fact, and the reason if it does not hold; return the exit status."""
     n_failed = 0
     for fact in facts:
         said = fact.removeprefix("test_").replace("_", " ")
@@ -87,7 +87,7 @@ def run(suite: Any, facts: Sequence[str], name: str) -> int:
 
 
 def _reason(error: Exception) -> str:
-    """Return what was raised, and where."""
+    """Return the message of an error and its location."""
     place = traceback.extract_tb(error.__traceback__)[-1]
     text = " ".join(str(error).split()) or (place.line or "")
     return f"{type(error).__name__}: {text} ({place.filename}, line {place.lineno})"

@@ -1,4 +1,4 @@
-"""Spaces and conversations for the conformance suite of optimizers."""
+"""Spaces and sequences of asks and tells for the conformance suite of optimizers."""
 
 from collections.abc import Callable
 from typing import Any
@@ -24,19 +24,19 @@ from objectives.space import UnitCube, add_rules, build_space
 from objectives.trial import Config, Evaluation, Fidelities, Trial
 from optimizers.optimizer import Optimizer
 
-_ROUNDING = 1e-9  # shares such as 1/3 do not add up exactly
-LENGTH = 13  # evaluations: three more than the largest initial design, which is 10
+_ROUNDING = 1e-9  # fractions such as 1/3 do not add up exactly
+LENGTH = 13  # the number of evaluations: three more than the largest initial design, which has 10
 FIDELITIES = Fidelities(
     (1 / 27, *(ninths / 9 for ninths in range(1, 9)), 1.0),
     changeable=("x0", "x1", "x2", "rate", "n", "x"),
 )
-"""Shares that hold the powers of a third, and enough steps to train a population in."""
+"""Fidelities that include the powers of 1/3 and enough steps for population-based training."""
 
 Answer = Callable[[Trial], Evaluation]
 
 
 def floats(dim: int) -> ConfigurationSpace:
-    """Return a continuous space, one axis of it logarithmic."""
+    """Return a continuous space with one logarithmic parameter."""
     axes: dict[str, dict[str, Any]] = {
         f"x{axis}": {"type": "float", "lower": -5, "upper": 5} for axis in range(dim - 1)
     }
@@ -44,7 +44,7 @@ def floats(dim: int) -> ConfigurationSpace:
 
 
 def conjunctions() -> ConfigurationSpace:
-    """Return a space with conditions and clauses that only ConfigSpace itself can say."""
+    """Return a space with conditions and forbidden clauses that the YAML form cannot express."""
     space = ConfigurationSpace(
         {"size": (1, 16), "rate": (0.0, 1.0), "kind": ["a", "b", "c"], "deep": (0.0, 1.0)}
     )
@@ -78,7 +78,7 @@ def conjunctions() -> ConfigurationSpace:
 
 
 def fits_the_node(config: Config) -> bool:
-    """Return whether a configuration takes at most 8 GPUs: about a third of the space does."""
+    """Return whether a configuration needs at most 8 GPUs, which holds for a third of the space."""
     taken = 1.0
     for name in ("tensor", "pipeline", "data"):
         taken *= float(config[name])
@@ -86,7 +86,7 @@ def fits_the_node(config: Config) -> bool:
 
 
 def with_rules() -> ConfigurationSpace:
-    """Return a space whose rules, known before any evaluation, refuse most of it."""
+    """Return a space whose rules exclude most of it; the rules need no evaluation."""
     space = build_space(
         {
             "tensor": {"type": "ordinal", "choices": [1, 2, 4, 8]},
@@ -169,17 +169,17 @@ MIXED = SPACES["mixed with forbidden combinations"]
 
 
 def value(space: ConfigurationSpace, trial: Trial, optimum: float = 0.3) -> float:
-    """Return the squared distance in the unit cube from a point off the middle."""
+    """Return the squared distance in the unit cube from an optimum away from the centre."""
     return float(sum((UnitCube(space).point(trial.config) - optimum) ** 2))
 
 
 def answers(space: ConfigurationSpace) -> Answer:
-    """Return a function that evaluates without a failure."""
+    """Return a function that evaluates every trial successfully."""
     return lambda trial: Evaluation(value(space, trial), cost=1.0)
 
 
 def converse(optimizer: Optimizer, answer: Answer, length: int = LENGTH, n: int = 1) -> list[Trial]:
-    """Ask up to `n` at a time and tell, until `length` trials are told or none is left."""
+    """Ask for up to `n` trials at a time and tell them, until `length` are told or none is left."""
     told: list[Trial] = []
     while len(told) < length:
         trials = optimizer.ask(min(n, length - len(told)))
@@ -192,9 +192,10 @@ def converse(optimizer: Optimizer, answer: Answer, length: int = LENGTH, n: int 
 
 
 def spend(optimizer: Optimizer, answer: Answer, budget: float) -> list[Trial]:
-    """Ask one at a time and tell, while the budget in full evaluations pays for the next trial.
+    """Ask for and tell one trial at a time until the budget cannot pay for the next trial.
 
-    A trial that resumes another pays the difference of their shares.
+    The budget is in full evaluations. A trial that resumes another costs the difference of their
+    fidelities.
     """
     told: dict[int, Trial] = {}
     spent = 0.0
@@ -210,6 +211,6 @@ def spend(optimizer: Optimizer, answer: Answer, budget: float) -> list[Trial]:
 
 
 def every_third_fails(space: ConfigurationSpace) -> Answer:
-    """Return a function that fails at the trials 0, 3, 6, ..."""
+    """Return a function that lets the trials 0, 3, 6, ... fail."""
     failed = Evaluation(None, cost=1.0, error="every third fails")
     return lambda trial: failed if trial.id % 3 == 0 else answers(space)(trial)

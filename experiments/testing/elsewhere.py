@@ -1,4 +1,4 @@
-"""What optimizers ask in another process, with another hash seed."""
+"""Recording of an optimizer's trials in another process with another hash seed."""
 
 import json
 import os
@@ -16,13 +16,13 @@ _LIMIT_S = 900
 
 
 def asked(make: MakeOptimizer) -> list[dict[str, Any]]:
-    """Return the trials that an optimizer asks in one fixed conversation, as plain values."""
+    """Return the trials of an optimizer in one fixed sequence of asks, as plain values."""
     trials = converse(make(MIXED, seed=5, budget=13), every_third_fails(MIXED), n=2)
     return [trial.to_json() for trial in trials]
 
 
 def asked_elsewhere(makers: Sequence[MakeOptimizer]) -> list[Any]:
-    """Return the same for several, from one new process; where one fails, its error as a text."""
+    """Return the trials of several optimizers from one new process, or their errors as text."""
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     finished = subprocess.run(
         [sys.executable, "-m", __name__],

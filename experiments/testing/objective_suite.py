@@ -1,4 +1,4 @@
-"""The facts that every objective keeps, as tests that any project can run on its own.
+"""Tests of the facts that must hold for every objective. Other projects can run them too.
 
     # test_mine.py
     from experiments.testing.objective_suite import ObjectiveSuite
@@ -7,8 +7,9 @@
         def make(self):
             return Mine(space={"x": {"type": "float", "lower": 0, "upper": 1}})
 
-pytest collects the methods. `ObjectiveSuite.of(maker)` makes such a class from a function.
-Facts about values evaluate in numbers; they are kept to objectives that say that they are cheap.
+pytest collects the methods. `ObjectiveSuite.of(maker)` creates such a class from a function.
+Tests of values need many evaluations; they are skipped unless the objective declares that it is
+cheap.
 """
 
 import json
@@ -29,15 +30,15 @@ from objectives.trial import Config, Evaluation, Fidelities, Goal, Trial
 
 
 class ObjectiveSuite:
-    """The facts; a subclass says how its objective is made."""
+    """The tests. A subclass defines how its objective is created."""
 
     def make(self) -> Objective:
-        """Return the objective, the same at every call."""
+        """Return the objective; every call must return an equal one."""
         raise NotImplementedError
 
     @classmethod
     def of(cls, maker: MakeObjective) -> "type[ObjectiveSuite]":
-        """Return the suite of the objective that a function makes."""
+        """Return the suite for the objective that a function creates."""
         return cast("type[ObjectiveSuite]", type("Suite", (cls,), {"make": staticmethod(maker)}))
 
     def test_the_space_is_one_that_the_unit_cube_maps(self) -> None:
@@ -105,7 +106,7 @@ class ObjectiveSuite:
         objective = self.make()
         for config in sampled(objective, 20) if objective.cheap else []:
             found = values(objective, [Trial(id, config) for id in range(20)])
-            # Two draws differ by less than 12 sd where each is within 6 of the mean.
+            # Two draws differ by less than 12 sd if each is within 6 sd of the mean.
             assert not found or max(found) - min(found) <= 12 * objective.noise_sd
 
     def test_the_same_trial_gives_the_same_value_in_any_order_and_copy(self) -> None:
@@ -130,13 +131,13 @@ class ObjectiveSuite:
         if not objective.cheap:
             return
         grid = Fidelities((1.0,)) if objective.fidelities is None else objective.fidelities
-        known = [*objective.minimisers, *sampled(objective, 100)]  # of a table that is not whole
+        known = [*objective.minimisers, *sampled(objective, 100)]  # a table may lack some configs
         config = next(c for c in known if values(objective, [Trial(0, c)]))
         least, most = (
             min(e.cost for e in evaluated(objective, [Trial(i, config, share) for i in range(50)]))
             for share in (grid.least, 1.0)
         )
-        # The least of 50 measured times; a factor of five for what the machine does meanwhile.
+        # The smallest of 50 measured times; the factor of five allows for other load.
         assert 0 <= least <= 5 * most
 
     def test_evaluating_leaves_the_global_random_state_alone(self) -> None:
@@ -149,7 +150,7 @@ class ObjectiveSuite:
 
 
 def sampled(objective: Objective, n: int) -> list[Config]:
-    """Return n configurations that the space does not forbid."""
+    """Return n configurations that the space allows."""
     cube = UnitCube(objective.space)
     return [cube.config(u) for u in cube.draw(np.random.default_rng(0), n)]
 
@@ -160,7 +161,7 @@ def evaluated(objective: Objective, trials: Sequence[Trial]) -> list[Evaluation]
     for trial in trials:
         try:
             evaluation = objective.evaluate(trial)
-        except RuntimeError:  # a failure, which some objectives promise
+        except RuntimeError:  # a documented failure of some objectives
             continue
         if evaluation.error is None:
             done.append(evaluation)
@@ -174,9 +175,9 @@ def values(objective: Objective, trials: Sequence[Trial]) -> list[float]:
 
 
 def tolerance(objective: Objective) -> float:
-    """Return what rounding and, six standard deviations wide, the declared noise may change."""
+    """Return the largest change due to rounding and six standard deviations of the noise."""
     return 1e-9 * max(1.0, abs(objective.optimum or 0.0)) + 6 * objective.noise_sd
 
 
 FACTS = [name for name in vars(ObjectiveSuite) if name.startswith("test_")]
-"""The names of the facts."""
+"""The names of the tests."""

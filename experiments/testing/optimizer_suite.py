@@ -1,4 +1,4 @@
-"""The facts that every optimizer keeps, as tests that any project can run on its own.
+"""Tests of the facts that must hold for every optimizer. Other projects can run them too.
 
     # test_mine.py
     from experiments.testing.optimizer_suite import OptimizerSuite
@@ -7,8 +7,8 @@
         def make(self, space, seed, budget):
             return Mine(space, seed=seed, shrink=0.95)
 
-pytest collects the methods. `OptimizerSuite.of(maker)` makes such a class from a maker, for
-instance `OptimizerYaml("mine", config_dirs=(Path("conf"),))`.
+pytest collects the methods. `OptimizerSuite.of(maker)` creates such a class from a function, for
+example from `OptimizerYaml("mine", config_dirs=(Path("conf"),))`.
 """
 
 import json
@@ -46,21 +46,21 @@ SPHERE_LENGTH = 35
 
 
 class OptimizerSuite:
-    """The facts; a subclass says how its optimizer is made."""
+    """The tests. A subclass defines how its optimizer is created."""
 
     def make(self, space: ConfigurationSpace, seed: int, budget: int) -> Optimizer:
         """Return a fresh optimizer.
 
         Args:
-            space: that it searches.
-            seed: of all that it draws.
-            budget: full evaluations that the run pays for; most optimizers need not know it.
+            space: the space that it searches.
+            seed: the seed of its random numbers.
+            budget: the number of full evaluations of the run; most optimizers do not need it.
         """
         raise NotImplementedError
 
     @classmethod
     def of(cls, maker: MakeOptimizer) -> "type[OptimizerSuite]":
-        """Return the suite of the optimizers that a function makes; it must be picklable."""
+        """Return the suite for the optimizers that a picklable function creates."""
         return cast("type[OptimizerSuite]", type("Suite", (cls,), {"make": staticmethod(maker)}))
 
     def test_trials_are_plain_points_of_the_space_numbered_from_zero(self) -> None:
@@ -94,11 +94,11 @@ class OptimizerSuite:
         assert asked(self.make) == self.asked_elsewhere()
 
     def asked_elsewhere(self) -> Any:
-        """Return what the optimizer asks in a process with another hash seed."""
+        """Return the optimizer's trials in a process with another hash seed."""
         return asked_elsewhere([self.make])[0]
 
     def test_the_global_random_generators_are_left_alone(self) -> None:
-        self.make(MIXED, 2, LENGTH)  # an import may draw
+        self.make(MIXED, 2, LENGTH)  # an import may use the global generator
         before = _global_states()
         converse(self.make(MIXED, 2, LENGTH), every_third_fails(MIXED), n=2)
         assert _global_states() == before
@@ -158,7 +158,7 @@ class OptimizerSuite:
 
     def test_values_of_any_size_are_survived(self) -> None:
         for answer in SIZES.values():
-            self._survives(answer, least=2)  # one abyss may rule everything else out
+            self._survives(answer, least=2)  # one extreme value may exclude everything else
 
     def _survives(self, answer: Answer, least: int = LENGTH - 3) -> None:
         trials = converse(self.make(MIXED, 7, LENGTH), answer, n=2)
@@ -172,15 +172,15 @@ class OptimizerSuite:
                 assert converse(self.make(SPACES[name], 7, LENGTH), answer), name
 
     def test_a_replay_resumes_from_every_line(self) -> None:
-        length = LENGTH - 1  # two more than the initial designs
+        length = LENGTH - 1  # two more than the largest initial design
         answer = every_third_fails(MIXED)
         whole = converse(self.make(MIXED, 8, LENGTH), answer, length)
         for n_told in range(len(whole)):
             between, cut = self.make(MIXED, 8, LENGTH), self.make(MIXED, 8, LENGTH)
             for optimizer in (between, cut):
                 converse(optimizer, answer, n_told)
-            # Cut after a tell: the next ask is the next trial. Cut after an ask: its trial is
-            # told when it has been evaluated again, and the run goes on.
+            # If the log ends after a tell, the next ask returns the next trial. If it ends after
+            # an ask, the pending trial is evaluated and told, and the run continues.
             assert between.ask(1) == whole[n_told : n_told + 1]
             (pending,) = cut.ask(1)
             cut.tell(pending, answer(pending))
@@ -211,7 +211,7 @@ class OptimizerSuite:
         if not self._learns():
             return
         n_wins = n_losses = 0
-        while n_wins < 8 and n_losses < 3:  # 8 of 10 seeds, as soon as they are certain
+        while n_wins < 8 and n_losses < 3:  # stop as soon as 8 wins of 10 are certain or impossible
             if self._wins(seed=n_wins + n_losses):
                 n_wins += 1
             else:
@@ -219,14 +219,15 @@ class OptimizerSuite:
         assert n_wins == 8, f"expected to beat random search in 8 of 10 seeds, got {n_wins}"
 
     def _learns(self) -> bool:
-        """Return whether what it asks depends on what it is told."""
+        """Return whether the trials depend on the evaluations."""
         near, far = (self._on_sphere(0, optimum, length=20)[0] for optimum in (0.2, 0.8))
         return near != far
 
     def _wins(self, seed: int) -> bool:
-        """Return whether it comes closer than random search to an optimum that moves by the seed.
+        """Return whether the optimizer comes closer to the optimum than random search.
 
-        Random search is the median of 15 runs: one alone is lucky too often.
+        The place of the optimum depends on the seed. Random search is represented by the median of
+        15 runs, because a single run is lucky too often.
         """
         optimum = float(np.random.default_rng(seed).uniform(0.15, 0.85))
         bests = [_random_best(1000 + 15 * seed + k, optimum) for k in range(15)]
@@ -235,7 +236,7 @@ class OptimizerSuite:
     def _on_sphere(
         self, seed: int, optimum: float, length: int = SPHERE_LENGTH
     ) -> tuple[list[Trial], float]:
-        """Return the trials asked in four dimensions, and the best value of a full evaluation."""
+        """Return the trials in four dimensions, and the best value of a full evaluation."""
         space = floats(4)
         trials = spend(
             self.make(space, seed, length),
@@ -254,14 +255,14 @@ def drawn(space: ConfigurationSpace, rng: np.random.Generator) -> Config:
 
 
 def _random_best(seed: int, optimum: float) -> float:
-    """Return the best of a random search on the sphere."""
+    """Return the best value of a random search on the sphere."""
     space, rng = floats(4), np.random.default_rng(seed)
     trials = [Trial(id, drawn(space, rng)) for id in range(SPHERE_LENGTH)]
     return min(value(space, trial, optimum) for trial in trials)
 
 
 def _sized(*values: float) -> Answer:
-    """Return a function that gives the values in turn."""
+    """Return a function that returns the given values in turn."""
     return lambda trial: Evaluation(values[trial.id % len(values)], cost=1.0)
 
 
@@ -302,4 +303,4 @@ def _global_states() -> list[Any]:
 
 
 FACTS = [name for name in vars(OptimizerSuite) if name.startswith("test_")]
-"""The names of the facts."""
+"""The names of the tests."""

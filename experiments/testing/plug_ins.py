@@ -1,4 +1,4 @@
-"""Optimizers and objectives as their YAML files describe them; each is made when it is called."""
+"""Functions that create optimizers and objectives from their YAML files."""
 
 import inspect
 from collections.abc import Sequence
@@ -21,14 +21,14 @@ GOALS = {"loss": Goal(minimise=True)}
 
 
 class MakeOptimizer(Protocol):
-    """Makes a fresh optimizer; what is not the same for all of its runs is in the arguments."""
+    """A function that creates a fresh optimizer."""
 
     def __call__(self, space: ConfigurationSpace, seed: int, budget: int) -> Optimizer:
-        """Return an optimizer that has asked nothing yet."""
+        """Return an optimizer that has not been asked for a trial."""
 
 
 class MakeObjective(Protocol):
-    """Makes an objective, the same at every call."""
+    """A function that creates an objective; every call returns an equal one."""
 
     def __call__(self) -> Objective:
         """Return the objective."""
@@ -36,12 +36,12 @@ class MakeObjective(Protocol):
 
 @dataclass(frozen=True)
 class OptimizerYaml:
-    """Makes the optimizer of a YAML file.
+    """Creates the optimizer of a YAML file.
 
     Attributes:
-        name: of the YAML below conf/optimizer/, or below optimizer/ in one of `config_dirs`.
-        settings: such as `variant=published`.
-        config_dirs: folders with YAML files of one's own.
+        name: the name of the file in conf/optimizer/, or in optimizer/ in one of `config_dirs`.
+        settings: settings such as `variant=published`.
+        config_dirs: folders with the user's YAML files.
     """
 
     name: str
@@ -49,10 +49,10 @@ class OptimizerYaml:
     config_dirs: tuple[Path, ...] = ()
 
     def __call__(self, space: ConfigurationSpace, seed: int, budget: int) -> Optimizer:
-        """Return the optimizer; it gets goals and fidelities where it takes them.
+        """Return the optimizer, which receives goals and fidelities if it accepts them.
 
         Raises:
-            TypeError: the YAML does not name an optimizer.
+            TypeError: the YAML file does not name an optimizer.
         """
         settings = _optimizer_settings(self, budget)
         taken = inspect.signature(get_object(settings["_target_"])).parameters
@@ -67,21 +67,21 @@ class OptimizerYaml:
 
 @dataclass(frozen=True)
 class ObjectiveYaml:
-    """Makes the objective of a YAML file; the attributes are as those of `OptimizerYaml`."""
+    """Creates the objective of a YAML file; the attributes are those of `OptimizerYaml`."""
 
     name: str
     settings: tuple[str, ...] = ()
     config_dirs: tuple[Path, ...] = ()
 
     def plain_settings(self) -> dict[str, Any]:
-        """Return the settings with their `_target_`, resolved."""
+        """Return the resolved settings, with their `_target_`."""
         return _objective_settings(self)
 
     def __call__(self) -> Objective:
         """Return the objective.
 
         Raises:
-            TypeError: the YAML does not name an objective.
+            TypeError: the YAML file does not name an objective.
         """
         made = instantiate(self.plain_settings(), _convert_="all")
         if not isinstance(made, Objective):

@@ -1,4 +1,4 @@
-"""Which executor a run gets, as conf/executor/*.yaml says."""
+"""The executors that conf/executor/*.yaml chooses from."""
 
 import math
 
@@ -11,7 +11,7 @@ def inline(objective: Objective, workers: int, evaluation_timeout_s: float | Non
     """Return an executor that evaluates in this process.
 
     Raises:
-        ValueError: there are several workers, or a limit of time, which it cannot keep.
+        ValueError: there are several workers or there is a time limit; neither is possible inline.
     """
     if workers > 1:
         raise ValueError(f"executor: expected processes or auto for workers={workers}, got inline")
@@ -23,21 +23,21 @@ def inline(objective: Objective, workers: int, evaluation_timeout_s: float | Non
 
 
 def processes(objective: Objective, workers: int, evaluation_timeout_s: float | None) -> Executor:
-    """Return an executor that evaluates in processes of their own.
+    """Return an executor that evaluates in separate processes.
 
     Raises:
-        ValueError: the objective cannot be handed to another process, or share its host.
+        ValueError: the objective cannot be pickled, or cannot share its host.
     """
-    from experiments.running.executors.processes import Processes  # 10 ms that a short run saves
+    from experiments.running.executors.processes import Processes  # saves short runs 10 ms
 
     return Processes(objective, workers, evaluation_timeout_s)
 
 
 def auto(objective: Objective, workers: int, evaluation_timeout_s: float | None) -> Executor:
-    """Return an inline executor for a cheap objective, else one with processes.
+    """Return an inline executor for a cheap objective, and one with processes otherwise.
 
     Raises:
-        ValueError: the objective cannot be handed to another process, or share its host.
+        ValueError: the objective cannot be pickled, or cannot share its host.
     """
     if workers == 1 and evaluation_timeout_s is None and objective.cheap:
         return Inline(objective)
@@ -45,7 +45,7 @@ def auto(objective: Objective, workers: int, evaluation_timeout_s: float | None)
 
 
 def check_timeout(evaluation_timeout_s: object) -> None:
-    """Raise `ValueError` unless a limit of time is None or a positive number of seconds."""
+    """Raise `ValueError` unless the time limit is None or a positive number of seconds."""
     value = evaluation_timeout_s
     if value is None:
         return

@@ -1,4 +1,4 @@
-"""One evaluation: the objective is called, and what it hands over becomes plain or a failure."""
+"""One evaluation: call the objective, and convert its result to plain values or to a failure."""
 
 import errno
 import math
@@ -30,14 +30,14 @@ _MOST_SECONDS = 1e12  # thirty thousand years
 
 
 def evaluate(objective: Objective, trial: Trial) -> Answer:
-    """Evaluate one trial; whatever it raises becomes a failed evaluation.
+    """Evaluate one trial; an exception becomes a failed evaluation.
 
-    A fault of the host becomes an answer without an evaluation.
+    If the host is at fault, the answer contains no evaluation.
     """
     started = time.perf_counter()
     try:
         return Answer(trial, normalised(objective.evaluate(given(trial))))
-    except (Exception, SystemExit) as error:  # SystemExit: the objective's code, not the user
+    except (Exception, SystemExit) as error:  # SystemExit is raised by the objective's own code
         if isinstance(error, HostFault) and error.final:
             return Answer(trial, None, retried=" ".join(str(error).split()), final=True)
         if is_host_fault(error):
@@ -51,7 +51,7 @@ def test(objective: Objective, trial: Trial) -> dict[str, float]:
     """Return the objective's test metrics at a trial.
 
     Raises:
-        RuntimeError: the objective raised, or returned something else.
+        RuntimeError: the objective raised an exception or returned something other than metrics.
     """
     try:
         return _metrics("test", objective.test(given(trial)))
@@ -60,29 +60,29 @@ def test(objective: Objective, trial: Trial) -> dict[str, float]:
 
 
 def given(trial: Trial) -> Trial:
-    """Return a copy, which the objective may change as it likes."""
-    return replace(trial, config=dict(trial.config))  # its values are plain
+    """Return a copy of the trial, which the objective may modify."""
+    return replace(trial, config=dict(trial.config))  # a shallow copy: the values are immutable
 
 
 def is_host_fault(error: BaseException) -> bool:
-    """Return whether the host is to blame, and not the configuration."""
+    """Return whether an error was caused by the host rather than by the configuration."""
     if isinstance(error, HostFault):
         return True
     return isinstance(error, OSError) and error.errno in _HOST
 
 
 def one_line(error: BaseException) -> str:
-    """Return the type and the message of an error, in one line."""
+    """Return the type and the message of an error on one line."""
     return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def normalised(evaluation: Any) -> Evaluation:
-    """Return an evaluation of plain Python values, which survives JSON.
+    """Return the evaluation with plain Python values, which can be written as JSON.
 
-    Scalars of NumPy and torch become numbers. A metric that is infinite or NaN is left out.
+    NumPy and torch scalars become numbers. Metrics that are infinite or NaN are left out.
 
     Raises:
-        ValueError: a field holds something else; the message names it.
+        ValueError: a field has a value of another kind; the message names the field.
     """
     if not isinstance(evaluation, Evaluation):
         _wrong("evaluate", "an Evaluation", evaluation)
@@ -127,7 +127,7 @@ def _finite(where: str, rule: str, value: Any) -> float:
 
 
 def _number(where: str, rule: str, value: Any) -> float:
-    """Return a number as a float; NumPy's and torch's scalars are numbers."""
+    """Return a number, or a NumPy or torch scalar, as a float."""
     if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
         value = value.item()
     if isinstance(value, bool) and where in ("value", "cost"):

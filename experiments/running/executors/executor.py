@@ -1,4 +1,4 @@
-"""The contract of an executor: where the trials of a run are evaluated."""
+"""The interface of executors, which evaluate the trials of a run."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,14 +9,14 @@ from objectives.trial import Evaluation, Trial
 
 @dataclass(frozen=True)
 class Answer:
-    """What became of a trial.
+    """The outcome of a trial.
 
     Attributes:
-        trial: exactly as it was asked.
-        evaluation: of it; None where it was broken off and is made again.
-        traceback: where it failed by an exception.
-        retried: why it is made again, None where it is not.
-        final: whether making it again cannot help, so that the run ends at once.
+        trial: the trial, exactly as it was asked.
+        evaluation: its evaluation; None if the host interrupted it.
+        traceback: the traceback of the exception that made the evaluation fail, if any.
+        retried: why there is no evaluation; None if there is one.
+        final: whether a retry cannot succeed, so that the run must end at once.
     """
 
     trial: Trial
@@ -27,39 +27,39 @@ class Answer:
 
 
 class Executor(Protocol):
-    """Evaluates trials, several at once where it can.
+    """Evaluates trials, possibly several at once.
 
-    An evaluation is safe before anyone is told: `Inline` leaves that to the log, all others
-    write the answer, with its whole trial, into the run's folder first.
+    Every evaluation must be stored before the runner sees it. `Inline` leaves this to the log. All
+    other executors first write the answer, together with its complete trial, to the run's folder.
     """
 
     def start(self, folder: Path, pending: list[Trial]) -> list[Answer]:
-        """Begin a run in a folder; return what was finished while no runner lived.
+        """Begin a run in a folder; return the answers that were finished without a runner.
 
-        Only an answer to exactly one of the pending trials counts. The others of them have to be
-        submitted.
+        Only answers to one of the pending trials are returned. The caller has to submit the
+        remaining pending trials.
         """
         ...
 
     def submit(self, trial: Trial) -> None:
-        """Take one more trial to evaluate."""
+        """Add a trial to the queue."""
         ...
 
     def next(self) -> Answer:
-        """Return the next answer, waiting for it; call it only while trials are pending.
+        """Wait for the next answer and return it; call this only while trials are pending.
 
-        An answer that was returned before is in the log by then.
+        By the next call, the caller must have written the previous answer to the log.
         """
         ...
 
     def test(self, trial: Trial) -> dict[str, float]:
-        """Return the objective's test metrics at a trial; call it while nothing is pending.
+        """Return the objective's test metrics at a trial; call this while no trial is pending.
 
         Raises:
-            RuntimeError: the objective raised, or its process ended.
+            RuntimeError: the objective raised an exception, or its process ended.
         """
         ...
 
     def close(self) -> None:
-        """End what is still running."""
+        """Stop the evaluations that are still running."""
         ...

@@ -1,10 +1,10 @@
-"""Answers on their way from a worker to the log: files in the run's folder.
+"""Files in the run's folder that carry answers from a worker to the log.
 
-    answers/<id>.json    a whole answer, put there by an atomic rename
-    answers/<id>.claim   locked by the worker while it evaluates the trial; holds its process id
+    answers/<id>.json    a complete answer, created by an atomic rename
+    answers/<id>.claim   locked by the worker while it evaluates the trial; contains its process id
 
-A worker writes its answer before anyone is told, so that a runner that died takes it in when it is
-started again, also where the worker finished after its death.
+A worker writes its answer to the disk before it reports it. If the runner is killed, a restarted
+runner therefore finds the answer, even if the worker finished after the runner's death.
 """
 
 import fcntl
@@ -30,17 +30,17 @@ class Handover:
         self._folder = folder / "answers"
 
     def clear(self, keep: list[Trial]) -> None:
-        """Remove the answers to all other trials than these."""
+        """Remove the files of all trials except these."""
         kept = {str(trial.id) for trial in keep}
         for path in self._folder.glob("*"):
             if path.name.partition(".")[0] not in kept:
                 path.unlink(missing_ok=True)
 
     def put(self, answer: Answer) -> None:
-        """Write an answer; it is on the disk when this returns.
+        """Write an answer; it is on the disk when this method returns.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: the answer cannot be written.
         """
         assert answer.evaluation is not None
         fields: dict[str, Any] = {
@@ -62,7 +62,7 @@ class Handover:
             os.close(folder)
 
     def take(self, trial: Trial) -> Answer | None:
-        """Return the answer to exactly this trial, or None where there is none."""
+        """Return the answer to exactly this trial, or None if there is no such answer."""
         try:
             content = json.loads(self._path(trial, "json").read_bytes())
             fields = Fields(content, "answer")
@@ -73,17 +73,17 @@ class Handover:
             return None
 
     def remove(self, trial: Trial) -> None:
-        """Remove what there is of a trial: its answer is in the log."""
+        """Remove the files of a trial whose answer is in the log."""
         for kind in ("json", "claim"):
             self._path(trial, kind).unlink(missing_ok=True)
 
     def remove_all(self) -> None:
-        """Remove the folder, once the run has ended or nothing of it is evaluated."""
+        """Remove the folder; call this only when no trial of the run is being evaluated."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
     @contextmanager
     def claim(self, trial: Trial) -> Iterator[None]:
-        """Hold the claim to a trial, from the process that evaluates it."""
+        """Hold the claim of a trial; called in the process that evaluates it."""
         self._folder.mkdir(parents=True, exist_ok=True)
         with self._path(trial, "claim").open("a+") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
@@ -93,7 +93,7 @@ class Handover:
             yield
 
     def claimed(self, trial: Trial) -> bool:
-        """Return whether a process that a dead runner left evaluates exactly this trial."""
+        """Return whether a worker that survived its runner is evaluating exactly this trial."""
         try:
             with self._path(trial, "claim").open("r+") as file:
                 try:
@@ -105,7 +105,7 @@ class Handover:
         return False
 
     def kill(self, trial: Trial) -> None:
-        """Kill the process, and its group, that evaluates a claimed trial."""
+        """Kill the process group that evaluates a claimed trial."""
         try:
             pid = json.loads(self._path(trial, "claim").read_text())["pid"]
             if isinstance(pid, int) and pid > 1 and self.claimed(trial):

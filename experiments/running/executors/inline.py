@@ -1,4 +1,4 @@
-"""Evaluations in this process, one after the other: for objectives that take milliseconds."""
+"""Sequential evaluation in the runner's own process, for objectives that take milliseconds."""
 
 from collections import deque
 from pathlib import Path
@@ -11,9 +11,9 @@ from objectives.trial import Trial
 
 
 class Inline:
-    """Evaluates in the order of submission.
+    """Evaluates trials in the order of submission.
 
-    What ends the process ends the run, and there is no limit of time; see `processes.py`.
+    A crash of the objective ends the run, and there is no time limit; see `processes.py`.
     """
 
     def __init__(self, objective: Objective) -> None:
@@ -29,7 +29,7 @@ class Inline:
 
     def next(self) -> Answer:
         trial = self._queue.popleft()
-        if self._objective.cheap:  # so that a signal never costs an evaluation that is made
+        if self._objective.cheap:  # defer signals, so that a finished evaluation is never lost
             with interrupts.held():
                 return evaluating.evaluate(self._objective, trial)
         with interrupts.released():

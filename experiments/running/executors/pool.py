@@ -1,6 +1,6 @@
-"""Long-lived worker processes that do one task after the other: runs of a sweep, or evaluations.
+"""Long-lived worker processes that do tasks one after the other: runs of a sweep, or evaluations.
 
-A worker that dies fails the one task that it had and is replaced.
+If a worker dies, only its current task fails, and the worker is replaced.
 """
 
 import multiprocessing
@@ -19,11 +19,11 @@ from typing import Any
 from experiments.running import interrupts
 
 GRACE_S = 5.0
-"""What a worker has to end what its task started before it is killed."""
+"""The time in which a worker must stop what its task started, before it is killed."""
 
 Report = Callable[[Any], None]
 Work = Callable[[Any, Report], Any]
-"""Does a task, reporting on the way what the parent gets as `Progress`; returns a result."""
+"""Does a task and returns a result. Its reports reach the parent as `Progress`."""
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -33,11 +33,11 @@ class Done:
     """A task has ended.
 
     Attributes:
-        task: what the worker was given.
-        result: what the work returned; None where it raised or its process ended.
-        error: what it raised, in one line.
-        traceback: of the error.
-        died: how its process ended, None where it lives.
+        task: the task that the worker was given.
+        result: the return value; None if the work raised an exception or its process ended.
+        error: the exception on one line, if the work raised one.
+        traceback: the traceback of the exception.
+        died: how the worker's process ended; None if it is still alive.
     """
 
     task: Any
@@ -56,38 +56,38 @@ class Progress:
 
 
 class Pool:
-    """At most `n` workers, started when they are needed."""
+    """At most `n` worker processes, each started when it is first needed."""
 
     def __init__(
         self, work: Work, n: int, *, inherited: int | None = None, finish: bool = False
     ) -> None:
-        """Take the work.
+        """Create an empty pool.
 
         Args:
-            work: what the workers do; it can be pickled.
-            n: how many there are at most.
+            work: the function that the workers call for each task; it must be picklable.
+            n: the largest number of workers.
             inherited: a file that every worker keeps open, so that its lock outlives the parent.
-            finish: whether a worker whose parent was killed still does the task that it has;
-                otherwise it is ended at once. Such a worker leads a process group of its own,
-                and what it started is ended with it.
+            finish: whether a worker whose parent was killed completes its current task; otherwise
+                it is ended at once. A worker that may outlive its parent leads its own process
+                group, and the processes that it started are killed with it.
         """
-        resource_tracker.ensure_running()  # it would unblock the signals in a worker's start
+        resource_tracker.ensure_running()  # else a worker's start would unblock the signals
         self._start: Callable[[], _Worker] = lambda: _Worker(work, inherited, finish)
         self._n = n
         self._workers: list[_Worker] = []
 
     @property
     def free(self) -> int:
-        """How many more tasks may be submitted now."""
+        """The number of tasks that may be submitted now."""
         return self._n - self.busy
 
     @property
     def busy(self) -> int:
-        """How many tasks are being done."""
+        """The number of tasks in progress."""
         return sum(worker.task is not None for worker in self._workers)
 
     def tasks(self) -> list[Any]:
-        """Return what is being done."""
+        """Return the tasks in progress."""
         return [worker.task for worker in self._workers if worker.task is not None]
 
     def submit(self, task: Any) -> None:
@@ -95,7 +95,7 @@ class Pool:
         assert self.free > 0
         free = next((worker for worker in self._workers if worker.task is None), None)
         if free is None:
-            # Ctrl-C would interrupt a worker that does not ignore it yet, or lose one here.
+            # Ctrl-C could interrupt the new worker before it ignores the signal, or lose it here.
             signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
             try:
                 free = self._start()
@@ -105,7 +105,7 @@ class Pool:
         free.send(task)
 
     def next(self, timeout_s: float | None = None) -> Done | Progress | None:
-        """Wait for what happens next; None where nothing does in time."""
+        """Wait for the next message of a worker; return None after `timeout_s` without one."""
         busy = {worker.connection: worker for worker in self._workers if worker.task is not None}
         with interrupts.released():
             ready = wait(list(busy), timeout_s)
@@ -113,20 +113,20 @@ class Pool:
         if worker is None:
             return None
         message = worker.receive()
-        # A worker that reported and died at once is kept until its death is read from the pipe.
+        # A worker that died right after a report is removed only when its pipe shows its death.
         if isinstance(message, Done) and not worker.process.is_alive():
             self._workers.remove(worker)
         return message
 
     def kill(self, task: Any) -> None:
-        """Kill the worker that does a task, with all that it started; the task ends by that."""
+        """Kill the worker that does a task, and all the processes that it started."""
         for worker in self._workers:
             if worker.task is task:
                 worker.kill()
                 self._workers.remove(worker)
 
     def close(self) -> None:
-        """End all workers, also in the middle of a task."""
+        """End all workers, including those that are in the middle of a task."""
         for worker in self._workers:
             worker.process.terminate()
         until = time.monotonic() + GRACE_S
@@ -153,7 +153,7 @@ class _Worker:
         self.task = task
         try:
             self.connection.send(task)
-        except OSError:  # it died while idle; `receive` tells
+        except OSError:  # the worker died while idle; `receive` will report it
             pass
 
     def receive(self) -> Done | Progress:
@@ -171,9 +171,9 @@ class _Worker:
         self.process.join(0)
         if self._leads and self.process.pid is not None:
             try:
-                os.killpg(self.process.pid, signal.SIGKILL)  # and what it started
+                os.killpg(self.process.pid, signal.SIGKILL)  # includes the processes it started
             except (ProcessLookupError, PermissionError):
-                pass  # it has not led its group yet, or nobody is left in it
+                pass  # the group does not exist yet, or it is empty
         if self.process.is_alive():
             self.process.kill()
         self.process.join()
@@ -186,7 +186,7 @@ def _ending(code: int | None) -> str:
 
 
 class _Inherited:
-    """A file descriptor that a new process gets a copy of."""
+    """A file descriptor that is duplicated in a new process."""
 
     def __init__(self, file: int) -> None:
         self._file = file
@@ -203,20 +203,20 @@ def _detach(copy: Any) -> int:
 def _serve(
     work: Work, connection: "Connection[Any, Any]", inherited: int | None, finish: bool
 ) -> None:
-    """Do tasks until the other end closes; `inherited` stays open as long as this process lives."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
+    """Do tasks until the other end closes; `inherited` stays open for the life of the process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     if finish:
         os.setpgid(0, 0)
     else:
         threading.Thread(target=_end_with_parent, daemon=True).start()
     interrupts.install((signal.SIGTERM,), once=True)
     try:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)  # blocked since its start
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)  # blocked since the process started
         while True:
             task = connection.recv()
             connection.send(_answer(work, task, lambda report: connection.send(("report", report))))
     except (EOFError, OSError, KeyboardInterrupt):
-        return  # the parent has closed or ended, or wants this process to
+        return  # the parent closed the pipe, ended, or sent SIGTERM
 
 
 def _answer(work: Work, task: Any, report: Report) -> tuple[Any, ...]:

@@ -1,7 +1,7 @@
-"""Evaluations in processes of their own: what an evaluation does to its process costs only itself.
+"""Evaluation in separate processes, so that a crash costs only the evaluation that caused it.
 
-A crash, `os._exit`, the memory killer and a limit of time end one process. Where the runner is
-killed, its workers finish what they evaluate and leave the answers in the run's folder.
+A crash, `os._exit`, the out-of-memory killer and a time limit each end a single process. If the
+runner is killed, its workers finish their evaluations and leave the answers in the run's folder.
 """
 
 import pickle
@@ -20,9 +20,9 @@ from objectives.objective import Objective
 from objectives.trial import Evaluation, Trial
 
 TRIES = 2
-"""An evaluation that ended its process so often has failed."""
+"""An evaluation that has ended its process this many times counts as failed."""
 
-_POLL_S = 0.05  # between two looks at what a dead runner's workers have finished
+_POLL_S = 0.05  # interval between checks on the workers that survived an earlier runner
 _BEGUN = "begun"
 
 
@@ -32,12 +32,13 @@ class Processes:
     def __init__(
         self, objective: Objective, workers: int, evaluation_timeout_s: float | None = None
     ) -> None:
-        """Take the objective.
+        """Create the executor.
 
         Args:
-            objective: it is pickled to every process.
-            workers: how many evaluate at once.
-            evaluation_timeout_s: after which an evaluation has failed; None: no limit.
+            objective: the objective, which is pickled and sent to every process.
+            workers: the number of evaluations at once.
+            evaluation_timeout_s: the time after which an evaluation counts as failed; None means
+                no limit.
 
         Raises:
             ValueError: the objective cannot share its host, or cannot be pickled.
@@ -51,7 +52,7 @@ class Processes:
         self._timeout_s = evaluation_timeout_s
         self._pool = Pool(_Evaluating(objective), workers, finish=True)
         self._queue: deque[Trial] = deque()
-        self._left: dict[int, tuple[Trial, float]] = {}  # to a dead runner's workers, since when
+        self._left: dict[int, tuple[Trial, float]] = {}  # at workers of an earlier runner, since
         self._begun: dict[int, float] = {}
         self._deaths: Counter[int] = Counter()
         self._logged: list[Trial] = []
@@ -88,7 +89,7 @@ class Processes:
         return answers
 
     def _finished_elsewhere(self) -> Answer | None:
-        """Return the answer of a process that a dead runner left, or take its trial over."""
+        """Return the answer of a worker that survived an earlier runner, if one has ended."""
         for trial, _ in list(self._left.values()):
             if not self._handover.claimed(trial):
                 del self._left[trial.id]
@@ -97,7 +98,7 @@ class Processes:
         return None
 
     def _over_time(self) -> Answer | None:
-        """Kill an evaluation that takes too long, and return its failure."""
+        """Kill an evaluation that exceeds the time limit, and return its failure."""
         if self._timeout_s is None:
             return None
         limit = time.monotonic() - self._timeout_s
@@ -137,7 +138,7 @@ class Processes:
         return answer
 
     def _patience_s(self) -> float | None:
-        """Return how long to wait before the time of an evaluation, or of another look, is up."""
+        """Return how long to wait for a message before the next time limit or check is due."""
         if self._left:
             return _POLL_S
         if self._timeout_s is None:
@@ -147,7 +148,7 @@ class Processes:
         return max(min(ends) - now, 0.0) + 1e-3
 
     def _died(self, trial: Trial, how: str) -> Answer:
-        """Return the failure of a trial that ended its process, or say that it is made again."""
+        """Return the failure of a trial that ended its process, or the request to retry it."""
         self._deaths[trial.id] += 1
         if self._deaths[trial.id] < TRIES:
             return Answer(trial, None, retried=f"the evaluation ended its process: {how}")
@@ -172,7 +173,7 @@ class Processes:
 
 
 class _Test:
-    """A task: the test of a trial."""
+    """The task of measuring the test metrics of a trial."""
 
     def __init__(self, trial: Trial) -> None:
         self.trial = trial
@@ -180,7 +181,7 @@ class _Test:
 
 
 class _Evaluating:
-    """What a worker does."""
+    """The work of a worker process: evaluate or test trials."""
 
     def __init__(self, objective: Objective) -> None:
         self._objective = objective
@@ -196,22 +197,22 @@ class _Evaluating:
             with interrupts.released():
                 answer = evaluating.evaluate(self._objective, task)
             if answer.evaluation is not None:
-                with suppress(OSError):  # on a full disk the log has room held back for it
+                with suppress(OSError):  # on a full disk, the log has reserved space for it
                     handover.put(answer)
             return answer
 
 
 def _tell(report: Report) -> None:
-    """Say that the evaluation begins; a runner that was killed meanwhile does not hear it."""
+    """Report that the evaluation begins; ignore the error if the runner was killed meanwhile."""
     with suppress(OSError):
         report(_BEGUN)
 
 
 def check_pickles(objective: Objective) -> None:
-    """Raise `ValueError` unless an objective can be handed to another process."""
+    """Raise `ValueError` unless the objective can be pickled."""
     try:
         pickle.dumps(objective)
-    except Exception as error:  # whatever its parts raise
+    except Exception as error:  # pickling may raise anything
         raise ValueError(
             f"executor: expected an objective that can be pickled to another process, got "
             f"{evaluating.one_line(error)}; use executor=inline"
