@@ -38,8 +38,12 @@ def _labels(runs: Sequence[Labelled], family: str, seeds: bool) -> list[str]:
     """Return each run's name with the settings in which runs of that name differ.
 
     A setting that is the run's budget in all of them, as a design's number of points is, is none.
+    The number of configurations that were given to start with counts as the setting `start`.
     """
     settings = [dict(_flat(getattr(run.header, family))) for run in runs]
+    if not seeds:  # optimizers
+        for own, run in zip(settings, runs, strict=True):
+            own["start"] = len(run.header.start)
     groups: dict[str, list[int]] = defaultdict(list)
     for i, run in enumerate(runs):
         groups[run.header.names[family]].append(i)
