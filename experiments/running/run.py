@@ -27,11 +27,10 @@ from experiments.running.history import History
 from experiments.running.identity import identity, without_paths
 from experiments.running.run_log import RunLog, read
 from experiments.running.runner import Watch, run
-from experiments.running.start import start_points
+from experiments.running.start import StartPoints, start_points
 from objectives import description
 from objectives.objective import Objective
 from optimizers.optimizer import Optimizer
-from optimizers.start_points import StartPoints
 
 Settings = dict[str, Any]
 ExecutorFactory = Callable[[Objective, int, float | None], Executor]

@@ -1,10 +1,11 @@
 """The setting `start`: known good configurations that a run evaluates first.
 
 `start=default` is the configuration that an engineer would start from, `start=[{x1: 0.2, x2: 1}]`
-lists configurations, and `start=FILE` names a YAML or JSON file with such a list.
+lists configurations, and `start=FILE` names a YAML or JSON file with such a list. Any optimizer
+then goes on with what these taught it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ import yaml
 from experiments.running.readers import path as as_path
 from objectives.objective import Objective
 from objectives.space import UnitCube, check
-from objectives.trial import Config
+from objectives.trial import Config, Evaluation, Trial
+from optimizers.optimizer import Optimizer
 
 DEFAULT = "default"
 _EXPECTED = "expected default, a list of configurations such as [{x1: 0.2}], or a YAML file of one"
@@ -89,3 +91,43 @@ def _config(where: str, given: Any, objective: Objective) -> Config:
     if not cube.allows(config):
         raise ValueError(f"{where}: expected an allowed configuration, got {config}")
     return config
+
+
+class StartPoints(Optimizer):
+    """Asks for given configurations, in full evaluations, and then for what an optimizer proposes.
+
+    The optimizer is told the evaluations of the given configurations like its own, so that it
+    learns from them. Its own trials are numbered after them. A design such as a Latin hypercube
+    stays as it is and begins later.
+
+    Args:
+        optimizer: a fresh optimizer that has not been asked for a trial.
+        configs: configurations of its space.
+    """
+
+    def __init__(self, optimizer: Optimizer, configs: Sequence[Config]) -> None:
+        super().__init__(optimizer.space, seed=optimizer.seed)
+        self._optimizer = optimizer
+        self._waiting = [self._trial(config) for config in configs]
+        if self._waiting:
+            optimizer.skip(self._waiting[-1].id)
+        self.extendable = optimizer.extendable
+        self.version = optimizer.version
+
+    def ask(self, n: int = 1) -> list[Trial]:
+        first, self._waiting = self._waiting[:n], self._waiting[n:]
+        rest = n - len(first)
+        return first + (self._optimizer.ask(rest) if rest > 0 else [])
+
+    def tell(self, trial: Trial, evaluation: Evaluation) -> None:
+        self._optimizer.tell(trial, evaluation)
+
+    def refuse(self, trial: Trial) -> None:
+        self._optimizer.refuse(trial)
+
+    def close(self) -> None:
+        self._optimizer.close()
+
+    def skip(self, id: int) -> None:
+        super().skip(id)
+        self._optimizer.skip(id)
