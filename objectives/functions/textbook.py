@@ -2,9 +2,9 @@
 
 Formulas, bounds and optima as in M. Jamil and X.-S. Yang, A Literature Survey of Benchmark
 Functions for Global Optimization Problems, arXiv 1308.4008, and in S. Surjanovic and D. Bingham,
-Virtual Library of Simulation Experiments, https://www.sfu.ca/~ssurjano/optimization.html. None is among
-BBOB's families or in `synthetic.py`. They serve confirmation: a claim that was formed on other
-functions is tested on these.
+Virtual Library of Simulation Experiments, https://www.sfu.ca/~ssurjano/optimization.html. None is
+among BBOB's families or in `synthetic.py`. They serve confirmation: a claim that was formed on
+other functions is tested on these.
 
 All are bounded by their optimum on the whole of R^d, as the shift of `box.py` needs: sums of
 squares or of non-negative terms; Styblinski-Tang's, Qing's and the cosine mixture's terms have one
