@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from experiments import command
 from experiments.running.composing import composed, options
 from experiments.running.from_words import run_settings
 from experiments.running.mistakes import explain
@@ -101,3 +102,15 @@ def test_settings_that_were_tracebacks_or_never_ended(word: str, message: str) -
     settings = run_settings(composed("config", [*words, "objective=branin"]), names)
     with pytest.raises(ValueError, match=message):
         Run(settings).make_optimizer()
+
+
+@pytest.mark.parametrize("text", ["- 1\n", "5\n", "a: 1\n", "''\n", ""])
+def test_a_yaml_that_describes_no_class_is_refused_in_one_line(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "optimizer").mkdir()
+    (tmp_path / "optimizer" / "mine.yaml").write_text(text)
+    words = [f"--config-dir={tmp_path}", "optimizer=mine", f"out={tmp_path}/run", "plot=false"]
+    assert command.main(["run", *words]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "expected" in said and ", got" in said

@@ -7,6 +7,7 @@ import pytest
 
 from experiments.running.mistakes import explain
 from node import build, search_path
+from objectives.serving.constraints import Constraint
 from objectives.serving.engines import llamacpp, sglang, vllm
 from objectives.serving.engines.vllm import Vllm
 from objectives.serving.host.launcher import Local
@@ -178,3 +179,9 @@ def test_settings_of_an_engine_of_another_kind_are_refused(key: str, value: Any)
     }  # fmt: skip
     with pytest.raises(ValueError, match=f"objective.engine.{key}.*: expected"):
         Vllm(**{**settings, key: value})
+
+
+def test_a_rule_over_text_says_what_it_was_given() -> None:
+    rule = Constraint("a * b <= 8", ["a", "b"])
+    with pytest.raises(ValueError, match="expected values that a . b <= 8 compares, got .*'x'"):
+        rule.holds({"a": "x", "b": "y"})
