@@ -37,9 +37,14 @@ def _shown(label: str) -> str:
 def _labels(runs: Sequence[Labelled], family: str, seeds: bool) -> list[str]:
     """Return each run's name with the settings in which runs of that name differ.
 
+    The workers and the clock of a run count as settings of its optimizer.
     A setting that is the run's budget in all of them, as a design's number of points is, is none.
     """
     settings = [dict(_flat(getattr(run.header, family))) for run in runs]
+    if family == "optimizer":
+        for run, own in zip(runs, settings, strict=True):
+            own.setdefault("workers", run.header.workers)
+            own.update(_flat(run.header.clock or {}, "clock."))
     groups: dict[str, list[int]] = defaultdict(list)
     for i, run in enumerate(runs):
         groups[run.header.names[family]].append(i)

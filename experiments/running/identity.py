@@ -32,6 +32,7 @@ def identity(
     workers: int,
     optimizer_version: int,
     fingerprint: dict[str, Any],
+    clock: dict[str, Any] | None = None,
 ) -> str:
     """Return the digest that identifies a run; the budget is not part of it.
 
@@ -45,8 +46,9 @@ def identity(
             at each ask.
         optimizer_version: the version of the optimizer's class.
         fingerprint: the fingerprint of the objective.
+        clock: the settings of the simulated clock; None if the clock is real.
     """
-    parts = {
+    parts: dict[str, Any] = {
         "names": names,
         "optimizer": without_paths(optimizer),
         "objective": without_paths(objective),
@@ -54,7 +56,11 @@ def identity(
         "optimizer_version": optimizer_version,
         "fingerprint": fingerprint,
     }
-    return provenance.digest(parts if workers == 1 else {**parts, "workers": workers})
+    if workers != 1:
+        parts["workers"] = workers
+    if clock is not None:
+        parts["clock"] = clock
+    return provenance.digest(parts)
 
 
 def _name(target: str) -> str:
@@ -111,6 +117,7 @@ def _identity_of(event: Mapping[str, Any]) -> str:
         event["workers"],
         event["optimizer_version"],
         event["fingerprint"],
+        event.get("clock"),
     )
 
 
