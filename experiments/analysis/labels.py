@@ -39,11 +39,13 @@ def _labels(runs: Sequence[Labelled], family: str, seeds: bool) -> list[str]:
 
     The workers and the clock of a run count as settings of its optimizer.
     A setting that is the run's budget in all of them, as a design's number of points is, is none.
+    The number of configurations that were given to start with counts as the setting `start`.
     """
     settings = [dict(_flat(getattr(run.header, family))) for run in runs]
-    if family == "optimizer":
-        for run, own in zip(runs, settings, strict=True):
-            own.setdefault("workers", run.header.workers)
+    if not seeds:  # optimizers
+        for own, run in zip(settings, runs, strict=True):
+            own["start"] = len(run.header.start)
+            own["workers"] = run.header.workers
             own.update(_flat(run.header.clock or {}, "clock."))
     groups: dict[str, list[int]] = defaultdict(list)
     for i, run in enumerate(runs):

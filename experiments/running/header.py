@@ -1,6 +1,6 @@
 """The header of a log, which describes the run and everything that analysis needs to know."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from experiments.running.fields import Fields, is_number, is_whole, wrong
@@ -43,6 +43,7 @@ class Header:
         written: the optimizer's settings as written, with `${budget}` in them; None if they equal
             `optimizer`. The identity is computed from these.
         clock: the settings of the simulated clock; None if the clock is real.
+        start: the configurations that were given and evaluated first.
         first_format: the format in which the log was written; its identity follows the rules of
             that format.
     """
@@ -73,6 +74,7 @@ class Header:
     written: dict[str, Any] | None = None
     clock: dict[str, Any] | None = None
     first_format: int = FORMAT
+    start: list[Config] = field(default_factory=list)
 
     @property
     def metric(self) -> str | None:
@@ -93,6 +95,8 @@ class Header:
                 del plain[key]
         if self.first_format == FORMAT:
             del plain["first_format"]
+        if not self.start:
+            del plain["start"]
         return {"event": "header", "format": FORMAT, **plain}
 
     @classmethod
@@ -137,7 +141,13 @@ class Header:
             written=fields.mapping("written") if "written" in fields else None,
             clock=fields.mapping("clock") if "clock" in fields else None,
             first_format=fields.whole("first_format", 1) if "first_format" in fields else FORMAT,
+            start=_start(fields),
         )
+
+
+def _start(fields: Fields) -> list[Config]:
+    given = fields.items("start") if "start" in fields else []
+    return [Fields({"x": x}, "header.start").config("x") for x in given]
 
 
 def _budget(fields: Fields) -> float:

@@ -5,7 +5,7 @@ from another distribution is prefixed with that distribution, so that equal name
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import metadata
 from typing import Any
@@ -33,6 +33,7 @@ def identity(
     optimizer_version: int,
     fingerprint: dict[str, Any],
     clock: dict[str, Any] | None = None,
+    start: Sequence[dict[str, Any]] = (),
 ) -> str:
     """Return the digest that identifies a run; the budget is not part of it.
 
@@ -47,6 +48,7 @@ def identity(
         optimizer_version: the version of the optimizer's class.
         fingerprint: the fingerprint of the objective.
         clock: the settings of the simulated clock; None if the clock is real.
+        start: the configurations that are evaluated first.
     """
     parts: dict[str, Any] = {
         "names": names,
@@ -60,6 +62,8 @@ def identity(
         parts["workers"] = workers
     if clock is not None:
         parts["clock"] = clock
+    if start:
+        parts["start"] = list(start)
     return provenance.digest(parts)
 
 
@@ -118,6 +122,7 @@ def _identity_of(event: Mapping[str, Any]) -> str:
         event["optimizer_version"],
         event["fingerprint"],
         event.get("clock"),
+        event.get("start", ()),
     )
 
 

@@ -27,6 +27,7 @@ from experiments.running.history import History
 from experiments.running.identity import identity, without_paths
 from experiments.running.run_log import RunLog, read
 from experiments.running.runner import Watch, run
+from experiments.running.start import StartPoints, start_points
 from objectives import description
 from objectives.objective import Objective
 from optimizers.optimizer import Optimizer
@@ -50,6 +51,7 @@ class RunSettings:
             number that `${budget}` stands for.
         evaluation_timeout_s: the time in seconds after which an evaluation counts as failed;
             None means no limit.
+        start: the setting `start` as plain values; None means that the optimizer begins.
     """
 
     names: dict[str, str]
@@ -60,6 +62,7 @@ class RunSettings:
     workers: int = 1
     optimizer_as_written: Settings = field(default_factory=dict)
     evaluation_timeout_s: float | None = None
+    start: Any = None
 
 
 class Run:
@@ -89,6 +92,7 @@ class Run:
         if not isinstance(objective, Objective):
             raise ValueError(f"objective: expected an Objective, got {type(objective).__name__}")
         self.objective = objective
+        self.start = start_points(settings.start, objective)
         self._new_executor = executor
         self._optimizer: Optimizer | None = None
         self._executor: Executor | None = None
@@ -112,6 +116,7 @@ class Run:
                 version,
                 fingerprint,
                 clock,
+                self.start,
             ),
             names=settings.names,
             optimizer=resolved,
@@ -136,6 +141,7 @@ class Run:
             hardware=provenance.hardware(),
             written=None if written == resolved else written,
             clock=clock,
+            start=self.start,
         )
 
     @property
@@ -191,7 +197,7 @@ class Run:
             ) from None
         if not isinstance(made, Optimizer):
             raise ValueError(f"optimizer: expected an Optimizer, got {type(made).__name__}")
-        return made
+        return StartPoints(made, self.start) if self.start else made
 
     def _optimizer_version(self) -> int:
         """Return the optimizer's version, or 1 if it cannot be created; `open` reports why."""
@@ -311,6 +317,7 @@ _IDENTITY = (
     "optimizer",
     "optimizer_version",
     "fingerprint",
+    "start",
 )
 
 
