@@ -25,7 +25,7 @@ from objectives.objective import Objective
 from objectives.trial import Evaluation, Trial
 from processes import finish, timeless
 from promoting import Learning
-from test_promoting import OURS, said
+from test_promoting import OURS
 
 RANDOM = {"_target_": "optimizers.random_search.RandomSearch"}
 

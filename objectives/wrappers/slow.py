@@ -24,7 +24,7 @@ class Slow(Wrapper):
     cheap = False
 
     def __init__(
-        self, *, inner: Objective, seconds: float, jitter: float, seed: int, cost_scale: float = 0.0
+        self, *, inner: Objective, seconds: float, jitter: float, seed: int, cost_scale: float
     ) -> None:
         """Wrap `inner`.
 
