@@ -133,8 +133,8 @@ class RayChoice:
         """Return an executor whose workers are Ray actors."""
         from experiments.running.executors.on_ray import OnRay
 
-        given = {"address": self.address, "cpus": self.cpus}
-        return OnRay(objective, workers, evaluation_timeout_s, **given)
+        limit_s, address = evaluation_timeout_s, self.address
+        return OnRay(objective, workers, limit_s, address=address, cpus=self.cpus)
 
     def spread(self, work: Work, n: int, resources: Resources) -> TaskPool:
         """Return a pool whose workers are Ray actors.

@@ -1,7 +1,7 @@
 """Long-lived actors on a Ray cluster that do tasks one after the other.
 
-A task is given only to an actor that has started, so that an actor for which the cluster has no room
-any more holds nothing up. The actors of a lost node are replaced as long as others have room.
+A task is given only to an actor that has started, so that an actor for which the cluster has no
+more room holds nothing up. The actors of a lost node are replaced as long as others have room.
 """
 
 import os
