@@ -155,7 +155,7 @@ def test_every_worker_sees_a_gpu_of_its_own(nodes: Nodes, tmp_path: Path) -> Non
         seen = [evaluation.metrics["gpu"] for evaluation in log.history.evaluations.values()]
     assert sorted(set(seen)) == [0.0, 1.0]
     three = Run(settings(tmp_path / "three", "good", workers=3), Visible(), nodes.choice)
-    rule = "workers: expected at most 2, as each evaluation needs 1 CPU and 1 GPU"
+    rule = "workers: expected at most 2, as each of them needs 1 CPU and 1 GPU"
     with pytest.raises(ValueError, match=rule):
         three.open(tmp_path / "three")
 
@@ -256,5 +256,5 @@ def test_the_command_line_runs_on_a_local_cluster_and_refuses_too_many_workers(
     assert len(read(tmp_path / "a" / "log.jsonl").evaluations) == 4
     many = finish(*words, "workers=3", f"out={tmp_path / 'b'}")
     assert many.returncode == 2
-    assert many.stderr.startswith("workers: expected at most 2, as each evaluation needs 1 CPU")
+    assert many.stderr.startswith("workers: expected at most 2, as each of them needs 1 CPU")
     assert many.stderr.count("\n") == 1

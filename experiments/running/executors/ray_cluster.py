@@ -87,16 +87,22 @@ class Cluster:
         """Return how many workers with these resources fit into the cluster."""
         return sum(place.holds(resources) for place in self.places())
 
-    def check(self, resources: Resources, workers: int) -> None:
-        """Raise `ValueError` unless so many workers with these resources fit."""
+    def check(self, resources: Resources, n: int, where: str = "workers") -> None:
+        """Raise `ValueError` unless so many tasks with these resources fit.
+
+        Args:
+            resources: what one task needs.
+            n: the number of tasks at once.
+            where: the setting that this number comes from.
+        """
         most = self.capacity(resources)
-        if workers <= most:
+        if n <= most:
             return
         each = _shown(resources)
         sizes = [f"{place.cpus} CPUs and {place.gpus} GPUs" for place in self.places()]
         raise ValueError(
-            f"workers: expected at most {most}, as each evaluation needs {each} and the nodes of "
-            f"the Ray cluster have {'; '.join(sizes) or 'nothing'}, got {workers}"
+            f"{where}: expected at most {most}, as each of them needs {each} and the nodes of the "
+            f"Ray cluster have {'; '.join(sizes) or 'nothing'}, got {n}"
         )
 
     def actor(self, kind: type, resources: Resources, used: Sequence[str], *given: Any) -> Any:

@@ -49,11 +49,7 @@ class Crew:
             resources: what one task needs.
             kind: the class of the actors, which must be importable on every node.
             given: the arguments of its constructor; the current folder is added.
-
-        Raises:
-            ValueError: the cluster is too small.
         """
-        cluster.check(resources, n)
         self._cluster, self._n, self._resources = cluster, n, resources
         self._kind, self._given = kind, (*given, os.getcwd())
         self._actors: list[_Actor] = []

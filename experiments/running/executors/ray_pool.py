@@ -32,7 +32,7 @@ class RayPool:
         """Connect to the cluster.
 
         Args:
-            work: the function that the workers call for each task; it must be importable on every
+            work: the function that the workers call for each task; importable on every
                 node.
             n: the largest number of workers.
             resources: what one task needs.
@@ -45,6 +45,7 @@ class RayPool:
         self._n = n
         self._cluster = Cluster(address, cpus)
         try:
+            self._cluster.check(resources, n, "runs")
             self._crew = Crew(self._cluster, n, resources, _Worker, work)
         except BaseException:
             self._cluster.close()
