@@ -12,7 +12,6 @@ import sys
 import time
 from collections import Counter, deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,7 @@ import yaml
 
 from experiments.running import interrupts
 from experiments.running.composing import use_config_dirs
-from experiments.running.executors.evaluating import is_host_fault
-from experiments.running.executors.pool import GRACE_S, Done, Pool, Progress, Report, TaskPool
-from experiments.running.mistakes import explain
+from experiments.running.executors.pool import GRACE_S, Done, Pool, Progress, TaskPool
 from experiments.running.plan import (
     ATTEMPTS,
     RunState,
@@ -33,76 +30,16 @@ from experiments.running.plan import (
     summary,
 )
 from experiments.running.readers import number, one_of, path, switch, whole
-from experiments.running.run import Run
-from experiments.running.run_log import LockedError, RunLog
-from experiments.running.runner import HostBroken
 from experiments.running.settings import REQUIRED, Command, Given, Setting
 from experiments.running.terminal import typed
 from experiments.sweeping import experiment as experiments
 from experiments.sweeping.experiment import PlannedRun
 from experiments.sweeping.ledger import Ledger, Lock
+from experiments.sweeping.making import Ending, make_run
 from objectives.objective import Resources
 
 _OWN = "as in the experiment"
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-_REPORT_S = 0.5  # the interval between two reports of a run's progress
-
-Task = tuple[PlannedRun, Path]
-"""A run and its folder."""
-
-
-@dataclass(frozen=True)
-class Ending:
-    """How a run ended.
-
-    Attributes:
-        error: the error on one line; None if the run succeeded.
-        host: whether the host is at fault, for example because its disk is full; such a run does
-            not count as failed and can be repeated later.
-        elsewhere: whether another process is executing this run.
-    """
-
-    error: str | None = None
-    host: bool = False
-    elsewhere: bool = False
-
-
-def make_run(task: Task, report: Report) -> Ending:
-    """Execute one run in a worker; return how it ended."""
-    planned, folder = task
-    try:
-        run = Run(planned.settings)
-        if run.is_finished(run.history(folder)):
-            return Ending()
-        with run.open(folder) as log:
-            watch = _Watch(log, report)
-            run.execute(log, watch)
-            watch.tell(log)
-    except LockedError:
-        return Ending(elsewhere=True)
-    except Exception as error:
-        line = explain(error, [])
-        if line is None:
-            raise
-        return Ending(line, is_host_fault(error) or isinstance(error, HostBroken))
-    return Ending()
-
-
-class _Watch:
-    """Periodically reports the number of evaluations since the last report."""
-
-    def __init__(self, log: RunLog, report: Report) -> None:
-        self._reported = len(log.history.evaluations)
-        self._report, self._at = report, time.monotonic()
-
-    def __call__(self, log: RunLog) -> None:
-        if time.monotonic() - self._at > _REPORT_S:
-            self.tell(log)
-
-    def tell(self, log: RunLog) -> None:
-        made = len(log.history.evaluations)
-        self._report(made - self._reported)
-        self._reported, self._at = made, time.monotonic()
 
 
 class Sweep:

@@ -105,22 +105,28 @@ class Cluster:
             f"Ray cluster have {'; '.join(sizes) or 'nothing'}, got {n}"
         )
 
-    def actor(self, kind: type, resources: Resources, used: Sequence[str], *given: Any) -> Any:
-        """Start an actor with the resources of one evaluation; return None if there is no room.
+    def actor(
+        self, kind: type, resources: Resources, used: Sequence[str], *given: Any
+    ) -> tuple[Any, str | None] | None:
+        """Start an actor with the resources of one task; return None if there is no room.
 
         Args:
             kind: its class, which must be importable on every node.
             resources: what one evaluation needs.
-            used: the nodes that other evaluations have for themselves, if each needs a whole host.
+            used: the nodes that other actors have for themselves, if each needs a whole host.
             given: the arguments of its constructor.
+
+        Returns:
+            The actor, and the node that it has for itself; None if it shares its node.
         """
+        node = None
         options: dict[str, Any] = {"num_cpus": resources.cores, "num_gpus": resources.gpus}
         if resources.whole_host:
             free = [p for p in self.places() if p.id not in used and p.holds(resources)]
             if not free:
                 return None
-            options = self._whole(free[0])
-        return self._ray.remote(kind).options(max_restarts=0, **options).remote(*given)
+            node, options = free[0].id, self._whole(free[0])
+        return self._ray.remote(kind).options(max_restarts=0, **options).remote(*given), node
 
     def _whole(self, place: Place) -> dict[str, Any]:
         """Return the options of an actor that has a node for itself."""

@@ -71,11 +71,11 @@ class Crew:
                 actor.begin(self._queue.popleft())
         starting = sum(actor.node is None for actor in self._actors)
         while starting < len(self._queue) and len(self._actors) < self._n:
-            used = [actor.node for actor in self._actors if actor.node is not None]
+            used = [actor.own_node for actor in self._actors if actor.own_node is not None]
             made = self._cluster.actor(self._kind, self._resources, used, *self._given)
             if made is None:
                 return
-            self._actors.append(_Actor(made))
+            self._actors.append(_Actor(*made))
             starting += 1
 
     def wait(self, timeout_s: float) -> list[Ending]:
@@ -156,13 +156,14 @@ class _Actor:
 
     Attributes:
         node: the id of its node; None before it has started.
+        own_node: the id of the node that it has for itself, if any.
         task: the task in progress.
         ref: Ray's reference to the result of that task.
         since: when the task began.
     """
 
-    def __init__(self, made: Any) -> None:
-        self._made = made
+    def __init__(self, made: Any, own_node: str | None) -> None:
+        self._made, self.own_node = made, own_node
         self._started = made.node.remote()
         self.node: str | None = None
         self.task: Any = None
