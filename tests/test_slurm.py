@@ -47,7 +47,6 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     try:
         yield
     finally:
-        subprocess.run(["scancel", "--me"], check=False, timeout=60)
         subprocess.run([SCRIPT, "stop", folder], check=True, timeout=60)
         os.environ.clear()
         os.environ.update(before)

@@ -14,12 +14,27 @@ folder=$2
 stop() {
     for name in slurmd slurmctld munged; do
         if [ -s "$folder/$name.pid" ]; then
-            kill "$(cat "$folder/$name.pid")" 2>/dev/null || true
+            pid=$(cat "$folder/$name.pid")
+            kill "$pid" 2>/dev/null || true
+            n=0
+            while kill -0 "$pid" 2>/dev/null && [ "$n" -lt 20 ]; do
+                n=$((n + 1))
+                sleep 0.25
+            done
         fi
     done
 }
 
 if [ "$action" = stop ]; then
+    SLURM_CONF=$folder/slurm.conf
+    export SLURM_CONF
+    n=0
+    while [ -n "$(squeue --noheader 2>/dev/null)" ] && [ "$n" -lt 40 ]; do
+        scancel --me --full --signal=KILL 2>/dev/null || true
+        scancel --me 2>/dev/null || true
+        n=$((n + 1))
+        sleep 0.5
+    done
     stop
     exit 0
 fi
