@@ -163,6 +163,15 @@ class RunLog:
                 raise OSError(*full.args) from None
             self.history.take(event)
 
+    def flush(self) -> None:
+        """Return when all events are on the disk.
+
+        Raises:
+            OSError: they could not be written, or the log was deleted.
+        """
+        os.fdatasync(self._file)
+        self._check_there()
+
     def _save(self, line: bytes, durable: bool) -> None:
         try:
             self._write(line, durable)
