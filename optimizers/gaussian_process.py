@@ -90,6 +90,7 @@ class GaussianProcess:
         warps: tuple[float | None, ...] = OFFSETS,
         cap: float = CAP,
         max_iterations: int = 10,
+        features: Features | None = None,
     ) -> None:
         """Make a GP without data.
 
@@ -98,8 +99,9 @@ class GaussianProcess:
             warps: the offsets of the warps to choose from, the first one first.
             cap: of the scaled values, see `optimizers/warp.py`.
             max_iterations: L-BFGS-B iterations per learning, which starts from the last optimum.
+            features: the map from points to inputs; None: that of the cube.
         """
-        self.features = Features(cube)
+        self.features = Features(cube) if features is None else features
         self._max_iterations = max_iterations
         self._cap = cap
         self._effects = (self.features.n_columns, max(len(self.features.numeric), 1))  # d1, d2

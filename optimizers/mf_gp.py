@@ -1,0 +1,263 @@
+"""`mf_gp`: Bayesian optimization with a Gaussian process over configurations and fidelities.
+
+The model is BOCA's (Kandasamy et al., ICML 2017; `optimizers/fidelity_model.py`), with the warps,
+priors and main effects of `gp_bo`. The acquisition is that of Huang, Allen, Notz & Miller,
+"Sequential kriging optimization using multiple-fidelity evaluations", Structural and
+Multidisciplinary Optimization 32 (2006), equation 11, with LogEI in place of their EI:
+
+    a(x, f) = EI(x, 1) rho^2(x, f) / c(x, f)
+
+EI(x, 1) is the expected improvement of a full evaluation of x on the effective best, the least
+mean plus deviation of a full evaluation over the configurations told. rho is the posterior
+correlation of an evaluation at fidelity f with a full one. (The paper multiplies by rho. Its
+square is the share of the variance that the evaluation explains, and keeps cheaper from useless
+fidelities.) The cost c is the share of a full evaluation that the trial spends: f, less the share
+of the trial that it resumes.
+
+A step compares a new configuration, the one of greatest EI(x, 1), at every rung, and every
+configuration told at each of its higher rungs: the latter is a promotion. It resumes the trial
+where the objective can continue an evaluation.
+
+Half of the budget is spent on exploitation: whenever no more was spent on it than on the steps
+above, the configuration of least posterior mean is evaluated in full. So the incumbent does not
+wait for the model to be sure, and where the low fidelities say nothing, what is left is `gp_bo`.
+
+Pending trials enter the model with their posterior mean, as in `gp_bo`; at most one of them is an
+exploitation. A configuration that failed is not promoted.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from ConfigSpace import ConfigurationSpace
+from numpy.typing import NDArray
+
+from objectives.trial import Config, Evaluation, Fidelities, Trial
+from optimizers.acquisition import Acquisition
+from optimizers.acquisition_search import Key, key
+from optimizers.fidelity_model import FULL, AtFullFidelity, FidelityProcess
+from optimizers.gp_bo import GaussianProcessOptimizer
+from optimizers.one_thread import one_thread
+from optimizers.rungs import ladder
+from optimizers.targets import succeeded, targets
+
+_N_CENTRES = 3  # best points told around which candidates are drawn
+_TINY = 1e-300
+
+
+@dataclass
+class Standing:
+    """How far a configuration was evaluated.
+
+    Attributes:
+        config: the configuration.
+        share: the highest fidelity that was asked.
+        id: the trial that was told at this fidelity; None while it is pending.
+        failed: whether one of its trials failed.
+    """
+
+    config: Config
+    share: float
+    id: int | None = None
+    failed: bool = False
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A configuration to evaluate at a share, and whether it is for exploitation."""
+
+    config: Config
+    share: float
+    exploits: bool = False
+
+
+class MultiFidelityGaussianProcess(GaussianProcessOptimizer):
+    """Asks for the greatest improvement per cost under a model of all fidelities.
+
+    Args:
+        fidelities: the fidelities of the objective.
+        eta: the ratio of two successive rungs.
+        least: the lowest fidelity to use; None means the objective's lowest.
+        n_initial: points of the design, at the lowest rung.
+        candidates: quasi-random points of a step's pool, a power of two.
+        starts: of them that are improved by gradient.
+
+    Raises:
+        ValueError: a setting is invalid, or the objective has no fidelities.
+    """
+
+    version: int = 1
+
+    def __init__(
+        self,
+        space: ConfigurationSpace,
+        *,
+        seed: int,
+        fidelities: Fidelities | None,
+        eta: int,
+        least: float | None,
+        n_initial: int,
+        candidates: int,
+        starts: int,
+    ) -> None:
+        self._rungs = np.array(ladder(fidelities, eta, least))
+        self._resumes = fidelities is not None and fidelities.resumable
+        super().__init__(
+            space,
+            seed=seed,
+            n_initial=n_initial,
+            acquisition="log_ei",
+            beta=4.0,
+            noiseless=True,
+            exploit_every=0,
+            candidates=candidates,
+            starts=starts,
+        )
+        self._model = FidelityProcess(self._cube)
+        self._full = AtFullFidelity(self._model)
+        self._standings: dict[Key, Standing] = {}
+        self._waiting: dict[int, Trial] = {}
+        self._places: list[float] = []  # z of the trials told
+        self._explored = self._exploited = 0.0  # spent, in full evaluations
+
+    # ---- ask and tell
+
+    def ask(self, n: int = 1) -> list[Trial]:
+        trials: list[Trial] = []
+        with one_thread():
+            while len(trials) < n:
+                proposal = self._proposal()
+                if proposal is None:
+                    break
+                trials.append(self._asked(proposal))
+        return trials
+
+    def _asked(self, proposal: Proposal) -> Trial:
+        config, share = proposal.config, proposal.share
+        before = self._standings.get(key(config))
+        resumed = before.id if before is not None and self._resumes else None
+        cost = self._cost(share, before)
+        trial = self._trial(config, share, resumed)
+        self._standings[key(config)] = Standing(config, share)
+        self._waiting[trial.id] = trial
+        self._pending[trial.id] = config
+        self._known.add(key(config))
+        if proposal.exploits:
+            self._exploiting = trial.id
+            self._exploited += cost
+        else:
+            self._explored += cost
+        return trial
+
+    def _cost(self, share: float, before: Standing | None) -> float:
+        """Return what an evaluation spends, given what its configuration has."""
+        return share - (before.share if before is not None and self._resumes else 0.0)
+
+    def tell(self, trial: Trial, evaluation: Evaluation) -> None:
+        super().tell(trial, evaluation)
+        self._waiting.pop(trial.id, None)
+        self._places.append(self._place(trial.fidelity))
+        before = self._standings.get(key(trial.config))
+        if before is None or trial.fidelity >= before.share:
+            before = Standing(trial.config, trial.fidelity, trial.id)
+            self._standings[key(trial.config)] = before
+        before.failed = before.failed or not succeeded(evaluation)
+
+    def refuse(self, trial: Trial) -> None:
+        super().refuse(trial)
+        self._waiting.pop(trial.id, None)
+        self._standings.pop(key(trial.config), None)
+
+    def _place(self, share: float) -> float:
+        """Return z of a share."""
+        return float(np.clip(1 - np.log(share) / np.log(self._rungs[0]), 0.0, FULL))
+
+    # ---- what to evaluate
+
+    def _proposal(self) -> Proposal | None:
+        rng = np.random.default_rng([self.seed, self._n_trials])
+        lowest = float(self._rungs[0])
+        if self._design:
+            config: Config | None = self._cube.config(self._design.pop())
+            if config is not None and not self._admits(config):
+                config = self._farthest(rng)
+            return None if config is None else Proposal(config, lowest)
+        if not any(map(succeeded, self._told)):
+            config = self._farthest(rng)
+            return None if config is None else Proposal(config, lowest)
+        best = self._prepare()
+        centres = np.array(self._points)[best[:_N_CENTRES]]
+        if self._exploiting is None and self._exploited <= self._explored:
+            exploitation = self._exploitation(centres, rng)
+            if exploitation is not None:
+                return exploitation
+        return self._exploration(centres, rng)
+
+    def _prepare(self) -> NDArray[np.intp]:
+        """Let the model know all trials; return the order of those told by their expected value."""
+        told = np.column_stack([np.array(self._points), self._places])
+        if self._n_fitted < len(told):
+            self._model.fit(told, targets(self._told), refit=True)
+            self._n_fitted = len(told)
+        rows = [
+            [*self._cube.point(trial.config), self._place(trial.fidelity)]
+            for trial in self._waiting.values()
+        ]
+        self._model.pend(np.array(rows).reshape(-1, self._cube.dim + 1))
+        mean, variance = self._full.at(self._columns([*map(self._cube.config, self._points)]))
+        self._effective_best = float((mean + np.sqrt(variance)).min())
+        return np.argsort(mean, kind="stable")
+
+    def _columns(self, configs: list[Config]) -> NDArray[np.float64]:
+        points = np.array([self._cube.point(config) for config in configs])
+        return self._gp.features.of_snapped(points.reshape(-1, self._cube.dim))
+
+    def _promotable(self) -> list[Standing]:
+        """Return the configurations that may be evaluated at a higher fidelity."""
+        return [
+            one
+            for one in self._standings.values()
+            if one.id is not None and not one.failed and one.share < self._rungs[-1]
+        ]
+
+    def _exploitation(
+        self, centres: NDArray[np.float64], rng: np.random.Generator
+    ) -> Proposal | None:
+        """Return the configuration of least posterior mean, in full; None where none is left."""
+        worth = Acquisition("mean", self._full, 0.0)
+        new = self._search.maximise(worth, centres, self._admits, rng)
+        configs = [one.config for one in self._promotable()] + ([] if new is None else [new])
+        if not configs:
+            return None
+        place = int(np.argmax(worth.at(self._columns(configs))))
+        return Proposal(configs[place], float(self._rungs[-1]), exploits=True)
+
+    def _exploration(
+        self, centres: NDArray[np.float64], rng: np.random.Generator
+    ) -> Proposal | None:
+        """Return the configuration and the share of greatest a(x, f); None where none is left."""
+        worth = Acquisition("log_ei", self._full, self._effective_best)
+        pending = self._pending_points()
+
+        def admits(config: Config) -> bool:
+            return self._admits(config) and not self._is_near(config, pending)
+
+        new = self._search.maximise(worth, centres, admits, rng)
+        if new is None:
+            new = self._search.maximise(worth, centres, self._admits, rng)
+        options = [
+            (one.config, float(share), self._cost(float(share), one))
+            for one in self._promotable()
+            for share in self._rungs[self._rungs > one.share]
+        ]
+        if new is not None:
+            options += [(new, float(share), float(share)) for share in self._rungs]
+        if not options:
+            return None
+        x = self._columns([config for config, _, _ in options])
+        z = np.array([self._place(share) for _, share, _ in options])
+        costs = np.array([cost for _, _, cost in options])
+        explained = np.maximum(self._model.explained(x, z), _TINY)
+        scores = worth.at(x) + np.log(explained) - np.log(costs)
+        config, share, _ = options[int(np.argmax(np.where(np.isfinite(scores), scores, -1e300)))]
+        return Proposal(config, share)
