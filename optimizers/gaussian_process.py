@@ -148,7 +148,18 @@ class GaussianProcess:
             self.theta = self._thetas[self._offset]
             self._warp = Warp.of(t, self._offset)
             self.z = self._warp.standardised(t)
+            self._t = t
             self._condition(inputs)
+
+    def leave_one_out(self) -> Vector:
+        """Return the log density (n,) of each value given the others, by the values' own unit.
+
+        Rasmussen & Williams, equations 5.10 to 5.12, with the hyperparameters and the mean of all
+        data. To be asked before `pend`.
+        """
+        variance = 1 / np.einsum("ij,ij->j", self._inverse_factor, self._inverse_factor)
+        log_density: Vector = -0.5 * (np.log(2 * math.pi * variance) + self._alpha**2 * variance)
+        return log_density + self._warp.log_slopes(self._t) - math.log(self._scale.unit)
 
     def natural(self, z: Vector) -> Vector:
         """Return the values in natural units of standardised ones (m,); increasing."""

@@ -3,7 +3,7 @@
 The model is BOCA's (Kandasamy et al., ICML 2017; `optimizers/fidelity_model.py`), with the warps,
 priors and main effects of `gp_bo`. The acquisition is that of Huang, Allen, Notz & Miller,
 "Sequential kriging optimization using multiple-fidelity evaluations", Structural and
-Multidisciplinary Optimization 32 (2006), equation 11, with LogEI in place of their EI:
+Multidisciplinary Optimization 32 (2006), with LogEI in place of their EI:
 
     a(x, f) = EI(x, 1) rho^2(x, f) / c(x, f)
 
@@ -20,7 +20,12 @@ where the objective can continue an evaluation.
 
 Half of the budget is spent on exploitation: whenever no more was spent on it than on the steps
 above, the configuration of least posterior mean is evaluated in full. So the incumbent does not
-wait for the model to be sure, and where the low fidelities say nothing, what is left is `gp_bo`.
+wait for the model to be sure.
+
+Low fidelities may say nothing, or mislead. Before each step, from `_FEW` full evaluations on, the
+model is compared with one that knows the full evaluations only, by the log density of each full
+evaluation given all others (leave-one-out). Where the latter model is better, it chooses, as in
+`gp_bo`, and what it chooses is evaluated in full.
 
 Pending trials enter the model with their posterior mean, as in `gp_bo`; at most one of them is an
 exploitation. A configuration that failed is not promoted.
@@ -33,7 +38,7 @@ from ConfigSpace import ConfigurationSpace
 from numpy.typing import NDArray
 
 from objectives.trial import Config, Evaluation, Fidelities, Trial
-from optimizers.acquisition import Acquisition
+from optimizers.acquisition import Acquisition, Posterior
 from optimizers.acquisition_search import Key, key
 from optimizers.fidelity_model import FULL, AtFullFidelity, FidelityProcess
 from optimizers.gp_bo import GaussianProcessOptimizer
@@ -41,6 +46,7 @@ from optimizers.one_thread import one_thread
 from optimizers.rungs import ladder
 from optimizers.targets import succeeded, targets
 
+_FEW = 4  # full evaluations, below which the low fidelities are trusted
 _N_CENTRES = 3  # best points told around which candidates are drawn
 _TINY = 1e-300
 
@@ -118,6 +124,7 @@ class MultiFidelityGaussianProcess(GaussianProcessOptimizer):
         self._standings: dict[Key, Standing] = {}
         self._waiting: dict[int, Trial] = {}
         self._places: list[float] = []  # z of the trials told
+        self._useful = True
         self._explored = self._exploited = 0.0  # spent, in full evaluations
 
     # ---- ask and tell
@@ -151,7 +158,8 @@ class MultiFidelityGaussianProcess(GaussianProcessOptimizer):
 
     def _cost(self, share: float, before: Standing | None) -> float:
         """Return what an evaluation spends, given what its configuration has."""
-        return share - (before.share if before is not None and self._resumes else 0.0)
+        resumed = self._resumes and before is not None and before.id is not None
+        return share - (before.share if before is not None and resumed else 0.0)
 
     def tell(self, trial: Trial, evaluation: Evaluation) -> None:
         super().tell(trial, evaluation)
@@ -187,26 +195,49 @@ class MultiFidelityGaussianProcess(GaussianProcessOptimizer):
             return None if config is None else Proposal(config, lowest)
         best = self._prepare()
         centres = np.array(self._points)[best[:_N_CENTRES]]
-        if self._exploiting is None and self._exploited <= self._explored:
-            exploitation = self._exploitation(centres, rng)
-            if exploitation is not None:
-                return exploitation
+        exploits = self._exploiting is None and self._exploited <= self._explored
+        if not self._useful:
+            proposal = self._in_full(centres, rng, exploits)
+            if proposal is not None:
+                return proposal
+        if exploits:
+            proposal = self._exploitation(centres, rng)
+            if proposal is not None:
+                return proposal
         return self._exploration(centres, rng)
 
     def _prepare(self) -> NDArray[np.intp]:
-        """Let the model know all trials; return the order of those told by their expected value."""
-        told = np.column_stack([np.array(self._points), self._places])
-        if self._n_fitted < len(told):
-            self._model.fit(told, targets(self._told), refit=True)
-            self._n_fitted = len(told)
-        rows = [
-            [*self._cube.point(trial.config), self._place(trial.fidelity)]
-            for trial in self._waiting.values()
-        ]
-        self._model.pend(np.array(rows).reshape(-1, self._cube.dim + 1))
-        mean, variance = self._full.at(self._columns([*map(self._cube.config, self._points)]))
+        """Let the models know all trials; return the order of those told by their expected value.
+
+        Sets whether the low fidelities are useful, the posterior of full evaluations, and the
+        effective best.
+        """
+        points = np.array(self._points)
+        if self._n_fitted < len(points):
+            t = targets(self._told)
+            self._model.fit(np.column_stack([points, self._places]), t, refit=True)
+            self._useful = self._compared(points, t)
+            self._n_fitted = len(points)
+        waiting = [self._cube.point(trial.config) for trial in self._waiting.values()]
+        unit = np.array(waiting).reshape(-1, self._cube.dim)
+        if self._useful:
+            places = [self._place(trial.fidelity) for trial in self._waiting.values()]
+            self._model.pend(np.column_stack([unit, places]))
+        else:
+            self._gp.pend(unit)
+        self._posterior: Posterior = self._full if self._useful else self._gp
+        mean, variance = self._posterior.at(self._gp.features.of_snapped(points))
         self._effective_best = float((mean + np.sqrt(variance)).min())
         return np.argsort(mean, kind="stable")
+
+    def _compared(self, points: NDArray[np.float64], t: NDArray[np.float64]) -> bool:
+        """Return whether the full evaluations are predicted better with the low fidelities."""
+        full = np.array(self._places) == FULL
+        if full.sum() < _FEW or full.all():
+            return True
+        self._gp.fit(points[full], t[full], refit=True)
+        together = self._model.leave_one_out()[full].sum()
+        return bool(together >= self._gp.leave_one_out().sum())
 
     def _columns(self, configs: list[Config]) -> NDArray[np.float64]:
         points = np.array([self._cube.point(config) for config in configs])
@@ -220,11 +251,27 @@ class MultiFidelityGaussianProcess(GaussianProcessOptimizer):
             if one.id is not None and not one.failed and one.share < self._rungs[-1]
         ]
 
+    def _in_full(
+        self, centres: NDArray[np.float64], rng: np.random.Generator, exploits: bool
+    ) -> Proposal | None:
+        """Return what the model of the full evaluations chooses; None where none is left."""
+        name = "mean" if exploits else "log_ei"
+        worth = Acquisition(name, self._posterior, self._effective_best)
+        top = float(self._rungs[-1])
+
+        def admits(config: Config) -> bool:
+            one = self._standings.get(key(config))
+            known = one is not None and (one.id is None or one.failed or one.share >= top)
+            return not known and self._cube.allows(config)
+
+        config = self._search.maximise(worth, centres, admits, rng)
+        return None if config is None else Proposal(config, top, exploits)
+
     def _exploitation(
         self, centres: NDArray[np.float64], rng: np.random.Generator
     ) -> Proposal | None:
         """Return the configuration of least posterior mean, in full; None where none is left."""
-        worth = Acquisition("mean", self._full, 0.0)
+        worth = Acquisition("mean", self._posterior, 0.0)
         new = self._search.maximise(worth, centres, self._admits, rng)
         configs = [one.config for one in self._promotable()] + ([] if new is None else [new])
         if not configs:
@@ -236,7 +283,7 @@ class MultiFidelityGaussianProcess(GaussianProcessOptimizer):
         self, centres: NDArray[np.float64], rng: np.random.Generator
     ) -> Proposal | None:
         """Return the configuration and the share of greatest a(x, f); None where none is left."""
-        worth = Acquisition("log_ei", self._full, self._effective_best)
+        worth = Acquisition("log_ei", self._posterior, self._effective_best)
         pending = self._pending_points()
 
         def admits(config: Config) -> bool:

@@ -4,11 +4,12 @@ z is the fidelity, 0 < z <= 1. At z = 1 each function is the classical one, and 
 biased. The functions of a continuous z are defined by:
 
 - Branin and Hartmann-6: Wu, Toscano-Palmerin, Frazier & Wilson, "Practical multi-fidelity Bayesian
-  optimization for hyperparameter tuning", UAI 2019; BoTorch's AugmentedBranin and AugmentedHartmann.
+  optimization for hyperparameter tuning", UAI 2019; in BoTorch they are AugmentedBranin and
+  AugmentedHartmann.
 - borehole: Xiong, Qian & Wu, "Sequential design and analysis of high-accuracy and low-accuracy
-  computer codes", Technometrics 55 (2013), equations 16 and 17, at z = 1 and z = 0; between them
-  linearly, as in Kandasamy, Dasarathy, Schneider & Poczos, "Multi-fidelity Bayesian optimisation
-  with continuous approximations", ICML 2017, section B.3.
+  computer codes", Technometrics 55 (2013), has the accurate and the coarse model of z = 1 and
+  z = 0; between them linearly, as in Kandasamy, Dasarathy, Schneider & Poczos, "Multi-fidelity
+  Bayesian optimisation with continuous approximations", ICML 2017.
 
 The cost is simulated: the number of seconds of a full evaluation times lambda(z), the cost of
 Kandasamy et al. and of their code (`mf_opt_functions.py`):
@@ -98,7 +99,9 @@ class MultiFidelityBorehole(MultiFidelityFunction):
 
     The flow is monotone in every parameter, so its maximiser is a corner of the box: it rises with
     x1, x3, x4, x5 and x8 and falls with x2, x6 and x7. An optimizer that tries corners finds it
-    without learning. (Kandasamy et al. cut the flow at 309.523.) It is not shifted, because the formula has no meaning beyond the box.
+    without learning. (Kandasamy et al. cut the flow at 309.523.)
+
+    It is not shifted, because the formula has no meaning beyond the box.
     """
 
     def __init__(self, *, space: Descriptions) -> None:

@@ -15,11 +15,11 @@ from collections.abc import Callable
 from time import process_time
 
 import numpy as np
+from hydra.utils import instantiate
 from scipy.stats import wilcoxon
 
 from experiments.running.composing import composed
 from experiments.testing.conversation import spend
-from hydra.utils import instantiate
 from objectives.functions.box import BoxFunction, Vector
 from objectives.functions.multi_fidelity import (
     MultiFidelityBorehole,
