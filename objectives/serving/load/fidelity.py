@@ -2,8 +2,8 @@
 
 It has a share of the requests, at the same rate in an open loop and with the same concurrency in a
 closed one. So there are shares that no load can have: with fewer requests than the concurrency it
-would be another load, and percentiles need requests that lie beyond them. A load cannot be continued: a
-longer one is sent from its beginning, and paid in full.
+would be another load, and percentiles need requests that lie beyond them. A load cannot be
+continued: a longer one is sent from its beginning, and paid in full.
 """
 
 from collections.abc import Iterable
