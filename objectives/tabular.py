@@ -75,6 +75,7 @@ class Tabular(Objective):
         self._metrics = _columns("metrics", metrics)
         self._value, self._maximise = _value_column(value)
         self._cost = None if cost is None else column("cost", cost)
+        self.simulates_cost = cost is not None
         self.goals = {_shown(self._metrics, self._value): Goal(minimise=not self._maximise)}
         table = Table(self._path, where, self._needed())
         self.space = space_of(table, self._parameters, space)

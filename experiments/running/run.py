@@ -19,7 +19,7 @@ from hydra.utils import get_object, instantiate
 
 from experiments.running import provenance
 from experiments.running.events import Extended
-from experiments.running.executors.choice import auto
+from experiments.running.executors.choice import ExecutorFactory, auto, clock_of
 from experiments.running.executors.executor import Executor
 from experiments.running.executors.handover import Handover
 from experiments.running.fidelities import objectives_with_fidelities
@@ -34,8 +34,6 @@ from objectives.objective import Objective
 from optimizers.optimizer import Optimizer
 
 Settings = dict[str, Any]
-ExecutorFactory = Callable[[Objective, int, float | None], Executor]
-"""Makes an executor from an objective, the number of workers and the time limit in seconds."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +105,7 @@ class Run:
         fingerprint = {"version": objective.version, **objective.fingerprint()}
         version = self._optimizer_version()
         resolved = without_paths(settings.optimizer)
+        clock = clock_of(self._new_executor, objective)
         written = without_paths(settings.optimizer_as_written) or resolved
         return Header(
             identity=identity(
@@ -117,6 +116,7 @@ class Run:
                 settings.workers,
                 version,
                 fingerprint,
+                clock,
                 self.start,
             ),
             names=settings.names,
@@ -141,6 +141,7 @@ class Run:
             versions=provenance.versions(),
             hardware=provenance.hardware(),
             written=None if written == resolved else written,
+            clock=clock,
             start=self.start,
         )
 
@@ -317,6 +318,7 @@ def _check_design(logged: Header, budget: float) -> None:
 _IDENTITY = (
     "seed",
     "workers",
+    "clock",
     "objective",
     "optimizer",
     "optimizer_version",

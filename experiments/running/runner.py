@@ -97,6 +97,8 @@ class _Loop:
 
     def ask(self, n_workers: int) -> None:
         """Ask for one trial per idle worker, and submit those that the budget pays."""
+        if self._executor.rounds and self.pending:
+            return
         history = self._log.history
         n = n_workers - self.pending - len(history.refused)
         left = self._budget - history.spent + _ROUNDING
@@ -142,7 +144,8 @@ class _Loop:
         if evaluation is None:
             self._again(trial, answer.retried or "", answer.final)
             return
-        self._log.append(Evaluated(trial.id, evaluation, time.time(), answer.traceback))
+        event = Evaluated(trial.id, evaluation, time.time(), answer.traceback, answer.simulated_s)
+        self._log.append(event)
         self.clock.tell(self._log.history.trials[trial.id], evaluation)
         self.pending -= 1
         self._watch(self._log)

@@ -39,6 +39,7 @@ class MultiFidelityFunction(BoxFunction):
     """A formula of a point and a fidelity."""
 
     fidelities = _SHARES
+    simulates_cost = True
 
     @abstractmethod
     def formula_at(self, x: Vector, z: float) -> float:

@@ -91,6 +91,7 @@ class HpoTable(Objective):
     """
 
     cheap = True
+    simulates_cost = True
 
     def __init__(
         self,

@@ -50,6 +50,7 @@ class LoraTable(Objective):
     """
 
     cheap = True
+    simulates_cost = True
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ from experiments.analysis.report import (
     comparisons,
     fidelities,
     over_budget,
+    over_time,
     parameters,
     standings,
 )
@@ -149,9 +150,11 @@ def _currencies(suite: Suite) -> Section:
     found = currency_ranks(suite) if len(suite.optimizers) > 1 else None
     tables = [standings.own_time_table(suite)]
     charts = [over_budget.own_time(suite)]
+    simulated = over_time.convergence(suite)
     if found is None:
-        return Section("Time and cost", [], charts, tables)
+        return Section("Time and cost", [], [*charts, *simulated], tables)
     charts.insert(0, comparisons.currencies(found))
+    charts += simulated
     return Section("Time and cost", [_flips(found)], charts,
                    [standings.currency_table(found), *tables])  # fmt: skip
 

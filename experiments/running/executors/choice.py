@@ -1,10 +1,16 @@
 """The executors that conf/executor/*.yaml chooses from."""
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 from experiments.running.executors.executor import Executor
 from experiments.running.executors.inline import Inline
 from objectives.objective import Objective
+
+ExecutorFactory = Callable[[Objective, int, float | None], Executor]
+"""Makes an executor from an objective, the number of workers and the time limit in seconds."""
 
 
 def inline(objective: Objective, workers: int, evaluation_timeout_s: float | None) -> Executor:
@@ -42,6 +48,61 @@ def auto(objective: Objective, workers: int, evaluation_timeout_s: float | None)
     if workers == 1 and evaluation_timeout_s is None and objective.cheap:
         return Inline(objective)
     return processes(objective, workers, evaluation_timeout_s)
+
+
+@dataclass(frozen=True)
+class SimulatedChoice:
+    """Makes executors with a simulated clock.
+
+    Attributes:
+        rounds: whether new trials are asked for only when all workers are idle.
+        seconds: the simulated duration of a full evaluation, if the objective measures its cost.
+        jitter: the largest deviation from `seconds`, as a fraction of it.
+
+    Raises:
+        ValueError: a setting is out of range.
+    """
+
+    rounds: bool = False
+    seconds: float = 1.0
+    jitter: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.rounds, bool):
+            raise ValueError(f"executor.rounds: expected true or false, got {self.rounds!r}")
+        for key, most in (("seconds", 1e9), ("jitter", 1.0)):
+            value = getattr(self, key)
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not number or not 0 <= value <= most:
+                raise ValueError(
+                    f"executor.{key}: expected a number from 0 to {most:g}, got {value!r}"
+                )
+
+    def __call__(
+        self, objective: Objective, workers: int, evaluation_timeout_s: float | None
+    ) -> Executor:
+        """Return an executor whose evaluations take their simulated cost."""
+        from experiments.running.executors.simulated import Simulated
+
+        return Simulated(
+            objective,
+            rounds=self.rounds,
+            seconds=float(self.seconds),
+            jitter=float(self.jitter),
+            evaluation_timeout_s=evaluation_timeout_s,
+        )
+
+    def clock(self, objective: Objective) -> dict[str, Any]:
+        """Return what the identity of a run holds of its clock."""
+        if objective.simulates_cost:
+            return {"rounds": self.rounds}
+        return {"rounds": self.rounds, "seconds": float(self.seconds), "jitter": float(self.jitter)}
+
+
+def clock_of(factory: ExecutorFactory, objective: Objective) -> dict[str, Any] | None:
+    """Return the settings of the simulated clock of a factory's executors; None if it is real."""
+    clock = getattr(factory, "clock", None)
+    return None if clock is None else clock(objective)
 
 
 def check_timeout(evaluation_timeout_s: object) -> None:

@@ -17,6 +17,8 @@ class Answer:
         traceback: the traceback of the exception that made the evaluation fail, if any.
         retried: why there is no evaluation; None if there is one.
         final: whether a retry cannot succeed, so that the run must end at once.
+        simulated_s: the simulated time of the answer in seconds since the beginning of the run;
+            None under a real clock.
     """
 
     trial: Trial
@@ -24,6 +26,7 @@ class Answer:
     traceback: str | None = None
     retried: str | None = None
     final: bool = False
+    simulated_s: float | None = None
 
 
 class Executor(Protocol):
@@ -31,7 +34,12 @@ class Executor(Protocol):
 
     Every evaluation must be stored before the runner sees it. `Inline` leaves this to the log. All
     other executors first write the answer, together with its complete trial, to the run's folder.
+
+    Attributes:
+        rounds: whether the runner asks for new trials only when no trial is pending.
     """
+
+    rounds: bool
 
     def start(self, folder: Path, pending: list[Trial]) -> list[Answer]:
         """Begin a run in a folder; return the answers that were finished without a runner.

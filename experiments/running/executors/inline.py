@@ -16,6 +16,8 @@ class Inline:
     A crash of the objective ends the run, and there is no time limit; see `processes.py`.
     """
 
+    rounds = False
+
     def __init__(self, objective: Objective) -> None:
         self._objective = objective
         self._queue: deque[Trial] = deque()

@@ -29,6 +29,8 @@ _BEGUN = "begun"
 class Processes:
     """Evaluates in at most `workers` processes, each with its own copy of the objective."""
 
+    rounds = False
+
     def __init__(
         self, objective: Objective, workers: int, evaluation_timeout_s: float | None = None
     ) -> None:

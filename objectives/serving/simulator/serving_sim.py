@@ -43,6 +43,7 @@ class ServingSim(Objective):
     """
 
     cheap = True
+    simulates_cost = True
     version = 2
 
     def __init__(
