@@ -25,7 +25,8 @@ wait for the model to be sure.
 Low fidelities may say nothing, or mislead. Before each step, from `_FEW` full evaluations on, the
 model is compared with one that knows the full evaluations only, by the log density of each full
 evaluation given all others (leave-one-out). Where the latter model is better, it chooses, as in
-`gp_bo`, and what it chooses is evaluated in full.
+`gp_bo`, and what it chooses is evaluated in full. So that the question is settled early, the first
+exploitations follow one another after `_BETWEEN` other steps at most.
 
 Pending trials enter the model with their posterior mean, as in `gp_bo`; at most one of them is an
 exploitation. A configuration that failed is not promoted.
@@ -47,6 +48,7 @@ from optimizers.rungs import ladder
 from optimizers.targets import succeeded, targets
 
 _FEW = 4  # full evaluations, below which the low fidelities are trusted
+_BETWEEN = 3  # steps between the first exploitations
 _N_CENTRES = 3  # best points told around which candidates are drawn
 _TINY = 1e-300
 
@@ -125,6 +127,7 @@ class MultiFidelityGaussianProcess(GaussianProcessOptimizer):
         self._waiting: dict[int, Trial] = {}
         self._places: list[float] = []  # z of the trials told
         self._useful = True
+        self._n_since = 0  # steps since the last exploitation
         self._explored = self._exploited = 0.0  # spent, in full evaluations
 
     # ---- ask and tell
@@ -152,8 +155,10 @@ class MultiFidelityGaussianProcess(GaussianProcessOptimizer):
         if proposal.exploits:
             self._exploiting = trial.id
             self._exploited += cost
+            self._n_since = 0
         else:
             self._explored += cost
+            self._n_since += 1
         return trial
 
     def _cost(self, share: float, before: Standing | None) -> float:
@@ -195,7 +200,7 @@ class MultiFidelityGaussianProcess(GaussianProcessOptimizer):
             return None if config is None else Proposal(config, lowest)
         best = self._prepare()
         centres = np.array(self._points)[best[:_N_CENTRES]]
-        exploits = self._exploiting is None and self._exploited <= self._explored
+        exploits = self._exploiting is None and self._exploitation_is_due()
         if not self._useful:
             proposal = self._in_full(centres, rng, exploits)
             if proposal is not None:
@@ -205,6 +210,10 @@ class MultiFidelityGaussianProcess(GaussianProcessOptimizer):
             if proposal is not None:
                 return proposal
         return self._exploration(centres, rng)
+
+    def _exploitation_is_due(self) -> bool:
+        first = sum(place == FULL for place in self._places) < _FEW
+        return self._exploited <= self._explored or (first and self._n_since >= _BETWEEN)
 
     def _prepare(self) -> NDArray[np.intp]:
         """Let the models know all trials; return the order of those told by their expected value.
