@@ -23,7 +23,7 @@ def run_of(*words: str) -> Run:
         ValueError, OSError, HydraException: the words do not describe a valid run.
     """
     settings = composed("config", words)
-    return Run(run_settings(settings, names_of(words)), executor=instantiate(settings.executor))
+    return Run(run_settings(settings, names_of(words)))
 
 
 def run_settings(settings: DictConfig, names: dict[str, str]) -> RunSettings:
@@ -44,6 +44,7 @@ def run_settings(settings: DictConfig, names: dict[str, str]) -> RunSettings:
         optimizer_as_written=as_written["optimizer"],
         evaluation_timeout_s=resolved["evaluation_timeout_s"],
         start=resolved["start"],
+        executor=resolved["executor"],
     )
 
 

@@ -19,7 +19,7 @@ from hydra.utils import get_object, instantiate
 
 from experiments.running import provenance
 from experiments.running.events import Extended
-from experiments.running.executors.choice import ExecutorFactory, auto, clock_of
+from experiments.running.executors.choice import ExecutorFactory, clock_of, executor_of
 from experiments.running.executors.executor import Executor
 from experiments.running.executors.handover import Handover
 from experiments.running.fidelities import objectives_with_fidelities
@@ -52,6 +52,7 @@ class RunSettings:
             number that `${budget}` stands for.
         evaluation_timeout_s: the time in seconds after which an evaluation counts as failed;
             None means no limit.
+        executor: the executor's settings, resolved, with `_target_`; empty means `auto`.
         start: the setting `start` as plain values; None means that the optimizer begins.
     """
 
@@ -64,6 +65,7 @@ class RunSettings:
     optimizer_as_written: Settings = field(default_factory=dict)
     evaluation_timeout_s: float | None = None
     start: Any = None
+    executor: Settings = field(default_factory=dict)
 
 
 class Run:
@@ -73,14 +75,15 @@ class Run:
         self,
         settings: RunSettings,
         objective: Objective | None = None,
-        executor: ExecutorFactory = auto,
+        executor: ExecutorFactory | None = None,
     ) -> None:
         """Store the settings and create the objective.
 
         Args:
             settings: the settings of the run.
             objective: the objective that the settings describe, if it exists already.
-            executor: creates the executor that runs the evaluations.
+            executor: creates the executor that runs the evaluations; None means the one that
+                the settings describe.
 
         Raises:
             ValueError, OSError: no objective can be created from the settings.
@@ -94,7 +97,7 @@ class Run:
             raise ValueError(f"objective: expected an Objective, got {type(objective).__name__}")
         self.objective = objective
         self.start = start_points(settings.start, objective)
-        self._new_executor = executor
+        self._new_executor = executor or executor_of(settings.executor)
         self._optimizer: Optimizer | None = None
         self._executor: Executor | None = None
 

@@ -157,6 +157,15 @@ class RunLog:
                 raise OSError(*full.args) from None
             self.history.take(event)
 
+    def flush(self) -> None:
+        """Return when all events are on the disk.
+
+        Raises:
+            OSError: they could not be written, or the log was deleted.
+        """
+        os.fdatasync(self._file)
+        self._check_there()
+
     def _save(self, event: dict[str, Any], durable: bool) -> None:
         line = _ENCODER.encode(event).encode() + b"\n"
         try:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from hydra.utils import instantiate
+
 from experiments.running.executors.executor import Executor
 from experiments.running.executors.inline import Inline
 from objectives.objective import Objective
@@ -97,6 +99,22 @@ class SimulatedChoice:
         if objective.simulates_cost:
             return {"rounds": self.rounds}
         return {"rounds": self.rounds, "seconds": float(self.seconds), "jitter": float(self.jitter)}
+
+
+def executor_of(settings: dict[str, Any]) -> ExecutorFactory:
+    """Return the factory that the settings of conf/executor/*.yaml describe; `auto` if empty.
+
+    Raises:
+        ValueError: the settings describe something else, or their values are out of range.
+        HydraException: nothing can be created from the settings.
+    """
+    if not settings:
+        return auto
+    made = instantiate(settings, _convert_="all")
+    if not callable(made):
+        raise ValueError(f"executor: expected a maker of executors, got {type(made).__name__}")
+    factory: ExecutorFactory = made
+    return factory
 
 
 def clock_of(factory: ExecutorFactory, objective: Objective) -> dict[str, Any] | None:

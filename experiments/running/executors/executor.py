@@ -37,9 +37,13 @@ class Executor(Protocol):
 
     Attributes:
         rounds: whether the runner asks for new trials only when no trial is pending.
+        flush: whether the log must be flushed to the disk before the optimizer is told about an
+            answer. It need not if the answer is on the disk already, until `forget` removes it, or
+            if the evaluation is repeated at no cost.
     """
 
     rounds: bool
+    flush: bool
 
     def start(self, folder: Path, pending: list[Trial]) -> list[Answer]:
         """Begin a run in a folder; return the answers that were finished without a runner.
@@ -54,10 +58,11 @@ class Executor(Protocol):
         ...
 
     def next(self) -> Answer:
-        """Wait for the next answer and return it; call this only while trials are pending.
+        """Wait for the next answer and return it; call this only while trials are pending."""
+        ...
 
-        By the next call, the caller must have written the previous answer to the log.
-        """
+    def forget(self, trials: list[Trial]) -> None:
+        """Remove the stored answers to these trials; the log on the disk contains them."""
         ...
 
     def test(self, trial: Trial) -> dict[str, float]:

@@ -30,6 +30,7 @@ class Processes:
     """Evaluates in at most `workers` processes, each with its own copy of the objective."""
 
     rounds = False
+    flush = False
 
     def __init__(
         self, objective: Objective, workers: int, evaluation_timeout_s: float | None = None
@@ -57,13 +58,12 @@ class Processes:
         self._left: dict[int, tuple[Trial, float]] = {}  # at workers of an earlier runner, since
         self._begun: dict[int, float] = {}
         self._deaths: Counter[int] = Counter()
-        self._logged: list[Trial] = []
 
     def start(self, folder: Path, pending: list[Trial]) -> list[Answer]:
         self._objective.folder = folder  # before it is pickled to the first worker
         self._handover = Handover(folder)
         self._handover.clear(pending)
-        return self._returned([a for t in pending if (a := self._handover.take(t)) is not None])
+        return [a for t in pending if (a := self._handover.take(t)) is not None]
 
     def submit(self, trial: Trial) -> None:
         if self._handover.claimed(trial):
@@ -77,18 +77,15 @@ class Processes:
             self._pool.submit(self._queue.popleft())
 
     def next(self) -> Answer:
-        for trial in self._logged:
-            self._handover.remove(trial)
-        self._logged.clear()
         while True:
             self._dispatch()
             for found in (self._finished_elsewhere(), self._over_time(), self._finished_here()):
                 if found is not None:
-                    return self._returned([found])[0]
+                    return found
 
-    def _returned(self, answers: list[Answer]) -> list[Answer]:
-        self._logged += [answer.trial for answer in answers]
-        return answers
+    def forget(self, trials: list[Trial]) -> None:
+        for trial in trials:
+            self._handover.remove(trial)
 
     def _finished_elsewhere(self) -> Answer | None:
         """Return the answer of a worker that survived an earlier runner, if one has ended."""
