@@ -100,10 +100,8 @@ def test_the_parts_of_a_split_share_no_row(name: str) -> None:
 
 
 def test_the_seeds_of_data_and_training_are_separate() -> None:
-    values = [
-        hpo(**changes).evaluate(Trial(0, NETWORK)).value
-        for changes in ({}, {"train_seed": 1}, {"data_seed": 1})
-    ]
+    changed: list[dict[str, Any]] = [{}, {"train_seed": 1}, {"data_seed": 1}]
+    values = [hpo(**changes).evaluate(Trial(0, NETWORK)).value for changes in changed]
     assert len(set(values)) == 3
     assert hpo().fingerprint() == hpo(train_seed=1).fingerprint() != hpo(data_seed=1).fingerprint()
 

@@ -44,7 +44,9 @@ def test_trials_are_counted_at_each_fidelity() -> None:
     table = trials(subject(halving(), halving(1), full(), full(1)))
     assert table is not None
     rows = [
-        [cell.number for cell in row.cells[2:]] for row in table.rows if row.optimizer != "full"
+        [cell.number or 0.0 for cell in row.cells[2:]]
+        for row in table.rows
+        if row.optimizer != "full"
     ]
     # Two seeds: six trials at a third, two failed, two stopped; 2 of 6 units of the budget.
     assert np.allclose(rows, [[THIRD, 6, 2, 2, 2 / 6], [1.0, 4, 0, 0, 4 / 6]])

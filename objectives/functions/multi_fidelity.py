@@ -132,7 +132,7 @@ class MultiFidelityBorehole(MultiFidelityFunction):
         common = 2 * length * t_u / (g * r_w**2 * k_w) + t_u / t_l
         high = 2 * math.pi * t_u * (h_u - h_l) / (g * (1 + common))
         low = 5 * t_u * (h_u - h_l) / (g * (1.5 + common))
-        return -z * high - (1 - z) * low
+        return float(-z * high - (1 - z) * low)
 
     def seconds(self, z: float) -> float:
         return float((0.1 + z**1.5) / 1.1)
