@@ -25,8 +25,9 @@ wait for the model to be sure.
 Low fidelities may say nothing, or mislead. Before each step, from `_FEW` full evaluations on, the
 model is compared with one that knows the full evaluations only, by the log density of each full
 evaluation given all others (leave-one-out). Where the latter model is better, it chooses, as in
-`gp_bo`, and what it chooses is evaluated in full. So that the question is settled early, the first
-exploitations follow one another after `_BETWEEN` other steps at most.
+`gp_bo`, and what it chooses is evaluated in full. So that the question is settled early and at
+little cost, the first exploitations follow one another after `_BETWEEN` other steps at most, and
+these steps are at the lowest rung.
 
 Pending trials enter the model with their posterior mean, as in `gp_bo`; at most one of them is an
 exploitation. A configuration that failed is not promoted.
@@ -212,8 +213,12 @@ class MultiFidelityGaussianProcess(GaussianProcessOptimizer):
         return self._exploration(centres, rng)
 
     def _exploitation_is_due(self) -> bool:
-        first = sum(place == FULL for place in self._places) < _FEW
-        return self._exploited <= self._explored or (first and self._n_since >= _BETWEEN)
+        early = self._is_early() and self._n_since >= _BETWEEN
+        return early or self._exploited <= self._explored
+
+    def _is_early(self) -> bool:
+        """Return whether it is too early to compare the models."""
+        return sum(place == FULL for place in self._places) < _FEW
 
     def _prepare(self) -> NDArray[np.intp]:
         """Let the models know all trials; return the order of those told by their expected value.
@@ -242,7 +247,7 @@ class MultiFidelityGaussianProcess(GaussianProcessOptimizer):
     def _compared(self, points: NDArray[np.float64], t: NDArray[np.float64]) -> bool:
         """Return whether the full evaluations are predicted better with the low fidelities."""
         full = np.array(self._places) == FULL
-        if full.sum() < _FEW or full.all():
+        if self._is_early() or full.all():
             return True
         self._gp.fit(points[full], t[full], refit=True)
         together = self._model.leave_one_out()[full].sum()
@@ -301,13 +306,14 @@ class MultiFidelityGaussianProcess(GaussianProcessOptimizer):
         new = self._search.maximise(worth, centres, admits, rng)
         if new is None:
             new = self._search.maximise(worth, centres, self._admits, rng)
+        rungs = self._rungs[:1] if self._is_early() and new is not None else self._rungs
         options = [
             (one.config, float(share), self._cost(float(share), one))
             for one in self._promotable()
-            for share in self._rungs[self._rungs > one.share]
+            for share in rungs[rungs > one.share]
         ]
         if new is not None:
-            options += [(new, float(share), float(share)) for share in self._rungs]
+            options += [(new, float(share), float(share)) for share in rungs]
         if not options:
             return None
         x = self._columns([config for config, _, _ in options])
