@@ -8,6 +8,8 @@
   `failed`, `error`: statistics go by these, never by the size of the value.
 - `cost_s`, `ask_s`, `tell_s`, `time_s`: seconds of the evaluation, of its share of the ask, of
   its tell, and from the start of the run to the answer, pauses included.
+- `simulated_s`: simulated seconds from the start of the run to the answer, where a run has a
+  simulated clock; null for a run whose clock is real.
 - `config.<parameter>`: natural units, null where inactive.
 - `metric.<name>`: natural units, null where it was not measured.
 - `items`: the packed outcomes of items as JSON, in Parquet alone, where a run has them.
@@ -42,6 +44,7 @@ def columns(runs: Sequence[Run]) -> Columns:
     parameters = dict.fromkeys(name for run in runs for config in run.configs for name in config)
     metrics = dict.fromkeys(name for run in runs for name in run.metrics)
     table: Columns = {}
+    simulated = any(run.ends is not None for run in runs)
 
     def add(name: str, cells: Sequence[Any]) -> None:
         table.setdefault(name, []).extend(cells)
@@ -68,6 +71,8 @@ def columns(runs: Sequence[Run]) -> Columns:
             ("time_s", run.times),
         ):
             add(name, seconds.tolist())
+        if simulated:
+            add("simulated_s", [None] * n if run.ends is None else run.ends.tolist())
         for name in parameters:
             add(f"config.{name}", [config.get(name) for config in run.configs])
         for name in metrics:
@@ -192,6 +197,8 @@ def _row(fields: dict[str, Any], cells: Columns) -> dict[str, Any]:
         "tell_s": cells["tell_s"],
         "time": cells["time_s"],
     }
+    if fields["header"].get("clock") is not None:
+        taken["simulated"] = cells["simulated_s"]
     if "items" in cells:
         taken["items"] = [{} if text is None else json.loads(text) for text in cells["items"]]
     named = {
