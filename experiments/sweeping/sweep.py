@@ -2,8 +2,8 @@
 
 Every run is executed in a long-lived worker process, or on a Ray cluster with `executor=ray`.
 Finished runs are skipped, and partial runs are resumed. A failed run is retried once; if it fails
-again, it is listed at the end. Runs whose objective needs the whole host are executed last: one at a
-time, or on Ray each on a node of its own.
+again, it is listed at the end. Runs whose objective needs the whole host are executed last: one at
+a time, or on Ray each on a node of its own.
 """
 
 import os
