@@ -6,7 +6,9 @@ with this process.
 
 import os
 import re
+import signal
 import socket
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -198,6 +200,16 @@ def _ray() -> Any:
 
 
 def _connect(ray: Any, address: str | None, cpus: int | None) -> None:
+    """Connect, and keep the handler of SIGTERM, which Ray replaces by one that exits anywhere."""
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        _init(ray, address, cpus)
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)
+
+
+def _init(ray: Any, address: str | None, cpus: int | None) -> None:
     quiet = {"log_to_driver": False, "logging_level": "ERROR"}
     if address is None:
         ray.init("local", num_cpus=cpus, include_dashboard=False, **quiet)
