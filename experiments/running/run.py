@@ -22,6 +22,7 @@ from experiments.running.events import Extended
 from experiments.running.executors.choice import ExecutorFactory, clock_of, executor_of
 from experiments.running.executors.executor import Executor
 from experiments.running.executors.handover import Handover
+from experiments.running.fidelities import objectives_with_fidelities
 from experiments.running.header import Header
 from experiments.running.history import History
 from experiments.running.identity import identity, without_paths
@@ -191,6 +192,11 @@ class Run:
         )
         try:
             made = make(**told)
+        except ValueError as error:
+            if objective.fidelities is None and "fidelities" in told:
+                names = ", ".join(objectives_with_fidelities())
+                raise ValueError(f"{error}; objectives with fidelities: {names}") from None
+            raise
         except TypeError as error:
             if "argument" not in str(error):  # an error inside the constructor, not in its call
                 raise
