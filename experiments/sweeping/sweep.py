@@ -221,8 +221,6 @@ def _changed(key: str, text: str) -> Any:
     """Return a value from the command line that replaces one in the experiment's YAML file."""
     if key == "seeds" and not text.startswith("["):
         return text if re.search(r"[,(]", text) else whole(0)(key, text)
-    if key == "workers" and "," in text and not text.startswith("["):
-        text = f"[{text}]"
     try:
         value = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError):
@@ -239,7 +237,7 @@ COMMAND = Command(
         ("tuneoff sweep experiment=mine.yaml out=~/results/mine", "an experiment of your own"),
         ("tuneoff sweep experiment=smoke retry=true", "two more attempts for failed runs"),
         (
-            "tuneoff sweep experiment=smoke executor='simulated executor.jitter=0.5' workers=1,16",
+            "tuneoff sweep experiment=smoke executor='simulated executor.jitter=0.5' workers=16",
             "with simulated time",
         ),
     ],
@@ -258,12 +256,7 @@ COMMAND = Command(
         Setting("objectives", "A list that replaces the experiment's.", _changed, shown=_OWN),
         Setting("seeds", "Such as 3, 0,1,2, [0,1] or 'range(0,30)'.", _changed, shown=_OWN),
         Setting("budget", "Full evaluations for each run.", number(0, above=True), shown=_OWN),
-        Setting(
-            "workers",
-            "Trials of one run that are evaluated at once; 1,4,16 makes runs for each number.",
-            _changed,
-            shown=_OWN,
-        ),
+        Setting("workers", "Trials of one run that are evaluated at once.", whole(1), shown=_OWN),
         Setting(
             "executor",
             "Where trials are evaluated: a name with its settings. ray spreads whole runs.",
