@@ -82,5 +82,6 @@ def build(
     choices = {"few": few, "typed": typed, "many": many, "wide": wide}
     chosen = choices[branch(space, design_size("auto", budget))]
     made: Optimizer = instantiate(dict(chosen), space=space, seed=seed, _convert_="all")
+    made.own = True  # the rule is this suite's
     made.extendable = False  # another budget may choose another optimizer
     return made

@@ -63,6 +63,8 @@ class BoTorchGP(Optimizer):
         ValueError: a setting is out of its range.
     """
 
+    slow = True
+
     def __init__(
         self,
         space: ConfigurationSpace,

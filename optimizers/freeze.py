@@ -68,6 +68,7 @@ class Freeze(Optimizer):
     """
 
     extendable = False
+    own = True
 
     def __init__(
         self,
@@ -104,6 +105,7 @@ class Freeze(Optimizer):
 
     def ask(self, n: int = 1) -> list[Trial]:
         trials = []
+        self._inner.folder = self.folder
         for trial in self._inner.ask(n):
             self.skip(trial.id)
             explores = self._explore_every and trial.id % self._explore_every == 0

@@ -59,6 +59,8 @@ class Rembo(Optimizer):
         ValueError: a setting is out of its range.
     """
 
+    slow = True
+
     def __init__(
         self, space: ConfigurationSpace, *, seed: int, inner: MakeInner, dim: int
     ) -> None:

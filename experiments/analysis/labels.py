@@ -8,6 +8,15 @@ from experiments.running.header import Header
 from experiments.running.terminal import printable
 
 
+OWN = "†"
+"""Marks an optimizer that is this suite's own method, and so is judged by its authors."""
+
+
+def is_own(label: str) -> bool:
+    """Return whether an optimizer's label is marked."""
+    return label.split(" ")[0].endswith(OWN)
+
+
 class Labelled(Protocol):
     """What is labelled: a run, of which the header and the seed count."""
 
@@ -21,7 +30,8 @@ class Labelled(Protocol):
 def labels_of(runs: Sequence[Labelled]) -> list[tuple[str, str]]:
     """Return the labels of each run's optimizer and objective.
 
-    Different settings have different labels. Control characters in them are visible escapes, as
+    Different settings have different labels. The name of an optimizer that is this suite's own
+    method ends in a dagger. Control characters in them are visible escapes, as
     labels come from logs of anybody and are printed in terminals.
     """
     optimizers = _labels(runs, "optimizer", seeds=False)
@@ -62,7 +72,9 @@ def _labels(runs: Sequence[Labelled], family: str, seeds: bool) -> list[str]:
     labels = []
     for run, own in zip(runs, settings, strict=True):
         name = run.header.names[family]
-        labels.append(" ".join([name, *(f"{key}={own.get(key)}" for key in shown[name])]))
+        mark = OWN if not seeds and run.header.own else ""
+        words = [name + mark, *(f"{key}={own.get(key)}" for key in shown[name])]
+        labels.append(" ".join(words))
     return labels
 
 

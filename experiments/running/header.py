@@ -43,6 +43,7 @@ class Header:
         written: the optimizer's settings as written, with `${budget}` in them; None if they equal
             `optimizer`. The identity is computed from these.
         start: the configurations that were given and evaluated first.
+        own: whether the optimizer is a method of this suite's own, which tables mark.
         first_format: the format in which the log was written; its identity follows the rules of
             that format.
     """
@@ -73,6 +74,7 @@ class Header:
     written: dict[str, Any] | None = None
     first_format: int = FORMAT
     start: list[Config] = field(default_factory=list)
+    own: bool = False
 
     @property
     def metric(self) -> str | None:
@@ -138,6 +140,7 @@ class Header:
             written=fields.mapping("written") if "written" in fields else None,
             first_format=fields.whole("first_format", 1) if "first_format" in fields else FORMAT,
             start=_start(fields),
+            own=fields.boolean("own") if "own" in fields else False,
         )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from experiments.analysis.labels import OWN, is_own
 from experiments.analysis.report.shown import FLOOR, show
 from experiments.analysis.report.subject import Subject
 from experiments.analysis.report.table import Cell, Row, Table, number
@@ -64,10 +65,16 @@ def currency_table(found: CurrencyRanks) -> Table:
             cells.append(Cell(f"{rank:.2f}{mark}", rank))
         behind = [f"{', '.join(fell[name, c])} ({c})" for c in CURRENCIES if fell[name, c]]
         share = found.own_share[name]
+        if found.others:
+            cells.append(number(found.others.get(name, np.nan), 3))
         cells += [Cell(f"{share:.1%}", share), Cell("; ".join(behind) or "–")]
         rows.append(Row(cells, name))
-    columns = ["optimizer", *CURRENCIES, "own share of time", "falls behind (▾)"]
-    return Table("currencies", columns, rows, "Mean ranks in each currency")
+    beside = [f"evaluations, without {OWN}"] if found.others else []
+    columns = ["optimizer", *CURRENCIES, *beside, "own share of time", "falls behind (▾)"]
+    caption = "Mean ranks in each currency"
+    if any(map(is_own, found.ranks["evaluations"])):
+        caption += f"; {OWN}: a method of this suite's own, judged by its authors"
+    return Table("currencies", columns, rows, caption)
 
 
 def own_time_table(suite: Suite) -> Table:
