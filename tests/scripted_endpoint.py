@@ -47,6 +47,7 @@ def _near(keys: dict[str, Any], best: Any, step: float, rng: np.random.Generator
     place = rng.random() if best is None else (best - low) / (high - low)
     natural = low + (high - low) * min(max(place + step * rng.standard_normal(), 0.0), 1.0)
     natural = math.exp(natural) if "scale" in keys else natural
+    natural = min(max(natural, keys["minimum"]), keys["maximum"])  # exp may round beyond
     return round(natural) if keys["type"] == "integer" else natural
 
 

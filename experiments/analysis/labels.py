@@ -5,11 +5,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 from experiments.running.header import Header
+from experiments.running.looks import OWN
 from experiments.running.terminal import printable
-
-
-OWN = "†"
-"""Marks an optimizer that is this suite's own method, and so is judged by its authors."""
 
 
 def is_own(label: str) -> bool:

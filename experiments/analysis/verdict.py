@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.analysis.labels import OWN, is_own
+from experiments.analysis.labels import is_own
 from experiments.analysis.statistics.anytime import Suite, Task
 from experiments.analysis.statistics.currencies import CURRENCIES, CurrencyRanks, currency_ranks
 from experiments.analysis.statistics.gather import gather
@@ -19,6 +19,7 @@ from experiments.analysis.statistics.items import compare_items, has_items
 from experiments.analysis.statistics.pairs import as_csv, pairs
 from experiments.analysis.statistics.ranks import LEAST_TASKS, critical_difference
 from experiments.analysis.statistics.verdict import LEVEL, counted, listed, sentences, verdict
+from experiments.running.looks import OWN
 from experiments.running.readers import number, one_of
 from experiments.running.readers import path as as_path
 from experiments.running.settings import Command, Given, Setting

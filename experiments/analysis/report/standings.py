@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.analysis.labels import OWN, is_own
+from experiments.analysis.labels import is_own
 from experiments.analysis.report.shown import FLOOR, show
 from experiments.analysis.report.subject import Subject
 from experiments.analysis.report.table import Cell, Row, Table, number
@@ -16,6 +16,7 @@ from experiments.analysis.statistics.currencies import CURRENCIES, CurrencyRanks
 from experiments.analysis.statistics.items import compare_items, has_items
 from experiments.analysis.statistics.ranks import task_ranks
 from experiments.analysis.statistics.targets import expected_running_time
+from experiments.running.looks import OWN
 from experiments.running.provenance import project
 
 _LONG = 160  # characters of an error that are shown
