@@ -168,7 +168,6 @@ class BoTorchGP(Optimizer):
             X_pending=torch.tensor(np.array(pending)),
         )
 
-
     def _data(self, first: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the points (n, dim) and the objective (n, 1) of what was told from `first` on."""
         worst = 0.0 if self._worst is None else self._worst

@@ -79,8 +79,8 @@ class Endpoint:
         except (OSError, ValueError) as error:  # urllib's errors are OSErrors
             reason = " ".join(str(error).split())
             raise ConnectionError(
-                f"llm.url: expected an answer from {self._url}, got: {reason}; start the server and "
-                f"repeat the command, which resumes the run"
+                f"llm.url: expected an answer from {self._url}, got: {reason}; start the server "
+                f"and repeat the command, which resumes the run"
             ) from None
 
 

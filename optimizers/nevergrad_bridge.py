@@ -4,7 +4,8 @@ Nevergrad's methods depend on the budget (NGOpt even chooses its method by it), 
 be extended. Nevergrad does not see parameters that have only one value.
 
 `conf/optimizer/de.yaml` (Storn & Price 1997), `pso.yaml` (Kennedy & Eberhart 1995) and
-`annealing.yaml` (Kirkpatrick et al. 1983) are families of Nevergrad with settings for small budgets.
+`annealing.yaml` (Kirkpatrick et al. 1983) are families of Nevergrad with settings for small
+budgets.
 
 Departures:
 - A method that uses Python's or NumPy's global generator gets separate states of them.

@@ -61,9 +61,7 @@ class Rembo(Optimizer):
 
     slow = True
 
-    def __init__(
-        self, space: ConfigurationSpace, *, seed: int, inner: MakeInner, dim: int
-    ) -> None:
+    def __init__(self, space: ConfigurationSpace, *, seed: int, inner: MakeInner, dim: int) -> None:
         super().__init__(space, seed=seed)
         if isinstance(dim, bool) or not isinstance(dim, int) or dim < 1:
             raise ValueError(f"rembo.dim: expected a positive integer, got {dim!r}")

@@ -1,4 +1,4 @@
-"""Facts of `auto`: which branch a space and a budget fall into, and that the choice runs as it is."""
+"""Facts of `auto`: which branch a space and a budget fall into, and that the choice is run."""
 
 import pytest
 from ConfigSpace import ConfigurationSpace

@@ -79,9 +79,7 @@ def test_what_is_missing_without_an_incumbent_is_the_middle_and_inactive_ones_ar
 
 
 def test_a_forbidden_combination_is_no_proposal() -> None:
-    text = json.dumps(
-        {"kind": "a", "flag": False, "level": "high", "n": 3, "x": 0.0, "fixed": 7}
-    )
+    text = json.dumps({"kind": "a", "flag": False, "level": "high", "n": 3, "x": 0.0, "fixed": 7})
     assert proposal(text, MIXED, UnitCube(MIXED), None)[0] is None
 
 

@@ -1,4 +1,4 @@
-"""Facts of REMBO: the embedding of Wang et al. (2016), and the clipping that Letham et al. found."""
+"""Facts of REMBO: the embedding of Wang et al. (2016), and its clipping (Letham et al., 2020)."""
 
 import math
 from functools import partial

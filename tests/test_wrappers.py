@@ -296,7 +296,9 @@ def test_an_embedded_objective_depends_on_its_own_axes_only() -> None:
     assert value == inner.evaluate(Trial(0, {"x1": -5 + 0.25 * 15, "x2": 0.25 * 15})).value
     matter = {f"x{place + 1}" for place in objective.places}
     moved = {
-        name for name in config if objective.evaluate(Trial(1, {**config, name: 0.6})).value != value
+        name
+        for name in config
+        if objective.evaluate(Trial(1, {**config, name: 0.6})).value != value
     }
     assert moved == matter and len(matter) == 2
     other = Embedded(inner=inner, dimension=12, seed=4)
