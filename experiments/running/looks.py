@@ -65,10 +65,10 @@ class Look:
 
 
 def looks(labels: Iterable[str]) -> dict[str, Look]:
-    """Return a look for each label; up to 80 labels differ in colour or dash.
+    """Return a look for each label; up to 128 labels differ in colour or dash.
 
-    An optimizer in `conf/optimizer/` always has the same look, marked or not. So does any other label, unless an
-    optimizer, or a label earlier in the alphabet, already uses its look.
+    An optimizer in `conf/optimizer/` always has the same look, marked or not. So does any other
+    label, unless an optimizer, or a label earlier in the alphabet, already uses its look.
     """
     given = list(dict.fromkeys(labels))
     names = {label: label.removesuffix(OWN) for label in given}
