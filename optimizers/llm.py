@@ -68,6 +68,7 @@ class LanguageModel(Optimizer):
         temperature: of the sampling, >= 0.
         max_tokens: of an answer.
         timeout_s: of one call.
+        structured: whether the endpoint is asked to enforce the schema of the space.
         share: the share of the trials that the model proposes, in (0, 1].
         partner: makes the optimizer that proposes the others; needed if `share` is below 1.
 
@@ -87,6 +88,7 @@ class LanguageModel(Optimizer):
         temperature: float,
         max_tokens: int,
         timeout_s: float,
+        structured: bool,
         share: float,
         partner: MakePartner | None = None,
     ) -> None:
@@ -98,6 +100,7 @@ class LanguageModel(Optimizer):
         self._partner = None if partner is None or share == 1 else partner(space=space, seed=seed)
         self._cube = UnitCube(space)
         self._schema = schema(space, self._cube)
+        self._enforced = enforced(space, self._schema) if structured else None
         self._told: list[tuple[Config, Evaluation]] = []
         self._pending: dict[int, Config] = {}
         self._known: set[str] = set()
@@ -148,7 +151,8 @@ class LanguageModel(Optimizer):
         prompt = self._prompt()
         text = self._answers.find(self.folder, id, prompt)
         if text is None:
-            text = self._endpoint.complete(_SYSTEM, prompt, int(rng.integers(2**31)))
+            seed = int(rng.integers(2**31))
+            text = self._endpoint.complete(_SYSTEM, prompt, seed, self._enforced)
         config, fate = proposal(text, self.space, self._cube, self._best())
         if config is None or not self._cube.allows(config) or _key(config) in self._known:
             config, fate = draw(self._cube, rng), RANDOM
@@ -186,7 +190,7 @@ def schema(space: ConfigurationSpace, cube: UnitCube) -> dict[str, Any]:
     """Return the JSON schema of a configuration, without its conditions and forbidden clauses."""
     properties: dict[str, Any] = {}
     for name in cube.names:
-        parameter = space[name]
+        parameter: Any = space[name]
         if isinstance(parameter, Constant):
             properties[name] = {"const": parameter.value}
         elif isinstance(parameter, CategoricalHyperparameter):
@@ -199,6 +203,20 @@ def schema(space: ConfigurationSpace, cube: UnitCube) -> dict[str, Any]:
             scale = {"scale": "logarithmic"} if parameter.log else {}
             properties[name] = {"type": "integer" if is_integer else "number", **bounds, **scale}
     return properties
+
+
+def enforced(space: ConfigurationSpace, properties: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of an object with these properties; conditional ones may be absent."""
+    known = {"type", "minimum", "maximum", "enum", "const"}
+    return {
+        "type": "object",
+        "properties": {
+            name: {key: value for key, value in keys.items() if key in known}
+            for name, keys in properties.items()
+        },
+        "required": [name for name in properties if not space.parents_of[name]],
+        "additionalProperties": False,
+    }
 
 
 def _succeeded(evaluation: Evaluation) -> bool:

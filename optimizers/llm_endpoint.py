@@ -45,8 +45,16 @@ class Endpoint:
         self._temperature, self._max_tokens = temperature, max_tokens
         self._timeout_s = timeout_s
 
-    def complete(self, system: str, prompt: str, seed: int) -> str:
+    def complete(
+        self, system: str, prompt: str, seed: int, schema: dict[str, Any] | None = None
+    ) -> str:
         """Return the text of one answer.
+
+        Args:
+            system: what the model is told of its role.
+            prompt: the user's message.
+            seed: of the sampling, for endpoints that know it.
+            schema: the JSON schema that the endpoint is asked to enforce, or None.
 
         Raises:
             ValueError: there is no endpoint.
@@ -57,7 +65,7 @@ class Endpoint:
                 "llm.url: expected the address of an OpenAI-compatible endpoint such as "
                 "http://127.0.0.1:8080/v1, got none; set optimizer.url or TUNEOFF_LLM_URL"
             )
-        body = {
+        body: dict[str, Any] = {
             "model": self._model,
             "messages": [
                 {"role": "system", "content": system},
@@ -67,6 +75,9 @@ class Endpoint:
             "max_tokens": self._max_tokens,
             "seed": seed,
         }
+        if schema is not None:
+            named = {"name": "configuration", "schema": schema}
+            body["response_format"] = {"type": "json_schema", "json_schema": named}
         headers = {"Content-Type": "application/json"}
         if os.environ.get(_KEY):
             headers["Authorization"] = f"Bearer {os.environ[_KEY]}"

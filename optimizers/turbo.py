@@ -40,7 +40,7 @@ from gpytorch.kernels import MaternKernel, ScaleKernel
 from gpytorch.likelihoods import GaussianLikelihood
 from gpytorch.mlls import ExactMarginalLogLikelihood
 from numpy.typing import NDArray
-from torch.quasirandom import SobolEngine
+from scipy.stats import qmc
 
 from objectives.trial import Evaluation, Trial
 from optimizers.botorch_gp import BoTorchGP
@@ -82,6 +82,14 @@ class TrustRegion:
         if not math.isfinite(self.best):
             return math.inf
         return self.best - _IMPROVEMENT * abs(self.best)
+
+
+def _sobol(dim: int, n: int, seed: int) -> NDArray[np.float64]:
+    """Return `n` points (n, dim) of a scrambled Sobol sequence."""
+    with warnings.catch_warnings():  # n need not be a power of two
+        warnings.simplefilter("ignore", UserWarning)
+        points: NDArray[np.float64] = qmc.Sobol(dim, scramble=True, rng=seed).random(n)
+    return points
 
 
 class Turbo(BoTorchGP):
@@ -157,7 +165,7 @@ class Turbo(BoTorchGP):
         half = weights * self._region.length / 2
         low, high = (centre - half).clamp(0.0, 1.0), (centre + half).clamp(0.0, 1.0)
         n = min(100 * dim, 5000)
-        moved = low + (high - low) * SobolEngine(dim, scramble=True, seed=seed).draw(n).to(centre)
+        moved = low + (high - low) * torch.from_numpy(_sobol(dim, n, seed))
         mask = torch.rand(n, dim, dtype=centre.dtype) <= min(20 / dim, 1.0)
         still = (~mask.any(dim=1)).nonzero()[:, 0]
         mask[still, torch.randint(dim, (len(still),))] = True  # each candidate moves somewhere

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from objectives.serving.engine import Demand
 from objectives.serving.engines.llamacpp import LlamaCpp
 from objectives.serving.host.host import free_port
+from objectives.trial import Config
 
 _START_S = 60.0
 _SLOT_TOKENS = 2048
@@ -21,7 +22,8 @@ def serving() -> Iterator[str]:
     """Serve SmolLM2-135M-Instruct until the block ends; yield the address of its API."""
     engine = LlamaCpp(model="SmolLM2-135M-Instruct", tokens=[1000, 48000])
     port = free_port("127.0.0.1")
-    launch = engine.launch({"n_parallel": 1}, port, Demand(tokens=_SLOT_TOKENS, requests=1))
+    threads: Config = {"n_parallel": 1, "n_threads": 1, "n_threads_batch": 1, "poll": 0}
+    launch = engine.launch(threads, port, Demand(tokens=_SLOT_TOKENS, requests=1))
     process = subprocess.Popen(
         launch.command,
         env={**os.environ, **launch.environment},

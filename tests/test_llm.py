@@ -45,6 +45,7 @@ def _make(space: ConfigurationSpace, url: str | None, **changes: Any) -> Languag
         "temperature": 0.5,
         "max_tokens": 100,
         "timeout_s": 5,
+        "structured": False,
         "share": 1.0,
     }
     return LanguageModel(space, seed=0, **{**settings, **changes})
@@ -111,6 +112,18 @@ def test_the_history_is_in_the_prompt_with_the_best_evaluation_last() -> None:
     assert "Being evaluated now" not in bodies[0]["messages"][1]["content"]
     assert "Being evaluated now" in bodies[1]["messages"][1]["content"]
     assert bodies[0]["model"] == "scripted" and bodies[0]["seed"] != bodies[1]["seed"]
+
+
+def test_the_endpoint_is_asked_to_enforce_the_schema_only_where_that_is_set() -> None:
+    space = SPACES["conditional"]
+    with endpoint() as (url, bodies):
+        for structured in (True, False):
+            converse(_make(space, url, structured=structured, n_random=1), answers(space), 2)
+    asked, free = bodies
+    schema = asked["response_format"]["json_schema"]["schema"]
+    assert schema["required"] == ["kernel", "c"]
+    assert schema["properties"]["c"] == {"type": "number", "minimum": 1e-4, "maximum": 1e4}
+    assert "response_format" not in free
 
 
 def _says(text: str) -> Script:
@@ -201,6 +214,7 @@ def _run(url: str, budget: float) -> Run:
                 "temperature": 0.7,
                 "max_tokens": 100,
                 "timeout_s": 5,
+                "structured": True,
                 "share": 1.0,
             },
             objective={
@@ -247,10 +261,11 @@ def test_a_real_model_on_llama_cpp_answers_and_its_run_is_replayed(tmp_path: Pat
     from llama_server import serving  # needs the extra `serving` and the shipped model
 
     with serving() as url:
-        optimizer = _make(SPACE, url, timeout_s=120, max_tokens=120)
+        optimizer = _make(SPACE, url, timeout_s=300, max_tokens=60, structured=True)
         optimizer.folder = tmp_path
-        trials = converse(optimizer, answers(SPACE), 6)
-    assert sum(optimizer.counts.values()) == 4
+        trials = converse(optimizer, answers(SPACE), 5)
+    assert sum(optimizer.counts.values()) == 3
+    assert optimizer.counts["proposed"] >= 1  # under the schema, and not asked before
     again = _make(SPACE, None)
     again.folder = tmp_path
-    assert converse(again, answers(SPACE), 6) == trials
+    assert converse(again, answers(SPACE), 5) == trials

@@ -2,6 +2,7 @@
 
 import math
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ def test_a_point_of_the_box_is_projected_onto_the_cube() -> None:
 
 def test_the_box_reaches_from_minus_to_plus_the_root_of_its_dimensions() -> None:
     optimizer = _make(cube_of(9), 4)
-    parameter = optimizer._inner.space["y4"]
+    parameter: Any = optimizer._inner.space["y4"]
     assert (parameter.lower, parameter.upper) == (-math.sqrt(4), math.sqrt(4))
 
 
