@@ -5,25 +5,20 @@ have several values:
 
 1. n > 1,000, where a model of all evaluations takes most of the time: `many_typed` if there are
    conditions or if more than half of the parameters are choices without an order, else `many`.
-2. d > 20: `wide`.
-3. Everything else: `few`.
+2. Everything else: `few`.
 
-What stands behind each name is in conf/optimizer/auto.yaml. The evidence from this suite's own
-experiments, at 50 evaluations:
+What stands behind each name is in conf/optimizer/auto.yaml. The evidence, at 50 evaluations:
 
-==========  =======  ===========================================================================
-branch      choice   evidence
-==========  =======  ===========================================================================
-few         gp_bo    results/synthetic_small_budget: best mean rank of 12 optimizers (3.7 over 31
-                     tasks), worse than random on none; results/serving_sim (18 parameters,
-                     conditions, rules): best mean rank (3.5), near the best in 5 of 20 runs (tpe:
-                     1 of 20), though not told apart from tpe; tests/benchmarks/families.py: first
-                     on the conditional space of `mixed` in all of 6 seeds (mean rank 1.2, tpe 9.4)
-wide        WIDE_CHOICE
-many        cma_es   no experiment of this suite's has such budgets: an assumption, as in Optuna's
-                     AutoSampler; its ask takes under 1 ms, a model's seconds
-many_typed  tpe      as for many: an assumption; it knows conditions and choices
-==========  =======  ===========================================================================
+- `few` is gp_bo. results/synthetic_small_budget: best mean rank of 12 optimizers (3.7 over 31
+  tasks), worse than random on none. results/serving_sim (18 parameters, conditions, rules): best
+  mean rank (3.5) and near the best in 5 of 20 runs (tpe: in 1), though not told apart from tpe.
+  These two are of gp_bo's version 1. tests/benchmarks/families.py: first in mean rank on 12 BBOB
+  problems (2.7 of 16), on the conditional space of `mixed` (1.2 of 13 over 6 seeds; tpe: 9.4), and
+  on 8 problems of 5 and 6 parameters among 20 and 60 (2.0 of 7 over 3 seeds; tpe: 4.1). saasbo
+  and turbo were not distinguishable from it in the two runs of each that were made there, and
+  take thirty times as long; so the number of parameters is no part of the rule.
+- `many` is cma_es, and `many_typed` is tpe. No experiment of this suite's has such budgets: these
+  two are assumptions, as in Optuna's AutoSampler. Their asks take milliseconds.
 
 The optimizer that was chosen is the one that runs, unchanged, with the run's seed: its trials are
 those of a run that names it.
@@ -41,7 +36,6 @@ from optimizers.lhs import design_size
 from optimizers.optimizer import Optimizer
 
 MANY = 1000  # evaluations; more are for an optimizer without a model of all of them
-WIDE = 20  # parameters; more are for an optimizer that finds those that matter
 
 
 def branch(space: ConfigurationSpace, n: int) -> str:
@@ -52,7 +46,7 @@ def branch(space: ConfigurationSpace, n: int) -> str:
     n_choices = int(np.sum(free & cube.categorical & (cube.n_values > 2)))  # two have an order
     if n > MANY:
         return "many_typed" if space.conditions or 2 * n_choices > d else "many"
-    return "wide" if d > WIDE else "few"
+    return "few"
 
 
 def build(
@@ -61,7 +55,6 @@ def build(
     seed: int,
     budget: float,
     few: Mapping[str, Any],
-    wide: Mapping[str, Any],
     many: Mapping[str, Any],
     many_typed: Mapping[str, Any],
 ) -> Optimizer:
@@ -77,7 +70,7 @@ def build(
     Raises:
         ValueError: the optimizer cannot be made.
     """
-    choices = {"few": few, "wide": wide, "many": many, "many_typed": many_typed}
+    choices = {"few": few, "many": many, "many_typed": many_typed}
     chosen = choices[branch(space, design_size("auto", budget))]
     made: Optimizer = instantiate(dict(chosen), space=space, seed=seed, _convert_="all")
     made.own = True  # the rule is this suite's

@@ -10,7 +10,7 @@ from optimizers.auto import branch
 
 @pytest.mark.parametrize(
     ("dim", "n", "expected"),
-    [(5, 50, "few"), (20, 1000, "few"), (21, 50, "wide"), (5, 1001, "many"), (21, 1001, "many")],
+    [(5, 50, "few"), (60, 1000, "few"), (5, 1001, "many"), (21, 1001, "many")],
 )
 def test_a_numeric_space_is_served_by_its_size_and_the_budget(
     dim: int, n: int, expected: str

@@ -40,13 +40,13 @@ FEW = [
     "saasbo",
     "rembo",
     "freeze",
-    "freeze optimizer@optimizer.inner=tpe",
+    "freeze optimizer@optimizer.inner=gp_bo",
     "auto",
 ]
 WIDE = [
     "random",
     "tpe",
-    "freeze optimizer@optimizer.inner=tpe",
+    "freeze optimizer@optimizer.inner=gp_bo",
     "gp_bo",
     "freeze",
     "rembo",
