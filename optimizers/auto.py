@@ -15,8 +15,8 @@ What stands behind each name is in conf/optimizer/auto.yaml. The evidence, at 50
   These two are of gp_bo's version 1. tests/benchmarks/families.py: first in mean rank on 12 BBOB
   problems (2.7 of 16), on the conditional space of `mixed` (1.2 of 13 over 6 seeds; tpe: 9.4), and
   on 8 problems of 5 and 6 parameters among 20 and 60 (2.0 of 7 over 3 seeds; tpe: 4.1). saasbo
-  and turbo were not distinguishable from it in the two runs of each that were made there, and
-  take thirty times as long; so the number of parameters is no part of the rule.
+  and turbo take thirty times as long there and have too few runs yet to be compared
+  (conf/experiment/high_dimensional.yaml), so the number of parameters is no part of the rule.
 - `many` is cma_es, and `many_typed` is tpe. No experiment of this suite's has such budgets: these
   two are assumptions, as in Optuna's AutoSampler. Their asks take milliseconds.
 

@@ -20,6 +20,7 @@ Restrictions:
 - The point of the first decision depends on the budget, so the run cannot be extended.
 """
 
+import warnings
 from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import replace
@@ -212,7 +213,9 @@ def importances(
         if evaluator == "ped_anova"
         else FanovaImportanceEvaluator(seed=seed % 2**31)
     )
-    found = judge.evaluate(study)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # equal values: all importances are equal
+        found = judge.evaluate(study)
     shares = np.nan_to_num(np.array([max(float(found.get(name, 0.0)), 0.0) for name in names]))
     total = float(shares.sum())
     equal = np.full(len(names), 1 / len(names))
