@@ -206,7 +206,7 @@ def _factory(name: str, options: Mapping[str, Any] | None) -> Any:
     }
     known = nevergrad.optimizers.registry if options is None else families
     place = "optimizers.registry" if options is None else "families"
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
         close = get_close_matches(str(name), list(known), n=3)
         hint = f"; did you mean {' or '.join(close)}?" if close else ""
         raise ValueError(

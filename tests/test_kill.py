@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from experiments.testing.plug_ins import OptimizerYaml
 from forked import start
@@ -27,6 +27,7 @@ def _optimizers() -> list[Any]:
     found, classes = [], set()
     for path in sorted((ROOT / "conf" / "optimizer").glob("*.yaml")):
         settings = OmegaConf.load(path)
+        assert isinstance(settings, DictConfig)
         is_known = settings["_target_"] in classes or "defaults" in settings
         is_slow = is_known or OptimizerYaml(path.stem).is_slow
         classes.add(settings["_target_"])

@@ -61,7 +61,7 @@ def failing(inner: Objective, **settings: Any) -> Failing:
 
 
 def slow(inner: Objective, seconds: float = 0.0, jitter: float = 0.0) -> Slow:
-    return Slow(inner=inner, seconds=seconds, jitter=jitter, seed=0)
+    return Slow(inner=inner, seconds=seconds, jitter=jitter, seed=0, cost_scale=0.0)
 
 
 def fails(objective: Objective, id: int) -> bool:
@@ -305,3 +305,15 @@ def test_an_embedded_objective_depends_on_its_own_axes_only() -> None:
     assert list(other.places) != list(objective.places)
     with pytest.raises(ValueError, match=r"dimension: expected an integer >= 2, got 1"):
         Embedded(inner=inner, dimension=1, seed=0)
+
+
+def test_slow_sleeps_a_share_of_the_cost_of_the_inner_evaluation() -> None:
+    class Costly(Lonely):
+        simulates_cost = True
+
+        def evaluate(self, trial: Trial) -> Evaluation:
+            return Evaluation(1.0, 0.05)
+
+    objective = Slow(inner=Costly(), seconds=0.0, jitter=0.0, seed=0, cost_scale=2.0)
+    assert not objective.cheap and not objective.simulates_cost
+    assert objective.evaluate(Trial(0, {"x1": 0.0})).cost >= 0.15

@@ -30,7 +30,12 @@ Vector = NDArray[np.float64]
 
 
 class BoxFunction(Objective):
-    """A formula with its bounds, its optimum on R^d and the minimisers within the bounds."""
+    """A formula with its bounds, its optimum on R^d and the minimisers within the bounds.
+
+    Attributes:
+        names: x1, ..., xd.
+        shifted_by: delta (d,), see the module.
+    """
 
     cheap = True
 
@@ -58,7 +63,7 @@ class BoxFunction(Objective):
         """
         box = np.array(bounds, dtype=float)  # (d, 2)
         known = np.array(minimisers, dtype=float)  # (n, d)
-        self._delta = _shift(shift, box, known)  # (d,)
+        self.shifted_by = _shift(shift, box, known)  # (d,)
         self.names = [f"x{axis}" for axis in range(1, len(box) + 1)]
         self.space = build_space(
             override(
@@ -81,11 +86,11 @@ class BoxFunction(Objective):
         start = perf_counter()
         check(self.space, trial.config)
         x = np.array([trial.config[name] for name in self.names], dtype=float)
-        value = float(self.formula(x - self._delta))
+        value = float(self.formula(x - self.shifted_by))
         return Evaluation(value, perf_counter() - start)
 
     def _config(self, minimiser: Vector) -> Config:
-        moved = (minimiser + self._delta).tolist()
+        moved = (minimiser + self.shifted_by).tolist()
         return dict(zip(self.names, moved, strict=True))
 
     def _holds(self, config: Config) -> bool:
