@@ -81,6 +81,7 @@ class BaMSOO(SOO):
         ValueError: a setting is out of its range.
     """
 
+    own = True
     version: int = 2  # 1: bounds of a Gaussian process without the warp and the main effects
 
     def __init__(

@@ -63,6 +63,8 @@ class BoTorchGP(Optimizer):
         ValueError: a setting is out of its range.
     """
 
+    slow = True
+
     def __init__(
         self,
         space: ConfigurationSpace,
@@ -114,8 +116,7 @@ class BoTorchGP(Optimizer):
         self._pending.pop(trial.id, None)
 
     def _next(self) -> Config:
-        n_values = sum(value is not None for value in self._values)
-        if self._n_trials < self._n_initial or n_values < 2:
+        if self._in_design():
             with warnings.catch_warnings():  # the design need not be a power of two
                 warnings.simplefilter("ignore", UserWarning)
                 config = self._cube.config(self._sobol.random(1)[0])
@@ -127,6 +128,11 @@ class BoTorchGP(Optimizer):
                 return config
             config = draw(self._cube, rng)
         return config
+
+    def _in_design(self) -> bool:
+        """Return whether the next trial belongs to the initial design."""
+        n_values = sum(value is not None for value in self._values)
+        return self._n_trials < self._n_initial or n_values < 2
 
     def _proposal(self) -> NDArray[np.float64]:
         """Return the point (dim,) of the greatest acquisition."""
@@ -148,11 +154,9 @@ class BoTorchGP(Optimizer):
 
     def _acquisition(self, seed: int) -> Any:
         """Return LogEI, or qLogEI with what is pending, of the model of all values told."""
-        worst = 0.0 if self._worst is None else self._worst
-        values = np.array([worst if value is None else value for value in self._values])
-        objective = -torch.from_numpy(_scaled(values))[:, None]
+        points, objective = self._data()
         if self._model is None:
-            self._model = SingleTaskGP(torch.tensor(np.array(self._points)), objective)
+            self._model = self._build(points, objective)
             fit_gpytorch_mll(ExactMarginalLogLikelihood(self._model.likelihood, self._model))
         if not self._pending:
             return LogExpectedImprovement(self._model, best_f=objective.max())
@@ -163,6 +167,17 @@ class BoTorchGP(Optimizer):
             sampler=SobolQMCNormalSampler(torch.Size([128]), seed=seed),
             X_pending=torch.tensor(np.array(pending)),
         )
+
+    def _data(self, first: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the points (n, dim) and the objective (n, 1) of what was told from `first` on."""
+        worst = 0.0 if self._worst is None else self._worst
+        values = [worst if value is None else value for value in self._values[first:]]
+        objective = -torch.from_numpy(_scaled(np.array(values)))[:, None]
+        return torch.tensor(np.array(self._points[first:])), objective
+
+    def _build(self, points: torch.Tensor, objective: torch.Tensor) -> SingleTaskGP:
+        """Return the model before its hyperparameters are fitted."""
+        return SingleTaskGP(points, objective)
 
 
 def _scaled(values: NDArray[np.float64]) -> NDArray[np.float64]:

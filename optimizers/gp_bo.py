@@ -64,6 +64,7 @@ class GaussianProcessOptimizer(Optimizer):
         ValueError: a setting is out of its range.
     """
 
+    own = True
     version: int = 2  # 1: BoTorch's parts on GPyTorch's kernel, ten points first
 
     def __init__(

@@ -6,7 +6,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 from experiments.running.header import Header
+from experiments.running.looks import OWN
 from experiments.running.terminal import printable
+
+
+def is_own(label: str) -> bool:
+    """Return whether an optimizer's label is marked."""
+    return label.split(" ")[0].endswith(OWN)
 
 
 class Labelled(Protocol):
@@ -22,7 +28,8 @@ class Labelled(Protocol):
 def labels_of(runs: Sequence[Labelled]) -> list[tuple[str, str]]:
     """Return the labels of each run's optimizer and objective.
 
-    Different settings have different labels. Control characters in them are visible escapes, as
+    Different settings have different labels. The name of an optimizer that is this suite's own
+    method ends in a dagger. Control characters in them are visible escapes, as
     labels come from logs of anybody and are printed in terminals.
     """
     optimizers = _labels(runs, "optimizer", seeds=False)
@@ -66,7 +73,9 @@ def _labels(runs: Sequence[Labelled], family: str, seeds: bool) -> list[str]:
     labels = []
     for run, own in zip(runs, settings, strict=True):
         name = run.header.names[family]
-        labels.append(" ".join([name, *(f"{key}={own.get(key)}" for key in shown[name])]))
+        mark = OWN if not seeds and run.header.own else ""
+        words = [name + mark, *(f"{key}={own.get(key)}" for key in shown[name])]
+        labels.append(" ".join(words))
     return labels
 
 

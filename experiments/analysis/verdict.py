@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments.analysis.labels import is_own
 from experiments.analysis.statistics.anytime import Suite, Task
 from experiments.analysis.statistics.currencies import CURRENCIES, CurrencyRanks, currency_ranks
 from experiments.analysis.statistics.gather import gather
@@ -18,6 +19,7 @@ from experiments.analysis.statistics.items import compare_items, has_items
 from experiments.analysis.statistics.pairs import as_csv, pairs
 from experiments.analysis.statistics.ranks import LEAST_TASKS, critical_difference
 from experiments.analysis.statistics.verdict import LEVEL, counted, listed, sentences, verdict
+from experiments.running.looks import OWN
 from experiments.running.readers import number, one_of
 from experiments.running.readers import path as as_path
 from experiments.running.settings import Command, Given, Setting
@@ -79,7 +81,8 @@ _UNRANKED = "No mean ranks: no task has runs of all optimizers with common seeds
 
 def _table(suite: Suite, found: CurrencyRanks) -> list[str]:
     """Return mean ranks, and by how many places they move against evaluations."""
-    rows = [["mean rank by", *CURRENCIES, "own time", "failed", "no success"]]
+    beside = [f"without {OWN}"] if found.others else []
+    rows = [["mean rank by", *CURRENCIES, *beside, "own time", "failed", "no success"]]
     place = {
         currency: {name: i for i, name in enumerate(sorted(own, key=lambda name: own[name]))}
         for currency, own in found.ranks.items()
@@ -92,6 +95,8 @@ def _table(suite: Suite, found: CurrencyRanks) -> list[str]:
             mark = f" {moved:+d}" if moved and (name, currency) in flipped else "   "
             rank = found.ranks[currency][name]
             cells.append("-   " if np.isnan(rank) else f"{rank:.2f}{mark}")
+        if beside:
+            cells.append(f"{found.others[name]:.2f}" if name in found.others else "-")
         rows.append([*cells, f"{found.own_share[name]:.0%}", *_failures(suite, name)])
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = []
@@ -102,6 +107,13 @@ def _table(suite: Suite, found: CurrencyRanks) -> list[str]:
     if quick:
         shown = listed(quick if len(quick) < 4 else [*quick[:3], "others"])
         lines.append(f"time and cost on {shown} are of answers within {_QUICK_S:g} s: stand-ins")
+    if any(is_own(name) for name in suite.optimizers):
+        lines.append(
+            f"{OWN}: a method of this suite's own, judged by its authors; the ranks by evaluations "
+            f"without these methods stand under without {OWN}"
+            if beside
+            else f"{OWN}: a method of this suite's own, judged by its authors"
+        )
     if found.flips:
         lines.append(
             "+n, -n: places up or down against evaluations; pairs that change order: "

@@ -13,6 +13,7 @@ from experiments.running.history import History
 from experiments.running.readers import path as as_path
 from experiments.running.run import Run
 from experiments.running.run_log import RunLog
+from experiments.running.terminal import PROGRESS_AUTO
 from experiments.running.tracking import BACKENDS, Tracker, mlflow_client
 
 _progress: dict[str, str] = {}  # what an interrupt says: filled as far as the run got
@@ -42,7 +43,7 @@ def run_one(settings: DictConfig, names: dict[str, str]) -> None:
     client = mlflow_client() if settings.tracking == "mlflow" else None
     with run.open(folder) as log:
         _say(log, earlier)
-        shown = None if settings.progress == "auto" else settings.progress
+        shown = None if settings.progress == PROGRESS_AUTO else settings.progress
         bar = ProgressBar(log.history, run.header.budget, shown)
         tracker = None if client is None else Tracker(client, log)
 
@@ -94,7 +95,7 @@ def check_settings(settings: DictConfig) -> None:
                 f"{key}: expected an integer of at least {least} and at most {most}, got {value!r}"
             )
     check_timeout(settings.get("evaluation_timeout_s"))
-    if settings.progress != "auto" and not isinstance(settings.progress, bool):
+    if settings.progress != PROGRESS_AUTO and not isinstance(settings.progress, bool):
         raise ValueError(f"progress: expected auto, true or false, got {settings.progress!r}")
     if settings.tracking not in BACKENDS:
         expected = ", ".join(BACKENDS)

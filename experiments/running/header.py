@@ -44,6 +44,7 @@ class Header:
             `optimizer`. The identity is computed from these.
         clock: the settings of the simulated clock; None if the clock is real.
         start: the configurations that were given and evaluated first.
+        own: whether the optimizer is a method of this suite's own, which tables mark.
         first_format: the format in which the log was written; its identity follows the rules of
             that format.
     """
@@ -75,6 +76,7 @@ class Header:
     clock: dict[str, Any] | None = None
     first_format: int = FORMAT
     start: list[Config] = field(default_factory=list)
+    own: bool = False
 
     @property
     def metric(self) -> str | None:
@@ -142,6 +144,7 @@ class Header:
             clock=fields.mapping("clock") if "clock" in fields else None,
             first_format=fields.whole("first_format", 1) if "first_format" in fields else FORMAT,
             start=_start(fields),
+            own=fields.boolean("own") if "own" in fields else False,
         )
 
 

@@ -106,7 +106,7 @@ class Run:
         """The description of the run, which is the first line of its log."""
         settings, objective = self.settings, self.objective
         fingerprint = {"version": objective.version, **objective.fingerprint()}
-        version = self._optimizer_version()
+        version = int(self._of_optimizer("version", 1))
         resolved = without_paths(settings.optimizer)
         clock = clock_of(self._new_executor, objective)
         written = without_paths(settings.optimizer_as_written) or resolved
@@ -146,6 +146,7 @@ class Run:
             written=None if written == resolved else written,
             clock=clock,
             start=self.start,
+            own=bool(self._of_optimizer("own", False)),
         )
 
     @property
@@ -208,14 +209,17 @@ class Run:
             raise ValueError(f"optimizer: expected an Optimizer, got {type(made).__name__}")
         return StartPoints(made, self.start) if self.start else made
 
-    def _optimizer_version(self) -> int:
-        """Return the optimizer's version, or 1 if it cannot be created; `open` reports why."""
+    def _of_optimizer(self, attribute: str, otherwise: Any) -> Any:
+        """Return an attribute of the optimizer's class, or of the optimizer that a function makes.
+
+        If it cannot be created, return `otherwise`; `open` reports why.
+        """
         try:
             target = get_object(self.settings.optimizer["_target_"])
             found = target if isinstance(target, type) else self.make_optimizer()
         except (ValueError, ImportError, HydraException):
-            return 1
-        return int(getattr(found, "version", 1))
+            return otherwise
+        return getattr(found, attribute, otherwise)
 
     def open(self, folder: Path) -> RunLog:
         """Open the run's log.
@@ -234,6 +238,7 @@ class Run:
             self.objective, settings.workers, settings.evaluation_timeout_s
         )
         log = RunLog(folder)
+        self._optimizer.folder = folder
         try:
             self._begin(log, header)
         except BaseException:

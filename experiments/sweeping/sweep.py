@@ -32,7 +32,7 @@ from experiments.running.plan import (
 )
 from experiments.running.readers import number, one_of, path, switch, whole
 from experiments.running.settings import REQUIRED, Command, Given, Setting
-from experiments.running.terminal import typed
+from experiments.running.terminal import PROGRESS_AUTO, typed
 from experiments.sweeping import experiment as experiments
 from experiments.sweeping.experiment import PlannedRun
 from experiments.sweeping.ledger import Ledger, Lock
@@ -289,7 +289,7 @@ def _sweep(given: Given, arguments: Sequence[str]) -> int:
         folder = given["out"] or default_folder(given["experiment"])
         sweep = Sweep(experiment, experiment.plan(), folder)
         auto = sys.stderr is not None and sys.stderr.isatty()
-        shown = auto if given["progress"] == "auto" else given["progress"] == "true"
+        shown = auto if given["progress"] == PROGRESS_AUTO else given["progress"] == "true"
         sweep.make(given["runs"], given["retry"], shown)
         return 0 if sweep.report() else 2
     except KeyboardInterrupt as interrupt:

@@ -48,6 +48,11 @@ class OptimizerYaml:
     settings: tuple[str, ...] = ()
     config_dirs: tuple[Path, ...] = ()
 
+    @property
+    def is_slow(self) -> bool:
+        """Whether the class declares that an ask takes long."""
+        return bool(getattr(get_object(_optimizer_settings(self, 1)["_target_"]), "slow", False))
+
     def __call__(self, space: ConfigurationSpace, seed: int, budget: int) -> Optimizer:
         """Return the optimizer, which receives goals and fidelities if it accepts them.
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from experiments.analysis.labels import is_own
 from experiments.analysis.report.shown import FLOOR, show
 from experiments.analysis.report.subject import Subject
 from experiments.analysis.report.table import Cell, Row, Table, number
@@ -15,6 +16,7 @@ from experiments.analysis.statistics.currencies import CURRENCIES, CurrencyRanks
 from experiments.analysis.statistics.items import compare_items, has_items
 from experiments.analysis.statistics.ranks import task_ranks
 from experiments.analysis.statistics.targets import expected_running_time
+from experiments.running.looks import OWN
 from experiments.running.provenance import project
 
 _LONG = 160  # characters of an error that are shown
@@ -64,10 +66,16 @@ def currency_table(found: CurrencyRanks) -> Table:
             cells.append(Cell(f"{rank:.2f}{mark}", rank))
         behind = [f"{', '.join(fell[name, c])} ({c})" for c in CURRENCIES if fell[name, c]]
         share = found.own_share[name]
+        if found.others:
+            cells.append(number(found.others.get(name, np.nan), 3))
         cells += [Cell(f"{share:.1%}", share), Cell("; ".join(behind) or "–")]
         rows.append(Row(cells, name))
-    columns = ["optimizer", *CURRENCIES, "own share of time", "falls behind (▾)"]
-    return Table("currencies", columns, rows, "Mean ranks in each currency")
+    beside = [f"evaluations, without {OWN}"] if found.others else []
+    columns = ["optimizer", *CURRENCIES, *beside, "own share of time", "falls behind (▾)"]
+    caption = "Mean ranks in each currency"
+    if any(map(is_own, found.ranks["evaluations"])):
+        caption += f"; {OWN}: a method of this suite's own, judged by its authors"
+    return Table("currencies", columns, rows, caption)
 
 
 def own_time_table(suite: Suite) -> Table:

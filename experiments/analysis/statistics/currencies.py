@@ -20,12 +20,13 @@ part, so that a failure that costs what a success would have changes nothing but
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
 
 import numpy as np
 
+from experiments.analysis.labels import is_own
 from experiments.analysis.results import ROUNDING, Floats, Run
 from experiments.analysis.statistics import budgets
 from experiments.analysis.statistics.anytime import Suite, Task
@@ -46,12 +47,15 @@ class CurrencyRanks:
         flips: (ahead in evaluations, ahead in the other currency, the currency).
         budgets: by currency and task, the common budget.
         own_share: by optimizer, its own seconds as a share of all its time.
+        others: by optimizer, the mean ranks in evaluations where those of this suite's own are
+            left out; empty if there are none of them, or fewer than two others.
     """
 
     ranks: dict[Currency, dict[str, float]]
     flips: list[tuple[str, str, Currency]]
     budgets: dict[Currency, dict[str, float]]
     own_share: dict[str, float]
+    others: dict[str, float]
 
 
 def currency_ranks(suite: Suite) -> CurrencyRanks | None:
@@ -70,7 +74,20 @@ def currency_ranks(suite: Suite) -> CurrencyRanks | None:
         common[currency] = {task.name: _common(task, currency) for task in tasks}
         rows = [_ranks(task, suite.optimizers, currency) for task in tasks]
         ranks[currency] = _named(suite.optimizers, np.mean(rows, axis=0))
-    return CurrencyRanks(ranks, _flips(ranks), common, _own_shares(suite))
+    return CurrencyRanks(ranks, _flips(ranks), common, _own_shares(suite), _others(suite))
+
+
+def _others(suite: Suite) -> dict[str, float]:
+    """Return mean ranks among the optimizers that are not this suite's own."""
+    others = [name for name in suite.optimizers if not is_own(name)]
+    if not 2 <= len(others) < len(suite.optimizers):
+        return {}
+    tasks = [
+        replace(task, curves={name: task.curves[name] for name in others if name in task.curves})
+        for task in suite.tasks
+    ]
+    found, table = rank_table(replace(suite, optimizers=others, tasks=tasks))
+    return _named(others, table.mean(axis=0)) if found else {}
 
 
 def _named(names: Sequence[str], numbers: Floats) -> dict[str, float]:

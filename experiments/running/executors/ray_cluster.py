@@ -17,6 +17,7 @@ from typing import Any
 
 from objectives.objective import Resources
 
+_FOUND_BY_RAY = "auto"  # the address for which Ray looks for a running cluster itself
 _CONNECT_S = 5.0
 _PING_S = 10.0
 _HOST_PORT = re.compile(r"(?:ray://)?(?P<host>[^:/\s]+):(?P<port>\d+)")
@@ -223,7 +224,7 @@ def _init(ray: Any, address: str | None, cpus: int | None) -> None:
 def _checked(address: str) -> str:
     """Return the address, or raise where nothing listens; Ray itself would try for a minute."""
     found = _HOST_PORT.fullmatch(address)
-    if address != "auto" and found is None:
+    if address != _FOUND_BY_RAY and found is None:
         raise ValueError(f"executor.address: expected auto or host:port, got {address!r}")
     if found is not None:
         try:
