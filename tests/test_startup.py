@@ -83,7 +83,7 @@ def test_matplotlib_is_whole_after_a_quick_import_of_it() -> None:
 import fontTools, matplotlib.artist
 from matplotlib.figure import Figure
 axes = Figure().subplots()
-axes.plot("xs", "ys", data={"xs": [0, 1], "ys": [0, 1]})[0].set(linewidth=3)
+axes.plot("xs", data={"xs": [0, 1]})[0].set(linewidth=3)
 print(fontTools.agl.toUnicode("A"), axes.lines[0].get_linewidth())
 class Mine(matplotlib.artist.Artist):
     def set_mine(self, value): pass
