@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
 from experiments.analysis import compare
+from experiments.running import looks as looks_module
 from experiments.running import provenance
 from experiments.running.convergence import draw
-from experiments.running.looks import looks
+from experiments.running.looks import Look, looks
 from experiments.running.panels import view
 from experiments.running.run_log import RunLog, read
 from made_headers import append, goal, header_event
@@ -124,6 +126,34 @@ def test_lines_differ_without_their_colours() -> None:
     names = [path.stem for path in (provenance.CONF / "optimizer").glob("*.yaml")]
     known = looks(names).values()
     assert len({(look.dash, look.marker) for look in known}) == len(names)
+
+
+def _stated() -> list[str]:
+    text = (Path(looks_module.__file__).with_name("looks.csv")).read_text()
+    return [line.split(",")[0] for line in text.splitlines()[1:]]
+
+
+def test_all_stated_looks_differ_in_colour_and_also_without_it() -> None:
+    names = _stated()
+    known = looks(names).values()
+    assert len(names) >= 34
+    assert len({look.colour for look in known}) == len(names)
+    assert len({(look.dash, look.marker) for look in known}) == len(names)
+
+
+def test_every_stated_look_can_be_drawn() -> None:
+    axes = Figure().subplots()
+    for look in looks(_stated()).values():
+        axes.plot([0, 1], [0, 1], **look.line)
+
+
+def test_a_new_optimizer_changes_no_look() -> None:
+    """The looks of the committed pictures, which an optimizer between two names once moved."""
+    known = looks(["asha", "gp_bo", "soo", "gp_aa", "tpe"])
+    assert known["asha"] == Look("#0072B2", "solid", "circle")
+    assert known["gp_bo"] == Look("#E69F00", "dash", "triangle-down")
+    assert known["soo"] == Look("#66A61E", "solid", "triangle-down")
+    assert known["tpe"] == Look("#6699CC", "dash", "star")
 
 
 def test_labels_of_one_name_differ_where_their_settings_do() -> None:

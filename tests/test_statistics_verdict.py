@@ -185,7 +185,7 @@ def test_the_calibration_writes_its_tables(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(
         "experiments.analysis.statistics.calibration.within_a_task", lambda: within_a_task((3.0,))
     )
-    assert main(["--out", str(tmp_path), "--suites", "2"]) == 0
+    assert main([f"out={tmp_path}", "suites=2"]) == 0
     rows = list(csv.DictReader((tmp_path / "calibration.csv").open()))
     assert len(rows) == 6 * 3 + 2 and {row["optimizers"] for row in rows} == {"2"}
     assert [row["runs_are"] for row in rows].count("instances") == 2

@@ -10,6 +10,7 @@ from experiments.running.display import ProgressBar, summary
 from experiments.running.executors.choice import check_timeout
 from experiments.running.from_words import run_settings
 from experiments.running.history import History
+from experiments.running.quick_start import import_drawing
 from experiments.running.readers import path as as_path
 from experiments.running.run import Run
 from experiments.running.run_log import RunLog
@@ -60,9 +61,8 @@ def run_one(settings: DictConfig, names: dict[str, str]) -> None:
                 tracker.end(log)
         print(summary(log.history, path))
         if settings.plot:
-            from experiments.running.convergence import draw  # matplotlib takes half a second
-
-            draw(log.history, folder / "convergence.png")
+            convergence = import_drawing("experiments.running.convergence")
+            convergence.draw(log.history, folder / "convergence.png")
             print(f"  picture    {folder / 'convergence.png'}")
 
 

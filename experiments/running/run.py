@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.errors import HydraException
-from hydra.utils import get_object, instantiate
+from hydra.utils import instantiate
 
 from experiments.running import provenance
 from experiments.running.events import Extended
@@ -29,6 +29,7 @@ from experiments.running.identity import identity, without_paths
 from experiments.running.run_log import RunLog, read
 from experiments.running.runner import Watch, run
 from experiments.running.start import StartPoints, start_points
+from experiments.running.targets import check_targets
 from objectives import description
 from objectives.objective import Objective
 from optimizers.optimizer import Optimizer
@@ -92,6 +93,8 @@ class Run:
         for family in ("optimizer", "objective"):
             _check_finite(family, getattr(settings, family))
         if objective is None:
+            name = settings.names["objective"]
+            check_targets("objective", name, settings.objective, Objective)
             objective = instantiate(settings.objective, _convert_="all")
         if not isinstance(objective, Objective):
             raise ValueError(f"objective: expected an Objective, got {type(objective).__name__}")
@@ -182,7 +185,8 @@ class Run:
         """
         objective, settings = self.objective, self.settings.optimizer
         known = {"fidelities": objective.fidelities, "goals": dict(objective.goals)}
-        taken = inspect.signature(_importable("optimizer", settings["_target_"])).parameters
+        named = self._named_optimizer()
+        taken = inspect.signature(named).parameters
         told = {name: value for name, value in known.items() if name in taken}
         make = instantiate(
             settings,
@@ -209,14 +213,19 @@ class Run:
             raise ValueError(f"optimizer: expected an Optimizer, got {type(made).__name__}")
         return StartPoints(made, self.start) if self.start else made
 
+    def _named_optimizer(self) -> Callable[..., Any]:
+        settings = self.settings
+        name = settings.names["optimizer"]
+        return check_targets("optimizer", name, settings.optimizer, Optimizer)
+
     def _of_optimizer(self, attribute: str, otherwise: Any) -> Any:
         """Return an attribute of the optimizer's class, or of the optimizer that a function makes.
 
         If it cannot be created, return `otherwise`; `open` reports why.
         """
         try:
-            target = get_object(self.settings.optimizer["_target_"])
-            found = target if isinstance(target, type) else self.make_optimizer()
+            named = self._named_optimizer()
+            found = named if isinstance(named, type) else self.make_optimizer()
         except (ValueError, ImportError, HydraException):
             return otherwise
         return getattr(found, attribute, otherwise)
@@ -285,26 +294,6 @@ def _check_finite(where: str, settings: Any) -> None:
             _check_finite(f"{where}.{place}", value)
     elif isinstance(settings, float) and not math.isfinite(settings):
         raise ValueError(f"{where}: expected a finite number, got {settings}")
-
-
-def _importable(family: str, place: Any) -> Callable[..., Any]:
-    """Return the class or the function that a `_target_` names.
-
-    Raises:
-        ValueError: it cannot be imported, or it is not an optimizer.
-    """
-    try:
-        found = get_object(place)
-    except Exception as error:  # importing a plug-in may raise anything
-        reason = " ".join(str(error).split())
-        raise ValueError(
-            f"{family}._target_: expected a class that can be imported, got {place} ({reason}); "
-            f"install its package, or run the command in the folder that contains the module"
-        ) from error
-    if not callable(found) or (isinstance(found, type) and not issubclass(found, Optimizer)):
-        raise ValueError(f"{family}._target_: expected a subclass of Optimizer, got {place}")
-    made: Callable[..., Any] = found
-    return made
 
 
 def folder_name(header: Header) -> Path:

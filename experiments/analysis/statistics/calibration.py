@@ -1,6 +1,6 @@
 """How often the verdict tells equal optimizers apart (A/A), and what differences it finds.
 
-    python -m experiments.analysis.statistics.calibration [FOLDER...] [--out FOLDER] [--suites 1000]
+    python -m experiments.analysis.statistics.calibration [FOLDER...] [out=FOLDER] [suites=1000]
 
 FOLDER: runs of one optimizer with many seeds (random search, say), to draw from; without any,
 the synthetic populations alone. Writes `calibration.csv` and `power.csv`. About five minutes
@@ -19,7 +19,6 @@ instances of it, of which only equal ones are compared:
 The standard error of a share p of n suites is sqrt(p (1 - p) / n): .7 points for 5 % of 1,000.
 """
 
-import argparse
 import csv
 import sys
 from collections.abc import Iterator, Sequence
@@ -36,7 +35,9 @@ from experiments.analysis.statistics.equal_suites import (
 )
 from experiments.analysis.statistics.power import across_tasks, within_a_task
 from experiments.analysis.statistics.simulated import SYNTHETIC, Population, logged
-from experiments.running.mistakes import answered
+from experiments.running.readers import path as as_path
+from experiments.running.readers import whole
+from experiments.running.settings import Command, Given, Setting
 
 OPTIMIZERS = (2, 3, 5, 12)
 ONE_TASK = ((1, "seeds", 5), (1, "seeds", 10), (1, "seeds", 20))
@@ -120,27 +121,38 @@ def write(path: Path, rows: Iterator[dict[str, object]]) -> None:
             print(*row.values(), sep=", ", flush=True)
 
 
+_MODULE = "experiments.analysis.statistics.calibration"
+COMMAND = Command(
+    "calibration",
+    "Simulate suites of equal optimizers, and count how often the verdict tells them apart.",
+    [
+        (f"python -m {_MODULE} random_search", "with populations drawn from these runs too"),
+        (f"python -m {_MODULE} suites=100 out=quick", "synthetic populations, less precisely"),
+    ],
+    [
+        Setting(
+            "out", "The folder of the two tables.", as_path, Path("results/statistics_calibration")
+        ),
+        Setting("suites", "The number of simulated suites of a row.", whole(1), 1000),
+    ],
+    folders="Runs of one optimizer with many seeds, to draw populations from.",
+    least_folders=0,
+    module=_MODULE,
+)
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run the simulations; return the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m experiments.analysis.statistics.calibration",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("folders", nargs="*", type=Path, metavar="FOLDER")
-    parser.add_argument("--out", type=Path, default=Path("results/statistics_calibration"))
-    parser.add_argument("--suites", type=int, default=1000, help="simulated suites a row")
-    given = parser.parse_args(arguments)
+    return COMMAND.answer(arguments, _simulate)
 
-    def command() -> int:
-        populations = dict(SYNTHETIC)
-        if given.folders:
-            populations["logged runs"] = logged(load(given.folders))
-        write(given.out / "calibration.csv", _calibrations(populations, given.suites))
-        write(given.out / "power.csv", chain(within_a_task(), across_tasks()))
-        return 0
 
-    return answered(command, list(arguments))
+def _simulate(given: Given) -> int:
+    populations = dict(SYNTHETIC)
+    if given.folders:
+        populations["logged runs"] = logged(load(given.folders))
+    write(given["out"] / "calibration.csv", _calibrations(populations, given["suites"]))
+    write(given["out"] / "power.csv", chain(within_a_task(), across_tasks()))
+    return 0
 
 
 if __name__ == "__main__":

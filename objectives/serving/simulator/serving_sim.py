@@ -27,7 +27,11 @@ from objectives.serving.simulator.node import serve_load
 from objectives.space import build_space, check
 from objectives.trial import Config, Evaluation, Trial, Value
 
-PARAMETERS = tuple(field.name for field in dataclasses.fields(Settings)) + ("speculative",)
+TYPES: dict[str, type] = {
+    **{field.name: type(field.default) for field in dataclasses.fields(Settings)},
+    "speculative": str,
+}
+PARAMETERS = tuple(TYPES)
 ENGINES = ("vllm", "sglang")
 VALUE_SD = 10.0  # of the value, per unit of `noise`, where it is largest: beside a limit of the SLO
 
@@ -106,7 +110,7 @@ class ServingSim(Objective):
                 raise ValueError(
                     f"objective.space: expected parameters of {list(PARAMETERS)}, got {name}"
                 )
-        self.space = build_space(space)
+        self.space = build_space(space, types=TYPES)
         self._constraints = constraints.read(list(texts), self.space)
 
     def _check_default(self) -> None:
