@@ -99,7 +99,7 @@ def test_tasks_are_compared_by_one_number_each() -> None:
     # What holds on all of them alike is said once.
     assert len(said) == 2
     assert said[1].startswith(
-        "On each of the 6 tasks (value after 1 evaluation), not distinguishable: 2 see"
+        "On each of the 6 tasks (value after 1 evaluation), no pair is distinguishable: with 2 see"
     )
 
 

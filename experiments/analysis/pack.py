@@ -3,9 +3,10 @@
 The file holds JSON lines, compressed by xz: first a line with the format, then one line per run.
 A run's line has the header of its log (settings, versions, hardware, fingerprint) and one column
 per quantity: id, config, fidelity, value, error, cost, metrics, ask_s, tell_s and time. It also
-has items if there are any, and price if a trial spent less than its fidelity because it resumed
-another one. Seconds are rounded to 1e-6 and times of arrival to 1e-3; all other numbers are exact.
-Tracebacks and trials without an answer are left out. The same logs give the same bytes. Read with
+has items if there are any, price if a trial spent less than its fidelity because it resumed another
+one, and simulated if the clock is simulated (seconds, exact). Other seconds are rounded to 1e-6 and
+times of arrival to 1e-3; all other numbers are exact. Tracebacks and trials without an answer are
+left out. The same logs give the same bytes. Read the file with
 `experiments.analysis.results.load`.
 """
 

@@ -54,6 +54,8 @@ class Run:
         ask_s: seconds spent in the ask for the trial, (n,); an ask for k trials is split evenly.
         tell_s: seconds spent in the tell of the evaluation, (n,).
         times: seconds from the run's header to the answer, (n,), pauses included.
+        ends: the simulated time of each answer in seconds, (n,), ascending; None if the clock is
+            real.
         tests: the test metrics of incumbents in order, each with `id` and `metrics`.
     """
 
@@ -75,6 +77,7 @@ class Run:
     tell_s: Floats
     times: Floats
     tests: list[dict[str, Any]]
+    ends: Floats | None = None
 
     @property
     def seed(self) -> int:
@@ -193,6 +196,7 @@ def run_of(row: Row) -> Run:
         tell_s=columns.numbers("tell_s", 0.0),
         times=columns.numbers("time"),
         tests=tests_of(row),
+        ends=columns.ends(),
     )
     if len(header.goals) < 2 and (np.isnan(run.values) & ~run.failed).any():
         raise ValueError("columns: expected a value or an error for each evaluation, got neither")

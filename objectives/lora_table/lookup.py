@@ -51,8 +51,8 @@ def expect_grid(space: ConfigurationSpace) -> None:
     for name, levels in GRID.items():
         if hasattr(space[name], "lower"):
             raise ValueError(
-                f"objective.space.{name}.type: expected ordinal, categorical or constant, as only "
-                f"{list(levels)} were trained"
+                f"objective.space.{name}.type: expected ordinal, categorical or constant, got a "
+                f"range; only {list(levels)} were trained"
             )
         for value in choices_of(space[name]):
             if value not in levels:

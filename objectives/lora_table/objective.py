@@ -50,6 +50,7 @@ class LoraTable(Objective):
     """
 
     cheap = True
+    simulates_cost = True
 
     def __init__(
         self,
@@ -72,6 +73,8 @@ class LoraTable(Objective):
         self.default = default_of(self.space)
         self.fidelities = Fidelities(_SHARES)
         self._noise, self._seed = noise, whole("seed", seed, 0)
+        if folder is not None and (not isinstance(folder, str) or not folder or "\0" in folder):
+            raise ValueError(f"objective.folder: expected null or a folder, got {folder!r}")
         self._place = _HERE if folder is None else Path(folder).expanduser()
         content = read(self._place / "evaluations.csv.xz")
         self._digest = hashlib.sha256(content).hexdigest()
