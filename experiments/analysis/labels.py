@@ -39,8 +39,8 @@ def _labels(runs: Sequence[Labelled], family: str, seeds: bool) -> list[str]:
     """Return each run's name with the settings in which runs of that name differ.
 
     The workers and the clock of a run count as settings of its optimizer. A setting that equals the
-    run's budget in all of them, such as a design's number of points, does not count as a difference.
-    The number of given start configurations counts as the setting `start`.
+    run's budget in all of them, such as a design's number of points, is not a difference. The
+    number of given start configurations counts as the setting `start`.
     """
     settings = [dict(_flat(getattr(run.header, family))) for run in runs]
     if not seeds:  # optimizers
