@@ -94,7 +94,7 @@ def test_runs_of_different_objectives_are_not_compared(
     text = log.read_text().replace('"identity": "it"', '"identity": "other"')
     log.write_text(text.replace('"objective": {}', '"objective": {"shift": 1}'))
     assert compare.main([str(tmp_path), f"out={tmp_path / 'it.png'}"]) == 2
-    assert "expected runs of one objective, and one instance of it" in capsys.readouterr().err
+    assert "expected runs of one objective and one instance of it" in capsys.readouterr().err
 
 
 def test_a_folder_that_is_not_there_is_refused_in_one_line(
@@ -102,7 +102,7 @@ def test_a_folder_that_is_not_there_is_refused_in_one_line(
 ) -> None:
     assert compare.main([str(tmp_path / "no"), f"out={tmp_path / 'it.png'}"]) == 2
     assert capsys.readouterr().err.splitlines() == [
-        f"{tmp_path / 'no'}: expected a folder of runs, got none there"
+        f"{tmp_path / 'no'}: expected a folder of runs, got a path that does not exist"
     ]
 
 

@@ -87,7 +87,7 @@ def test_leftovers_of_another_type_are_answered_with_what_removes_them() -> None
         (
             ["objective=branin", 'objective.space."model.lr".upper=2'],
             'objective.space."model.lr".upper: expected objective.space.<parameter>.<key>, got '
-            "more levels; a parameter whose name has dots can be set in a YAML file only",
+            "more levels; a parameter whose name contains dots can be set only in a YAML file",
         ),
     ],
 )

@@ -101,7 +101,7 @@ def test_a_run_of_a_sweep_is_the_run_that_the_command_line_makes(tmp_path: Path)
     (folder,) = (tmp_path / "sweep" / "branin" / "soo").glob("seed1-*")
     assert timeless(folder) == timeless(tmp_path / "single")
     assert folder.name == f"seed1-{events(folder)[0]['identity'][:8]}"
-    assert "finished before" in finish(*single, f"out={folder}").stdout
+    assert "already finished" in finish(*single, f"out={folder}").stdout
 
 
 def test_a_sweep_whose_parent_was_killed_goes_on_and_repeats_nothing(tmp_path: Path) -> None:

@@ -15,15 +15,15 @@ COMMAND = Command(
     "Print the best configuration of each run, with its value and metrics, in full precision.",
     [
         ("tuneoff best results/branin/soo/seed0-55460cf9", "of one run"),
-        ("tuneoff best results/smoke format=json", "of all runs, for a program"),
+        ("tuneoff best results/smoke format=json", "of all runs, for another program"),
     ],
     [Setting("format", "yaml or json.", one_of("yaml", "json"), default="yaml")],
-    folders="Folders of runs, or files by tuneoff pack.",
+    folders="Folders of runs, or files written by tuneoff pack.",
 )
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print; return the exit status."""
+    """Print the best configurations; return the exit status."""
     return COMMAND.answer(arguments, _best)
 
 
@@ -37,7 +37,10 @@ def _best(given: Given) -> int:
 
 
 def best(run: Run) -> dict[str, Any]:
-    """Return what is known of the best of a run, as plain values; a run without success says so."""
+    """Return a run's incumbent with its value and metrics, as plain values.
+
+    `config` is None if no evaluation succeeded.
+    """
     told = {
         "optimizer": run.optimizer,
         "objective": run.objective,

@@ -1,4 +1,4 @@
-"""From composed settings to a run: what `tuneoff run` does once Hydra has read its arguments."""
+"""Make a run from composed settings, once Hydra has read the arguments of `tuneoff run`."""
 
 import math
 from pathlib import Path
@@ -17,18 +17,18 @@ from experiments.running.run_log import RunLog
 from experiments.running.terminal import PROGRESS_AUTO
 from experiments.running.tracking import BACKENDS, Tracker, mlflow_client
 
-_progress: dict[str, str] = {}  # what an interrupt says: filled as far as the run got
+_progress: dict[str, str] = {}  # read by `interrupted`; has the log's path once the log exists
 
 
 def run_one(settings: DictConfig, names: dict[str, str]) -> None:
-    """Run what the composed settings describe, resuming where its log ends.
+    """Make the run that the composed settings describe, resuming it from its log if there is one.
 
     Args:
-        settings: of conf/config.yaml, composed.
-        names: of the two YAML files, by family.
+        settings: the composed settings of conf/config.yaml.
+        names: the names of the two YAML files, by family.
 
     Raises:
-        ValueError, OSError, HydraException: something that the user can mend; see `mistakes`.
+        ValueError, OSError, HydraException: a mistake that the user can correct; see `mistakes`.
     """
     check_settings(settings)
     if settings.out is not None:
@@ -38,7 +38,7 @@ def run_one(settings: DictConfig, names: dict[str, str]) -> None:
     path = folder / "log.jsonl"
     earlier = run.history(folder)
     if run.is_finished(earlier):
-        print(f"finished before: {len(earlier.evaluations)} evaluations, nothing to do")
+        print(f"already finished: {len(earlier.evaluations)} evaluations, nothing to do")
         print(summary(earlier, path))
         return
     client = mlflow_client() if settings.tracking == "mlflow" else None
@@ -67,7 +67,7 @@ def run_one(settings: DictConfig, names: dict[str, str]) -> None:
 
 
 def _say(log: RunLog, earlier: History) -> None:
-    """Say which data are used, and what the log already held."""
+    """Print the notice about the data, and how many evaluations the log already holds."""
     _progress["path"] = str(log.path)
     header = log.history.header
     if header is not None and header.notice:
@@ -76,13 +76,13 @@ def _say(log: RunLog, earlier: History) -> None:
         print(f"resuming after {len(earlier.evaluations)} evaluations: {log.path}", flush=True)
 
 
-LARGEST_BUDGET = 1e9  # designs that are made for their budget are held in memory
-LARGEST_SEED = 2**32 - 1  # what every library accepts
+LARGEST_BUDGET = 1e9  # a design for the whole budget is held in memory
+LARGEST_SEED = 2**32 - 1  # the largest that every library accepts
 MOST_WORKERS = 1024
 
 
 def check_settings(settings: DictConfig) -> None:
-    """Raise `ValueError` on what no run can have."""
+    """Raise `ValueError` if a setting is invalid for every run."""
     budget = settings.budget
     if not _is_number(budget) or budget <= 0:
         raise ValueError(f"budget: expected a positive number of evaluations, got {budget!r}")
@@ -115,10 +115,10 @@ def _folder(settings: DictConfig, run: Run) -> Path:
 
 
 def interrupted(command: str) -> str:
-    """Say what is safe and how to go on.
+    """Return a line that says what is saved and how to resume.
 
     Args:
-        command: what was typed.
+        command: the command line as typed.
     """
     if "path" not in _progress:
         return "interrupted before the first evaluation; nothing was lost"

@@ -1,4 +1,4 @@
-"""The picture of one run: the incumbent and every evaluation, failures on a strip of their own."""
+"""The figure of one run: the incumbent and every evaluation, with failures on a separate strip."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ Points = Sequence[tuple[float, float]]
 
 @dataclass(frozen=True)
 class _Drawn:
-    """The points of a run: budget spent, and the number that is shown."""
+    """The points of a run, as (budget spent, shown metric)."""
 
     full: list[tuple[float, float]]
     partial: list[tuple[float, float]]
@@ -42,8 +42,8 @@ class _Drawn:
 def draw(history: History, path: Path) -> None:
     """Write `convergence.png`: the incumbent over the budget spent, and every evaluation.
 
-    The vertical axis is the metric that the value stands for, where the objective names one.
-    Failures have a strip of their own below it, as they have no number.
+    The vertical axis shows the metric that the value stands for, where the objective names one.
+    Failed evaluations have no metric and are marked on a separate strip below.
     """
     assert history.header is not None
     header = history.header

@@ -1,18 +1,19 @@
-"""Runs as an Optuna storage, for `optuna-dashboard` and Optuna's own analyses.
+"""Export runs to an Optuna storage, for `optuna-dashboard` and Optuna's own analyses.
 
-`out` ends in `.db` or `.sqlite3` for SQLite (13 ms of processor time an evaluation), in `.journal`
-or `.log` for a journal (0.4 ms). A run is a study, named
+`out` ends in `.db` or `.sqlite3` for SQLite (13 ms of CPU time per evaluation), or in `.journal` or
+`.log` for a journal (0.4 ms). A run becomes a study, named
 `<objective> | <optimizer> | seed <seed> of <budget> | <identity>`; an evaluation is a trial, in
 the order of arrival:
 
-- The parameters have Optuna's distributions, log scales and bounds included. Of an ordinal, the
-  choices keep their order; a constant is a categorical of one choice; what is inactive is absent.
-- A success is COMPLETE with its value, to be minimised. A failure is FAIL with no value, as
-  Optuna has it: `error`, and `penalty` where the objective grades one, are user attributes.
-- `metric.<name>`, `cost_s`, `ask_s`, `tell_s`, `fidelity` and `trial` (the id) are user
-  attributes too, and so is, of the study, what the log's header says.
-- A trial ends when its answer came. It starts `cost` seconds before, but not before the run
-  does, nor, where trials are evaluated one by one, before the last answer.
+- The parameters have Optuna's distributions, including log scales and bounds. The choices of an
+  ordinal keep their order, a constant is a categorical with one choice, and inactive parameters are
+  absent.
+- A success is COMPLETE with its value, which is minimised. A failure is FAIL without a value, as in
+  Optuna; `error`, and `penalty` if the objective grades failures, are user attributes.
+- `metric.<name>`, `cost_s`, `ask_s`, `tell_s`, `fidelity` and `trial` (the id) are user attributes
+  too. The content of the log's header becomes user attributes of the study.
+- A trial ends when its answer arrived. It starts `cost` seconds earlier, but neither before the run
+  starts nor, if trials are evaluated one by one, before the previous answer.
 """
 
 import json
@@ -64,7 +65,7 @@ def write(runs: Sequence[Run], path: Path) -> None:
     """Write all runs into a new storage.
 
     Raises:
-        ValueError: the name of the file is none of those above.
+        ValueError: the file name has none of the endings above.
     """
     problems = Problems(runs)
     spaces = [problems.of(run).space for run in runs]
@@ -81,11 +82,11 @@ def write(runs: Sequence[Run], path: Path) -> None:
 
 @contextmanager
 def _storage(path: Path) -> Iterator[BaseStorage]:
-    """Open a new storage of the kind that the name says; it is on the disk at the end."""
+    """Open a new storage of the kind that the file's ending names; save it when the block ends."""
     if path.suffix in SQLITE:
         rdb = RDBStorage(f"sqlite:///{path}")
         event.listen(rdb.engine, "connect", _leave_the_disk_alone)
-        rdb.engine.dispose()  # so that the next connection is one of those
+        rdb.engine.dispose()  # so that new connections get these settings
         yield rdb
         rdb.remove_session()
         rdb.engine.dispose()
@@ -99,13 +100,13 @@ def _storage(path: Path) -> Iterator[BaseStorage]:
 
 
 def _leave_the_disk_alone(connection: Any, record: object) -> None:
-    """Save SQLite's flush at each of many small steps: the file counts when it is whole."""
+    """Switch off SQLite's flush after each step, since only the complete file is used."""
     connection.execute("PRAGMA synchronous = OFF")
     connection.execute("PRAGMA journal_mode = MEMORY")
 
 
 class _Memory:
-    """A journal's backend that keeps the lines, to be written once, not flushed one by one."""
+    """A journal backend that keeps its lines in memory, so that they are written only once."""
 
     def __init__(self) -> None:
         self.logs: list[dict[str, Any]] = []
@@ -186,7 +187,7 @@ def _trials(run: Run, distributions: dict[str, BaseDistribution]) -> list[Frozen
 
 
 def _datetimes(run: Run) -> tuple[list[datetime], list[datetime]]:
-    """Return when each trial began and ended, in local time as Optuna keeps it."""
+    """Return the start and end of each trial, in local time as Optuna stores it."""
     alone = run.header.workers == 1
     earliest = np.concatenate([[0.0], run.times[:-1]]) if alone else np.zeros(len(run.ids))
     began = np.maximum(run.times - run.costs, earliest)

@@ -19,13 +19,13 @@ from experiments.analysis.statistics.targets import expected_running_time
 from experiments.running.looks import OWN
 from experiments.running.provenance import project
 
-_LONG = 160  # characters of an error that are shown
+_LONG = 160  # maximum characters shown of an error
 TARGET = 0.1
-"""Normalised regret that the expected running time is to: this share of a first success's."""
+"""The target of the expected running time, in normalised regret."""
 
 
 def standings(suite: Suite) -> Table:
-    """Return the final incumbents of each optimizer on each objective, in natural units."""
+    """Return a table of the final incumbents of each optimizer on each objective."""
     rows = []
     for task in suite.tasks:
         shown = show(suite, task)
@@ -53,7 +53,7 @@ def _final(value: float, floored: bool) -> Cell:
 
 
 def currency_table(found: CurrencyRanks) -> Table:
-    """Return the mean ranks in each currency; a flip is marked at the one that fell behind."""
+    """Return a table of mean ranks by currency; flips are marked at the one that falls behind."""
     fell: dict[tuple[str, str], list[str]] = defaultdict(list)
     for ahead, other, currency in found.flips:
         fell[ahead, currency].append(other)
@@ -79,7 +79,7 @@ def currency_table(found: CurrencyRanks) -> Table:
 
 
 def own_time_table(suite: Suite) -> Table:
-    """Return what the optimizers' own time comes to."""
+    """Return a table of the optimizers' own time."""
     rows = []
     for name in suite.optimizers:
         runs = [run for task in suite.tasks for run in task.runs.get(name, {}).values()]
@@ -90,12 +90,12 @@ def own_time_table(suite: Suite) -> Table:
         longest = max(float(run.ask_s.max()) for run in runs)
         numbers = [float(np.median(own)), float(np.median(each)), longest]
         rows.append(Row([Cell(name), *(Cell(seconds(s), s) for s in numbers)], name))
-    columns = ["optimizer", "a run", "an evaluation", "longest ask"]
+    columns = ["optimizer", "per run", "per evaluation", "longest ask"]
     return Table("own_time", columns, rows, "Median time inside ask and tell")
 
 
 def seconds(s: float) -> str:
-    """Return a time in its natural unit."""
+    """Return a duration as text, in the unit that suits its size."""
     if s < 1e-3:
         return f"{s * 1e6:.3g} µs"
     if s < 1:
@@ -104,7 +104,7 @@ def seconds(s: float) -> str:
 
 
 def incumbents(subject: Subject) -> Table:
-    """Return each run's incumbent, with its metrics and those of its test."""
+    """Return a table of each run's incumbent, with its metrics and its test metrics."""
     runs = [run for task in subject.suite.tasks for run in subject.runs_of(task)]
     kept = {id(run): run.incumbent() for run in runs}
     metrics = _names(run.metrics for run in runs)
@@ -138,7 +138,7 @@ def _names(rows: Any) -> list[str]:
 
 
 def config_text(config: dict[str, Any]) -> str:
-    """Return a configuration in one line."""
+    """Return a configuration as one line of text."""
     return ", ".join(
         f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
         for name, value in config.items()
@@ -146,7 +146,7 @@ def config_text(config: dict[str, Any]) -> str:
 
 
 def item_table(suite: Suite, level: float) -> Table | None:
-    """Return the incumbents compared item by item, where evaluations log items of the metric."""
+    """Return a table that compares incumbents item by item; None if no items are logged."""
     rows = []
     for task in suite.tasks:
         run = next(run for own in task.runs.values() for run in own.values())
@@ -166,7 +166,7 @@ def item_table(suite: Suite, level: float) -> Table | None:
 
 
 def failures(runs: Sequence[Run]) -> Table | None:
-    """Return which errors were met how often, the most frequent first; None without any."""
+    """Return a table of errors with their counts, the most frequent first; None without errors."""
     counts: Counter[tuple[str, str, str]] = Counter()
     for run in runs:
         for error in run.errors:
@@ -185,7 +185,7 @@ def failures(runs: Sequence[Run]) -> Table | None:
 
 
 def provenance(tasks: Sequence[Task]) -> tuple[Table, list[str]]:
-    """Return with what the runs of each objective were made, and warnings where that differs."""
+    """Return a table of each objective's code and machines, and warnings where runs differ."""
     rows, warnings = [], []
     for task in tasks:
         runs = [run for own in task.runs.values() for run in own.values()]
@@ -218,7 +218,7 @@ _FACTS = ("code", "hardware", "fingerprint")
 
 def _facts(run: Run) -> dict[str, str]:
     header = run.header
-    tools = project()["optional-dependencies"]["dev"]  # of no influence on a run
+    tools = project()["optional-dependencies"]["dev"]  # these do not influence a run
     code, hardware = header.code, header.hardware
     commit = code.get("commit", "")
     short = commit[:10] + ("-dirty" if commit.endswith("-dirty") else "")
