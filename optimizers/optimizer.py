@@ -28,11 +28,14 @@ class Optimizer(ABC):
     Attributes:
         extendable: whether a run can be continued with a larger budget. It is False if the design
             depends on the budget.
+        adaptive: whether the proposals depend on the evaluations. Where they do not, the optimizer
+            runs on any goals and limits.
         version: the version of the algorithm. The author increments it when the same seed and
             evaluations give other trials; a log of another version is not resumed.
     """
 
     extendable: bool = True
+    adaptive: bool = True
     version: int = 1
 
     def __init__(self, space: ConfigurationSpace, *, seed: int) -> None:

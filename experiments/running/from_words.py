@@ -8,6 +8,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.running.composing import FAMILIES, chosen, composed
+from experiments.running.making import SCALARISE, with_scalarisation
 from experiments.running.run import Run, RunSettings
 from optimizers.optimizer import Optimizer
 
@@ -34,14 +35,15 @@ def run_settings(settings: DictConfig, names: dict[str, str]) -> RunSettings:
         names: the names of the two YAML files, by family.
     """
     resolved, as_written = _plain(settings, True), _plain(settings, False)
+    method = resolved.get(SCALARISE)
     return RunSettings(
         names=names,
-        optimizer=resolved["optimizer"],
+        optimizer=with_scalarisation(resolved["optimizer"], method),
         objective=resolved["objective"],
         seed=resolved["seed"],
         budget=float(resolved["budget"]),
         workers=resolved["workers"],
-        optimizer_as_written=as_written["optimizer"],
+        optimizer_as_written=with_scalarisation(as_written["optimizer"], method),
         evaluation_timeout_s=resolved["evaluation_timeout_s"],
     )
 

@@ -5,7 +5,6 @@ with run.open(Path("folder")) as log:      # starts a new log, or continues that
     run.execute(log)
 """
 
-import inspect
 import math
 import time
 from collections.abc import Callable
@@ -25,6 +24,7 @@ from experiments.running.executors.handover import Handover
 from experiments.running.header import Header
 from experiments.running.history import History
 from experiments.running.identity import identity, without_paths
+from experiments.running.making import Problem, make_optimizer
 from experiments.running.run_log import RunLog, read
 from experiments.running.runner import Watch, run
 from objectives import description
@@ -135,6 +135,9 @@ class Run:
             versions=provenance.versions(),
             hardware=provenance.hardware(),
             written=None if written == resolved else written,
+            limits=dict(objective.limits),
+            front=[[point[name] for name in objective.goals] for point in objective.front],
+            hypervolume=objective.hypervolume,
         )
 
     @property
@@ -162,35 +165,19 @@ class Run:
     def make_optimizer(self) -> Optimizer:
         """Return a fresh optimizer that has not been asked for a trial.
 
-        Its constructor receives the space and the seed. It also receives the goals and the
-        fidelities if it has parameters of these names.
+        Its constructor receives the space and the seed. It also receives the goals, the limits
+        and the fidelities if it has parameters of these names; see `making.py`.
 
         Raises:
-            ValueError: no optimizer can be created from the settings.
+            ValueError: no optimizer can be created from the settings for this objective.
         """
-        objective, settings = self.objective, self.settings.optimizer
-        known = {"fidelities": objective.fidelities, "goals": dict(objective.goals)}
-        taken = inspect.signature(_importable("optimizer", settings["_target_"])).parameters
-        told = {name: value for name, value in known.items() if name in taken}
-        make = instantiate(
-            settings,
-            space=objective.space,
-            seed=self.settings.seed,
-            _partial_=True,
-            _convert_="all",
-        )
-        try:
-            made = make(**told)
-        except TypeError as error:
-            if "argument" not in str(error):  # an error inside the constructor, not in its call
-                raise
-            name = settings["_target_"]
-            raise ValueError(
-                f"optimizer: expected the settings that {name} takes, got: {error}"
-            ) from None
-        if not isinstance(made, Optimizer):
-            raise ValueError(f"optimizer: expected an Optimizer, got {type(made).__name__}")
-        return made
+        return make_optimizer(self.settings.optimizer, self._problem, self.settings.seed)
+
+    @property
+    def _problem(self) -> Problem:
+        """What the optimizer may know of the objective."""
+        objective = self.objective
+        return Problem(objective.space, objective.fidelities, objective.goals, objective.limits)
 
     def _optimizer_version(self) -> int:
         """Return the optimizer's version, or 1 if it cannot be created; `open` reports why."""
@@ -264,26 +251,6 @@ def _check_finite(where: str, settings: Any) -> None:
             _check_finite(f"{where}.{place}", value)
     elif isinstance(settings, float) and not math.isfinite(settings):
         raise ValueError(f"{where}: expected a finite number, got {settings}")
-
-
-def _importable(family: str, place: Any) -> Callable[..., Any]:
-    """Return the class or the function that a `_target_` names.
-
-    Raises:
-        ValueError: it cannot be imported, or it is not an optimizer.
-    """
-    try:
-        found = get_object(place)
-    except Exception as error:  # importing a plug-in may raise anything
-        reason = " ".join(str(error).split())
-        raise ValueError(
-            f"{family}._target_: expected a class that can be imported, got {place} ({reason}); "
-            f"install its package, or run the command in the folder that contains the module"
-        ) from error
-    if not callable(found) or (isinstance(found, type) and not issubclass(found, Optimizer)):
-        raise ValueError(f"{family}._target_: expected a subclass of Optimizer, got {place}")
-    made: Callable[..., Any] = found
-    return made
 
 
 def folder_name(header: Header) -> Path:

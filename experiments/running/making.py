@@ -1,0 +1,142 @@
+"""Creation of an optimizer for a problem: what it is told, what it is wrapped in, or why not.
+
+An optimizer declares by the parameters of its constructor what it handles: `fidelities`, `goals`
+(several of them) and `limits`. One that does not handle the goals or limits of an objective runs
+under a scalarisation, which its settings name (`optimizer.scalarise`, or `scalarise=` of
+`tuneoff run`), or it is refused. An optimizer whose proposals do not depend on the evaluations
+needs neither.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ConfigSpace import ConfigurationSpace
+from hydra.utils import get_object, instantiate
+
+from objectives.trial import Fidelities, Goal, Limit
+from optimizers.optimizer import Optimizer
+
+SCALARISE = "scalarise"
+"""The key of an optimizer's settings that names the scalarisation."""
+
+METHODS = ("tchebycheff", "hypervolume", "weights")
+"""The scalarisations."""
+
+_SCALARISED = "optimizers.scalarised.Scalarised"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What an optimizer may know of an objective."""
+
+    space: ConfigurationSpace
+    fidelities: Fidelities | None = None
+    goals: Mapping[str, Goal] = field(default_factory=dict)
+    limits: Mapping[str, Limit] = field(default_factory=dict)
+
+
+def make_optimizer(settings: Mapping[str, Any], problem: Problem, seed: int) -> Optimizer:
+    """Return a fresh optimizer that has not been asked for a trial.
+
+    Args:
+        settings: the optimizer's resolved settings, with `_target_`.
+        problem: the problem that it searches.
+        seed: the seed of its random numbers.
+
+    Raises:
+        ValueError: no optimizer can be created from the settings, or it handles the problem
+            only under a scalarisation and none is named.
+    """
+    own = {key: value for key, value in settings.items() if key != SCALARISE}
+    method = settings.get(SCALARISE)
+    target = importable("optimizer", own["_target_"])
+    taken = inspect.signature(target).parameters
+    beyond = _beyond(problem, taken, target)
+    if beyond and method is None:
+        raise ValueError(
+            f"optimizer: expected one that takes {beyond}, or a scalarisation "
+            f"({SCALARISE}={'|'.join(METHODS)}), got {_short(own['_target_'])}, which minimises "
+            f"one value"
+        )
+    if method is not None and not beyond:
+        raise ValueError(
+            f"{SCALARISE}: expected null, as {_short(own['_target_'])} takes the objective's "
+            f"goals and limits as they are, got {method}"
+        )
+    inner = Problem(problem.space, problem.fidelities) if beyond else problem
+    made = _instantiated(own, inner, taken, seed)
+    if not beyond:
+        return made
+    scalarised = get_object(_SCALARISED)(
+        made, goals=problem.goals, limits=problem.limits, method=str(method)
+    )
+    assert isinstance(scalarised, Optimizer)
+    return scalarised
+
+
+def with_scalarisation(settings: dict[str, Any], method: str | None) -> dict[str, Any]:
+    """Return an optimizer's settings with the scalarisation that a command line names, if any."""
+    return settings if method is None else {**settings, SCALARISE: method}
+
+
+def _beyond(problem: Problem, taken: Mapping[str, Any], target: Callable[..., Any]) -> str:
+    """Return the part of a problem that an optimizer does not handle; "" if it handles all."""
+    if not getattr(target, "adaptive", True):
+        return ""
+    if len(problem.goals) > 1 and "goals" not in taken:
+        return f"the goals {', '.join(problem.goals)}"
+    if problem.limits and "limits" not in taken:
+        return f"limits ({', '.join(problem.limits)})"
+    return ""
+
+
+def _instantiated(
+    settings: Mapping[str, Any], problem: Problem, taken: Mapping[str, Any], seed: int
+) -> Optimizer:
+    known = {
+        "fidelities": problem.fidelities,
+        "goals": dict(problem.goals),
+        "limits": dict(problem.limits),
+    }
+    told = {name: value for name, value in known.items() if name in taken}
+    make = instantiate(
+        dict(settings), space=problem.space, seed=seed, _partial_=True, _convert_="all"
+    )
+    try:
+        made = make(**told)
+    except TypeError as error:
+        if "argument" not in str(error):  # an error inside the constructor, not in its call
+            raise
+        name = settings["_target_"]
+        raise ValueError(
+            f"optimizer: expected the settings that {name} takes, got: {error}"
+        ) from None
+    if not isinstance(made, Optimizer):
+        raise ValueError(f"optimizer: expected an Optimizer, got {type(made).__name__}")
+    return made
+
+
+def importable(family: str, place: Any) -> Callable[..., Any]:
+    """Return the class or the function that a `_target_` names.
+
+    Raises:
+        ValueError: it cannot be imported, or it is not an optimizer.
+    """
+    try:
+        found = get_object(place)
+    except Exception as error:  # importing a plug-in may raise anything
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"{family}._target_: expected a class that can be imported, got {place} ({reason}); "
+            f"install its package, or run the command in the folder that contains the module"
+        ) from error
+    if not callable(found) or (isinstance(found, type) and not issubclass(found, Optimizer)):
+        raise ValueError(f"{family}._target_: expected a subclass of Optimizer, got {place}")
+    made: Callable[..., Any] = found
+    return made
+
+
+def _short(target: Any) -> str:
+    return str(target).rpartition(".")[2]
