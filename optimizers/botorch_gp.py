@@ -114,8 +114,7 @@ class BoTorchGP(Optimizer):
         self._pending.pop(trial.id, None)
 
     def _next(self) -> Config:
-        n_values = sum(value is not None for value in self._values)
-        if self._n_trials < self._n_initial or n_values < 2:
+        if self._n_trials < self._n_initial or self._n_known() < 2:
             with warnings.catch_warnings():  # the design need not be a power of two
                 warnings.simplefilter("ignore", UserWarning)
                 config = self._cube.config(self._sobol.random(1)[0])
@@ -127,6 +126,10 @@ class BoTorchGP(Optimizer):
                 return config
             config = draw(self._cube, rng)
         return config
+
+    def _n_known(self) -> int:
+        """Return the number of evaluations with a value."""
+        return sum(value is not None for value in self._values)
 
     def _proposal(self) -> NDArray[np.float64]:
         """Return the point (dim,) of the greatest acquisition."""

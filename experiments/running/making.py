@@ -54,26 +54,40 @@ def make_optimizer(settings: Mapping[str, Any], problem: Problem, seed: int) -> 
     target = importable("optimizer", own["_target_"])
     taken = inspect.signature(target).parameters
     beyond = _beyond(problem, taken, target)
-    if beyond and method is None:
+    if method is not None:
+        return _scalarised(own, problem, taken, seed, str(method))
+    if beyond:
         raise ValueError(
             f"optimizer: expected one that takes {beyond}, or a scalarisation "
             f"({SCALARISE}={'|'.join(METHODS)}), got {_short(own['_target_'])}, which minimises "
             f"one value"
         )
-    if method is not None and not beyond:
+    return _instantiated(own, problem, taken, seed)
+
+
+def _scalarised(
+    settings: Mapping[str, Any],
+    problem: Problem,
+    taken: Mapping[str, Any],
+    seed: int,
+    method: str,
+) -> Optimizer:
+    """Return an optimizer of one value under a scalarisation of the problem's goals and limits."""
+    if len(problem.goals) < 2 and not problem.limits:
         raise ValueError(
-            f"{SCALARISE}: expected null, as {_short(own['_target_'])} takes the objective's "
-            f"goals and limits as they are, got {method}"
+            f"{SCALARISE}: expected null, as the objective has one goal and no limits, got {method}"
         )
-    inner = Problem(problem.space, problem.fidelities) if beyond else problem
-    made = _instantiated(own, inner, taken, seed)
-    if not beyond:
-        return made
-    scalarised = get_object(_SCALARISED)(
-        made, goals=problem.goals, limits=problem.limits, method=str(method)
+    inner = _instantiated(settings, Problem(problem.space, problem.fidelities), taken, seed)
+    if not inner.adaptive:
+        raise ValueError(
+            f"{SCALARISE}: expected null, as the proposals of {_short(settings['_target_'])} do "
+            f"not depend on the evaluations, got {method}"
+        )
+    made = get_object(_SCALARISED)(
+        inner, goals=problem.goals, limits=problem.limits, method=method
     )
-    assert isinstance(scalarised, Optimizer)
-    return scalarised
+    assert isinstance(made, Optimizer)
+    return made
 
 
 def with_scalarisation(settings: dict[str, Any], method: str | None) -> dict[str, Any]:
