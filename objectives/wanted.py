@@ -3,6 +3,7 @@
 An objective that measures several metrics has the settings `goals` and `limits`:
 
     objective.goals=[output_tokens_per_s_per_gpu, ttft_p90_s]    # several goals: there is no value
+    objective.goals={f1: 11, f2: 11}                             # with their references
     objective.limits={ttft_p90_s: 2.0}                           # feasible up to two seconds
 
 The objective says in which direction each of its metrics is better. A limit is the largest
@@ -11,12 +12,13 @@ allowed number of a metric of which less is better, and the least allowed one of
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from objectives.trial import Goal, Limit, signed
 
-Names = Sequence[str] | None
-"""The setting `goals`: names of metrics; None: those that the objective has by default."""
+Names = Sequence[str] | Mapping[str, float | None] | None
+"""The setting `goals`: names of metrics, or references by metric, from which hypervolume is
+measured; None: those that the objective has by default."""
 
 Bounds = Mapping[str, float] | None
 """The setting `limits`: a bound by metric; None: those that the objective has by default."""
@@ -56,6 +58,7 @@ class Wanted:
             ValueError: a setting is not as described; the message names it.
         """
         names = _names(default if goals is None else goals, measured)
+        references = goals if isinstance(goals, Mapping) else {}
         bounds = (default_limits or {}) if limits is None else limits
         if not isinstance(bounds, Mapping):
             raise ValueError(
@@ -63,7 +66,7 @@ class Wanted:
                 f"2.0}}, or null, got {bounds!r}"
             )
         return cls(
-            {name: measured[name] for name in names},
+            {name: _referred(measured[name], references.get(name), name) for name in names},
             {name: _limit(name, bound, measured) for name, bound in bounds.items()},
         )
 
@@ -89,6 +92,7 @@ class Wanted:
 def _names(given: object, measured: Mapping[str, Goal]) -> list[str]:
     """Return different names of metrics, one at least."""
     rule = f"different metrics of {list(measured)}, or null"
+    given = list(given) if isinstance(given, Mapping) else given
     if not isinstance(given, (list, tuple)) or not given:
         raise ValueError(f"objective.goals: expected a list of {rule}, got {given!r}")
     for name in given:
@@ -99,11 +103,22 @@ def _names(given: object, measured: Mapping[str, Goal]) -> list[str]:
     return list(given)
 
 
+def _referred(goal: Goal, reference: object, name: str) -> Goal:
+    """Return a goal with the reference that the setting gives, if any."""
+    if reference is None:
+        return goal
+    return replace(goal, reference=_finite(f"objective.goals.{name}", reference))
+
+
+def _finite(where: str, value: object) -> float:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not math.isfinite(float(str(value))):
+        raise ValueError(f"{where}: expected a finite number, got {value!r}")
+    return float(str(value))
+
+
 def _limit(name: object, bound: object, measured: Mapping[str, Goal]) -> Limit:
     if not isinstance(name, str) or name not in measured:
         raise ValueError(f"objective.limits: expected metrics of {list(measured)}, got {name!r}")
-    number = isinstance(bound, (int, float)) and not isinstance(bound, bool)
-    if not number or not math.isfinite(float(str(bound))):
-        raise ValueError(f"objective.limits.{name}: expected a finite number, got {bound!r}")
     goal = measured[name]
-    return Limit(float(str(bound)), goal.minimise, goal.unit)
+    return Limit(_finite(f"objective.limits.{name}", bound), goal.minimise, goal.unit)

@@ -83,9 +83,7 @@ def _scalarised(
             f"{SCALARISE}: expected null, as the proposals of {_short(settings['_target_'])} do "
             f"not depend on the evaluations, got {method}"
         )
-    made = get_object(_SCALARISED)(
-        inner, goals=problem.goals, limits=problem.limits, method=method
-    )
+    made = get_object(_SCALARISED)(inner, goals=problem.goals, limits=problem.limits, method=method)
     assert isinstance(made, Optimizer)
     return made
 

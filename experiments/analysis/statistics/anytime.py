@@ -19,6 +19,7 @@ from itertools import zip_longest
 import numpy as np
 
 from experiments.analysis.results import ROUNDING, Floats, Run
+from experiments.analysis.statistics import fronts
 from experiments.analysis.statistics.budgets import common_budget, spent, steps, within
 from experiments.analysis.statistics.notes import budget_notes, seed_notes, waiting_note
 from experiments.analysis.statistics.references import fixed_optimizers, references, scales
@@ -262,8 +263,10 @@ def best_so_far(run: Run, grid: Floats, quantity: Quantity) -> Floats:
     Raises:
         ValueError: the run does not have the metric at an incumbent.
     """
+    if run.header.several:
+        return fronts.curve(run, grid, quantity.metric)
     partial = run.fidelities < 1.0
-    found = places(run.values.tolist(), run.fidelities.tolist(), run.failed | partial)
+    found = places(run.values.tolist(), run.fidelities.tolist(), run.failed | partial | ~run.kept)
     last = np.searchsorted(spent(run), grid + ROUNDING, side="right") - 1
     # The last place stands for none: no answer yet, or no success.
     places_at = np.array([*(len(found) if at is None else at for at in found), len(found)])

@@ -6,6 +6,7 @@ from typing import Any
 
 from experiments.analysis.results import Run, load
 from experiments.analysis.statistics.anytime import Missing, Quantity, Suite, compare_on, problem
+from experiments.analysis.statistics.fronts import INDICATORS
 from experiments.running.plan import read_plan, states
 
 
@@ -41,8 +42,15 @@ def gather(
 
 def known_optima(runs: Sequence[Run]) -> dict[str, float]:
     """Return the known optima by problem, as the headers say them."""
-    optima = {problem(run): run.header.optimum for run in runs}
+    optima = {problem(run): _optimum(run) for run in runs}
     return {key: optimum for key, optimum in optima.items() if optimum is not None}
+
+
+def _optimum(run: Run) -> float | None:
+    """Return the lowest possible value; of several goals, the largest hypervolume, negated."""
+    if not run.header.several:
+        return run.header.optimum
+    return None if run.header.hypervolume is None else -run.header.hypervolume
 
 
 def quantity_of(runs: Sequence[Run], metric: str | None, direction: str | None) -> Quantity:
@@ -60,6 +68,8 @@ def quantity_of(runs: Sequence[Run], metric: str | None, direction: str | None) 
             raise ValueError("direction: expected none, for the value is minimised, got one")
         return Quantity()
     assert metric is not None
+    if metric in INDICATORS and any(run.header.several for run in runs):
+        return Quantity(metric, INDICATORS[metric])
     known = {name for run in runs for name in (*run.metrics, *_tested(run))}
     if metric not in known:
         raise ValueError(
