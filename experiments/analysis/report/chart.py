@@ -41,7 +41,8 @@ class Series:
         hover: a line for each point, or empty.
         failures: where on the x axis evaluations failed, each with what is said of it; they are
             drawn on a strip of their own below the chart.
-        look: "optimizer": the look that the optimizer has everywhere; else one of its own.
+        look: "optimizer": the look that the optimizer has everywhere; "marks": marks of that
+            look without a line; else one of its own.
     """
 
     name: str

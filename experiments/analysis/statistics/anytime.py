@@ -25,6 +25,8 @@ from experiments.analysis.statistics.notes import budget_notes, seed_notes, wait
 from experiments.analysis.statistics.references import fixed_optimizers, references, scales
 from experiments.running.incumbent import places
 
+_WITH_OPTIMA = (None, fronts.HYPERVOLUME)
+
 Optima = Mapping[str, float]
 """Known optima by `problem(run)`."""
 
@@ -246,7 +248,9 @@ def _task(
     problems = {seed: problem(run) for own in by_seed.values() for seed, run in own.items()}
     instances = len(set(problems.values())) > 1
     fixed = frozenset() if instances else fixed_optimizers(by_seed, budget)
-    reference, known = references(curves, problems, optima if quantity.metric is None else {})
+    reference, known = references(
+        curves, problems, optima if quantity.metric in _WITH_OPTIMA else {}
+    )
     scale = scales(curves, problems, reference)
     ordered = {optimizer: dict(sorted(curves[optimizer].items())) for optimizer in sorted(curves)}
     return Task(

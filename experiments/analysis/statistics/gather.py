@@ -6,7 +6,7 @@ from typing import Any
 
 from experiments.analysis.results import Run, load
 from experiments.analysis.statistics.anytime import Missing, Quantity, Suite, compare_on, problem
-from experiments.analysis.statistics.fronts import INDICATORS
+from experiments.analysis.statistics.fronts import HYPERVOLUME, INDICATORS
 from experiments.running.plan import read_plan, states
 
 
@@ -33,7 +33,7 @@ def gather(
     """
     runs = load(paths)
     quantity = quantity_of(runs, metric, direction)
-    wanted = optima and quantity.metric is None
+    wanted = optima and quantity.metric in (None, HYPERVOLUME)
     known = known_optima(runs) if wanted else {}
     suite = compare_on(runs, quantity, known, missing(paths, runs))
     suite.notes.extend([*_cut_off(paths), *_spread_notes(runs)])
@@ -63,6 +63,8 @@ def quantity_of(runs: Sequence[Run], metric: str | None, direction: str | None) 
     """
     if direction not in (None, "min", "max"):
         raise ValueError(f"direction: expected min or max, got {direction}")
+    if metric is None and runs and all(run.header.several for run in runs):
+        metric = HYPERVOLUME
     if metric in (None, "value"):
         if direction is not None:
             raise ValueError("direction: expected none, for the value is minimised, got one")

@@ -7,7 +7,8 @@
 - Confirmed: the least mean over new evaluations of the top few, under seeds that no run has seen,
   paid from a budget of their own (`experiments.sweeping.confirm`).
 
-A configuration that failed in any of its evaluations comes after all that never did.
+A configuration that failed, or broke a limit, in any of its evaluations comes after all that never
+did.
 """
 
 import json
@@ -59,7 +60,7 @@ def candidates(run: Run) -> list[Candidate]:
     for place, config in enumerate(run.configs):
         if run.fidelities[place] == 1.0:
             places[json.dumps(config, sort_keys=True)].append(place)
-    good = ~run.failed & ~np.isnan(run.values)
+    good = ~run.failed & ~np.isnan(run.values) & run.kept
     found = []
     for own in places.values():
         succeeded = [place for place in own if good[place]]
