@@ -1,6 +1,8 @@
 """Every optimizer YAML, and the variants that are classes of their own, keep the suite's facts."""
 
+from collections.abc import Iterator
 from functools import cache
+from itertools import product
 from typing import Any
 
 import pytest
@@ -24,8 +26,17 @@ def _elsewhere() -> dict[str, Any]:
     return dict(zip(ALL, asked_elsewhere([maker(name) for name in ALL]), strict=True))
 
 
-@pytest.mark.parametrize("name", ALL)
-@pytest.mark.parametrize("fact", FACTS)
+SLOW = [("test_one_that_learns_beats_random_search_on_the_sphere", "qlognehvi")]
+"""Facts that take more than a minute of processor time."""
+
+
+def _cases() -> Iterator[Any]:
+    for fact, name in product(FACTS, ALL):
+        marks = [pytest.mark.slow] if (fact, name) in SLOW else []
+        yield pytest.param(fact, name, marks=marks)
+
+
+@pytest.mark.parametrize(("fact", "name"), _cases())
 def test_an_optimizer_keeps_the_contract(
     fact: str, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -76,7 +76,7 @@ def test_a_shift_moves_the_configurations_of_the_front_and_not_the_front(name: s
     assert isinstance(shifted, ParetoFunction) and isinstance(other, ParetoFunction)
     assert shifted.front == other.front
     n_free = len(shifted.names) - 5  # one axis runs along the front of two goals
-    on_front = np.concatenate([np.full(n_free, 0.05), shifted._c])
+    on_front = np.concatenate([np.full(n_free, 0.05), shifted.centres])
     f = shifted.formula(on_front)
     gaps = np.abs(shifted.points() - f).max(axis=1)
     assert gaps.min() < 0.02

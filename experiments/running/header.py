@@ -42,6 +42,7 @@ class Header:
         time: the time when the run began, in seconds since 1970; 0 before that.
         written: the optimizer's settings as written, with `${budget}` in them; None if they equal
             `optimizer`. The identity is computed from these.
+        start: the configurations that were given and evaluated first.
         first_format: the format in which the log was written; its identity follows the rules of
             that format.
         limits: the limits by metric.
@@ -78,6 +79,7 @@ class Header:
     limits: dict[str, Limit] = field(default_factory=dict)
     front: list[list[float]] = field(default_factory=list)
     hypervolume: float | None = None
+    start: list[Config] = field(default_factory=list)
 
     @property
     def metric(self) -> str | None:
@@ -109,6 +111,8 @@ class Header:
         for key in ("limits", "front", "hypervolume"):
             if not plain[key]:
                 del plain[key]
+        if not self.start:
+            del plain["start"]
         return {"event": "header", "format": FORMAT, **plain}
 
     @classmethod
@@ -155,7 +159,13 @@ class Header:
             limits=_limits(fields.mapping("limits")) if "limits" in fields else {},
             front=_front(fields) if "front" in fields else [],
             hypervolume=fields.number("hypervolume") if "hypervolume" in fields else None,
+            start=_start(fields),
         )
+
+
+def _start(fields: Fields) -> list[Config]:
+    given = fields.items("start") if "start" in fields else []
+    return [Fields({"x": x}, "header.start").config("x") for x in given]
 
 
 def _budget(fields: Fields) -> float:

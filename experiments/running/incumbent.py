@@ -95,7 +95,7 @@ def dominates(a: Point, b: Point) -> bool:
 
 def middle(points: Sequence[Point]) -> int:
     """Return the place of the point whose worst goal is best, as a share of its range."""
-    columns = list(zip(*points, strict=True))
+    columns: list[tuple[float, ...]] = list(zip(*points, strict=True))
     lows = [min(column) for column in columns]
     ranges = [max(column) - low or 1.0 for column, low in zip(columns, lows, strict=True)]
 

@@ -15,16 +15,12 @@ from typing import Any
 from ConfigSpace import ConfigurationSpace
 from hydra.utils import get_object, instantiate
 
+from experiments.running.scalarised import METHODS, Scalarised
 from objectives.trial import Fidelities, Goal, Limit
 from optimizers.optimizer import Optimizer
 
 SCALARISE = "scalarise"
 """The key of an optimizer's settings that names the scalarisation."""
-
-METHODS = ("tchebycheff", "hypervolume", "weights")
-"""The scalarisations."""
-
-_SCALARISED = "optimizers.scalarised.Scalarised"
 
 
 @dataclass(frozen=True)
@@ -83,9 +79,7 @@ def _scalarised(
             f"{SCALARISE}: expected null, as the proposals of {_short(settings['_target_'])} do "
             f"not depend on the evaluations, got {method}"
         )
-    made = get_object(_SCALARISED)(inner, goals=problem.goals, limits=problem.limits, method=method)
-    assert isinstance(made, Optimizer)
-    return made
+    return Scalarised(inner, goals=problem.goals, limits=problem.limits, method=method)
 
 
 def with_scalarisation(settings: dict[str, Any], method: str | None) -> dict[str, Any]:

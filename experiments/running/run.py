@@ -27,6 +27,7 @@ from experiments.running.identity import identity, without_paths
 from experiments.running.making import Problem, make_optimizer
 from experiments.running.run_log import RunLog, read
 from experiments.running.runner import Watch, run
+from experiments.running.start import StartPoints, start_points
 from objectives import description
 from objectives.objective import Objective
 from optimizers.optimizer import Optimizer
@@ -52,6 +53,7 @@ class RunSettings:
             number that `${budget}` stands for.
         evaluation_timeout_s: the time in seconds after which an evaluation counts as failed;
             None means no limit.
+        start: the setting `start` as plain values; None means that the optimizer begins.
     """
 
     names: dict[str, str]
@@ -62,6 +64,7 @@ class RunSettings:
     workers: int = 1
     optimizer_as_written: Settings = field(default_factory=dict)
     evaluation_timeout_s: float | None = None
+    start: Any = None
 
 
 class Run:
@@ -91,6 +94,7 @@ class Run:
         if not isinstance(objective, Objective):
             raise ValueError(f"objective: expected an Objective, got {type(objective).__name__}")
         self.objective = objective
+        self.start = start_points(settings.start, objective)
         self._new_executor = executor
         self._optimizer: Optimizer | None = None
         self._executor: Executor | None = None
@@ -112,6 +116,7 @@ class Run:
                 settings.workers,
                 version,
                 fingerprint,
+                self.start,
             ),
             names=settings.names,
             optimizer=resolved,
@@ -138,6 +143,7 @@ class Run:
             limits=dict(objective.limits),
             front=[[point[name] for name in objective.goals] for point in objective.front],
             hypervolume=objective.hypervolume,
+            start=self.start,
         )
 
     @property
@@ -171,7 +177,8 @@ class Run:
         Raises:
             ValueError: no optimizer can be created from the settings for this objective.
         """
-        return make_optimizer(self.settings.optimizer, self._problem, self.settings.seed)
+        made = make_optimizer(self.settings.optimizer, self._problem, self.settings.seed)
+        return StartPoints(made, self.start) if self.start else made
 
     @property
     def _problem(self) -> Problem:
@@ -269,7 +276,15 @@ def _check_design(logged: Header, budget: float) -> None:
         )
 
 
-_IDENTITY = ("seed", "workers", "objective", "optimizer", "optimizer_version", "fingerprint")
+_IDENTITY = (
+    "seed",
+    "workers",
+    "objective",
+    "optimizer",
+    "optimizer_version",
+    "fingerprint",
+    "start",
+)
 
 
 def check_same(logged: Header, now: Header, path: Path) -> None:

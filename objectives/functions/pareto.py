@@ -41,11 +41,13 @@ class ParetoFunction(Objective):
     Attributes:
         also: the metrics beside the goals.
         kept: the limits of the problem, by metric.
+        centres: the place of the front on each axis that measures the distance from it.
     """
 
     cheap = True
     also: ClassVar[Mapping[str, Goal]] = {}
     kept: ClassVar[Mapping[str, float]] = {}
+    centres: Vector = np.zeros(0)
 
     def __init__(
         self,
@@ -131,11 +133,11 @@ class _Zdt(ParetoFunction):
         limits: Bounds,
         space: Descriptions,
     ) -> None:
-        self._c = _centres(shift, whole("dim", dim, 2) - 1, 0.0)
+        self.centres = _centres(shift, whole("dim", dim, 2) - 1, 0.0)
         super().__init__(dim=dim, references=(11.0, 11.0), goals=goals, limits=limits, space=space)
 
     def formula(self, x: Vector) -> Vector:
-        z = np.abs(x[1:] - self._c) / np.maximum(self._c, 1 - self._c)
+        z = np.abs(x[1:] - self.centres) / np.maximum(self.centres, 1 - self.centres)
         g = 1 + 9 * float(z.mean())
         f1 = float(x[0])
         return np.array([f1, g * float(self.h(np.array(f1), g))])
@@ -209,7 +211,7 @@ class Dtlz2(ParetoFunction):
         space: Descriptions,
     ) -> None:
         self._m = whole("n_goals", n_goals, 2, 4)
-        self._c = _centres(shift, whole("dim", dim, self._m + 1) - self._m + 1, 0.5)
+        self.centres = _centres(shift, whole("dim", dim, self._m + 1) - self._m + 1, 0.5)
         super().__init__(
             dim=dim,
             references=[1.1] * self._m,
@@ -219,7 +221,7 @@ class Dtlz2(ParetoFunction):
         )
 
     def formula(self, x: Vector) -> Vector:
-        g = float(((x[self._m - 1 :] - self._c) ** 2).sum())
+        g = float(((x[self._m - 1 :] - self.centres) ** 2).sum())
         return (1 + g) * sphere(x[: self._m - 1])
 
     def points(self) -> Vector:

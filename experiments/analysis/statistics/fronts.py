@@ -37,7 +37,9 @@ def points(run: Run) -> Floats:
 
 def natural(run: Run, goals: Floats) -> Floats:
     """Return signed numbers of the goals (n, m) in natural units."""
-    return goals * np.array([1.0 if goal.minimise else -1.0 for goal in run.header.goals.values()])
+    signs = [1.0 if goal.minimise else -1.0 for goal in run.header.goals.values()]
+    found: Floats = goals * np.array(signs)
+    return found
 
 
 def eligible(run: Run) -> np.ndarray:

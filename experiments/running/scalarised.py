@@ -25,11 +25,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from objectives.trial import Evaluation, Goal, Limit, Trial, signed
 from optimizers.optimizer import Optimizer
 
 METHODS = ("tchebycheff", "hypervolume", "weights")
+Vector = NDArray[np.float64]
+
 _RHO = 0.05  # the weight of the sum in the augmented Tchebycheff function
 
 
@@ -72,7 +75,8 @@ class Scalarised(Optimizer):
         given = [(goal.reference, goal.optimum) for goal in self._goals.values()]
         known = [[math.nan if x is None else x for x in pair] for pair in given]
         bounds = np.array(known, dtype=float).reshape(-1, 2)
-        self._reference, self._best = (sign * bounds.T) if len(sign) else (sign, sign)
+        self._reference: Vector = sign * bounds[:, 0]
+        self._best: Vector = sign * bounds[:, 1]
         self.weights = _weights(method, len(self._goals), inner.seed)
         self._worst_feasible = 0.0
         self._any_feasible = False
@@ -117,7 +121,7 @@ class Scalarised(Optimizer):
             total += min(max(0.0, excess) / (abs(limit.bound) or 1.0), 1e6)
         return total
 
-    def scalar(self, f: np.ndarray) -> float:
+    def scalar(self, f: Vector) -> float:
         """Return the scalarised value of signed numbers (m,); less is better."""
         self._best = np.where(np.isnan(self._best), f, self._best)
         width = self._reference - self._best
@@ -131,7 +135,7 @@ class Scalarised(Optimizer):
         return float(weighted.max() + _RHO * weighted.sum())
 
 
-def _weights(method: str, m: int, seed: int) -> np.ndarray:
+def _weights(method: str, m: int, seed: int) -> Vector:
     """Return the weights (m,), which depend on the seed alone."""
     rng = np.random.default_rng([seed, 0x5CA1])
     if method == "hypervolume":
