@@ -131,8 +131,11 @@ class BoTorchGP(Optimizer):
 
     def _in_design(self) -> bool:
         """Return whether the next trial belongs to the initial design."""
-        n_values = sum(value is not None for value in self._values)
-        return self._n_trials < self._n_initial or n_values < 2
+        return self._n_trials < self._n_initial or self._n_known() < 2
+
+    def _n_known(self) -> int:
+        """Return the number of evaluations with a value."""
+        return sum(value is not None for value in self._values)
 
     def _proposal(self) -> NDArray[np.float64]:
         """Return the point (dim,) with the greatest acquisition."""

@@ -175,6 +175,14 @@ class GaussianProcess:
         t = np.clip(self._scale.relative(np.asarray(y, dtype=np.float64)), 0.0, self._cap)
         return self._warp.standardised(t)
 
+    def level(self, y: float) -> float:
+        """Return the standardised value of any natural one, also one outside the data.
+
+        Only for a GP whose warp is the identity, which is defined everywhere.
+        """
+        assert self._offset is None
+        return float(self._warp.standardised(self._scale.relative(np.array([y])))[0])
+
     def _inputs(self, x: Matrix) -> Inputs:
         linear = self.features.linear(x) / math.sqrt(self._effects[0])
         quadratic = self.features.quadratic(x) / math.sqrt(self._effects[1])

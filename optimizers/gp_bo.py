@@ -18,6 +18,8 @@ Departures:
 - On a noiseless objective, no configuration is proposed twice. On a noisy one, LogEI improves on
   the best posterior mean of the data instead of the best value told, and may repeat a
   configuration.
+- With limits, the acquisition is multiplied by the probability that they are kept, see
+  `optimizers/limited.py`; the value to improve on is that of the best feasible evaluation.
 - Randomness comes from the seed and the trial's id, so it does not depend on the sizes of the asks.
 
 Cost: up to 200 evaluations, the hyperparameters are fitted to all data in every step. With more,
@@ -26,6 +28,7 @@ of the kernel matrix: about a quarter of a second at n = 1,000.
 """
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 from ConfigSpace import ConfigurationSpace
@@ -33,11 +36,12 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import pdist
 
 from objectives.space import UnitCube
-from objectives.trial import Config, Evaluation, Trial
+from objectives.trial import Config, Evaluation, Limit, Trial
 from optimizers.acquisition import NAMES, Acquisition
 from optimizers.acquisition_search import AcquisitionSearch, Key, key
 from optimizers.gaussian_process import GaussianProcess
 from optimizers.light_qmc import qmc
+from optimizers.limited import Limited, LimitModels
 from optimizers.one_thread import one_thread
 from optimizers.optimizer import Optimizer
 from optimizers.targets import succeeded, targets
@@ -60,6 +64,7 @@ class GaussianProcessOptimizer(Optimizer):
         exploit_every: the number of steps between two minima of the posterior mean; 0 for none.
         candidates: the number of quasi-random points in a step's pool, a power of two.
         starts: the number of candidates that are improved by gradient.
+        limits: the limits by metric.
 
     Raises:
         ValueError: a setting is out of its range.
@@ -80,6 +85,7 @@ class GaussianProcessOptimizer(Optimizer):
         exploit_every: int,
         candidates: int,
         starts: int,
+        limits: Mapping[str, Limit] | None = None,
     ) -> None:
         super().__init__(space, seed=seed)
         counts = [("n_initial", n_initial, 1), ("starts", starts, 1)]
@@ -98,6 +104,7 @@ class GaussianProcessOptimizer(Optimizer):
         self._exploit_every = exploit_every
         self._cube = UnitCube(space)
         self._gp = GaussianProcess(self._cube)
+        self._limits = LimitModels(self._cube, limits or {})
         self._search = AcquisitionSearch(
             self._cube, self._gp.features, candidates=candidates, starts=starts, seed=seed
         )
@@ -151,7 +158,7 @@ class GaussianProcessOptimizer(Optimizer):
         if self._design:
             config = self._cube.config(self._design.pop())
             return config if self._admits(config) else self._farthest(rng)
-        if not any(map(succeeded, self._told)):
+        if not self._any_success():
             return self._farthest(rng)
         return self._best(rng)
 
@@ -164,6 +171,7 @@ class GaussianProcessOptimizer(Optimizer):
         t = self._fit()
         pending = self._pending_points()
         self._gp.pend(pending)
+        self._limits.pend(pending)
         centres = np.array(self._points)[np.argsort(t, kind="stable")[:_N_CENTRES]]
 
         def admits(config: Config) -> bool:
@@ -171,7 +179,7 @@ class GaussianProcessOptimizer(Optimizer):
 
         if self._exploit_every and self._n_trials % self._exploit_every == 0:
             if self._exploiting is None:
-                mean = Acquisition("mean", self._gp, 0.0)
+                mean = self._worth("mean")
                 config = self._search.maximise(mean, centres, admits, rng)
                 if config is not None:
                     self._exploiting = self._n_trials
@@ -187,19 +195,35 @@ class GaussianProcessOptimizer(Optimizer):
         away = np.abs(points - self._cube.point(config)).max(axis=1)
         return bool(away.min() < _NEAR)
 
+    def _any_success(self) -> bool:
+        return any(map(succeeded, self._told))
+
+    def _targets(self) -> NDArray[np.float64]:
+        """Return what the model is fitted to (n,)."""
+        return targets(self._told)
+
     def _fit(self) -> NDArray[np.float64]:
-        """Fit the model to all told evaluations; return the targets (n,)."""
-        t = targets(self._told)
+        """Fit the models to all told evaluations; return the targets (n,)."""
+        t = self._targets()
         if self._n_fitted < len(t):
             self._gp.fit(np.array(self._points), t, refit=True)
+            self._limits.fit(np.array(self._points), self._told)
             self._n_fitted = len(t)
         return t
 
-    def _worth(self) -> Acquisition:
-        """Return the acquisition function of the fitted model."""
-        gp = self._gp
-        best = gp.z.min() if self._noiseless else gp.at(gp.x)[0].min()
-        return Acquisition(self._acquisition, gp, float(best), self._beta)
+    def _worth(self, name: str | None = None) -> Acquisition:
+        """Return the acquisition function of the fitted model, with the limits if there are some.
+
+        Args:
+            name: of the acquisition; that of the settings unless given.
+        """
+        gp, name = self._gp, name or self._acquisition
+        known = gp.z if self._noiseless else gp.at(gp.x)[0]
+        if not self._limits:
+            return Acquisition(name, gp, float(known.min()), self._beta)
+        kept = self._limits.feasible(self._told)
+        best = float(known[kept].min(initial=known.max()))
+        return Limited(name, gp, best, self._beta, self._limits.models, alone=not kept.any())
 
     def worth(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the acquisition (n,) at unit points, without asking for a trial.
@@ -210,7 +234,7 @@ class GaussianProcessOptimizer(Optimizer):
         Raises:
             RuntimeError: no evaluation has succeeded yet.
         """
-        if not any(map(succeeded, self._told)):
+        if not self._any_success():
             raise RuntimeError("gp_bo.worth: expected some evaluations told, got none")
         with one_thread():
             self._fit()

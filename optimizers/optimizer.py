@@ -29,6 +29,8 @@ class Optimizer(ABC):
     Attributes:
         extendable: whether a run can be continued with a larger budget. It is False if the design
             depends on the budget.
+        adaptive: whether the proposals depend on the evaluations. Where they do not, the optimizer
+            runs on any goals and limits.
         version: the version of the algorithm. The author increments it when the same seed and
             evaluations give other trials; a log of another version is not resumed.
         own: whether it is this suite's own method and not one of the literature or of a library.
@@ -41,6 +43,7 @@ class Optimizer(ABC):
     """
 
     extendable: bool = True
+    adaptive: bool = True
     version: int = 1
     own: bool = False
     slow: bool = False

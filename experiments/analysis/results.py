@@ -19,8 +19,8 @@ from experiments.analysis.rows import MOST_BUDGET, Columns, Row, row_of, tests_o
 from experiments.running.earlier import header_of
 from experiments.running.fields import Fields
 from experiments.running.header import Header
-from experiments.running.incumbent import places
-from objectives.trial import Config
+from experiments.running.incumbent import Incumbent, places
+from objectives.trial import Config, Evaluation
 
 ROUNDING = 1e-9
 """Tolerance for sums of fidelities such as 1/3, which do not add up exactly."""
@@ -90,24 +90,47 @@ class Run:
         return np.array([error is not None for error in self.errors], dtype=bool)
 
     @property
+    def kept(self) -> NDArray[np.bool_]:
+        """Which evaluations keep all limits, (n,); a metric that was not measured keeps none."""
+        found = np.ones(len(self.ids), dtype=bool)
+        nothing = np.full(len(self.ids), np.nan)
+        for name, limit in self.header.limits.items():
+            excess = self.metrics.get(name, nothing) - limit.bound
+            found &= (excess if limit.at_most else -excess) <= 0
+        return found
+
+    @property
     def spent(self) -> Floats:
         """The budget spent until each answer, (n,)."""
         return np.cumsum(self.prices)
 
     def incumbent(self, budget: float = np.inf) -> int | None:
-        """Return the index of the incumbent; None if no evaluation succeeded.
+        """Return the index of the incumbent; None if no success keeps the limits.
+
+        With several goals, it is one of the incumbents, see `experiments.running.incumbent`.
 
         Args:
             budget: evaluations that arrived after this budget was spent are ignored.
         """
-        late = self.spent > budget + ROUNDING
-        found = places(self.values.tolist(), self.fidelities.tolist(), self.failed | late)
+        lost = self.failed | (self.spent > budget + ROUNDING) | ~self.kept
+        if self.header.several:
+            return self._of_several(lost)
+        found = places(self.values.tolist(), self.fidelities.tolist(), lost)
         return found[-1] if found else None
+
+    def _of_several(self, lost: NDArray[np.bool_]) -> int | None:
+        best = Incumbent(self.header.goals)
+        for i in np.flatnonzero(~lost).tolist():
+            metrics = {name: float(column[i]) for name, column in self.metrics.items()}
+            measured = {name: x for name, x in metrics.items() if x == x}
+            best.told(i, Evaluation(None, 0.0, measured), float(self.fidelities[i]))
+        return best.id
 
     def default(self) -> int | None:
         """Return the index of the first successful full evaluation of the default configuration."""
         default = self.header.default
-        good = ~self.failed & ~np.isnan(self.values) & (self.fidelities == 1.0)
+        valued = ~np.isnan(self.values) | self.header.several
+        good = ~self.failed & valued & (self.fidelities == 1.0)
         places = np.flatnonzero(good).tolist() if default is not None else []
         return next((i for i in places if self.configs[i] == default), None)
 

@@ -91,7 +91,8 @@ def _points(history: History) -> _Drawn:
     assert history.header is not None
     about = headline(history.header)
     drawn = _Drawn([], [], [], [], default_number(history))
-    spent, best, top = 0.0, Incumbent(), top_fidelity(history)
+    spent, top = 0.0, top_fidelity(history)
+    best = Incumbent(limits=history.header.limits)
     for id, evaluation in history.evaluations.items():
         trial = history.trials[id]
         spent += history.price(trial)

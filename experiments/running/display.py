@@ -10,6 +10,7 @@ from typing import Any, TextIO
 
 from experiments.running.certainty import certainty
 from experiments.running.events import Ask, Ended, Evaluated
+from experiments.running.fronts import front_line, front_rows, limits_line, nothing
 from experiments.running.headline import Headline, default_trial, headline
 from experiments.running.history import History
 from experiments.running.run_log import RunLog
@@ -171,6 +172,8 @@ def incumbent_line(history: History) -> str:
     if id is None or history.header is None:
         return f"no success yet{failures}"
     evaluation, about = history.evaluations[id], headline(history.header)
+    if history.header.several:
+        return f"{front_line(history)}{failures}"
     best = f"best {_named(about, evaluation)} (trial {id}{failures})"
     others = _metrics(evaluation, about)
     return f"{best}: {others}" if others else best
@@ -201,8 +204,12 @@ def summary(history: History, path: Path) -> str:
     rows = []
     if header.notice:
         rows.append(("note", header.notice))
+    if header.limits:
+        rows.append(("limits", limits_line(header.limits)))
     if id is None:
-        rows.append(("best", "no full evaluation succeeded"))
+        rows.append(("best", nothing(history)))
+    elif header.several:
+        rows += front_rows(history)
     else:
         rows += _result(history, id)
     for test in history.tests():

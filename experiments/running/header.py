@@ -5,7 +5,7 @@ from typing import Any
 
 from experiments.running.fields import Fields, is_number, is_whole, wrong
 from objectives.objective import Resources
-from objectives.trial import Config, Fidelities, Goal
+from objectives.trial import Config, Fidelities, Goal, Limit
 
 FORMAT = 2
 
@@ -24,8 +24,8 @@ class Header:
         budget: the budget in full-evaluation equivalents when the run began.
         workers: the number of trials that are evaluated at once.
         optimizer_version: the version of the optimizer's class.
-        goals: the goals by metric; `value` stands for the first. If there are no goals, the value
-            itself is minimised.
+        goals: the goals by metric; `value` stands for the only one. If there are no goals, the
+            value itself is minimised; if there are several, a success has no value.
         space: the parameters in the YAML form of `objectives/space.py`; None if unknown.
         forbidden: the combinations of values that are not allowed.
         fidelities: the fidelities that the objective offers; None means full evaluations only.
@@ -47,6 +47,10 @@ class Header:
         own: whether the optimizer is a method of this suite's own, which tables mark.
         first_format: the format in which the log was written; its identity follows the rules of
             that format.
+        limits: the limits by metric.
+        front: points of the known Pareto front, with a number per goal in natural units.
+        hypervolume: the largest hypervolume between the goals' references and a set of points,
+            if it is known.
     """
 
     identity: str
@@ -75,13 +79,24 @@ class Header:
     written: dict[str, Any] | None = None
     clock: dict[str, Any] | None = None
     first_format: int = FORMAT
+    limits: dict[str, Limit] = field(default_factory=dict)
+    front: list[list[float]] = field(default_factory=list)
+    hypervolume: float | None = None
     start: list[Config] = field(default_factory=list)
     own: bool = False
 
     @property
     def metric(self) -> str | None:
-        """The metric that `value` stands for; None if the value itself is minimised."""
+        """The metric that `value` stands for; None if the value itself is minimised.
+
+        With several goals, it is the first goal.
+        """
         return next(iter(self.goals), None)
+
+    @property
+    def several(self) -> bool:
+        """Whether there are several goals, so that a success has no value."""
+        return len(self.goals) > 1
 
     def to_json(self) -> dict[str, Any]:
         """Return the event as it is written to the log."""
@@ -97,6 +112,10 @@ class Header:
                 del plain[key]
         if self.first_format == FORMAT:
             del plain["first_format"]
+        plain["limits"] = {name: limit.to_json() for name, limit in self.limits.items()}
+        for key in ("limits", "front", "hypervolume"):
+            if not plain[key]:
+                del plain[key]
         if not self.start:
             del plain["start"]
         return {"event": "header", "format": FORMAT, **plain}
@@ -143,6 +162,9 @@ class Header:
             written=fields.mapping("written") if "written" in fields else None,
             clock=fields.mapping("clock") if "clock" in fields else None,
             first_format=fields.whole("first_format", 1) if "first_format" in fields else FORMAT,
+            limits=_limits(fields.mapping("limits")) if "limits" in fields else {},
+            front=_front(fields) if "front" in fields else [],
+            hypervolume=fields.number("hypervolume") if "hypervolume" in fields else None,
             start=_start(fields),
             own=fields.boolean("own") if "own" in fields else False,
         )
@@ -169,6 +191,25 @@ def _goals(goals: dict[str, Any]) -> dict[str, Goal]:
             optimum=fields.number_or_none("optimum"),
         )
     return found
+
+
+def _limits(limits: dict[str, Any]) -> dict[str, Limit]:
+    found = {}
+    for metric, limit in limits.items():
+        fields = Fields(limit, f"header.limits.{metric}")
+        found[metric] = Limit(
+            fields.number("bound"), fields.boolean("at_most"), fields.text("unit")
+        )
+    return found
+
+
+def _front(fields: Fields) -> list[list[float]]:
+    points, n_goals = fields.items("front"), len(fields.mapping("goals"))
+    for point in points:
+        good = isinstance(point, list) and len(point) == n_goals and all(map(is_number, point))
+        if not good:
+            wrong("header.front", f"points of {n_goals} finite numbers", point)
+    return [[float(x) for x in point] for point in points]
 
 
 def _space(space: dict[str, Any]) -> dict[str, dict[str, Any]]:

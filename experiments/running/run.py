@@ -5,12 +5,12 @@ with run.open(Path("folder")) as log:      # starts a new log, or continues that
     run.execute(log)
 """
 
-import inspect
 import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from experiments.running.fidelities import objectives_with_fidelities
 from experiments.running.header import Header
 from experiments.running.history import History
 from experiments.running.identity import identity, without_paths
+from experiments.running.making import Problem, make_optimizer
 from experiments.running.run_log import RunLog, read
 from experiments.running.runner import Watch, run
 from experiments.running.start import StartPoints, start_points
@@ -148,6 +149,9 @@ class Run:
             hardware=provenance.hardware(),
             written=None if written == resolved else written,
             clock=clock,
+            limits=dict(objective.limits),
+            front=[[point[name] for name in objective.goals] for point in objective.front],
+            hypervolume=objective.hypervolume,
             start=self.start,
             own=bool(self._of_optimizer("own", False)),
         )
@@ -177,41 +181,27 @@ class Run:
     def make_optimizer(self) -> Optimizer:
         """Return a fresh optimizer that has not been asked for a trial.
 
-        Its constructor receives the space and the seed. It also receives the goals and the
-        fidelities if it has parameters of these names.
+        Its constructor receives the space and the seed. It also receives the goals, the limits
+        and the fidelities if it has parameters of these names; see `making.py`.
 
         Raises:
-            ValueError: no optimizer can be created from the settings.
+            ValueError: no optimizer can be created from the settings for this objective.
         """
-        objective, settings = self.objective, self.settings.optimizer
-        known = {"fidelities": objective.fidelities, "goals": dict(objective.goals)}
         named = self._named_optimizer()
-        taken = inspect.signature(named).parameters
-        told = {name: value for name, value in known.items() if name in taken}
-        make = instantiate(
-            settings,
-            space=objective.space,
-            seed=self.settings.seed,
-            _partial_=True,
-            _convert_="all",
-        )
         try:
-            made = make(**told)
+            made = make_optimizer(self.settings.optimizer, self._problem, self.settings.seed)
         except ValueError as error:
-            if objective.fidelities is None and "fidelities" in told:
+            if self.objective.fidelities is None and "fidelities" in signature(named).parameters:
                 names = ", ".join(objectives_with_fidelities())
                 raise ValueError(f"{error}; objectives with fidelities: {names}") from None
             raise
-        except TypeError as error:
-            if "argument" not in str(error):  # an error inside the constructor, not in its call
-                raise
-            name = settings["_target_"]
-            raise ValueError(
-                f"optimizer: expected the settings that {name} takes, got: {error}"
-            ) from None
-        if not isinstance(made, Optimizer):
-            raise ValueError(f"optimizer: expected an Optimizer, got {type(made).__name__}")
         return StartPoints(made, self.start) if self.start else made
+
+    @property
+    def _problem(self) -> Problem:
+        """What the optimizer may know of the objective."""
+        objective = self.objective
+        return Problem(objective.space, objective.fidelities, objective.goals, objective.limits)
 
     def _named_optimizer(self) -> Callable[..., Any]:
         settings = self.settings

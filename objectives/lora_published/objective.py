@@ -25,6 +25,7 @@ from objectives.lora_published.surface import Array, Surface, logistic
 from objectives.objective import Objective
 from objectives.space import build_space, check
 from objectives.trial import Config, Evaluation, Goal, Trial
+from objectives.wanted import Bounds, Names, Wanted
 
 HELLASWAG = Surface(
     ch=0.2566,
@@ -56,6 +57,12 @@ MMLU = Surface(
     g=-0.0171,
     lg=-5.178,
 )
+MEASURED = {
+    "hellaswag_acc": Goal(minimise=False, reference=HELLASWAG.ch),
+    "mmlu_acc": Goal(minimise=False, reference=MMLU.ch),
+}
+"""The metrics that may be goals; hypervolume is measured from a model that guesses."""
+
 NOISES = ("none", "repeat", "divergence")
 _PARAMETERS = ("lora_rank", "lora_alpha", "lora_dropout", "learning_rate", "weight_decay")
 _REPEAT_SD = {"hellaswag_acc": 1e-4, "mmlu_acc": 2e-4}
@@ -68,11 +75,21 @@ class LoraPublished(Objective):
 
     cheap = True
 
-    def __init__(self, *, space: Mapping[str, Mapping[str, Any]], noise: str, seed: int) -> None:
+    def __init__(
+        self,
+        *,
+        space: Mapping[str, Mapping[str, Any]],
+        goals: Names,
+        limits: Bounds,
+        noise: str,
+        seed: int,
+    ) -> None:
         """Build the space and find the surface's optimum in it.
 
         Args:
             space: descriptions of the five parameters.
+            goals: metrics among `MEASURED`; None: 1 - hellaswag_acc is minimised.
+            limits: bounds by metric.
             noise: one of `NOISES`, see the module.
             seed: of the noise.
 
@@ -94,16 +111,25 @@ class LoraPublished(Objective):
         half = (HELLASWAG.b - HELLASWAG.ch) / 2
         deviations = {"none": 0.0, "repeat": _REPEAT_SD["hellaswag_acc"], "divergence": half}
         self.noise_sd = deviations[noise]
-        self.optimum, minimiser = self._plateau(space)
-        self.minimisers = (minimiser,)
-        self.goals = {"hellaswag_acc": Goal(minimise=False, optimum=1 - self.optimum)}
+        self.optimum: float | None
+        self.minimisers: tuple[Config, ...]
+        lowest, minimiser = self._plateau(space)
+        self.optimum, self.minimisers = lowest, (minimiser,)
+        self.goals = {"hellaswag_acc": Goal(minimise=False, optimum=1 - lowest)}
+        self._wanted: Wanted | None = None
+        if goals is not None or limits is not None:
+            self._wanted = Wanted.of(goals, limits, MEASURED, ["hellaswag_acc"])
+            self.goals, self.limits = self._wanted.goals, self._wanted.limits
+            self.optimum, self.minimisers = None, ()
 
     def evaluate(self, trial: Trial) -> Evaluation:
         start = perf_counter()
         if not self._plainly_inside(trial.config):
             check(self.space, trial.config)
         metrics = self._metrics(trial)
-        return Evaluation(1 - metrics["hellaswag_acc"], perf_counter() - start, metrics)
+        scored = 1 - metrics["hellaswag_acc"]
+        value = scored if self._wanted is None else self._wanted.value(metrics)
+        return Evaluation(value, perf_counter() - start, metrics)
 
     def _plainly_inside(self, config: Config) -> bool:
         """Return whether a configuration is surely in the space; `check` takes far longer."""
@@ -120,6 +146,8 @@ class LoraPublished(Objective):
     def test(self, trial: Trial) -> dict[str, float]:
         """Return MMLU at the configuration, which the study never optimised."""
         check(self.space, trial.config)
+        if "mmlu_acc" in self.goals:
+            return {}
         return {"mmlu_acc": self._metrics(trial)["mmlu_acc"]}
 
     def notice(self) -> str:

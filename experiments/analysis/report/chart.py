@@ -41,7 +41,8 @@ class Series:
         hover: a line of text for each point, or empty.
         failures: the x coordinates of failed evaluations, each with a description; they are drawn
             on a separate strip below the chart.
-        look: "optimizer" for the optimizer's colour and marker in all charts, or another look.
+        look: "optimizer" for the optimizer's colour and marker in all charts, "marks" for marks of
+            that look without a line, or another look.
     """
 
     name: str

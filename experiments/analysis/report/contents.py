@@ -86,6 +86,7 @@ def contents(
     items = standings.item_table(suite, LEVEL)
     first = [
         Section("Convergence", [], over_budget.convergence(subject), [standings.standings(suite)]),
+        *_pareto(subject),
         Section("Ranks and targets", [], ([rank] if rank else []) + targets),
     ]
     if critical is not None:
@@ -119,6 +120,16 @@ def contents(
         notes=[*warnings, *suite.notes, *notices],
         sections=[s for s in sections if s.lines or s.charts or s.tables],
     )
+
+
+def _pareto(subject: Subject) -> list[Section]:
+    """Return the section on fronts, if an objective has several goals."""
+    if not any(run.header.several for run in subject.runs):
+        return []
+    from experiments.analysis.report import pareto  # moocore, of the extra `stats`
+
+    table = pareto.table(subject)
+    return [Section("Fronts", [], pareto.charts(subject), [table] if table else [])]
 
 
 def _title(suite: Suite) -> str:

@@ -18,6 +18,9 @@ TONES = ["#c9c9c9", "#7fa8c9", "#b8410a"]
 """Colours of the parallel coordinates, from worst to best, with decreasing lightness."""
 
 _OWN = {"filled": Look("#0072B2", "solid", "circle"), "hollow": Look("#D55E00", "solid", "circle")}
+MARK = Look("#111111", "solid", "star")
+"""The look of a marked point that belongs to no optimizer."""
+
 _LONG = 48  # maximum characters of a label
 _SHORT = 14  # maximum characters of a label beside a strip
 
@@ -96,6 +99,15 @@ def _line(axes: Axes, chart: Chart, series: Series, looks: dict[str, Look], numb
     if series.look.startswith("tone"):
         tone = int(series.look[4:])
         axes.plot(x, y, color=TONES[tone], linewidth=0.4 + 0.3 * tone, label=_plain(series.name))
+        return
+    if series.look == "marks":
+        look = looks.get(series.name, MARK)
+        size = 6.0 if series.name not in looks else 2.2
+        named = "" if series.name in looks else _plain(series.name)
+        axes.plot(
+            x, y, MARKERS[look.marker], color=look.colour, markersize=size, label=named,
+            alpha=0.45 if series.name in looks else 1.0, zorder=1 if series.name in looks else 5,
+        )  # fmt: skip
         return
     look = looks[series.name]
     step: Literal["post"] | None = "post" if chart.kind == "step" else None

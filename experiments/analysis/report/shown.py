@@ -13,6 +13,7 @@ import numpy as np
 
 from experiments.analysis.results import Floats, Run
 from experiments.analysis.statistics.anytime import Quantity, Suite, Task, best_so_far
+from experiments.analysis.statistics.fronts import HYPERVOLUME, INDICATORS
 from experiments.running.headline import Headline, headline
 
 FLOOR = 1e-8  # least distance from the optimum that is shown, equal to COCO's final target
@@ -49,6 +50,8 @@ class Shown:
 def show(suite: Suite, task: Task) -> Shown:
     """Return how the incumbents of a task are shown."""
     runs = [run for own in task.runs.values() for run in own.values()]
+    if runs[0].header.several:
+        return _of_several(suite.quantity, task, runs)
     if suite.quantity.metric is not None:
         return _chosen(suite.quantity, task, runs)
     about = headline(runs[0].header)
@@ -58,6 +61,17 @@ def show(suite: Suite, task: Task) -> Shown:
         return _above_optimum(task, runs)
     curves = {name: task.matrix(name) for name in task.curves}
     return Shown("value (minimised)", 1, False, None, _default(task, runs, None), curves)
+
+
+def _of_several(quantity: Quantity, task: Task, runs: Sequence[Run]) -> Shown:
+    """Show what the sets of incumbents came to."""
+    metric = quantity.metric or HYPERVOLUME
+    sign = INDICATORS.get(metric, quantity.sign)
+    curves = {name: sign * task.matrix(name) for name in task.curves}
+    if metric != HYPERVOLUME:
+        return Shown(metric, sign, False, None, None, curves)
+    label = "hypervolume up to the declared reference"
+    return Shown(label, sign, False, runs[0].header.hypervolume, None, curves)
 
 
 def _chosen(quantity: Quantity, task: Task, runs: Sequence[Run]) -> Shown:

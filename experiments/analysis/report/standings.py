@@ -118,7 +118,10 @@ def incumbents(subject: Subject) -> Table:
         else:
             tested = {t["id"]: t["metrics"] for t in run.tests}.get(int(run.ids[i]), {})
             nothing = np.full(len(run.ids), np.nan)
-            cells += [Cell(f"{i + 1}", i + 1), number(float(run.values[i]), 5)]
+            cells += [
+                Cell(f"{i + 1}", i + 1),
+                number(float(run.values[i]), 5),
+            ]  # none of several goals
             cells += [number(tested.get(name, np.nan)) for name in tests]
             cells += [number(float(run.metrics.get(name, nothing)[i])) for name in metrics]
             cells += [Cell(config_text(run.configs[i]))]

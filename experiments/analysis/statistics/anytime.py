@@ -19,10 +19,13 @@ from itertools import zip_longest
 import numpy as np
 
 from experiments.analysis.results import ROUNDING, Floats, Run
+from experiments.analysis.statistics import fronts
 from experiments.analysis.statistics.budgets import common_budget, spent, steps, within
 from experiments.analysis.statistics.notes import budget_notes, seed_notes, waiting_note
 from experiments.analysis.statistics.references import fixed_optimizers, references, scales
 from experiments.running.incumbent import places
+
+_WITH_OPTIMA = (None, fronts.HYPERVOLUME)
 
 Optima = Mapping[str, float]
 """Known optima by `problem(run)`."""
@@ -245,7 +248,9 @@ def _task(
     problems = {seed: problem(run) for own in by_seed.values() for seed, run in own.items()}
     instances = len(set(problems.values())) > 1
     fixed = frozenset() if instances else fixed_optimizers(by_seed, budget)
-    reference, known = references(curves, problems, optima if quantity.metric is None else {})
+    reference, known = references(
+        curves, problems, optima if quantity.metric in _WITH_OPTIMA else {}
+    )
     scale = scales(curves, problems, reference)
     ordered = {optimizer: dict(sorted(curves[optimizer].items())) for optimizer in sorted(curves)}
     return Task(
@@ -262,8 +267,10 @@ def best_so_far(run: Run, grid: Floats, quantity: Quantity) -> Floats:
     Raises:
         ValueError: the metric was not measured at an incumbent.
     """
+    if run.header.several:
+        return fronts.curve(run, grid, quantity.metric)
     partial = run.fidelities < 1.0
-    found = places(run.values.tolist(), run.fidelities.tolist(), run.failed | partial)
+    found = places(run.values.tolist(), run.fidelities.tolist(), run.failed | partial | ~run.kept)
     last = np.searchsorted(spent(run), grid + ROUNDING, side="right") - 1
     # The last entry stands for no incumbent: no answer yet, or no success.
     places_at = np.array([*(len(found) if at is None else at for at in found), len(found)])

@@ -6,6 +6,7 @@ from typing import Any
 
 from experiments.analysis.results import Run, load
 from experiments.analysis.statistics.anytime import Missing, Quantity, Suite, compare_on, problem
+from experiments.analysis.statistics.fronts import HYPERVOLUME, INDICATORS
 from experiments.running.plan import read_plan, states
 
 
@@ -32,7 +33,7 @@ def gather(
     """
     runs = load(paths)
     quantity = quantity_of(runs, metric, direction)
-    wanted = optima and quantity.metric is None
+    wanted = optima and quantity.metric in (None, HYPERVOLUME)
     known = known_optima(runs) if wanted else {}
     suite = compare_on(runs, quantity, known, missing(paths, runs))
     suite.notes.extend([*_cut_off(paths), *_spread_notes(runs)])
@@ -41,8 +42,15 @@ def gather(
 
 def known_optima(runs: Sequence[Run]) -> dict[str, float]:
     """Return the known optima by problem, as stated in the headers."""
-    optima = {problem(run): run.header.optimum for run in runs}
+    optima = {problem(run): _optimum(run) for run in runs}
     return {key: optimum for key, optimum in optima.items() if optimum is not None}
+
+
+def _optimum(run: Run) -> float | None:
+    """Return the lowest possible value; of several goals, the largest hypervolume, negated."""
+    if not run.header.several:
+        return run.header.optimum
+    return None if run.header.hypervolume is None else -run.header.hypervolume
 
 
 def quantity_of(runs: Sequence[Run], metric: str | None, direction: str | None) -> Quantity:
@@ -55,11 +63,15 @@ def quantity_of(runs: Sequence[Run], metric: str | None, direction: str | None) 
     """
     if direction not in (None, "min", "max"):
         raise ValueError(f"direction: expected min or max, got {direction}")
+    if metric is None and runs and all(run.header.several for run in runs):
+        metric = HYPERVOLUME
     if metric in (None, "value"):
         if direction is not None:
             raise ValueError("direction: expected none, as the value is always minimised, got one")
         return Quantity()
     assert metric is not None
+    if metric in INDICATORS and any(run.header.several for run in runs):
+        return Quantity(metric, INDICATORS[metric])
     known = {name for run in runs for name in (*run.metrics, *_tested(run))}
     if metric not in known:
         raise ValueError(

@@ -7,7 +7,8 @@
 - Confirmed: the configuration with the least mean over new evaluations of the top few, with seeds
   that no run has used, paid from a separate budget (`experiments.sweeping.confirm`).
 
-A configuration with any failed evaluation ranks after all that never failed.
+A configuration that failed, or broke a limit, in any of its evaluations ranks after all that never
+did.
 """
 
 import json
@@ -59,7 +60,7 @@ def candidates(run: Run) -> list[Candidate]:
     for place, config in enumerate(run.configs):
         if run.fidelities[place] == 1.0:
             places[json.dumps(config, sort_keys=True)].append(place)
-    good = ~run.failed & ~np.isnan(run.values)
+    good = ~run.failed & ~np.isnan(run.values) & run.kept
     found = []
     for own in places.values():
         succeeded = [place for place in own if good[place]]
