@@ -15,11 +15,11 @@ run: .venv/installed-run
 
 test: .venv/installed-test browser lint
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not alone and not slow"
-	$(BIN)/python -m pytest -m alone
+	$(BIN)/python -m pytest -m "alone and not slow"
 
-# Tests of more than a minute, which `make test` leaves out.
+# What takes too long for every commit: real clusters (Ray; Slurm, which root starts), long resumes.
 test-slow: .venv/installed-test
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
+	$(BIN)/python -m pytest -m slow
 
 # The tests open reports in a real browser. Half a minute, where root may install it and none is.
 browser:

@@ -24,7 +24,7 @@ def run_of(*words: str) -> Run:
         ValueError, OSError, HydraException: the words do not describe a valid run.
     """
     settings = composed("config", words)
-    return Run(run_settings(settings, names_of(words)), executor=instantiate(settings.executor))
+    return Run(run_settings(settings, names_of(words)))
 
 
 def run_settings(settings: DictConfig, names: dict[str, str]) -> RunSettings:
@@ -36,6 +36,12 @@ def run_settings(settings: DictConfig, names: dict[str, str]) -> RunSettings:
     """
     resolved, as_written = _plain(settings, True), _plain(settings, False)
     method = resolved.get(SCALARISE)
+    for family in FAMILIES:
+        if not isinstance(resolved[family], dict) or "_target_" not in resolved[family]:
+            raise ValueError(
+                f"{family}: expected the settings of a class with _target_, got "
+                f"{resolved[family]!r:.100}"
+            )
     return RunSettings(
         names=names,
         optimizer=with_scalarisation(resolved["optimizer"], method),
@@ -46,6 +52,7 @@ def run_settings(settings: DictConfig, names: dict[str, str]) -> RunSettings:
         optimizer_as_written=with_scalarisation(as_written["optimizer"], method),
         evaluation_timeout_s=resolved["evaluation_timeout_s"],
         start=resolved["start"],
+        executor=resolved["executor"],
     )
 
 
