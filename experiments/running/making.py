@@ -15,6 +15,7 @@ from typing import Any
 from ConfigSpace import ConfigurationSpace
 from hydra.utils import get_object, instantiate
 
+from experiments.running.fidelities import objectives_with_fidelities
 from experiments.running.scalarised import METHODS, Scalarised
 from objectives.trial import Fidelities, Goal, Limit
 from optimizers.optimizer import Optimizer
@@ -113,6 +114,11 @@ def _instantiated(
     )
     try:
         made = make(**told)
+    except ValueError as error:
+        if problem.fidelities is None and "fidelities" in told:
+            names = ", ".join(objectives_with_fidelities())
+            raise ValueError(f"{error}; objectives with fidelities: {names}") from None
+        raise
     except TypeError as error:
         if "argument" not in str(error):  # an error inside the constructor, not in its call
             raise

@@ -22,7 +22,6 @@ from experiments.running.events import Extended
 from experiments.running.executors.choice import ExecutorFactory, clock_of, executor_of
 from experiments.running.executors.executor import Executor
 from experiments.running.executors.handover import Handover
-from experiments.running.fidelities import objectives_with_fidelities
 from experiments.running.header import Header
 from experiments.running.history import History
 from experiments.running.identity import identity, without_paths

@@ -101,13 +101,12 @@ class ServingSim(Objective):
         self._limit_s = float(load_timeout_s)
         self._score = build(score, base, slo, len(self._plan))
         self.goals = goal_of(self._score.metric) if score != "slo" or not slo else {}
-        needed = (*(limit.metric for limit in self._score.slo), self._score.metric)
         self._ceiling = self._score.ceiling
         self._wanted = wanted(goals, limits, self._score.slo, base)
         if self._wanted is not None:
             self.goals, self.limits = self._wanted.goals, self._wanted.limits
             self._ceiling = ceiling(self._wanted, self._limit_s)
-            needed = (*needed, *self.goals, *self.limits)
+        needed = (*(limit.metric for limit in self._score.slo), self._score.metric)
         self.fidelities = fidelities(self._plan, needed)
         self.noise_sd = VALUE_SD * max(noise, run_noise)
         self.default: Config = dict(default)
