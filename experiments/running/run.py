@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -186,14 +185,8 @@ class Run:
         Raises:
             ValueError: no optimizer can be created from the settings for this objective.
         """
-        named = self._named_optimizer()
-        try:
-            made = make_optimizer(self.settings.optimizer, self._problem, self.settings.seed)
-        except ValueError as error:
-            if self.objective.fidelities is None and "fidelities" in signature(named).parameters:
-                names = ", ".join(objectives_with_fidelities())
-                raise ValueError(f"{error}; objectives with fidelities: {names}") from None
-            raise
+        self._named_optimizer()
+        made = make_optimizer(self.settings.optimizer, self._problem, self.settings.seed)
         return StartPoints(made, self.start) if self.start else made
 
     @property
@@ -203,6 +196,7 @@ class Run:
         return Problem(objective.space, objective.fidelities, objective.goals, objective.limits)
 
     def _named_optimizer(self) -> Callable[..., Any]:
+        """Return the class, or the function, that the settings name, after checking it."""
         settings = self.settings
         name = settings.names["optimizer"]
         return check_targets("optimizer", name, settings.optimizer, Optimizer)
