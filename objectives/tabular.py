@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from objectives.draws import draws
 from objectives.functions.box import whole
 from objectives.objective import Objective
 from objectives.space import UnitCube, check
@@ -71,6 +72,8 @@ class Tabular(Objective):
             raise ValueError(f"tolerance: expected a number >= 0, got {tolerance!r}")
         self._tolerance = float(tolerance) if lookup == "nearest" else None
         self._replicates, self._seed = replicates, whole("seed", seed, 0)
+        if replicates == "draw":
+            self.version = 2  # version 1 drew an optimizer's numbers
         self._path = _found(data)
         self._digest = hashlib.sha256(self._path.read_bytes()).hexdigest()
         self._parameters = _columns("parameters", parameters)
@@ -110,7 +113,7 @@ class Tabular(Objective):
             )
         evaluations = [evaluation for _, evaluation in found]
         if self._replicates == "draw" and len(evaluations) > 1:
-            rng = np.random.default_rng([self._seed, trial.id])
+            rng = draws(self._seed, trial.id)
             return evaluations[int(rng.integers(len(evaluations)))]
         return _mean(evaluations)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from objectives.draws import draws
 from objectives.lora_ft.settings import default_of, expect_share, one_of, whole
 from objectives.lora_table.lookup import (
     GRID,
@@ -143,7 +144,7 @@ class LoraTable(Objective):
             )
         seed = "0"
         if self._noise == "replicates":
-            rng = np.random.default_rng([self._seed, trial.id])
+            rng = draws(self._seed, trial.id)
             seed = str(rng.choice(sorted(seeds)))
         return seed, seeds[seed]
 
