@@ -178,7 +178,7 @@ def tail(output: Path) -> str:
 
 def _main() -> int:
     """Run the given command line in this process group, and exit with its status."""
-    # The whole group receives SIGTERM; the program handles it, and this process waits for the program.
+    # The whole group receives SIGTERM: the program handles it, and this process waits for it.
     signal.signal(signal.SIGTERM, lambda *_: None)
     program = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
     if _MARK in os.environ:
