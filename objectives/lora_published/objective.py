@@ -2,15 +2,15 @@
 
 N. Davouse and E-G. Talbi, *Bayesian and Partition-Based Optimization for Hyperparameter
 Optimization of LLM Fine-Tuning* (OLA 2025), evaluated 203 configurations of the LoRA fine-tuning
-of Llama-3.2-1B, 43 minutes of four A100s each. This is a surface fitted to them, not the
-fine-tuning itself; README.md beside this file says what it is worth. The parameters are what
-`fit.py` prints.
+of Llama-3.2-1B, each of which took 43 minutes on four A100s. This is a surface fitted to them, not
+the fine-tuning itself; README.md in this folder says how accurate it is. The parameters are those
+that `fit.py` prints.
 
-Noise, by its seed and the trial's id, as the study's 35 repeated configurations show it:
+The noise depends on its seed and the trial's id, as in the study's 35 repeated configurations:
 
 - `repeat`: N(0, .0001^2) on HellaSwag, N(0, .0002^2) on MMLU.
-- `divergence`: and between learning rates of 10^-2.7 and 10^-2.3 a run diverges, with probability
-  sigma((L + .35 log10 s - l2) / .1), to chance + N(0, .006^2), in both metrics.
+- `divergence`: in addition, a run with a learning rate between 10^-2.7 and 10^-2.3 diverges with
+  probability sigma((L + .35 log10 s - l2) / .1), to chance + N(0, .006^2) in both metrics.
 """
 
 from collections.abc import Mapping
@@ -67,7 +67,7 @@ NOISES = ("none", "repeat", "divergence")
 _PARAMETERS = ("lora_rank", "lora_alpha", "lora_dropout", "learning_rate", "weight_decay")
 _REPEAT_SD = {"hellaswag_acc": 1e-4, "mmlu_acc": 2e-4}
 _DIVERGED_SD = 6e-3
-_BAND = (-2.7, -2.3)  # of log10 rate
+_BAND = (-2.7, -2.3)  # range of log10 of the learning rate in which runs may diverge
 
 
 class LoraPublished(Objective):
@@ -107,7 +107,7 @@ class LoraPublished(Objective):
         if noise != "none":
             self.version = 2  # version 1 drew an optimizer's numbers
         self._seed = whole("seed", seed, 0)
-        # A coin between b and chance has at most half their distance as its deviation.
+        # A two-point distribution on b and chance has a deviation of at most half their distance.
         half = (HELLASWAG.b - HELLASWAG.ch) / 2
         deviations = {"none": 0.0, "repeat": _REPEAT_SD["hellaswag_acc"], "divergence": half}
         self.noise_sd = deviations[noise]
@@ -175,10 +175,10 @@ class LoraPublished(Objective):
         }
 
     def _plateau(self, space: Mapping[str, Mapping[str, Any]]) -> tuple[float, Config]:
-        """Return the surface's least value and where.
+        """Return the surface's least value and its configuration.
 
-        It falls with alpha / rank everywhere (k, c and kk are not negative), so only the learning
-        rate is left to search: a grid, refined three times around its best.
+        The accuracy falls with alpha / rank everywhere (k, c and kk are not negative), so only the
+        learning rate must be searched: on a grid, refined three times around its best point.
         """
         scale = self._bounds["lora_alpha"][0] / self._bounds["lora_rank"][1]
         low, high = np.log10(self._bounds["learning_rate"])
@@ -204,20 +204,20 @@ _SURFACE_PARAMETERS = ("lora_rank", "lora_alpha", "learning_rate")
 
 
 def diverging(scale: Array, log10_rate: Array) -> float:
-    """Return the probability that a run diverges where the others may not."""
+    """Return the probability that a run diverges."""
     if not _BAND[0] <= log10_rate <= _BAND[1]:
         return 0.0
     return float(logistic((log10_rate + 0.35 * np.log10(scale) - HELLASWAG.l2) / 0.1))
 
 
 def _operative(config: Config) -> tuple[Any, Any]:
-    """Return alpha / rank () and log10 of the learning rate () of a configuration."""
+    """Return alpha / rank and log10 of the learning rate of a configuration, as scalars."""
     rank, alpha, rate = (float(config[name]) for name in _SURFACE_PARAMETERS)
     return np.float64(alpha / rank), np.log10(rate)
 
 
 def _bounds(name: str, description: Mapping[str, Any]) -> tuple[float, float]:
-    """Return the bounds of a parameter that the surface takes the logarithm of."""
+    """Return the bounds of a parameter whose logarithm the surface uses."""
     value = description.get("value")
     ends = (description.get("lower", value), description.get("upper", value))
     if not all(isinstance(end, (int, float)) and end > 0 for end in ends):
@@ -226,7 +226,7 @@ def _bounds(name: str, description: Mapping[str, Any]) -> tuple[float, float]:
 
 
 def _axis(description: Mapping[str, Any]) -> tuple[type, float, float]:
-    """Return the type and the bounds of a number's values; no type where it has choices."""
+    """Return the type and bounds of a numeric parameter; the type is None if it has choices."""
     kinds = {"float": float, "int": int}
     lower, upper = description.get("lower"), description.get("upper")
     plain = lower != upper and "when" not in description
@@ -239,7 +239,7 @@ def _axis(description: Mapping[str, Any]) -> tuple[type, float, float]:
 
 
 def _any_value(description: Mapping[str, Any]) -> Any:
-    """Return some value of a parameter that the surface does not depend on."""
+    """Return any value of a parameter on which the surface does not depend."""
     for key in ("value", "lower"):
         if key in description:
             return description[key]
