@@ -16,7 +16,7 @@ import pytest
 from experiments.running.plan import failures, read_ledger, read_plan, states
 from experiments.running.provenance import CONF
 from experiments.running.run_log import RunLog, read
-from experiments.sweeping import experiment, sweep
+from experiments.sweeping import experiment, making, sweep
 from experiments.sweeping.ledger import Lock
 from processes import ROOT, environment, events, finish, timeless
 
@@ -221,7 +221,7 @@ def test_a_run_that_another_process_makes_is_left_to_it(tmp_path: Path) -> None:
     plan = experiment.load("smoke", {"optimizers": ["soo"], "seeds": 0}).plan()
     task = plan[0], tmp_path / plan[0].folder
     with RunLog(task[1]):
-        assert sweep.make_run(task, lambda evaluations: None).elsewhere
+        assert making.make_run(task, lambda evaluations: None).elsewhere
 
 
 def test_more_seeds_may_be_added_but_no_run_be_changed(
@@ -326,10 +326,10 @@ def test_a_full_disk_burns_no_attempt_of_a_run(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
 
     monkeypatch.setattr(RunLog, "_hold_reserve", full)
-    ending = sweep.make_run(task, lambda evaluations: None)
+    ending = making.make_run(task, lambda evaluations: None)
     assert ending.host and ending.error is not None and "free some space" in ending.error
     monkeypatch.undo()
-    assert sweep.make_run(task, lambda evaluations: None) == sweep.Ending()
+    assert making.make_run(task, lambda evaluations: None) == making.Ending()
 
 
 def test_an_experiment_may_list_workers_and_choose_its_executor(tmp_path: Path) -> None:

@@ -34,6 +34,12 @@ def run_settings(settings: DictConfig, names: dict[str, str]) -> RunSettings:
         names: the names of the two YAML files, by family.
     """
     resolved, as_written = _plain(settings, True), _plain(settings, False)
+    for family in FAMILIES:
+        if not isinstance(resolved[family], dict) or "_target_" not in resolved[family]:
+            raise ValueError(
+                f"{family}: expected the settings of a class with _target_, got "
+                f"{resolved[family]!r:.100}"
+            )
     return RunSettings(
         names=names,
         optimizer=resolved["optimizer"],

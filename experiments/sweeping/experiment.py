@@ -14,7 +14,7 @@ evaluates first. `executor` says where trials are evaluated, as a name and overr
 
 import itertools
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -30,16 +30,20 @@ from experiments.running import provenance
 from experiments.running.command_line import check_settings
 from experiments.running.composing import composed, config_dirs, options, values
 from experiments.running.executors.choice import executor_of
+from experiments.running.executors.pool import TaskPool, Work
 from experiments.running.header import Header
 from experiments.running.mistakes import explain
 from experiments.running.readers import path as as_path
 from experiments.running.run import Run, RunSettings, folder_name
-from objectives.objective import Objective
+from objectives.objective import Objective, Resources
 
 KEYS = ("optimizers", "objectives", "seeds", "budget")
 OPTIONAL = ("workers", "start", "executor")
 CHANGES = (*KEYS, *OPTIONAL)
 """The keys that the command line may override."""
+
+Spreader = Callable[[Work, int, Resources], TaskPool]
+"""Makes a pool from the work, the number of tasks at once and the resources of each."""
 
 _MOST = 100_000  # the largest number of values of one setting; more is probably a typing error
 
@@ -133,6 +137,14 @@ class Experiment:
                 raise ValueError(f"{self.name}: expected different runs, got {planned} twice")
         return list(runs.values())
 
+    def spreader(self) -> Spreader | None:
+        """Return the function that makes the pool of whole runs; None means processes."""
+        if self.spread is None:
+            return None
+        factory: Any = executor_of(executor_settings(self.spread))
+        spreader: Spreader = factory.spread
+        return spreader
+
 
 def load(name: str, changes: dict[str, Any]) -> Experiment:
     """Read `conf/experiment/<name>.yaml`, or the file at the path `name`.
@@ -173,7 +185,8 @@ def load(name: str, changes: dict[str, Any]) -> Experiment:
             raise ValueError(f"{family}: expected different entries, got {', '.join(written)}")
     experiment = Experiment(
         path.stem,
-        **entries,
+        optimizers=entries["optimizers"],
+        objectives=entries["objectives"],
         seeds=seeds,
         budget=found["budget"],
         workers=workers,

@@ -18,6 +18,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
+from objectives.draws import draws
 from objectives.objective import Objective
 from objectives.override import Descriptions, override
 from objectives.space import build_space, check
@@ -64,6 +65,8 @@ class BoxFunction(Objective):
         box = np.array(bounds, dtype=float)  # (d, 2)
         known = np.array(minimisers, dtype=float)  # (n, d)
         self.shifted_by = _shift(shift, box, known)  # (d,)
+        if np.any(self.shifted_by):
+            self.version = 2  # in version 1, random search's own numbers made the shift
         self.names = [f"x{axis}" for axis in range(1, len(box) + 1)]
         self.space = build_space(
             override(
@@ -125,9 +128,9 @@ def _shift(seed: int | str | None, box: Vector, minimisers: Vector) -> Vector:
     depths = (np.minimum(minimisers - lower, upper - minimisers) / width).min(axis=1)
     deepest = minimisers[int(depths.argmax())]
     if anywhere:
-        uniform: Vector = np.random.default_rng(seed).uniform(lower, upper) - deepest
+        uniform: Vector = draws(seed).uniform(lower, upper) - deepest
         return uniform
     least = np.maximum(-_REACH * width, lower + _MARGIN * width - deepest)
     most = np.minimum(_REACH * width, upper - _MARGIN * width - deepest)
-    delta: Vector = np.random.default_rng(seed).uniform(least, most)
+    delta: Vector = draws(seed).uniform(least, most)
     return delta

