@@ -10,7 +10,7 @@ from experiments.running import looks as looks_module
 from experiments.running import provenance
 from experiments.running.convergence import draw
 from experiments.running.looks import Look, looks
-from experiments.running.panels import view
+from experiments.running.panels import plain_text, view
 from experiments.running.run_log import RunLog, read
 from made_headers import append, goal, header_event
 
@@ -160,3 +160,7 @@ def test_labels_of_one_name_differ_where_their_settings_do() -> None:
     labels = [f"gp_bo n={i}" for i in range(60)]
     known = looks(labels).values()
     assert len({(look.colour, look.dash) for look in known}) == len(labels)
+
+
+def test_names_with_control_characters_are_drawn_as_escapes() -> None:
+    assert plain_text("a\x1b[31m$x$") == r"a\x1b[31m\$x\$"
