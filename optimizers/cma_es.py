@@ -12,6 +12,7 @@ constant. sigma0 is the initial step size in the unit cube.
 Departures:
 - The search runs in the unit cube and starts at its centre; restarts begin at random points.
 - An integer with more than 64 values is treated as continuous and rounded.
+- If configurations are given first, the first search starts at the best of them instead.
 - A failure without a penalty counts as the worst value of its generation.
 - A forbidden combination is drawn again, at most 100 times; then a random allowed point is used.
 """
@@ -64,6 +65,8 @@ class CmaEs(Optimizer):
         self._search = self._start(np.full(self._cube.dim, 0.5))
         self._generation: dict[int, tuple[Config, Any]] = {}
         self._values: dict[int, float | None] = {}
+        self._given: float | None = None  # the best value of a given configuration
+        self._begun = False  # whether a generation is complete
 
     def ask(self, n: int = 1) -> list[Trial]:
         trials: list[Trial] = []
@@ -77,6 +80,7 @@ class CmaEs(Optimizer):
     def tell(self, trial: Trial, evaluation: Evaluation) -> None:
         self._value(evaluation)
         if trial.id not in self._generation:
+            self._learn(trial.config, evaluation)
             return
         config, _ = self._generation[trial.id]
         if trial.config != config:  # a replay that drifted
@@ -85,6 +89,14 @@ class CmaEs(Optimizer):
         self._values[trial.id] = evaluation.value
         if len(self._values) == self._lambda:
             self._update()
+
+    def _learn(self, config: Config, evaluation: Evaluation) -> None:
+        """Start the first search at the best configuration that was given before it."""
+        if self._generation or self._begun or evaluation.value is None or evaluation.error:
+            return
+        if self._given is None or evaluation.value < self._given:
+            self._given = evaluation.value
+            self._search = self._start(self._cube.point(config))
 
     def _sample(self) -> tuple[Config, Any]:
         for _ in range(_TRIES):
@@ -109,6 +121,7 @@ class CmaEs(Optimizer):
             self._lambda = math.ceil(self._lambda * self._restart_factor)
             self._search = self._start(self._rng.random(self._cube.dim))
         self._generation, self._values = {}, {}
+        self._begun = True
 
     def _start(self, mean: NDArray[np.float64]) -> "_Search":
         seed = int(self._rng.integers(2**31))

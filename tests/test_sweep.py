@@ -327,6 +327,6 @@ def test_a_full_disk_burns_no_attempt_of_a_run(
 
     monkeypatch.setattr(RunLog, "_hold_reserve", full)
     ending = sweep.make_run(task, lambda evaluations: None)
-    assert ending.host and ending.error is not None and "make room" in ending.error
+    assert ending.host and ending.error is not None and "free some space" in ending.error
     monkeypatch.undo()
     assert sweep.make_run(task, lambda evaluations: None) == sweep.Ending()

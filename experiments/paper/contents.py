@@ -19,6 +19,8 @@ from experiments.paper import (
     importance,
     landscape,
     landscape_figures,
+    lora_table,
+    lora_table_figures,
     published,
     study_figures,
     study_tables,
@@ -45,6 +47,7 @@ class Inputs:
     samples: list[comparison.Sample] = field(default_factory=list)
     samples_name: str = ""
     cells: drawn.Drawn | None = None
+    trained: lora_table.LoraTable | None = None
     missing: list[str] = field(default_factory=list)
 
 
@@ -74,6 +77,10 @@ def gather(settings: DictConfig) -> Inputs:
     cells = _committed(settings, "drawn", inputs)
     if cells:
         inputs.cells = drawn.read(cells, str(settings.drawn))
+    trained = _committed(settings, "lora_table", inputs)
+    untrained = _committed(settings, "untrained", inputs)
+    if trained and untrained:
+        inputs.trained = lora_table.read(trained, str(settings.lora_table), untrained)
     return inputs
 
 
@@ -82,6 +89,8 @@ _MAKE = {
     "comparison": "tuneoff sweep experiment=paper_surrogate runs=2, then "
     "tuneoff pack results/paper_surrogate",
     "drawn": "TUNEOFF_DATA=... python -m objectives.lora_ft.drawn_adapters out={path}",
+    "lora_table": "make lora-table, then python -m objectives.lora_table.compile",
+    "untrained": "python -m objectives.lora_table.untrained",
 }
 
 
@@ -121,6 +130,8 @@ def sections(inputs: Inputs) -> list[Section]:
         made += comparison_tables.sections(inputs.samples, inputs.samples_name)
     if inputs.cells:
         made += drawn.sections(inputs.cells)
+    if inputs.trained:
+        made += lora_table.sections(inputs.trained)
     return made
 
 
@@ -149,4 +160,11 @@ def figures(inputs: Inputs, made: list[Section]) -> dict[str, Callable[[], Figur
             found["drawn"] = lambda: drawn.draw(cells, known)
     if inputs.samples:
         found["comparison"] = lambda: comparison_tables.anytime(inputs.samples)
+    if inputs.trained:
+        trained = inputs.trained
+        found |= {
+            "lora_table_landscape": lambda: lora_table_figures.landscape(trained),
+            "lora_table_learning": lambda: lora_table_figures.learning(trained),
+            "lora_table_bias": lambda: lora_table_figures.bias(trained),
+        }
     return found

@@ -43,6 +43,7 @@ def run_settings(settings: DictConfig, names: dict[str, str]) -> RunSettings:
         workers=resolved["workers"],
         optimizer_as_written=as_written["optimizer"],
         evaluation_timeout_s=resolved["evaluation_timeout_s"],
+        start=resolved["start"],
     )
 
 

@@ -1,6 +1,6 @@
 """The header of a log, which describes the run and everything that analysis needs to know."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from experiments.running.fields import Fields, is_number, is_whole, wrong
@@ -42,6 +42,7 @@ class Header:
         time: the time when the run began, in seconds since 1970; 0 before that.
         written: the optimizer's settings as written, with `${budget}` in them; None if they equal
             `optimizer`. The identity is computed from these.
+        start: the configurations that were given and evaluated first.
         first_format: the format in which the log was written; its identity follows the rules of
             that format.
     """
@@ -71,6 +72,7 @@ class Header:
     time: float = 0.0
     written: dict[str, Any] | None = None
     first_format: int = FORMAT
+    start: list[Config] = field(default_factory=list)
 
     @property
     def metric(self) -> str | None:
@@ -90,6 +92,8 @@ class Header:
             del plain["written"]
         if self.first_format == FORMAT:
             del plain["first_format"]
+        if not self.start:
+            del plain["start"]
         return {"event": "header", "format": FORMAT, **plain}
 
     @classmethod
@@ -133,7 +137,13 @@ class Header:
             time=fields.number("time"),
             written=fields.mapping("written") if "written" in fields else None,
             first_format=fields.whole("first_format", 1) if "first_format" in fields else FORMAT,
+            start=_start(fields),
         )
+
+
+def _start(fields: Fields) -> list[Config]:
+    given = fields.items("start") if "start" in fields else []
+    return [Fields({"x": x}, "header.start").config("x") for x in given]
 
 
 def _budget(fields: Fields) -> float:

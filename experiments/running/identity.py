@@ -5,7 +5,7 @@ from another distribution is prefixed with that distribution, so that equal name
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import metadata
 from typing import Any
@@ -32,6 +32,7 @@ def identity(
     workers: int,
     optimizer_version: int,
     fingerprint: dict[str, Any],
+    start: Sequence[dict[str, Any]] = (),
 ) -> str:
     """Return the digest that identifies a run; the budget is not part of it.
 
@@ -45,8 +46,9 @@ def identity(
             at each ask.
         optimizer_version: the version of the optimizer's class.
         fingerprint: the fingerprint of the objective.
+        start: the configurations that are evaluated first.
     """
-    parts = {
+    parts: dict[str, Any] = {
         "names": names,
         "optimizer": without_paths(optimizer),
         "objective": without_paths(objective),
@@ -54,7 +56,11 @@ def identity(
         "optimizer_version": optimizer_version,
         "fingerprint": fingerprint,
     }
-    return provenance.digest(parts if workers == 1 else {**parts, "workers": workers})
+    if workers != 1:
+        parts["workers"] = workers
+    if start:
+        parts["start"] = list(start)
+    return provenance.digest(parts)
 
 
 def _name(target: str) -> str:
@@ -111,6 +117,7 @@ def _identity_of(event: Mapping[str, Any]) -> str:
         event["workers"],
         event["optimizer_version"],
         event["fingerprint"],
+        event.get("start", ()),
     )
 
 

@@ -27,6 +27,7 @@ from experiments.running.history import History
 from experiments.running.identity import identity, without_paths
 from experiments.running.run_log import RunLog, read
 from experiments.running.runner import Watch, run
+from experiments.running.start import StartPoints, start_points
 from experiments.running.targets import check_targets
 from objectives import description
 from objectives.objective import Objective
@@ -53,6 +54,7 @@ class RunSettings:
             number that `${budget}` stands for.
         evaluation_timeout_s: the time in seconds after which an evaluation counts as failed;
             None means no limit.
+        start: the setting `start` as plain values; None means that the optimizer begins.
     """
 
     names: dict[str, str]
@@ -63,6 +65,7 @@ class RunSettings:
     workers: int = 1
     optimizer_as_written: Settings = field(default_factory=dict)
     evaluation_timeout_s: float | None = None
+    start: Any = None
 
 
 class Run:
@@ -94,6 +97,7 @@ class Run:
         if not isinstance(objective, Objective):
             raise ValueError(f"objective: expected an Objective, got {type(objective).__name__}")
         self.objective = objective
+        self.start = start_points(settings.start, objective)
         self._new_executor = executor
         self._optimizer: Optimizer | None = None
         self._executor: Executor | None = None
@@ -115,6 +119,7 @@ class Run:
                 settings.workers,
                 version,
                 fingerprint,
+                self.start,
             ),
             names=settings.names,
             optimizer=resolved,
@@ -138,6 +143,7 @@ class Run:
             versions=provenance.versions(),
             hardware=provenance.hardware(),
             written=None if written == resolved else written,
+            start=self.start,
         )
 
     @property
@@ -194,7 +200,7 @@ class Run:
             ) from None
         if not isinstance(made, Optimizer):
             raise ValueError(f"optimizer: expected an Optimizer, got {type(made).__name__}")
-        return made
+        return StartPoints(made, self.start) if self.start else made
 
     def _named_optimizer(self) -> Callable[..., Any]:
         settings = self.settings
@@ -291,7 +297,15 @@ def _check_design(logged: Header, budget: float) -> None:
         )
 
 
-_IDENTITY = ("seed", "workers", "objective", "optimizer", "optimizer_version", "fingerprint")
+_IDENTITY = (
+    "seed",
+    "workers",
+    "objective",
+    "optimizer",
+    "optimizer_version",
+    "fingerprint",
+    "start",
+)
 
 
 def check_same(logged: Header, now: Header, path: Path) -> None:

@@ -31,9 +31,10 @@ from experiments.running.run import Run, RunSettings, folder_name
 from objectives.objective import Objective
 
 KEYS = ("optimizers", "objectives", "seeds", "budget")
-CHANGES = (*KEYS, "workers")
+CHANGES = (*KEYS, "workers", "start")
 """The keys that the command line may override."""
 
+START = "start"  # the configurations that every run evaluates first; none by default
 WORKERS = "workers"  # the number of trials of one run that are evaluated at once; 1 by default
 _MOST = 100_000  # the largest number of values of one setting; more is probably a typing error
 
@@ -73,6 +74,7 @@ class Experiment:
     seeds: list[int]
     budget: float
     workers: int = 1
+    start: Any = None
 
     def plan(self) -> list[PlannedRun]:
         """Return all runs, seed by seed: all runs of one seed come before those of the next.
@@ -100,6 +102,7 @@ class Experiment:
                 budget=float(self.budget),
                 workers=self.workers,
                 optimizer_as_written=optimizers[optimizer],
+                start=self.start,
             )
             header = Run(settings, made[key]).header
             planned = PlannedRun(_shown(optimizer), _shown(objective), settings, header)
@@ -132,10 +135,11 @@ def load(name: str, changes: dict[str, Any]) -> Experiment:
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"{path}: expected YAML in UTF-8, got: {reason}") from None
-    if not isinstance(found, dict) or not set(KEYS) <= set(found) <= {*KEYS, WORKERS}:
+    if not isinstance(found, dict) or not set(KEYS) <= set(found) <= {*KEYS, WORKERS, START}:
         got = ", ".join(map(str, found)) if isinstance(found, dict) else repr(found)
         raise ValueError(
-            f"{path}: expected the keys {', '.join(KEYS)} and optionally {WORKERS}, got {got}"
+            f"{path}: expected the keys {', '.join(KEYS)} and optionally {WORKERS} and {START}, "
+            f"got {got}"
         )
     found.update(changes)
     seeds = _seeds(found["seeds"])
@@ -148,7 +152,12 @@ def load(name: str, changes: dict[str, Any]) -> Experiment:
         if len(set(written)) < len(written):
             raise ValueError(f"{family}: expected different entries, got {', '.join(written)}")
     return Experiment(
-        path.stem, **entries, seeds=seeds, budget=found["budget"], workers=found.get(WORKERS, 1)
+        path.stem,
+        **entries,
+        seeds=seeds,
+        budget=found["budget"],
+        workers=found.get(WORKERS, 1),
+        start=found.get(START),
     )
 
 

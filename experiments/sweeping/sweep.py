@@ -288,6 +288,9 @@ COMMAND = Command(
         Setting("seeds", "Such as 3, 0,1,2, [0,1] or 'range(0,30)'.", _changed, shown=_OWN),
         Setting("budget", "Full evaluations for each run.", number(0, above=True), shown=_OWN),
         Setting("workers", "Trials of one run that are evaluated at once.", whole(1), shown=_OWN),
+        Setting(
+            "start", "Configurations to evaluate first: default, or a list.", _changed, shown=_OWN
+        ),
     ],
     takes_config_dir=True,
 )
