@@ -38,6 +38,7 @@ def _shown(label: str) -> str:
 def _labels(runs: Sequence[Labelled], family: str, seeds: bool) -> list[str]:
     """Return each run's name with the settings in which runs of that name differ.
 
+    The workers and the clock of a run count as settings of its optimizer.
     A setting that is the run's budget in all of them, as a design's number of points is, is none.
     The number of configurations that were given to start with counts as the setting `start`.
     """
@@ -45,6 +46,8 @@ def _labels(runs: Sequence[Labelled], family: str, seeds: bool) -> list[str]:
     if not seeds:  # optimizers
         for own, run in zip(settings, runs, strict=True):
             own["start"] = len(run.header.start)
+            own["workers"] = run.header.workers
+            own.update(_flat(run.header.clock or {}, "clock."))
     groups: dict[str, list[int]] = defaultdict(list)
     for i, run in enumerate(runs):
         groups[run.header.names[family]].append(i)

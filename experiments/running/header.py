@@ -42,6 +42,7 @@ class Header:
         time: the time when the run began, in seconds since 1970; 0 before that.
         written: the optimizer's settings as written, with `${budget}` in them; None if they equal
             `optimizer`. The identity is computed from these.
+        clock: the settings of the simulated clock; None if the clock is real.
         start: the configurations that were given and evaluated first.
         first_format: the format in which the log was written; its identity follows the rules of
             that format.
@@ -71,6 +72,7 @@ class Header:
     hardware: dict[str, Any]
     time: float = 0.0
     written: dict[str, Any] | None = None
+    clock: dict[str, Any] | None = None
     first_format: int = FORMAT
     start: list[Config] = field(default_factory=list)
 
@@ -88,8 +90,9 @@ class Header:
             "resources": self.resources.to_json(),
             "coco": None if self.coco is None else list(self.coco),
         }
-        if self.written is None:
-            del plain["written"]
+        for key in ("written", "clock"):
+            if plain[key] is None:
+                del plain[key]
         if self.first_format == FORMAT:
             del plain["first_format"]
         if not self.start:
@@ -136,6 +139,7 @@ class Header:
             hardware=fields.mapping("hardware"),
             time=fields.number("time"),
             written=fields.mapping("written") if "written" in fields else None,
+            clock=fields.mapping("clock") if "clock" in fields else None,
             first_format=fields.whole("first_format", 1) if "first_format" in fields else FORMAT,
             start=_start(fields),
         )

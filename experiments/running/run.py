@@ -19,14 +19,16 @@ from hydra.utils import instantiate
 
 from experiments.running import provenance
 from experiments.running.events import Extended
-from experiments.running.executors.choice import auto
+from experiments.running.executors.choice import ExecutorFactory, clock_of, executor_of
 from experiments.running.executors.executor import Executor
 from experiments.running.executors.handover import Handover
+from experiments.running.fidelities import objectives_with_fidelities
 from experiments.running.header import Header
 from experiments.running.history import History
 from experiments.running.identity import identity, without_paths
 from experiments.running.run_log import RunLog, read
 from experiments.running.runner import Watch, run
+from experiments.running.same_run import check_design, check_same
 from experiments.running.start import StartPoints, start_points
 from experiments.running.targets import check_targets
 from objectives import description
@@ -34,8 +36,6 @@ from objectives.objective import Objective
 from optimizers.optimizer import Optimizer
 
 Settings = dict[str, Any]
-ExecutorFactory = Callable[[Objective, int, float | None], Executor]
-"""Makes an executor from an objective, the number of workers and the time limit in seconds."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,7 @@ class RunSettings:
             number that `${budget}` stands for.
         evaluation_timeout_s: the time in seconds after which an evaluation counts as failed;
             None means no limit.
+        executor: the executor's settings, resolved, with `_target_`; empty means `auto`.
         start: the setting `start` as plain values; None means that the optimizer begins.
     """
 
@@ -66,6 +67,7 @@ class RunSettings:
     optimizer_as_written: Settings = field(default_factory=dict)
     evaluation_timeout_s: float | None = None
     start: Any = None
+    executor: Settings = field(default_factory=dict)
 
 
 class Run:
@@ -75,14 +77,15 @@ class Run:
         self,
         settings: RunSettings,
         objective: Objective | None = None,
-        executor: ExecutorFactory = auto,
+        executor: ExecutorFactory | None = None,
     ) -> None:
         """Store the settings and create the objective.
 
         Args:
             settings: the settings of the run.
             objective: the objective that the settings describe, if it exists already.
-            executor: creates the executor that runs the evaluations.
+            executor: creates the executor that runs the evaluations; None means the one that
+                the settings describe.
 
         Raises:
             ValueError, OSError: no objective can be created from the settings.
@@ -98,7 +101,7 @@ class Run:
             raise ValueError(f"objective: expected an Objective, got {type(objective).__name__}")
         self.objective = objective
         self.start = start_points(settings.start, objective)
-        self._new_executor = executor
+        self._new_executor = executor or executor_of(settings.executor)
         self._optimizer: Optimizer | None = None
         self._executor: Executor | None = None
 
@@ -109,6 +112,7 @@ class Run:
         fingerprint = {"version": objective.version, **objective.fingerprint()}
         version = self._optimizer_version()
         resolved = without_paths(settings.optimizer)
+        clock = clock_of(self._new_executor, objective)
         written = without_paths(settings.optimizer_as_written) or resolved
         return Header(
             identity=identity(
@@ -119,6 +123,7 @@ class Run:
                 settings.workers,
                 version,
                 fingerprint,
+                clock,
                 self.start,
             ),
             names=settings.names,
@@ -143,6 +148,7 @@ class Run:
             versions=provenance.versions(),
             hardware=provenance.hardware(),
             written=None if written == resolved else written,
+            clock=clock,
             start=self.start,
         )
 
@@ -191,6 +197,11 @@ class Run:
         )
         try:
             made = make(**told)
+        except ValueError as error:
+            if objective.fidelities is None and "fidelities" in told:
+                names = ", ".join(objectives_with_fidelities())
+                raise ValueError(f"{error}; objectives with fidelities: {names}") from None
+            raise
         except TypeError as error:
             if "argument" not in str(error):  # an error inside the constructor, not in its call
                 raise
@@ -248,7 +259,7 @@ class Run:
         check_same(history.header, header, log.path)
         assert self._optimizer is not None
         if not self._optimizer.extendable:
-            _check_design(history.header, budget)
+            check_design(history.header, budget)
         if budget > history.budget:
             log.append(Extended(budget, time.time()))
 
@@ -285,53 +296,3 @@ def folder_name(header: Header) -> Path:
     """Return the path of a run below the folder of results; it is named after the identity."""
     run_name = f"seed{header.seed}-{header.identity[:8]}"
     return Path(header.names["objective"]) / header.names["optimizer"] / run_name
-
-
-def _check_design(logged: Header, budget: float) -> None:
-    """Raise `ValueError` unless the budget is the one that the design was computed for."""
-    if budget != logged.budget:
-        raise ValueError(
-            f"budget: expected {logged.budget:g}, as the design of "
-            f"{logged.names['optimizer']} was computed for it and cannot be extended, got "
-            f"{budget:g}; give another out="
-        )
-
-
-_IDENTITY = (
-    "seed",
-    "workers",
-    "objective",
-    "optimizer",
-    "optimizer_version",
-    "fingerprint",
-    "start",
-)
-
-
-def check_same(logged: Header, now: Header, path: Path) -> None:
-    """Raise `ValueError` unless the log belongs to the requested run."""
-    for key in _IDENTITY:
-        found = difference(key, getattr(logged, key), getattr(now, key))
-        if found is not None and logged.identity != now.identity:
-            raise ValueError(f"{path}: {found}; give another out=, or the log's own settings")
-    release = [version.split(".")[:2] for version in (_version(logged), _version(now))]
-    if release[0] != release[1]:
-        raise ValueError(
-            f"{path}: expected the code that wrote the log, version {_version(logged)}, got "
-            f"{_version(now)}; install that version, or give another out="
-        )
-
-
-def _version(header: Header) -> str:
-    return header.code.get("version", "unknown")
-
-
-def difference(where: str, logged: Any, now: Any) -> str | None:
-    """Return a message that names the first difference of two plain values, or None."""
-    if isinstance(logged, dict) and isinstance(now, dict):
-        for key in [*logged, *(key for key in now if key not in logged)]:
-            inner = difference(f"{where}.{key}", logged.get(key), now.get(key))
-            if inner is not None:
-                return inner
-        return None
-    return None if logged == now else f"expected {where}={logged} as in the log, got {now}"

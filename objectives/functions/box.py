@@ -18,6 +18,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
+from objectives.draws import draws
 from objectives.objective import Objective
 from objectives.override import Descriptions, override
 from objectives.space import build_space, check
@@ -30,7 +31,12 @@ Vector = NDArray[np.float64]
 
 
 class BoxFunction(Objective):
-    """A formula with its bounds, its optimum on R^d and the minimisers within the bounds."""
+    """A formula with its bounds, its optimum on R^d and the minimisers within the bounds.
+
+    Attributes:
+        names: x1, ..., xd.
+        shifted_by: delta (d,), see the module.
+    """
 
     cheap = True
 
@@ -58,7 +64,9 @@ class BoxFunction(Objective):
         """
         box = np.array(bounds, dtype=float)  # (d, 2)
         known = np.array(minimisers, dtype=float)  # (n, d)
-        self._delta = _shift(shift, box, known)  # (d,)
+        self.shifted_by = _shift(shift, box, known)  # (d,)
+        if np.any(self.shifted_by):
+            self.version = 2  # in version 1, random search's own numbers made the shift
         self.names = [f"x{axis}" for axis in range(1, len(box) + 1)]
         self.space = build_space(
             override(
@@ -81,11 +89,11 @@ class BoxFunction(Objective):
         start = perf_counter()
         check(self.space, trial.config)
         x = np.array([trial.config[name] for name in self.names], dtype=float)
-        value = float(self.formula(x - self._delta))
+        value = float(self.formula(x - self.shifted_by))
         return Evaluation(value, perf_counter() - start)
 
     def _config(self, minimiser: Vector) -> Config:
-        moved = (minimiser + self._delta).tolist()
+        moved = (minimiser + self.shifted_by).tolist()
         return dict(zip(self.names, moved, strict=True))
 
     def _holds(self, config: Config) -> bool:
@@ -120,9 +128,9 @@ def _shift(seed: int | str | None, box: Vector, minimisers: Vector) -> Vector:
     depths = (np.minimum(minimisers - lower, upper - minimisers) / width).min(axis=1)
     deepest = minimisers[int(depths.argmax())]
     if anywhere:
-        uniform: Vector = np.random.default_rng(seed).uniform(lower, upper) - deepest
+        uniform: Vector = draws(seed).uniform(lower, upper) - deepest
         return uniform
     least = np.maximum(-_REACH * width, lower + _MARGIN * width - deepest)
     most = np.minimum(_REACH * width, upper - _MARGIN * width - deepest)
-    delta: Vector = np.random.default_rng(seed).uniform(least, most)
+    delta: Vector = draws(seed).uniform(least, most)
     return delta
