@@ -56,11 +56,16 @@ def check_comparable(runs: Iterable[Run], reader: str) -> None:
     """Raise unless evaluations are all that counts in the runs, and on the same values.
 
     Raises:
-        ValueError: a trial has a fidelity below 1, which the reader cannot know, or runs of one
-            objective have other data or another version.
+        ValueError: there are several goals, a trial has a fidelity below 1, which the reader cannot
+            know, or runs of one objective have other data or another version.
     """
     prints: dict[str, dict[str, object]] = {}
     for run in runs:
+        if run.header.several:
+            raise ValueError(
+                f"{run.objective}: expected one goal, as {reader} knows one value, got "
+                f"{', '.join(run.header.goals)}; use format=optuna, format=parquet or format=csv"
+            )
         if (run.fidelities < 1).any():
             raise ValueError(
                 f"{run.objective}, {run.optimizer}, seed {run.seed}: expected full evaluations, "
