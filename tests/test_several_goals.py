@@ -7,6 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from optuna import load_study
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 from scipy.integrate import quad
 from scipy.stats import norm
 
@@ -237,3 +240,25 @@ def test_gp_bo_keeps_a_limit_that_random_search_breaks() -> None:
                 values.append(evaluation.metrics["f1"])
         found[name] = min(values, default=math.inf)
     assert found["gp_bo"] < 3.3 < found["random"]  # the front has f1 = 2.97 at f2 = 4
+
+
+def test_optuna_receives_every_goal_with_its_direction_and_the_limits(
+    folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "goals.journal"
+    assert command.main(["export", str(folder), "format=optuna", f"out={out}"]) == 0
+    storage = JournalStorage(JournalFileBackend(str(out)))
+    (study, *_) = (load_study(study_name=name, storage=storage) for name in _names(storage))
+    name = study.user_attrs["names"]["optimizer"]
+    run = next(one for one in load([folder]) if one.optimizer == name)
+    assert [direction.name for direction in study.directions] == ["MINIMIZE", "MINIMIZE"]
+    assert study.metric_names == ["f1", "f2"]
+    assert study.trials[3].values == [run.metrics["f1"][3], run.metrics["f2"][3]]
+    assert study.trials[3].constraints == {"slack": -run.metrics["slack"][3]}
+    best_of = {tuple(trial.values) for trial in study.best_trials}  # twins are all among them
+    assert best_of == {(run.metrics["f1"][i], run.metrics["f2"][i]) for i in front(run)}
+    assert command.main(["export", str(folder), "format=ioh", f"out={tmp_path / 'ioh'}"]) == 2
+
+
+def _names(storage: JournalStorage) -> list[str]:
+    return [study.study_name for study in storage.get_all_studies()]

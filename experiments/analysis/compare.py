@@ -97,8 +97,11 @@ def incumbents(run: Run) -> list[tuple[float, float]]:
 
 
 def _good(run: Run) -> NDArray[np.bool_]:
-    """Return which evaluations are compared, (n,): those that succeeded at the highest fidelity."""
-    good = ~run.failed & ~np.isnan(run.values)
+    """Return which evaluations are compared, (n,).
+
+    They are the successes at the highest fidelity that keep the limits.
+    """
+    good = ~run.failed & ~np.isnan(run.values) & run.kept
     at_the_top: NDArray[np.bool_] = run.fidelities == run.fidelities[good].max(initial=0.0)
     return good & at_the_top
 

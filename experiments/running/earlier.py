@@ -86,8 +86,10 @@ def upgraded(header: Mapping[str, Any]) -> dict[str, Any]:
 
 def _is_own(header: Mapping[str, Any]) -> bool:
     """Return whether a log that does not say so is one of an optimizer of this suite's own."""
-    settings = header["optimizer"]
-    return header["names"]["optimizer"] in _OWN and settings.get("variant") != "published"
+    names, settings = header["names"], header["optimizer"]
+    if not isinstance(names, Mapping) or not isinstance(settings, Mapping):
+        return False  # the reader of the header says what is wrong with them
+    return names.get("optimizer") in _OWN and settings.get("variant") != "published"
 
 
 def without_paths(settings: Any) -> Any:

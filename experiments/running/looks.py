@@ -18,6 +18,8 @@ COLOURS = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#332288", "#E69F00",
     "#882255", "#56B4E9", "#8C510A", "#666666", "#999933", "#117733",
     "#AA4499", "#44AA99", "#7B68EE", "#661100", "#66A61E", "#6699CC", "#E7298A", "#B8860B",
+    "#4B0082", "#FF7F50", "#2F4F4F", "#00868B", "#8B7355", "#000080", "#F781BF", "#556B2F",
+    "#9F79EE", "#A0522D", "#1E90FF", "#6E8B3D",
 )  # fmt: skip
 """The colours of labels that `looks.csv` does not list: Okabe and Ito's without yellow and black,
 then Tol's, then others. Neighbours differ in their dashes too, as the four dashes are used in
@@ -64,7 +66,7 @@ class Look:
 
 
 def looks(labels: Iterable[str]) -> dict[str, Look]:
-    """Return a look for each label; up to 80 labels differ in colour or dash.
+    """Return a look for each label; up to 128 labels differ in colour or dash.
 
     A label that `looks.csv` lists, marked or not, always has the look stated there. Any other label
     always has the look computed from it, unless a listed label or one earlier in the alphabet uses

@@ -24,6 +24,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from objectives.draws import draws
 from objectives.functions.box import Vector, whole
 from objectives.objective import Objective
 from objectives.override import Descriptions, override
@@ -118,7 +119,7 @@ def _centres(shift: int | str | None, n: int, published: float) -> Vector:
         return np.full(n, published)
     if isinstance(shift, bool) or not isinstance(shift, int) or shift < 0:
         raise ValueError(f"shift: expected an integer seed >= 0 or none, got {shift!r}")
-    return np.random.default_rng(shift).uniform(_MARGIN, 1 - _MARGIN, n)
+    return draws(shift).uniform(_MARGIN, 1 - _MARGIN, n)
 
 
 class _Zdt(ParetoFunction):

@@ -8,8 +8,10 @@ the order of arrival:
 - The parameters have Optuna's distributions, including log scales and bounds. The choices of an
   ordinal keep their order, a constant is a categorical with one choice, and inactive parameters are
   absent.
-- A success is COMPLETE with its value, which is minimised. A failure is FAIL without a value, as in
-  Optuna; `error`, and `penalty` if the objective grades failures, are user attributes.
+- A success is COMPLETE with its value, which is minimised; with several goals, with the number of
+  each in natural units and with its own direction. Limits are constraints.
+- A failure is FAIL without a value, as in Optuna; `error`, and `penalty` if the objective grades
+  failures, are user attributes.
 - `metric.<name>`, `cost_s`, `ask_s`, `tell_s`, `fidelity` and `trial` (the id) are user attributes
   too. The content of the log's header becomes user attributes of the study.
 - A trial ends when its answer arrived. It starts `cost` seconds earlier, but neither before the run
@@ -126,8 +128,12 @@ def study_name(run: Run) -> str:
 
 def _write_study(run: Run, space: Any, storage: Any) -> None:
     name = study_name(run)
-    study = optuna.create_study(storage=storage, study_name=name, direction="minimize")
-    study.set_metric_names(["value"])
+    goals = run.header.goals if run.header.several else {}
+    directions = ["minimize" if goal.minimise else "maximize" for goal in goals.values()]
+    study = optuna.create_study(
+        storage=storage, study_name=name, directions=directions or ["minimize"]
+    )
+    study.set_metric_names(list(goals) or ["value"])
     about = {key: run.header.to_json()[key] for key in _OF_THE_STUDY}
     own = {"seed": run.seed, "identity": run.header.identity, "budget": run.budget}
     for key, value in {**about, **own, "ended": run.ended, "tests": run.tests}.items():
@@ -173,17 +179,33 @@ def _trials(run: Run, distributions: dict[str, BaseDistribution]) -> list[Frozen
                 number=i,
                 trial_id=i,
                 state=TrialState.FAIL if failed else TrialState.COMPLETE,
-                value=None if failed else run.values[i].item(),
+                value=None,
+                values=None if failed else _values(run, i),
                 datetime_start=started[i],
                 datetime_complete=ended[i],
                 params=config,
                 distributions={name: distributions[name] for name in config},
                 user_attrs=attributes,
-                system_attrs={},
+                system_attrs={} if failed else _constraints(run, i),
                 intermediate_values={},
             )
         )
     return trials
+
+
+def _values(run: Run, i: int) -> list[float]:
+    """Return the value of a success, or its numbers of several goals in natural units."""
+    if not run.header.several:
+        return [run.values[i].item()]
+    return [run.metrics[name][i].item() for name in run.header.goals]
+
+
+def _constraints(run: Run, i: int) -> dict[str, Any]:
+    """Return the excess of each limit as Optuna's constraints, which are kept up to 0."""
+    return {
+        f"constraints:{name}": limit.excess(run.metrics[name][i].item())
+        for name, limit in run.header.limits.items()
+    }
 
 
 def _datetimes(run: Run) -> tuple[list[datetime], list[datetime]]:

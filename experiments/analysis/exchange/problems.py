@@ -56,11 +56,16 @@ def check_comparable(runs: Iterable[Run], reader: str) -> None:
     """Check that runs can be compared by their numbers of evaluations alone.
 
     Raises:
-        ValueError: a trial has a fidelity below 1, which the format cannot express, or runs of one
-            objective differ in data or version.
+        ValueError: there are several goals, or a trial has a fidelity below 1, which the format
+            cannot express, or runs of one objective differ in data or version.
     """
     prints: dict[str, dict[str, object]] = {}
     for run in runs:
+        if run.header.several:
+            raise ValueError(
+                f"{run.objective}: expected one goal, as {reader} knows one value, got "
+                f"{', '.join(run.header.goals)}; use format=optuna, format=parquet or format=csv"
+            )
         if (run.fidelities < 1).any():
             raise ValueError(
                 f"{run.objective}, {run.optimizer}, seed {run.seed}: expected full evaluations, "
