@@ -71,6 +71,9 @@ def build(
         ValueError: the optimizer cannot be made.
     """
     choices = {"few": few, "many": many, "many_typed": many_typed}
+    for name, settings in choices.items():
+        if not isinstance(settings, Mapping) or "_target_" not in settings:
+            raise ValueError(f"auto.{name}: expected settings with _target_, got {settings!r}")
     chosen = choices[branch(space, design_size("auto", budget))]
     made: Optimizer = instantiate(dict(chosen), space=space, seed=seed, _convert_="all")
     made.own = True  # the rule is this suite's

@@ -87,6 +87,8 @@ class Freeze(Optimizer):
         super().__init__(space, seed=seed)
         _check(after=after, keep=keep)
         _check_counts(review_every, explore_every, importance)
+        if not callable(inner):
+            raise ValueError(f"freeze.inner: expected an optimizer's settings, got {inner!r}")
         self._make = inner
         self._first_review = after * design_size("freeze", budget)
         self._review_every, self._keep = review_every, keep

@@ -215,6 +215,8 @@ def _factory(name: str, options: Mapping[str, Any] | None) -> Any:
         )
     if options is None:
         return known[name]
+    if not isinstance(options, Mapping) or not all(isinstance(key, str) for key in options):
+        raise ValueError(f"nevergrad.options: expected arguments by name, got {options!r}")
     try:
         return families[name](**options)
     except (TypeError, ValueError, AssertionError) as error:

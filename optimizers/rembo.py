@@ -73,6 +73,8 @@ class Rembo(Optimizer):
         axis = {"type": "float", "lower": -self._half, "upper": self._half}
         self._names = [f"y{i}" for i in range(1, d + 1)]
         box = build_space({name: axis for name in self._names})
+        if not callable(inner):
+            raise ValueError(f"rembo.inner: expected an optimizer's settings, got {inner!r}")
         self._inner = inner(space=box, seed=int(self._rng.integers(2**31)))
         self.extendable = self._inner.extendable
         self._n_inner = 0  # ids that the inner optimizer has given, or was told

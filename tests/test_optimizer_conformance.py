@@ -18,9 +18,9 @@ from scripted_endpoint import endpoint
 ALL = [*NAMES, *VARIANTS]
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="session", autouse=True)
 def a_language_model() -> Iterator[None]:
-    """Serve the optimizers that ask a language model."""
+    """Serve the optimizers that ask a language model, at one address: settings are cached."""
     with endpoint() as (url, _), pytest.MonkeyPatch.context() as patch:
         patch.setenv("TUNEOFF_LLM_URL", url)
         yield

@@ -109,10 +109,10 @@ def _instantiated(
         "limits": dict(problem.limits),
     }
     told = {name: value for name, value in known.items() if name in taken}
-    make = instantiate(
-        dict(settings), space=problem.space, seed=seed, _partial_=True, _convert_="all"
-    )
     try:
+        make = instantiate(
+            dict(settings), space=problem.space, seed=seed, _partial_=True, _convert_="all"
+        )
         made = make(**told)
     except ValueError as error:
         if problem.fidelities is None and "fidelities" in told:
@@ -120,11 +120,12 @@ def _instantiated(
             raise ValueError(f"{error}; objectives with fidelities: {names}") from None
         raise
     except TypeError as error:
-        if "argument" not in str(error):  # an error inside the constructor, not in its call
-            raise
+        reason = " ".join(str(error).split())
+        if "argument" not in reason and not reason.startswith("Instantiation:"):
+            raise  # an error inside the constructor, not in its call
         name = settings["_target_"]
         raise ValueError(
-            f"optimizer: expected the settings that {name} takes, got: {error}"
+            f"optimizer: expected the settings that {name} takes, got: {reason}"
         ) from None
     if not isinstance(made, Optimizer):
         raise ValueError(f"optimizer: expected an Optimizer, got {type(made).__name__}")

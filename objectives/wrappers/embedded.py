@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from objectives.draws import draws
 from objectives.functions.box import whole
 from objectives.objective import Objective
 from objectives.space import UnitCube, build_space, check
-from objectives.trial import Evaluation, Trial
+from objectives.trial import Config, Evaluation, Trial
 from objectives.wrappers.wrapper import Wrapper
 
 
@@ -37,13 +38,12 @@ class Embedded(Wrapper):
         self._inner_cube = UnitCube(inner.space)
         self.dimension = whole("dimension", dimension, self._inner_cube.dim)
         self.seed = whole("seed", seed, 0)
-        rng = np.random.default_rng(self.seed)
-        self.places = rng.permutation(self.dimension)[: self._inner_cube.dim]
+        self.places = draws(self.seed).permutation(self.dimension)[: self._inner_cube.dim]
         self._names = [f"x{axis}" for axis in range(1, self.dimension + 1)]
         axis = {"type": "float", "lower": 0.0, "upper": 1.0}
         self.space = build_space({name: axis for name in self._names})
         self.default = None
-        self.minimisers = ()
+        self.minimisers = tuple(self._outer(config) for config in inner.minimisers)
         self.fidelities = inner.fidelities and replace(inner.fidelities, changeable=())
 
     def evaluate(self, trial: Trial) -> Evaluation:
@@ -51,6 +51,12 @@ class Embedded(Wrapper):
 
     def test(self, trial: Trial) -> dict[str, float]:
         return self.inner.test(self._inner_trial(trial))
+
+    def _outer(self, config: Config) -> Config:
+        """Return a configuration that stands for one of the inner objective."""
+        point = np.full(self.dimension, 0.5)
+        point[self.places] = self._inner_cube.point(config)
+        return dict(zip(self._names, point.tolist(), strict=True))
 
     def _inner_trial(self, trial: Trial) -> Trial:
         check(self.space, trial.config)
