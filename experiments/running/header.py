@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from experiments.running.fields import Fields, is_number, is_whole, wrong
+from objectives.deployment import Deployment, check_words
 from objectives.objective import Resources
 from objectives.trial import Config, Fidelities, Goal
 
@@ -43,6 +44,7 @@ class Header:
         written: the optimizer's settings as written, with `${budget}` in them; None if they equal
             `optimizer`. The identity is computed from these.
         start: the configurations that were given and evaluated first.
+        deployment: the command line that puts a configuration to use, or None.
         first_format: the format in which the log was written; its identity follows the rules of
             that format.
     """
@@ -73,6 +75,7 @@ class Header:
     written: dict[str, Any] | None = None
     first_format: int = FORMAT
     start: list[Config] = field(default_factory=list)
+    deployment: Deployment | None = None
 
     @property
     def metric(self) -> str | None:
@@ -94,6 +97,9 @@ class Header:
             del plain["first_format"]
         if not self.start:
             del plain["start"]
+        del plain["deployment"]
+        if self.deployment is not None:
+            plain["deployment"] = self.deployment.to_json()
         return {"event": "header", "format": FORMAT, **plain}
 
     @classmethod
@@ -138,12 +144,26 @@ class Header:
             written=fields.mapping("written") if "written" in fields else None,
             first_format=fields.whole("first_format", 1) if "first_format" in fields else FORMAT,
             start=_start(fields),
+            deployment=_deployment(fields),
         )
 
 
 def _start(fields: Fields) -> list[Config]:
     given = fields.items("start") if "start" in fields else []
     return [Fields({"x": x}, "header.start").config("x") for x in given]
+
+
+def _deployment(fields: Fields) -> Deployment | None:
+    if "deployment" not in fields:
+        return None
+    given = Fields(fields.mapping("deployment"), "header.deployment")
+    cases = []
+    for each in given.items("stands_for"):
+        case = Fields(each, "header.deployment.stands_for")
+        cases.append({"config": case.config("config"), "flags": case.config("flags")})
+    words = given.items("words")
+    check_words(words)
+    return Deployment(given.text("name"), words, given.texts("environment"), cases)
 
 
 def _budget(fields: Fields) -> float:

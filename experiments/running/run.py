@@ -141,6 +141,7 @@ class Run:
             hardware=provenance.hardware(),
             written=None if written == resolved else written,
             start=self.start,
+            deployment=objective.deployment(),
         )
 
     @property
