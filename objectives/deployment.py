@@ -7,10 +7,10 @@ An entry of the words is one of the following:
 
 - A text with placeholders, such as `--lora_r={lora_rank}`. An entry is left out if the
   configuration lacks one of its parameters. `{n_parallel*160}` is a multiple of a whole number.
-- A choice, `{"by": "quantization", "cases": {"none": []}, "else": ["--quantization={quantization}"]}`.
-  It stands for the entries of the case that equals the parameter's value in JSON (`true`, `8`, or a
-  text without its quotes), or else for those of `else`; for those of `absent` if the configuration
-  lacks the parameter. Each of the three may be left out, and then stands for nothing.
+- A choice, such as `{"by": "dtype", "cases": {"none": []}, "else": ["--dtype={dtype}"]}`. It stands
+  for the entries of the case that equals the parameter's value in JSON (`true`, `8`, or a text
+  without its quotes), or else for those of `else`; for those of `absent` if the configuration lacks
+  the parameter. Each of the three may be left out, and then stands for nothing.
 """
 
 import json

@@ -1,13 +1,12 @@
-"""`tuneoff best`: the best configuration of each run, in full precision."""
+"""`tuneoff best`: the best configuration of each run, in full precision, and how to use it."""
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
-import yaml
-
+from experiments.analysis.pasted import confirmations, recommended, text
 from experiments.analysis.results import Run, load
 from experiments.running.readers import one_of
+from experiments.running.readers import path as as_path
 from experiments.running.settings import Command, Given, Setting
 
 COMMAND = Command(
@@ -16,8 +15,18 @@ COMMAND = Command(
     [
         ("tuneoff best results/branin/soo/seed0-55460cf9", "of one run"),
         ("tuneoff best results/smoke format=json", "of all runs, for a program"),
+        ("tuneoff best results/mine results/confirmed format=flags", "the command line to paste"),
     ],
-    [Setting("format", "yaml or json.", one_of("yaml", "json"), default="yaml")],
+    [
+        Setting(
+            "format",
+            "yaml or json: all that is known; flags: the command line of the recommended "
+            "configuration; env: its parameters as variables of a shell.",
+            one_of("yaml", "json", "flags", "env"),
+            default="yaml",
+        ),
+        Setting("out", "A file to write to.", as_path, shown="standard output"),
+    ],
     folders="Folders of runs, or files by tuneoff pack.",
 )
 
@@ -28,11 +37,16 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _best(given: Given) -> int:
-    found = [best(run) for run in load(given.folders)]
-    if given["format"] == "json":
-        print(json.dumps(found, indent=2))
+    runs = load(given.folders)
+    again = confirmations(runs)
+    own = {run.header.identity for run in runs}
+    listed = [run for run in runs if run.header.optimizer.get("confirms") not in own]
+    found = [{**best(run), **recommended(run, again.get(run.header.identity))} for run in listed]
+    shown = text(found, given["format"])
+    if given["out"] is None:
+        print(shown)
     else:
-        print(yaml.safe_dump(found, sort_keys=False, allow_unicode=True).rstrip())
+        given["out"].write_text(shown + "\n", encoding="utf-8")
     return 0
 
 

@@ -57,8 +57,6 @@ _ERROR = re.compile(r"\S+ E +(.*)")  # a line of its log: time, level, text
 _SLACK = 32  # tokens of a slot beyond the largest request: drafts, and the end of the text
 
 
-
-
 def _pair(name: str, flag: str) -> Entry:
     """Return the entry of a flag that is followed by its value as a word of its own."""
     return {"by": name, "else": [flag, f"{{{name}}}"]}
@@ -136,7 +134,9 @@ class LlamaCpp(Engine):
             "absent": ["--ctx-size", str(slot)],
             "else": ["--ctx-size", f"{{n_parallel*{slot}}}"],
         }
-        return Deployment(self.name, [*first, "--port", str(DEPLOYED_PORT), context, *_FLAGS])
+        return Deployment(
+            self.name, [*first, "--port", str(DEPLOYED_PORT), "--fit", "off", context, *_FLAGS]
+        )
 
     @property
     def tokens(self) -> tuple[int, int]:
