@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 BUDGET ?= 25
 
-.PHONY: run test browser lint paper lora-table lora-table-stop clean
+.PHONY: run test test-slow browser lint paper lora-table lora-table-stop clean
 
 run: .venv/installed-run
 	@echo "Tuning LoRA fine-tuning of a real language model with BaMSOO: $(BUDGET) evaluations, about ten minutes on two cores."
@@ -14,8 +14,12 @@ run: .venv/installed-run
 	@echo "  . $(BIN)/activate; tuneoff run -m optimizer=lhs,gp_bo,soo,bamsoo,tpe,smac_rf,cma_es objective=lora_ft budget=50"
 
 test: .venv/installed-test browser lint
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not alone"
-	$(BIN)/python -m pytest -m alone
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not alone and not slow"
+	$(BIN)/python -m pytest -m "alone and not slow"
+
+# What takes too long for every commit: real clusters (Ray; Slurm, which root starts), long resumes.
+test-slow: .venv/installed-test
+	$(BIN)/python -m pytest -m slow
 
 # The tests open reports in a real browser. Half a minute, where root may install it and none is.
 browser:

@@ -65,6 +65,8 @@ class Objective(ABC):
         version: raised by the author whenever the same configuration gets another value;
             a log of another version is not resumed.
         cheap: whether an evaluation takes milliseconds; the tests sample those in numbers.
+        simulates_cost: whether `Evaluation.cost` follows from the trial alone, as that of a table
+            does, instead of being measured; a simulated clock goes by such costs.
         noise_sd: standard deviation of the value over trials of one configuration.
         optimum: the lowest `value`, where it is known.
         minimisers: configurations that attain `optimum`.
@@ -78,6 +80,7 @@ class Objective(ABC):
     folder: Path | None = None
     version: int = 1
     cheap: bool = False
+    simulates_cost: bool = False
     noise_sd: float = 0.0
     space: ConfigurationSpace
     optimum: float | None = None

@@ -10,13 +10,17 @@ from typing import Any
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
 _GROUPED = re.compile(r"[+-]?[0-9]{1,3}(?:[,_' ][0-9]{3})+(?:\.[0-9]*)?", re.ASCII)
+_FOREIGN = re.compile(r"[+-]?[0-9]+,[0-9]+|[+-]?[0-9]+(?:[.,][0-9]+)? ?%", re.ASCII)
 _BOOLEANS = {"true": True, "false": False}
 _SHOWN = 5  # values of a column in a message
 
 
 def looks_numeric(text: str) -> bool:
-    """Return whether a cell is meant as a number, though it may be infinite or hold separators."""
-    return bool(_NUMBER.fullmatch(text) or _GROUPED.fullmatch(text))
+    """Return whether a cell is meant as a number, though it may not be read as one.
+
+    It may be infinite, hold separators of thousands or a decimal comma, or end in a percent sign.
+    """
+    return any(form.fullmatch(text) for form in (_NUMBER, _GROUPED, _FOREIGN))
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from objectives.draws import draws
 from objectives.functions.box import whole
 from objectives.objective import Objective
 from objectives.space import UnitCube, check
@@ -30,6 +31,8 @@ from objectives.tabular_space import fit, space_of
 from objectives.trial import Config, Evaluation, Goal, Trial
 
 _ROOT = Path(__file__).parents[1]
+_LARGEST = 1e150  # of a value's size: the squares of larger ones are infinite
+_MOST_SECONDS = 1e12
 _LOOKUPS = ("exact", "nearest")
 _REPLICATES = ("refuse", "draw", "mean")
 
@@ -69,12 +72,15 @@ class Tabular(Objective):
             raise ValueError(f"tolerance: expected a number >= 0, got {tolerance!r}")
         self._tolerance = float(tolerance) if lookup == "nearest" else None
         self._replicates, self._seed = replicates, whole("seed", seed, 0)
+        if replicates == "draw":
+            self.version = 2  # version 1 drew an optimizer's numbers
         self._path = _found(data)
         self._digest = hashlib.sha256(self._path.read_bytes()).hexdigest()
         self._parameters = _columns("parameters", parameters)
         self._metrics = _columns("metrics", metrics)
         self._value, self._maximise = _value_column(value)
         self._cost = None if cost is None else column("cost", cost)
+        self.simulates_cost = cost is not None
         self.goals = {_shown(self._metrics, self._value): Goal(minimise=not self._maximise)}
         table = Table(self._path, where, self._needed())
         self.space = space_of(table, self._parameters, space)
@@ -107,7 +113,7 @@ class Tabular(Objective):
             )
         evaluations = [evaluation for _, evaluation in found]
         if self._replicates == "draw" and len(evaluations) > 1:
-            rng = np.random.default_rng([self._seed, trial.id])
+            rng = draws(self._seed, trial.id)
             return evaluations[int(rng.integers(len(evaluations)))]
         return _mean(evaluations)
 
@@ -158,13 +164,17 @@ class Tabular(Objective):
         return config
 
     def _evaluation(self, row: Row) -> Evaluation:
-        number = row.number_in(self._value)
+        number = _within(row, self._value, -_LARGEST, "a value of at most 1e+150 in size")
         value = 1 - number if self._maximise == "one minus" else number
         value = -number if self._maximise is True else value
-        metrics = {name: row.number_in(source) for name, source in self._metrics.items()}
+        rule = "a metric of at most 1e+150 in size"
+        metrics = {
+            name: _within(row, source, -_LARGEST, rule) for name, source in self._metrics.items()
+        }
         if self.metric is not None and self.metric not in metrics:
             metrics[self.metric] = number
-        cost = 0.0 if self._cost is None else row.number_in(self._cost)
+        rule = "a cost of at least 0 and at most 1e+12"
+        cost = 0.0 if self._cost is None else _within(row, self._cost, 0.0, rule, _MOST_SECONDS)
         return Evaluation(value, cost, metrics)
 
     def _distances(self, config: Config) -> Any:
@@ -196,8 +206,23 @@ def _found(data: object) -> Path:
     """Return the path of the table: as given, else below the project's own folder."""
     if not isinstance(data, str) or not data:
         raise ValueError(f"data: expected the path of a CSV file, got {data!r}")
+    if "\0" in data:
+        raise ValueError(f"data: expected the path of a CSV file, got {data!r}")
     path = Path(data).expanduser()
-    return _ROOT / path if not path.exists() and (_ROOT / path).exists() else path
+    path = _ROOT / path if not path.exists() and (_ROOT / path).exists() else path
+    if path.exists() and not path.is_file() and not path.is_dir():  # a pipe would wait for ever
+        raise ValueError(f"data: expected a regular file, got {path}, a pipe or a device")
+    return path
+
+
+def _within(row: Row, source: Column, least: float, rule: str, most: float | None = None) -> float:
+    """Return the number of a cell; the row is named where it lies outside the bounds."""
+    number = row.number_in(source)
+    if not least <= number <= (_LARGEST if most is None else most):
+        raise ValueError(
+            f"{row.where}, column {source.name}: expected {rule}, got {row.text(source)}"
+        )
+    return number
 
 
 def _columns(where: str, described: object) -> dict[str, Column]:

@@ -43,6 +43,8 @@ class Fidelities:
     Attributes:
         grid: the shares whose evaluations differ, ascending; the last is 1.0.
         changeable: the parameters that a trial may set otherwise than the one it resumes.
+        resumable: whether an evaluation can be continued at a higher fidelity. Where it cannot, an
+            optimizer asks for the higher fidelity without `resumes` and pays it in full.
 
     Raises:
         ValueError: the grid is not as described.
@@ -50,6 +52,7 @@ class Fidelities:
 
     grid: tuple[float, ...]
     changeable: tuple[str, ...] = ()
+    resumable: bool = True
 
     def __post_init__(self) -> None:
         rising = all(low < high for low, high in pairwise(self.grid))

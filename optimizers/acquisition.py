@@ -12,12 +12,13 @@ With mean mu, deviation sd, the value `best` to improve on, and u = (best - mu) 
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from scipy.special import erfcx, log_ndtr, ndtr
 
 from optimizers.features import Matrix
-from optimizers.gaussian_process import GaussianProcess
+from optimizers.gaussian_process import Slopes
 from optimizers.kernel import Vector
 
 NAMES = ("log_ei", "ei", "ucb", "pi")
@@ -40,6 +41,16 @@ def log_h(u: Vector) -> tuple[Vector, Vector]:
     return value, slope
 
 
+class Posterior(Protocol):
+    """A model that answers at inputs (m, columns)."""
+
+    def at(self, x: Matrix) -> tuple[Vector, Vector]:
+        """Return mean and variance (m,)."""
+
+    def slopes(self, x: Matrix) -> Slopes:
+        """Return mean and variance (m,) with their derivatives by the numeric columns."""
+
+
 @dataclass(frozen=True, slots=True)
 class Acquisition:
     """An acquisition function; larger is better.
@@ -52,7 +63,7 @@ class Acquisition:
     """
 
     name: str
-    gp: GaussianProcess
+    gp: Posterior
     best: float
     beta: float = 4.0
 

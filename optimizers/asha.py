@@ -6,7 +6,8 @@ one. A configuration is promotable if it is among the best floor(|rung| / eta) o
 evaluations and was not promoted yet. If no rung has a promotable configuration, a new one enters
 the lowest rung. No worker ever waits.
 
-A promoted trial resumes the previous one and costs the difference of their fidelities. A failed
+A promoted trial resumes the previous one and costs the difference of their fidelities, if the
+objective can continue an evaluation; otherwise it is a new one and costs its own fidelity. A failed
 trial counts towards the size of its rung and is never promoted.
 """
 
@@ -42,6 +43,7 @@ class Asha(Optimizer):
     ) -> None:
         super().__init__(space, seed=seed)
         self._shares = ladder(fidelities, eta, least)
+        self._resumes = fidelities is not None and fidelities.resumable
         self._eta = eta
         self._cube = UnitCube(space)
         self._rng = np.random.default_rng(seed)
@@ -72,7 +74,8 @@ class Asha(Optimizer):
         return None
 
     def _asked(self, rung: int, config: Config, resumes: int | None) -> Trial:
-        trial = self._trial(config, self._shares[rung], resumes)
+        continued = resumes if self._resumes else None
+        trial = self._trial(config, self._shares[rung], continued)
         self._rung_of[trial.id] = rung
         return trial
 

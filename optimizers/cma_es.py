@@ -33,6 +33,7 @@ from optimizers.random_search import draw
 
 _TRIES = 100  # the largest number of draws to obtain an allowed point
 _LARGEST = 1e300  # the largest absolute value that is told, because `cmaes` computes differences
+_LARGEST_SIZE = 100_000  # solutions of a generation, which is held in memory
 _MOST_LEVELS = 64  # an integer with more values than this is treated as continuous
 
 
@@ -222,10 +223,10 @@ def _check_settings(sigma0: float, population_size: int | None, restart_factor: 
     if isinstance(sigma0, bool) or not isinstance(sigma0, (int, float)) or not 0 < sigma0 <= 1:
         raise ValueError(f"cma_es.sigma0: expected a number in (0, 1], got {sigma0!r}")
     is_size = isinstance(population_size, int) and not isinstance(population_size, bool)
-    if population_size is not None and not (is_size and population_size >= 3):
+    if population_size is not None and not (is_size and 3 <= population_size <= _LARGEST_SIZE):
         raise ValueError(
-            f"cma_es.population_size: expected null or an integer of at least 3, "
-            f"got {population_size!r}"
+            f"cma_es.population_size: expected null or an integer of at least 3 and at most "
+            f"{_LARGEST_SIZE}, got {population_size!r}"
         )
     is_number = isinstance(restart_factor, (int, float)) and not isinstance(restart_factor, bool)
     if not is_number or not 1 <= restart_factor < math.inf:

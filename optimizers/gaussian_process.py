@@ -90,6 +90,7 @@ class GaussianProcess:
         warps: tuple[float | None, ...] = OFFSETS,
         cap: float = CAP,
         max_iterations: int = 10,
+        features: Features | None = None,
     ) -> None:
         """Make a GP without data.
 
@@ -98,8 +99,9 @@ class GaussianProcess:
             warps: the offsets of the warps to choose from, the first one first.
             cap: of the scaled values, see `optimizers/warp.py`.
             max_iterations: L-BFGS-B iterations per learning, which starts from the last optimum.
+            features: the map from points to inputs; None: that of the cube.
         """
-        self.features = Features(cube)
+        self.features = Features(cube) if features is None else features
         self._max_iterations = max_iterations
         self._cap = cap
         self._effects = (self.features.n_columns, max(len(self.features.numeric), 1))  # d1, d2
@@ -146,7 +148,18 @@ class GaussianProcess:
             self.theta = self._thetas[self._offset]
             self._warp = Warp.of(t, self._offset)
             self.z = self._warp.standardised(t)
+            self._t = t
             self._condition(inputs)
+
+    def leave_one_out(self) -> Vector:
+        """Return the log density (n,) of each value given the others, by the values' own unit.
+
+        Rasmussen & Williams, equations 5.10 to 5.12, with the hyperparameters and the mean of all
+        data. To be asked before `pend`.
+        """
+        variance = 1 / np.einsum("ij,ij->j", self._inverse_factor, self._inverse_factor)
+        log_density: Vector = -0.5 * (np.log(2 * math.pi * variance) + self._alpha**2 * variance)
+        return log_density + self._warp.log_slopes(self._t) - math.log(self._scale.unit)
 
     def natural(self, z: Vector) -> Vector:
         """Return the values in natural units of standardised ones (m,); increasing."""

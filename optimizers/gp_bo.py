@@ -41,6 +41,7 @@ from optimizers.one_thread import one_thread
 from optimizers.optimizer import Optimizer
 from optimizers.targets import succeeded, targets
 
+_LARGEST_DESIGN = 10_000  # points; the model takes the cube of their number
 _N_CENTRES = 3  # best points told around which candidates are drawn
 _NEAR = 1e-3  # sides of the cube: too little to learn from
 _N_DESIGNS = 50  # Latin hypercubes of which the best spread one is taken
@@ -84,6 +85,10 @@ class GaussianProcessOptimizer(Optimizer):
             if isinstance(count, bool) or not isinstance(count, int) or count < least:
                 kind = "a positive" if least else "a non-negative"
                 raise ValueError(f"gp_bo.{name}: expected {kind} integer, got {count!r}")
+        if n_initial > _LARGEST_DESIGN:
+            raise ValueError(
+                f"gp_bo.n_initial: expected at most {_LARGEST_DESIGN}, got {n_initial}"
+            )
         _validate(acquisition, beta, noiseless, candidates)
         self._acquisition = acquisition
         self._beta = float(beta)

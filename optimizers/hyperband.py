@@ -52,6 +52,7 @@ class Hyperband(Optimizer):
         if sizes not in SIZES:
             raise ValueError(f"optimizer.sizes: expected one of {list(SIZES)}, got {sizes!r}")
         rungs = ladder(fidelities, eta, least)
+        self._resumes = fidelities is not None and fidelities.resumable
         self._cube = UnitCube(space)
         self._rng = np.random.default_rng(seed)
         rounds = brackets(rungs, eta, sizes == "table")
@@ -76,7 +77,8 @@ class Hyperband(Optimizer):
         return self._asked(bracket, 0, self._new_config(), None)
 
     def _asked(self, bracket: Bracket, rung: int, config: Config, resumes: int | None) -> Trial:
-        trial = self._trial(config, bracket.sizes[rung].share, resumes)
+        continued = resumes if self._resumes else None
+        trial = self._trial(config, bracket.sizes[rung].share, continued)
         bracket.ask(rung, trial.id, trial.config)
         return trial
 

@@ -19,6 +19,7 @@ from optimizers.random_search import draw
 
 _SWAPS = 100  # the largest number of swaps that are tried for each forbidden point
 _OPTIMIZATIONS = (None, "random-cd", "lloyd")
+LARGEST_DESIGN = 1_000_000  # points
 
 
 class LatinHypercube(Optimizer):
@@ -65,10 +66,15 @@ def design_size(where: str, budget: float) -> int:
     """Return the number of full evaluations that a budget pays for.
 
     Raises:
-        ValueError: the budget is below 1 or not a number.
+        ValueError: the budget is not a number of at least 1, or its design would not fit in memory.
     """
     if isinstance(budget, bool) or not isinstance(budget, (int, float)) or not budget >= 1:
         raise ValueError(f"{where}.budget: expected a number of at least 1, got {budget!r}")
+    if budget > LARGEST_DESIGN:
+        raise ValueError(
+            f"{where}.budget: expected at most {LARGEST_DESIGN}, as the design is held in memory, "
+            f"got {budget!r:.40}"
+        )
     return int(budget)
 
 

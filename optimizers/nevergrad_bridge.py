@@ -70,7 +70,7 @@ class NevergradBridge(Optimizer):
     ) -> None:
         super().__init__(space, seed=seed)
         registry = nevergrad.optimizers.registry
-        if name not in registry:
+        if not isinstance(name, str) or name not in registry:
             close = get_close_matches(str(name), list(registry), n=3)
             hint = f"; did you mean {' or '.join(close)}?" if close else ""
             raise ValueError(

@@ -177,10 +177,12 @@ def _sampler(name: str, options: Mapping[str, Any], rng: np.random.Generator) ->
         and issubclass(value, optuna.samplers.BaseSampler)
         and not inspect.isabstract(value)
     }
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
         close = get_close_matches(str(name), known, n=1)
         hint = f"; did you mean {close[0]}?" if close else ""
         raise ValueError(f"optuna.sampler: expected one of {sorted(known)}, got {name}{hint}")
+    if not isinstance(options, Mapping) or not all(isinstance(key, str) for key in options):
+        raise ValueError(f"optuna.options: expected arguments by name, got {options!r}")
     arguments = dict(options)
     if "seed" in inspect.signature(known[name]).parameters:
         arguments.setdefault("seed", int(rng.integers(2**31)))

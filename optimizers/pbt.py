@@ -88,7 +88,7 @@ class PopulationBasedTraining(Optimizer):
                 raise ValueError(
                     f"optimizer.{name}: expected a share in [0, {most:g}], got {share!r}"
                 )
-        self._shares = fidelities.grid
+        self._shares, self._resumes = fidelities.grid, fidelities.resumable
         self._cube = UnitCube(space)
         self._axes = [i for i, name in enumerate(self._cube.names) if name in fidelities.changeable]
         self._rng = np.random.default_rng(seed)
@@ -105,7 +105,8 @@ class PopulationBasedTraining(Optimizer):
     def ask(self, n: int = 1) -> list[Trial]:
         trials = []
         for member in [one for one in self._members if one.id is None][:n]:
-            trial = self._trial(member.config, self._shares[self._step], member.resumes)
+            continued = member.resumes if self._resumes else None
+            trial = self._trial(member.config, self._shares[self._step], continued)
             member.id = trial.id
             trials.append(trial)
         return trials

@@ -48,6 +48,7 @@ from optimizers.optimizer import Optimizer
 from optimizers.random_search import draw
 from optimizers.smac_encoder import finite
 
+_LARGEST_DESIGN = 10_000  # configurations
 _UNLIMITED = 10**9  # the number of trials that SMAC may run; the runner enforces the budget
 
 
@@ -86,7 +87,12 @@ class SmacRandomForest(Optimizer):
         for name, value in settings.items():
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"smac_rf.{name}: expected a positive integer, got {value!r}")
-        if not isinstance(random_probability, (int, float)) or not 0 <= random_probability <= 1:
+        if n_initial > _LARGEST_DESIGN:
+            raise ValueError(
+                f"smac_rf.n_initial: expected at most {_LARGEST_DESIGN}, got {n_initial}"
+            )
+        is_share = isinstance(random_probability, (int, float))
+        if isinstance(random_probability, bool) or not is_share or not 0 <= random_probability <= 1:
             raise ValueError(
                 f"smac_rf.random_probability: expected a number in [0, 1], "
                 f"got {random_probability!r}"

@@ -88,6 +88,11 @@ class Warp:
         z: Vector = (w - self.mean) / self.deviation
         return z
 
+    def log_slopes(self, t: Vector) -> Vector:
+        """Return log dz/dt at t (n,)."""
+        slopes = np.zeros_like(t) if self.offset is None else -np.log(t + self.offset)
+        return slopes - math.log(self.deviation)
+
     def log_jacobian(self, t: Vector) -> float:
         """Return the sum of log dz/dt over t (n,)."""
         slopes = 0.0 if self.offset is None else -float(np.log(t + self.offset).sum())

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from experiments.running.from_words import run_of
 from objectives.space import UnitCube, build_space
 from objectives.trial import Config, Evaluation, Fidelities, Trial
 from optimizers.asha import Asha
@@ -325,3 +326,28 @@ def test_settings_of_a_population_that_cannot_be_are_refused(changes: dict[str, 
         PopulationBasedTraining(SQUARE, seed=0, fidelities=THIRDS, **settings)
     with pytest.raises(ValueError, match="expected one that offers fidelities"):
         PopulationBasedTraining(SQUARE, seed=0, fidelities=None, **settings)
+
+
+def test_an_objective_that_cannot_continue_is_asked_anew() -> None:
+    anew = Fidelities((1 / 9, 1 / 3, 1.0), resumable=False)
+    plain: dict[str, Any] = {"seed": 0, "fidelities": anew}
+    halving: dict[str, Any] = {**plain, "eta": 3, "least": None}
+    for optimizer in (
+        Asha(FLOAT, **halving),
+        Hyperband(FLOAT, **halving, sizes="algorithm", every_bracket=True),
+        PopulationBasedTraining(FLOAT, **plain, population=3, quantile=0.2, resample=0.2),
+    ):
+        shares = set()
+        for _ in range(14):
+            (trial,) = optimizer.ask()
+            shares.add(trial.fidelity)
+            assert trial.resumes is None
+            optimizer.tell(trial, good(float(trial.config["x"])))
+        assert len(shares) > 1  # some were promoted
+
+
+def test_a_multi_fidelity_optimizer_on_full_evaluations_names_other_objectives() -> None:
+    with pytest.raises(ValueError, match="offers fidelities") as error:
+        run_of("optimizer=asha", "objective=branin").make_optimizer()
+    assert "; objectives with fidelities: " in str(error.value)
+    assert "mf_branin" in str(error.value) and "\n" not in str(error.value)

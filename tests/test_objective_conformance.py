@@ -8,6 +8,7 @@ import pytest
 from hydra.errors import InstantiationException
 from hydra.utils import get_class, instantiate
 
+from experiments.running.fidelities import stated
 from experiments.running.provenance import CONF
 from experiments.testing.objective_suite import FACTS, ObjectiveSuite
 from experiments.testing.plug_ins import ObjectiveYaml
@@ -42,3 +43,10 @@ def test_settings_have_their_defaults_in_the_yaml_alone(name: str) -> None:
 def test_a_misspelt_setting_is_refused(name: str) -> None:
     with pytest.raises(InstantiationException, match="misspelt"):
         instantiate(ObjectiveYaml(name).plain_settings(), misspelt=1, _convert_="all")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_comments_state_the_fidelities(name: str) -> None:
+    fidelities = ObjectiveYaml(name)().fidelities
+    expected = None if fidelities is None else pytest.approx(fidelities.grid)
+    assert stated(name) == expected

@@ -94,6 +94,18 @@ def test_labels_name_what_differs_and_leave_out_what_is_the_seed(tmp_path: Path)
     assert len(runs) == 8
 
 
+def test_a_word_before_the_seed_makes_one_task_of_all_seeds(tmp_path: Path) -> None:
+    settings = [
+        "optimizers=[random]",
+        "objectives=['ackley objective.shift=${seed}','ackley objective.shift=anywhere${seed}']",
+        "seeds=[1,2]",
+        "budget=1",
+    ]
+    assert sweep.main(["experiment=smoke", *settings, f"out={tmp_path}"]) == 0
+    labels = sorted({run.objective for run in load([tmp_path])})
+    assert labels == ["ackley shift=anywhere+seed", "ackley shift=seed"]
+
+
 def test_a_design_made_for_the_budget_has_one_name_under_two_budgets(tmp_path: Path) -> None:
     settings = ["optimizers=[lhs]", "objectives=[branin]", "seeds=[0]"]
     for budget in (3, 4):

@@ -3,14 +3,18 @@
 import errno
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from experiments.running.events import Ended
+from experiments.running.events import Ended, Evaluated
+from experiments.running.header import Header
 from experiments.running.run_log import RunLog, read
 from made_headers import append, header_event
+from objectives.trial import Evaluation
 
 HEADER = header_event()
 ASK = {
@@ -111,6 +115,37 @@ def test_the_first_of_equal_values_is_the_incumbent(tmp_path: Path) -> None:
 def test_a_graded_failure_is_never_the_incumbent(tmp_path: Path) -> None:
     history = read(_write(tmp_path, HEADER, ASK, {**ANSWER, "error": "it broke"}))
     assert history.incumbent() is None
+
+
+@pytest.mark.parametrize(
+    "error", ["no \udcff", np.str_("no \ud800"), b"bytes", 10**400, float("nan"), {1, 2}]
+)
+def test_what_the_reader_would_not_take_back_is_not_written(tmp_path: Path, error: Any) -> None:
+    path = _write(tmp_path, HEADER, ASK)
+    whole = path.read_bytes()
+    with (
+        RunLog(tmp_path) as log,
+        pytest.raises(ValueError, match="log: expected an event of plain"),
+    ):
+        log.append(Evaluated(0, Evaluation(None, 1.0, error=error), 3.0))
+    assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"notice": 5}, {"noise_sd": float("nan")}, {"fingerprint": {"a": {1}}}, {"notice": "\udcff"}],
+    ids=str,
+)
+def test_a_header_that_the_reader_would_not_take_back_is_not_written(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    header = replace(Header.from_json(HEADER), **changes)
+    with (
+        RunLog(tmp_path) as log,
+        pytest.raises(ValueError, match="log: expected an event of plain"),
+    ):
+        log.begin(header)
+    assert (tmp_path / "log.jsonl").read_bytes() == b""
 
 
 def test_an_evaluation_is_saved_when_the_disk_fills_up(

@@ -7,7 +7,10 @@ import pytest
 
 from experiments.running.mistakes import explain
 from node import build, search_path
+from objectives.serving.constraints import Constraint
 from objectives.serving.engines import llamacpp, sglang, vllm
+from objectives.serving.engines.vllm import Vllm
+from objectives.serving.host.launcher import Local
 from objectives.serving.kinds import SHARE, SWITCH, WORD, Kind, check_space, one_of, whole
 from test_serving_task import changed
 
@@ -148,3 +151,37 @@ def test_a_kind_allows_its_own_values_alone(kind: Kind, good: list[Any], bad: li
 
 def test_a_parameter_without_a_kind_is_not_checked() -> None:
     check_space({}, {"a": {"type": "categorical", "choices": [1, "x"]}})
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("++objective.engine.environment={A: true}", "environment.A: expected text or a number"),
+        ("++objective.engine.environment={A: null}", "environment.A: expected text or a number"),
+        ("++objective.engine.environment={A: [1]}", "environment.A: expected text or a number"),
+        ("objective.engine.flags=[--a,true]", "flags.1: expected text or a number"),
+        ("objective.engine.flags=[[--a]]", "flags.0: expected text or a number"),
+        ("objective.engine.tokens=[a,b]", "engine.tokens: expected the first and the last id"),
+        ("objective.engine.tokens=[1.5,3]", "engine.tokens: expected the first and the last id"),
+        ("objective.engine.tokens=[true,3]", "engine.tokens: expected the first and the last id"),
+    ],
+)
+def test_what_a_server_is_started_with_is_text_or_a_number(override: str, expected: str) -> None:
+    assert expected in line("serving_vllm", override)
+
+
+@pytest.mark.parametrize("key", ["environment", "flags", "tokens", "program"])
+@pytest.mark.parametrize("value", [None, True, 5, "text", {"a": {"b": 1}}, [None]])
+def test_settings_of_an_engine_of_another_kind_are_refused(key: str, value: Any) -> None:
+    settings: dict[str, Any] = {
+        "program": ["vllm"], "model": "a/b", "tokens": [1, 9], "device": "cuda", "gpus": 1,
+        "attention_heads": 1, "environment": {}, "flags": [], "launcher": Local(),
+    }  # fmt: skip
+    with pytest.raises(ValueError, match=f"objective.engine.{key}.*: expected"):
+        Vllm(**{**settings, key: value})
+
+
+def test_a_rule_over_text_says_what_it_was_given() -> None:
+    rule = Constraint("a * b <= 8", ["a", "b"])
+    with pytest.raises(ValueError, match="expected values that a . b <= 8 compares, got .*'x'"):
+        rule.holds({"a": "x", "b": "y"})

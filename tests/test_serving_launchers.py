@@ -19,6 +19,7 @@ from objectives.serving.engine import Carried, Demand
 from objectives.serving.engines.sglang import Sglang
 from objectives.serving.engines.vllm import Vllm
 from objectives.serving.host import on_host
+from objectives.serving.host.container import Container
 from objectives.serving.host.host import free_port
 from objectives.serving.host.launcher import Launcher, Local, Srun, Ssh
 from objectives.serving.objective import Serving
@@ -197,3 +198,37 @@ def test_an_engine_behind_ssh_listens_where_the_connection_leads() -> None:
     cut = launch.command.index("--")
     there = launch.command[cut - 1].split(":")[-1]
     assert there != "5000" and launch.command[cut - 1].startswith("127.0.0.1:5000:")
+
+
+def test_the_home_folder_is_found_wherever_a_program_lies(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("ssh", "srun", "docker"):
+        (tmp_path / name).write_text("#!/bin/sh\nexit 0\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    there = Ssh(host="node", program="~/ssh", options=[], python="~/my env/bin/python")
+    command = there.carry([], None)
+    assert command[0] == str(tmp_path / "ssh")
+    assert command[-1].startswith("~/'my env/bin/python' -c ")  # which the shell there expands
+    step = Srun(program="~/srun", options=[], python="~/bin/python").carry([], None)
+    assert step[0] == str(tmp_path / "srun") and str(tmp_path / "bin/python") in step
+    mounts = ["-v", "~/models:/models", "--volume=~/data:/data", "--gpus=all"]
+    container = Container(program="~/docker", image="vllm", options=mounts, python="python3")
+    words = container.launch(["vllm"], {}, None).command
+    assert f"{tmp_path}/models:/models" in words and f"--volume={tmp_path}/data:/data" in words
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [("echo Welcome", "another answer, 'Welcome'"), ("sleep 9", "no answer within 0.1 s")],
+)
+def test_a_machine_that_gives_no_answer_is_named_in_one_line(
+    script: str, reason: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "ssh").write_text(f"#!/bin/sh\n{script}\n")
+    (tmp_path / "ssh").chmod(0o755)
+    monkeypatch.setattr("objectives.serving.host.launcher._ASK_S", 0.1 if "sleep" in script else 9)
+    there = Ssh(host="node", program=str(tmp_path / "ssh"), options=[], python="python3")
+    with pytest.raises(ValueError, match=f"expected to reach node, got: {reason}"):
+        there.probe(["vllm"], "vllm", None)

@@ -226,6 +226,24 @@ def test_a_trace_that_cannot_be_is_refused_in_one_line(
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (
+            "TIMESTAMP,ContextTokens,GeneratedTokens\n5,374,44\n2023-11-16 18:15:46,3,4\n",
+            "seconds or dates in all rows",
+        ),
+        ('[{"timestamp": 0, "input_length": 1, "output_length": 5}]', "expected an object with"),
+    ],
+)
+def test_a_trace_that_would_be_misread_is_refused(
+    content: str, expected: str, tmp_path: Path
+) -> None:
+    (tmp_path / "trace").write_text(content)
+    with pytest.raises(ValueError, match=expected):
+        read_trace(tmp_path / "trace")
+
+
 def test_scales_that_lead_beyond_what_can_be_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "trace"
     path.write_text(OURS + "0,30,4\n1e308,3,4\n")

@@ -80,6 +80,22 @@ def test_a_fidelity_is_a_share_of_the_requests() -> None:
     assert found.metrics["load_s"] < 0.6 * whole.metrics["load_s"]
 
 
+@pytest.mark.parametrize(
+    ("requests", "grid"),
+    [
+        (500, (1 / 27, 1 / 9, 1 / 3, 1.0)),  # the limits are on p90, which needs 10 requests
+        (100, (1 / 9, 1 / 3, 1.0)),  # 1/27 would be 4
+        (20, None),
+    ],
+)
+def test_a_share_has_enough_requests_for_the_percentiles_of_the_limits(
+    requests: int, grid: tuple[float, ...] | None
+) -> None:
+    fidelities = build(f"objective.load.requests={requests}").fidelities
+    assert (None if fidelities is None else fidelities.grid) == grid
+    assert fidelities is None or not fidelities.resumable  # a longer load starts anew
+
+
 def failed(config: Config, *overrides: str) -> tuple[str, str, float, float]:
     """Return status, stage, grade and cost; what is never launched has grade 4."""
     objective = build(*QUIET, *overrides)

@@ -303,6 +303,36 @@ def test_a_file_that_is_none_or_no_json_is_named(tmp_path: Path) -> None:
     assert "task: expected JSON, got" in mistake(f"task={tmp_path}/task.json")
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ('"tp-size": [1, 2, 4, 8]', '"tp-size": [1], "tp-size": [8]', "the key 'tp-size' twice"),
+        ('"slo": {', '"slo": {}, "slo": {', "the key 'slo' twice"),
+        ('"timeout_per_iteration": 600', '"timeout_per_iteration": 1' + "0" * 400, "a positive"),
+        ('"max_requests_per_iteration": 100', '"max_requests_per_iteration": 1' + "0" * 12, "most"),
+        ('"num_concurrency": [4, 8]', '"num_concurrency": [1' + "0" * 12 + "]", "at most 10000000"),
+        ("[1, 2, 4, 8]", '{"type": "range", "values": [1, 8]}', "tp-size.type: expected choice"),
+    ],
+)
+def test_a_task_of_which_a_part_would_be_dropped_or_never_fit_is_refused(
+    old: str, new: str, expected: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "task.json"
+    path.write_text(EXAMPLE.read_text().replace(old, new, 1))
+    assert expected in mistake(f"task={path}")
+
+
+@pytest.mark.parametrize("slo", [[], False, 0, ""])
+def test_a_slo_that_is_none_is_refused(slo: Any, tmp_path: Path) -> None:
+    assert "slo: expected an object" in mistake(changed(tmp_path, slo=slo))
+
+
+def test_a_byte_order_mark_of_a_task_is_no_matter(tmp_path: Path) -> None:
+    path = tmp_path / "task.json"
+    path.write_text(EXAMPLE.read_text(), encoding="utf-8-sig")
+    assert len(build("serving_task", f"task={path}")._plan) == 100
+
+
 def mistake(*overrides: str) -> str:
     try:
         build("serving_task", *overrides)

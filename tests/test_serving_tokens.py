@@ -176,3 +176,50 @@ def test_a_line_came_when_its_last_byte_did_wherever_the_network_cut_it() -> Non
 def test_what_is_no_http_is_said_so(raw: bytes) -> None:
     with pytest.raises(ValueError, match="expected an answer in HTTP, got"):
         read([(0.0, raw)])
+
+
+ODD: list[Any] = [
+    {"choices": "text"}, {"choices": ["text"]}, {"choices": {"text": "a"}}, {"choices": 1.5},
+    {"choices": [], "usage": 5}, {"choices": [], "usage": []}, {"choices": [], "usage": {}, "x": 1},
+    usage(-1), {"usage": {"completion_tokens": "3"}}, {"usage": {"completion_tokens": True}},
+    {"usage": {"completion_tokens": 1e400}}, {"usage": {"completion_tokens": 10**30}},
+    chunk("a", logprobs="none"), chunk("a", logprobs={"tokens": 3}), chunk("a", token_ids=7),
+    chunk("a", token_ids={"0": 1}), None, 7, [], "text",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("odd", ODD, ids=repr)
+def test_a_message_of_another_shape_fails_its_request_only(odd: Any) -> None:
+    try:
+        found = answer([chunk("a"), odd, chunk("a"), chunk("a")], wanted=3)
+    except ValueError as error:
+        assert "expected" in str(error) and ", got" in str(error)
+    else:
+        assert found.tokens == 3  # such as a usage that is empty
+
+
+def test_json_that_is_nested_too_deeply_fails_its_request_only() -> None:
+    with pytest.raises(ValueError, match="expected JSON in the stream"):
+        read_answer([(1.0, b"data: " + b"[" * 100_000)], 1)
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        (["event: error", 'data: {"message": "out of memory"}', "data: [DONE]"], "out of memory"),
+        (['data: {"object": "error", "message": "too long"}', "data: [DONE]"], "too long"),
+        (['data: {"error": {"message": "it broke"}}', "data: [DONE]"], "it broke"),
+        (['{"detail": "no such model"}'], "no such model"),
+    ],
+)
+def test_an_error_in_the_stream_is_the_reason(lines: list[str], reason: str) -> None:
+    whole = [(1.0, line.encode()) for line in lines]
+    assert reason in read_answer(whole, 1).error
+
+
+def test_what_surrounds_the_messages_is_no_matter() -> None:
+    first = b"\xef\xbb\xbfdata:" + json.dumps(chunk("a")).encode()
+    rest = [b": keep-alive", b"", b"event: message", b"retry: 5", b"id: 1"]
+    lines = [first, *rest, b"data: " + json.dumps(chunk("b")).encode(), b"", b"data: [DONE]"]
+    found = read_answer([(float(i), line) for i, line in enumerate(lines)], 2)
+    assert (found.error, found.tokens, found.came_s) == ("", 2, [0.0, 6.0])

@@ -15,8 +15,8 @@ import pytest
 
 from experiments.running.plan import failures, read_ledger, read_plan, states
 from experiments.running.provenance import CONF
-from experiments.running.run_log import RunLog
-from experiments.sweeping import experiment, sweep
+from experiments.running.run_log import RunLog, read
+from experiments.sweeping import experiment, making, sweep
 from experiments.sweeping.ledger import Lock
 from processes import ROOT, environment, events, finish, timeless
 
@@ -221,7 +221,7 @@ def test_a_run_that_another_process_makes_is_left_to_it(tmp_path: Path) -> None:
     plan = experiment.load("smoke", {"optimizers": ["soo"], "seeds": 0}).plan()
     task = plan[0], tmp_path / plan[0].folder
     with RunLog(task[1]):
-        assert sweep.make_run(task, lambda evaluations: None).elsewhere
+        assert making.make_run(task, lambda evaluations: None).elsewhere
 
 
 def test_more_seeds_may_be_added_but_no_run_be_changed(
@@ -326,7 +326,53 @@ def test_a_full_disk_burns_no_attempt_of_a_run(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
 
     monkeypatch.setattr(RunLog, "_hold_reserve", full)
-    ending = sweep.make_run(task, lambda evaluations: None)
+    ending = making.make_run(task, lambda evaluations: None)
     assert ending.host and ending.error is not None and "free some space" in ending.error
     monkeypatch.undo()
-    assert sweep.make_run(task, lambda evaluations: None) == sweep.Ending()
+    assert making.make_run(task, lambda evaluations: None) == making.Ending()
+
+
+def test_an_experiment_may_list_workers_and_choose_its_executor(tmp_path: Path) -> None:
+    file = tmp_path / "wide.yaml"
+    file.write_text(
+        "optimizers: [random]\nobjectives: [branin]\nseeds: 0\nbudget: 6\nworkers: [1, 4]\n"
+        "executor: simulated executor.rounds=true executor.jitter=0.5\n"
+    )
+    out = tmp_path / "out"
+    assert sweep.main([f"experiment={file}", f"out={out}"]) == 0
+    headers = [read(log).header for log in sorted(out.rglob("log.jsonl"))]
+    clock = {"rounds": True, "seconds": 1.0, "jitter": 0.5}
+    assert all(header is not None and header.clock == clock for header in headers)
+    assert sorted(header.workers for header in headers if header is not None) == [1, 4]
+    assert len({header.identity for header in headers if header is not None}) == 2
+    plan = json.loads((out / "experiment.json").read_text())
+    assert [run["optimizer"] for run in plan["runs"]] == ["random workers=1", "random workers=4"]
+    again = [f"experiment={file}", f"out={tmp_path / 'one'}", "executor=inline", "workers=1"]
+    assert sweep.main(again) == 0
+    (log,) = (tmp_path / "one").rglob("log.jsonl")
+    header = read(log).header
+    assert header is not None and header.clock is None and header.workers == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["executor=fast"], "executor: expected one of auto, inline"),
+        (["executor=simulated executor.jitter=2"], "executor.jitter: expected a number from 0"),
+        (
+            ["executor=simulated executor.speed=2"],
+            "executor: expected one of rounds, seconds, jitter, got speed",
+        ),
+        (["executor=inline", "workers=4"], "executor: expected processes or auto for workers=4"),
+        (["workers=1,1"], "workers: expected different numbers"),
+        (["workers=[]"], "workers: expected at least one number"),
+        (["workers=1,0"], "workers: expected an integer of at least 1"),
+    ],
+)
+def test_a_wrong_executor_of_a_sweep_is_one_line(
+    words: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    experiment = ["experiment=smoke", "optimizers=[random]", "seeds=0", f"out={tmp_path}"]
+    assert sweep.main([*experiment, *words]) == 2
+    errors = capsys.readouterr().err
+    assert message in errors and "Traceback" not in errors

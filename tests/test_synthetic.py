@@ -220,7 +220,8 @@ def test_a_wrong_override_is_refused(space: Any, message: str) -> None:
 
 @pytest.mark.parametrize("shift", [-1, 1.5, True, "yes"])
 def test_a_wrong_shift_is_refused(shift: Any) -> None:
-    with pytest.raises(ValueError, match="shift: expected an integer seed >= 0 or none, got"):
+    rule = "shift: expected an integer seed >= 0, none, or anywhere and a seed, got"
+    with pytest.raises(ValueError, match=rule):
         Branin(shift=shift, space={})
 
 

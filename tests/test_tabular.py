@@ -1,5 +1,6 @@
 """A CSV of evaluations as an objective: look-ups, replicates, and mistakes that name their cell."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -302,3 +303,37 @@ def test_the_shipped_grid_is_branin() -> None:
     for x1, x2, value in (row.split(",") for row in rows[1::25]):
         config: Config = {"x1": float(x1), "x2": float(x2)}
         assert branin.evaluate(Trial(0, config)).value == pytest.approx(float(value))
+
+
+@pytest.mark.parametrize(
+    ("cells", "odd"), [(("0,5", "0,25"), "0,5"), (("5%", "10%"), "5%"), (("1", "2,5"), "2,5")]
+)
+def test_numbers_of_another_spelling_are_no_text(
+    cells: tuple[str, str], odd: str, tmp_path: Path
+) -> None:
+    text = 'x,acc\n"{}",0.5\n"{}",0.4\n'.format(*cells)
+    settings: dict[str, Any] = {"parameters": ["x"], "metrics": [], "cost": None, "space": {}}
+    with pytest.raises(ValueError, match=f"column x: expected a finite number.*, got '{odd}'"):
+        table(tmp_path, text, **settings)
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ("8,-1,a,0.6,0.3,-1", "column s: expected a cost of at least 0 and at most 1e.12, got -1"),
+        ("8,-1,a,0.6,0.3,1e13", "column s: expected a cost of at least 0 and at most 1e.12, got"),
+        ("8,-1,a,1e308,0.3,1", "column acc: expected a value of at most 1e.150 in size, got 1e308"),
+        ("8,-1,a,0.6,-1e308,1", "column mmlu: expected a metric of at most 1e.150 in size, got"),
+    ],
+)
+def test_numbers_that_no_evaluation_can_have_are_refused(
+    row: str, expected: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=rf"row 3 \(line 4\), {expected}"):
+        table(tmp_path, "\n".join([*TEXT.split("\n")[:3], row]))
+
+
+def test_a_pipe_is_no_table(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValueError, match="data: expected a regular file, got .*pipe"):
+        table(tmp_path, data=str(tmp_path / "pipe"))

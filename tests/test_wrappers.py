@@ -60,7 +60,7 @@ def failing(inner: Objective, **settings: Any) -> Failing:
 
 
 def slow(inner: Objective, seconds: float = 0.0, jitter: float = 0.0) -> Slow:
-    return Slow(inner=inner, seconds=seconds, jitter=jitter, seed=0)
+    return Slow(inner=inner, seconds=seconds, jitter=jitter, seed=0, cost_scale=0.0)
 
 
 def fails(objective: Objective, id: int) -> bool:
@@ -78,11 +78,11 @@ def composed(*overrides: str) -> Objective:
     return objective
 
 
-@pytest.mark.parametrize("wrap", [noisy, failing, slow])
-def test_what_the_inner_objective_says_of_itself_is_passed_on(wrap: Any) -> None:
+@pytest.mark.parametrize(("wrap", "changes"), [(noisy, 1), (failing, 1), (slow, 0)])
+def test_what_the_inner_objective_says_of_itself_is_passed_on(wrap: Any, changes: int) -> None:
     inner, outer = Lonely(), wrap(Lonely())
     assert outer.space == inner.space
-    assert (outer.version, outer.metric) == (7, "accuracy")
+    assert (outer.version, outer.metric) == (7 + changes, "accuracy")
     for name in ("resources", "goals", "fidelities", "default"):
         assert getattr(outer, name) == getattr(inner, name)
     assert outer.fingerprint() == inner.fingerprint()
@@ -284,3 +284,15 @@ def test_a_wrong_deviation_is_refused(sd: Any) -> None:
 def test_a_wrong_delay_is_refused(seconds: Any, jitter: Any) -> None:
     with pytest.raises(ValueError, match="(seconds|jitter): expected a .*number"):
         slow(branin(), seconds=seconds, jitter=jitter)
+
+
+def test_slow_sleeps_a_share_of_the_cost_of_the_inner_evaluation() -> None:
+    class Costly(Lonely):
+        simulates_cost = True
+
+        def evaluate(self, trial: Trial) -> Evaluation:
+            return Evaluation(1.0, 0.05)
+
+    objective = Slow(inner=Costly(), seconds=0.0, jitter=0.0, seed=0, cost_scale=2.0)
+    assert not objective.cheap and not objective.simulates_cost
+    assert objective.evaluate(Trial(0, {"x1": 0.0})).cost >= 0.15

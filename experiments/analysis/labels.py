@@ -1,6 +1,7 @@
 """Labels of optimizers and objectives: the name, and the settings in which runs of it differ."""
 
-from collections import defaultdict
+import re
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
@@ -37,6 +38,7 @@ def _shown(label: str) -> str:
 def _labels(runs: Sequence[Labelled], family: str, seeds: bool) -> list[str]:
     """Return each run's name with the settings in which runs of that name differ.
 
+    The workers and the clock of a run count as settings of its optimizer.
     A setting that is the run's budget in all of them, as a design's number of points is, is none.
     The number of configurations that were given to start with counts as the setting `start`.
     """
@@ -44,6 +46,8 @@ def _labels(runs: Sequence[Labelled], family: str, seeds: bool) -> list[str]:
     if not seeds:  # optimizers
         for own, run in zip(settings, runs, strict=True):
             own["start"] = len(run.header.start)
+            own["workers"] = run.header.workers
+            own.update(_flat(run.header.clock or {}, "clock."))
     groups: dict[str, list[int]] = defaultdict(list)
     for i, run in enumerate(runs):
         groups[run.header.names[family]].append(i)
@@ -70,16 +74,33 @@ def _name_seed(key: str, settings: Sequence[dict[str, Any]], seeds: Sequence[int
     """Put "seed" for the values of a setting that follow the seed.
 
     They do where each belongs to the one seed that it equals, and there are several of them; so
-    `shift=none` and `shift=${seed}` are two tasks, however many seeds there are.
+    `shift=none` and `shift=${seed}` are two tasks, however many seeds there are. A word may stand
+    before the seed, as in `shift=anywhere${seed}`, which becomes "anywhere+seed".
     """
     own: dict[str, set[int]] = defaultdict(set)
+    texts: dict[str, Any] = {}
     for each, seed in zip(settings, seeds, strict=True):
-        own[repr(each.get(key))].add(seed)
-    follow = {value for value, found in own.items() if {value} == {repr(seed) for seed in found}}
-    if len(follow) > 1 or follow == set(own):
-        for each in settings:
-            if repr(each.get(key)) in follow:
-                each[key] = "seed"
+        value = each.get(key)
+        own[repr(value)].add(seed)
+        texts[repr(value)] = value
+    follow = {
+        shown: named
+        for shown, found in own.items()
+        if len(found) == 1 and (named := _after_seed(texts[shown], *found)) is not None
+    }
+    counts = Counter(follow.values())
+    for each in settings:
+        named = follow.get(repr(each.get(key)))
+        if named is not None and (counts[named] > 1 or len(follow) == len(own)):
+            each[key] = named
+
+
+def _after_seed(value: Any, seed: int) -> str | None:
+    """Return what a setting that is the seed is called; None if it is not the seed."""
+    if repr(value) == repr(seed):
+        return "seed"
+    word = re.fullmatch(r"([A-Za-z_]+)(\d+)", value) if isinstance(value, str) else None
+    return f"{word[1]}+seed" if word and word[2] == str(seed) else None
 
 
 def _flat(settings: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

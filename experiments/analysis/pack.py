@@ -3,9 +3,10 @@
 The file is JSON lines, compressed by xz: first a line with the format, then a line per run, with
 the header of its log (settings, versions, hardware, fingerprint) and one column per quantity:
 id, config, fidelity, value, error, cost, metrics, ask_s, tell_s and time; items where there are
-any, and price where a trial spent less than its fidelity, because it resumed another. Seconds are
-rounded, to 1e-6 and times of arrival to 1e-3; all else is exact. Tracebacks, and what was asked
-but never answered, are left out. The same logs give the same bytes. Read it with
+any, price where a trial spent less than its fidelity, because it resumed another, and simulated
+where the clock is simulated (seconds, exact). Other seconds are rounded, to 1e-6 and times of
+arrival to 1e-3; all else is exact. Tracebacks, and what was asked but never answered, are left out.
+The same logs give the same bytes. Read it with
 `experiments.analysis.results.load`.
 """
 

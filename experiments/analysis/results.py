@@ -53,6 +53,7 @@ class Run:
         ask_s: seconds of the ask for this trial, (n,); an ask for k trials gives each its share.
         tell_s: seconds of its tell, (n,).
         times: seconds from the run's header to the answer, (n,), pauses included.
+        ends: the simulated time of each answer in seconds, (n,), ascending; None: a real clock.
         tests: the test metrics of incumbents, in order: `id` and `metrics` each.
     """
 
@@ -74,6 +75,7 @@ class Run:
     tell_s: Floats
     times: Floats
     tests: list[dict[str, Any]]
+    ends: Floats | None = None
 
     @property
     def seed(self) -> int:
@@ -192,6 +194,7 @@ def run_of(row: Row) -> Run:
         tell_s=columns.numbers("tell_s", 0.0),
         times=columns.numbers("time"),
         tests=tests_of(row),
+        ends=columns.ends(),
     )
     if len(header.goals) < 2 and (np.isnan(run.values) & ~run.failed).any():
         raise ValueError("columns: expected a value or an error for each evaluation, got neither")

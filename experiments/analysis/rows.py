@@ -40,7 +40,7 @@ def row_of(log: Path) -> Row | None:
     history = read(log)
     if history.header is None:
         return None
-    asked, told, answered = _times(history)
+    asked, told, answered, simulated = _times(history)
     ids = list(history.evaluations)
     evaluations = list(history.evaluations.values())
     start = history.header.time
@@ -59,6 +59,8 @@ def row_of(log: Path) -> Row | None:
     prices = [history.price(history.trials[id]) for id in ids]
     if prices != columns["fidelity"]:
         columns["price"] = prices
+    if history.header.clock is not None:
+        columns["simulated"] = [simulated[id] for id in ids]
     if any(evaluation.items for evaluation in evaluations):
         columns["items"] = [evaluation.items for evaluation in evaluations]
     return {
@@ -70,20 +72,28 @@ def row_of(log: Path) -> Row | None:
     }
 
 
-def _times(history: History) -> tuple[dict[int, float], dict[int, float], dict[int, float]]:
-    """Return by trial id the seconds of its ask and of its tell, and when its answer came."""
+_ById = dict[int, float]
+
+
+def _times(history: History) -> tuple[_ById, _ById, _ById, _ById]:
+    """Return by trial id the seconds of its ask and of its tell, and when its answer came.
+
+    The last dict contains the simulated time of the answer in seconds; 0 under a real clock.
+    """
     asked: dict[int, float] = {}
     told: dict[int, float] = {}
     answered: dict[int, float] = {}
+    simulated: dict[int, float] = {}
     for event in history.events:
         if isinstance(event, Ask):
             share = event.ask_s / max(len(event.trials), 1)
             asked.update({trial.id: share for trial in event.trials})
         elif isinstance(event, Evaluated):
             answered[event.id] = event.time
+            simulated[event.id] = event.simulated_s or 0.0
         if isinstance(event, Ask | Ended):
             told.update(_by_id(event.tell_s))
-    return asked, told, answered
+    return asked, told, answered, simulated
 
 
 def _by_id(seconds: dict[str, float]) -> dict[int, float]:
@@ -127,6 +137,15 @@ class Columns:
     def prices(self, fidelities: Floats) -> Floats:
         """Return what each trial spent of the budget, (n,); its fidelity unless the row says."""
         return self.numbers("price", _LEAST, 1.0) if "price" in self._fields else fidelities
+
+    def ends(self) -> Floats | None:
+        """Return the simulated times of the answers, (n,), which never fall; None: a real clock."""
+        if "simulated" not in self._fields:
+            return None
+        ends = self.numbers("simulated", 0.0)
+        if (np.diff(ends) < 0).any():
+            raise ValueError("columns.simulated: expected times that never fall, got others")
+        return ends
 
     def fidelities(self) -> Floats:
         """Return the shares of a full evaluation, (n,)."""

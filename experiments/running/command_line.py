@@ -4,7 +4,6 @@ import math
 from pathlib import Path
 from typing import Any
 
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from experiments.running.display import ProgressBar, summary
@@ -32,7 +31,7 @@ def run_one(settings: DictConfig, names: dict[str, str]) -> None:
     check_settings(settings)
     if settings.out is not None:
         as_path("out", settings.out)
-    run = Run(run_settings(settings, names), executor=instantiate(settings.executor))
+    run = Run(run_settings(settings, names))
     folder = _folder(settings, run)
     path = folder / "log.jsonl"
     earlier = run.history(folder)

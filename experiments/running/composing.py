@@ -109,9 +109,11 @@ def readable() -> Iterator[None]:
     """Turn whatever goes wrong while settings are composed into an error of the user's."""
     try:
         yield
-    except (HydraException, OmegaConfBaseException, ValueError, OSError):
+    except (HydraException, OmegaConfBaseException, ValueError):
         raise
     except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         reason = " ".join(f"{type(error).__name__} {error}".split())
         raise ValueError(
             f"settings: expected arguments and YAML files that can be read, got: {reason}"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from experiments.running.certainty import certainty
-from experiments.running.events import Ask, Ended
+from experiments.running.events import Ask, Ended, Evaluated
 from experiments.running.headline import Headline, default_trial, headline
 from experiments.running.history import History
 from experiments.running.run_log import RunLog
@@ -273,7 +273,17 @@ def _times(history: History) -> str:
         for event in history.events
         if isinstance(event, Ask | Ended)
     )
-    return f"{duration(costs)} evaluating, {duration(own)} inside the optimizer"
+    shown = f"{duration(costs)} evaluating, {duration(own)} inside the optimizer"
+    ends = [
+        event.simulated_s
+        for event in history.events
+        if isinstance(event, Evaluated) and event.simulated_s is not None
+    ]
+    about = history.header
+    if not ends or about is None:
+        return shown
+    workers = "one worker" if about.workers == 1 else f"{about.workers} workers"
+    return f"{shown}; {duration(ends[-1])} simulated with {workers}"
 
 
 def _next(folder: Path) -> list[tuple[str, str]]:

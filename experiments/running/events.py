@@ -79,17 +79,20 @@ class Retried:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """The answer to a trial."""
+    """The answer to a trial; `simulated_s` is its simulated time if the clock is simulated."""
 
     id: int
     evaluation: Evaluation
     time: float
     traceback: str | None = None
+    simulated_s: float | None = None
 
     def to_json(self) -> Json:
         answer = {**self.evaluation.to_json(), "time": self.time}
         if self.traceback is not None:
             answer["traceback"] = self.traceback
+        if self.simulated_s is not None:
+            answer["simulated_s"] = self.simulated_s
         return {"event": "evaluation", "id": self.id, **answer}
 
     @classmethod
@@ -100,6 +103,7 @@ class Evaluated:
             evaluation_of(fields),
             fields.number("time") if "time" in fields else 0.0,
             fields.text_or_none("traceback") if "traceback" in fields else None,
+            fields.number("simulated_s") if "simulated_s" in fields else None,
         )
 
 

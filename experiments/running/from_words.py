@@ -23,7 +23,7 @@ def run_of(*words: str) -> Run:
         ValueError, OSError, HydraException: the words do not describe a valid run.
     """
     settings = composed("config", words)
-    return Run(run_settings(settings, names_of(words)), executor=instantiate(settings.executor))
+    return Run(run_settings(settings, names_of(words)))
 
 
 def run_settings(settings: DictConfig, names: dict[str, str]) -> RunSettings:
@@ -34,6 +34,12 @@ def run_settings(settings: DictConfig, names: dict[str, str]) -> RunSettings:
         names: the names of the two YAML files, by family.
     """
     resolved, as_written = _plain(settings, True), _plain(settings, False)
+    for family in FAMILIES:
+        if not isinstance(resolved[family], dict) or "_target_" not in resolved[family]:
+            raise ValueError(
+                f"{family}: expected the settings of a class with _target_, got "
+                f"{resolved[family]!r:.100}"
+            )
     return RunSettings(
         names=names,
         optimizer=resolved["optimizer"],
@@ -44,6 +50,7 @@ def run_settings(settings: DictConfig, names: dict[str, str]) -> RunSettings:
         optimizer_as_written=as_written["optimizer"],
         evaluation_timeout_s=resolved["evaluation_timeout_s"],
         start=resolved["start"],
+        executor=resolved["executor"],
     )
 
 

@@ -43,6 +43,7 @@ class Header:
         time: the time when the run began, in seconds since 1970; 0 before that.
         written: the optimizer's settings as written, with `${budget}` in them; None if they equal
             `optimizer`. The identity is computed from these.
+        clock: the settings of the simulated clock; None if the clock is real.
         start: the configurations that were given and evaluated first.
         deployment: the command line that puts a configuration to use, or None.
         first_format: the format in which the log was written; its identity follows the rules of
@@ -73,6 +74,7 @@ class Header:
     hardware: dict[str, Any]
     time: float = 0.0
     written: dict[str, Any] | None = None
+    clock: dict[str, Any] | None = None
     first_format: int = FORMAT
     start: list[Config] = field(default_factory=list)
     deployment: Deployment | None = None
@@ -91,8 +93,9 @@ class Header:
             "resources": self.resources.to_json(),
             "coco": None if self.coco is None else list(self.coco),
         }
-        if self.written is None:
-            del plain["written"]
+        for key in ("written", "clock"):
+            if plain[key] is None:
+                del plain[key]
         if self.first_format == FORMAT:
             del plain["first_format"]
         if not self.start:
@@ -142,6 +145,7 @@ class Header:
             hardware=fields.mapping("hardware"),
             time=fields.number("time"),
             written=fields.mapping("written") if "written" in fields else None,
+            clock=fields.mapping("clock") if "clock" in fields else None,
             first_format=fields.whole("first_format", 1) if "first_format" in fields else FORMAT,
             start=_start(fields),
             deployment=_deployment(fields),

@@ -123,7 +123,10 @@ def _misspelt(key: str, arguments: Sequence[str], config: str) -> str:
 
 def _keys(parent: str, arguments: Sequence[str], config: str) -> list[str]:
     """Return the valid keys at the level of a misspelt one, with the same plug-ins chosen."""
-    choices = [word for word in arguments if re.fullmatch(r"(optimizer|objective)=\w+", word)]
+    choices = [
+        word for word in arguments if re.fullmatch(r"(optimizer|objective|executor)=\w+", word)
+    ]
     settings = composed(config, choices)
     node = OmegaConf.select(settings, parent) if parent else settings
-    return [str(key) for key in node if key != "_target_"] if isinstance(node, DictConfig) else []
+    keys = map(str, node) if isinstance(node, DictConfig) else ()
+    return [key for key in keys if not re.fullmatch("_[a-z]+_", key)]

@@ -32,6 +32,7 @@ def identity(
     workers: int,
     optimizer_version: int,
     fingerprint: dict[str, Any],
+    clock: dict[str, Any] | None = None,
     start: Sequence[dict[str, Any]] = (),
 ) -> str:
     """Return the digest that identifies a run; the budget is not part of it.
@@ -46,6 +47,7 @@ def identity(
             at each ask.
         optimizer_version: the version of the optimizer's class.
         fingerprint: the fingerprint of the objective.
+        clock: the settings of the simulated clock; None if the clock is real.
         start: the configurations that are evaluated first.
     """
     parts: dict[str, Any] = {
@@ -58,6 +60,8 @@ def identity(
     }
     if workers != 1:
         parts["workers"] = workers
+    if clock is not None:
+        parts["clock"] = clock
     if start:
         parts["start"] = list(start)
     return provenance.digest(parts)
@@ -117,6 +121,7 @@ def _identity_of(event: Mapping[str, Any]) -> str:
         event["workers"],
         event["optimizer_version"],
         event["fingerprint"],
+        event.get("clock"),
         event.get("start", ()),
     )
 

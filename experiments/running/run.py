@@ -19,9 +19,10 @@ from hydra.utils import get_object, instantiate
 
 from experiments.running import provenance
 from experiments.running.events import Extended
-from experiments.running.executors.choice import auto
+from experiments.running.executors.choice import ExecutorFactory, clock_of, executor_of
 from experiments.running.executors.executor import Executor
 from experiments.running.executors.handover import Handover
+from experiments.running.fidelities import objectives_with_fidelities
 from experiments.running.header import Header
 from experiments.running.history import History
 from experiments.running.identity import identity, without_paths
@@ -33,8 +34,6 @@ from objectives.objective import Objective
 from optimizers.optimizer import Optimizer
 
 Settings = dict[str, Any]
-ExecutorFactory = Callable[[Objective, int, float | None], Executor]
-"""Makes an executor from an objective, the number of workers and the time limit in seconds."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +52,7 @@ class RunSettings:
             number that `${budget}` stands for.
         evaluation_timeout_s: the time in seconds after which an evaluation counts as failed;
             None means no limit.
+        executor: the executor's settings, resolved, with `_target_`; empty means `auto`.
         start: the setting `start` as plain values; None means that the optimizer begins.
     """
 
@@ -65,6 +65,7 @@ class RunSettings:
     optimizer_as_written: Settings = field(default_factory=dict)
     evaluation_timeout_s: float | None = None
     start: Any = None
+    executor: Settings = field(default_factory=dict)
 
 
 class Run:
@@ -74,14 +75,15 @@ class Run:
         self,
         settings: RunSettings,
         objective: Objective | None = None,
-        executor: ExecutorFactory = auto,
+        executor: ExecutorFactory | None = None,
     ) -> None:
         """Store the settings and create the objective.
 
         Args:
             settings: the settings of the run.
             objective: the objective that the settings describe, if it exists already.
-            executor: creates the executor that runs the evaluations.
+            executor: creates the executor that runs the evaluations; None means the one that
+                the settings describe.
 
         Raises:
             ValueError, OSError: no objective can be created from the settings.
@@ -95,7 +97,7 @@ class Run:
             raise ValueError(f"objective: expected an Objective, got {type(objective).__name__}")
         self.objective = objective
         self.start = start_points(settings.start, objective)
-        self._new_executor = executor
+        self._new_executor = executor or executor_of(settings.executor)
         self._optimizer: Optimizer | None = None
         self._executor: Executor | None = None
 
@@ -106,6 +108,7 @@ class Run:
         fingerprint = {"version": objective.version, **objective.fingerprint()}
         version = self._optimizer_version()
         resolved = without_paths(settings.optimizer)
+        clock = clock_of(self._new_executor, objective)
         written = without_paths(settings.optimizer_as_written) or resolved
         return Header(
             identity=identity(
@@ -116,6 +119,7 @@ class Run:
                 settings.workers,
                 version,
                 fingerprint,
+                clock,
                 self.start,
             ),
             names=settings.names,
@@ -140,6 +144,7 @@ class Run:
             versions=provenance.versions(),
             hardware=provenance.hardware(),
             written=None if written == resolved else written,
+            clock=clock,
             start=self.start,
             deployment=objective.deployment(),
         )
@@ -188,6 +193,11 @@ class Run:
         )
         try:
             made = make(**told)
+        except ValueError as error:
+            if objective.fidelities is None and "fidelities" in told:
+                names = ", ".join(objectives_with_fidelities())
+                raise ValueError(f"{error}; objectives with fidelities: {names}") from None
+            raise
         except TypeError as error:
             if "argument" not in str(error):  # an error inside the constructor, not in its call
                 raise
@@ -312,6 +322,7 @@ def _check_design(logged: Header, budget: float) -> None:
 _IDENTITY = (
     "seed",
     "workers",
+    "clock",
     "objective",
     "optimizer",
     "optimizer_version",

@@ -10,13 +10,15 @@ import json
 import os
 import stat
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from experiments.running import interrupts
-from experiments.running.events import Event
+from experiments.running.earlier import header_of
+from experiments.running.events import Event, read_event
 from experiments.running.header import FORMAT, Header
 from experiments.running.history import History
 from experiments.running.json_lines import NoJSON, content_of, parsed
@@ -123,11 +125,13 @@ class RunLog:
         """Write the header; add the current time if it has no time yet.
 
         Raises:
+            ValueError: the reader would not accept the header; nothing was written.
             OSError: the header could not be written.
         """
         begun = replace(header, time=header.time or time.time())
+        line = _encoded(begun.to_json(), header_of)
         with interrupts.held():
-            self._save(begun.to_json(), durable=True)
+            self._save(line, durable=True)
             self.history.begin(begun)
             folder = os.open(self.path.parent, os.O_RDONLY)
             try:
@@ -143,22 +147,32 @@ class RunLog:
             durable: whether to return only after this event and all earlier ones are on the disk.
 
         Raises:
-            ValueError: the event cannot follow the earlier ones; nothing was written.
+            ValueError: the event cannot follow the earlier ones, or the reader would not accept it;
+                nothing was written.
             OSError: the event could not be written; the log ends with the previous event. On a
                 full disk the reserved space is released first, so the event is usually saved,
                 but the error is still raised.
         """
         with interrupts.held():
             self.history.check(event)
+            line = _encoded(event.to_json(), read_event)
             try:
-                self._save(event.to_json(), durable)
+                self._save(line, durable)
             except _SavedOnFullDisk as full:
                 self.history.take(event)
                 raise OSError(*full.args) from None
             self.history.take(event)
 
-    def _save(self, event: dict[str, Any], durable: bool) -> None:
-        line = _ENCODER.encode(event).encode() + b"\n"
+    def flush(self) -> None:
+        """Return when all events are on the disk.
+
+        Raises:
+            OSError: they could not be written, or the log was deleted.
+        """
+        os.fdatasync(self._file)
+        self._check_there()
+
+    def _save(self, line: bytes, durable: bool) -> None:
         try:
             self._write(line, durable)
         except OSError as error:
@@ -206,6 +220,23 @@ class RunLog:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _encoded(event: dict[str, Any], read: Callable[[Any], object]) -> bytes:
+    """Return an event as a line that the reader accepts.
+
+    Raises:
+        ValueError: the event contains something that a log cannot hold.
+    """
+    try:
+        line = _ENCODER.encode(event).encode()
+        read(parsed(line))
+    except (TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"log: expected an event of plain values, got {event['event']} ({reason})"
+        ) from error
+    return line + b"\n"
 
 
 class _SavedOnFullDisk(Exception):

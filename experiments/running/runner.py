@@ -25,6 +25,9 @@ from optimizers.optimizer import Optimizer
 HOST_TRIES = 3
 """The run ends when the host has interrupted a trial this many times; the same command resumes."""
 
+FLUSH_S = 0.5
+"""The interval between two flushes of a log whose answers are stored elsewhere as well."""
+
 _ROUNDING = 1e-9  # fractions of the budget such as 1/3 do not add up exactly
 
 Watch = Callable[[RunLog], None]
@@ -46,7 +49,8 @@ def run(
     """Spend `budget` full-evaluation equivalents, starting from where the log ends.
 
     The log must already contain its header. Trials that were asked but not evaluated are
-    evaluated first. Each evaluation is on the disk before the optimizer is told about it.
+    evaluated first. Each evaluation is on the disk, in the log or in the folder of answers, before
+    the optimizer is told about it, unless it is repeated at no cost.
     """
     with interrupts.held():
         replay(optimizer, log)
@@ -79,6 +83,8 @@ class _Loop:
         self.pending = 0
         self._budget, self._log, self._executor, self._watch = budget, log, executor, watch
         self._tries: Counter[int] = Counter()
+        self._answered: list[Trial] = []
+        self._next_flush = 0.0
         header = log.history.header
         assert header is not None
         self._grid = (1.0,) if header.fidelities is None else header.fidelities.grid
@@ -97,6 +103,8 @@ class _Loop:
 
     def ask(self, n_workers: int) -> None:
         """Ask for one trial per idle worker, and submit those that the budget pays."""
+        if self._executor.rounds and self.pending:
+            return
         history = self._log.history
         n = n_workers - self.pending - len(history.refused)
         left = self._budget - history.spent + _ROUNDING
@@ -142,10 +150,23 @@ class _Loop:
         if evaluation is None:
             self._again(trial, answer.retried or "", answer.final)
             return
-        self._log.append(Evaluated(trial.id, evaluation, time.time(), answer.traceback))
+        event = Evaluated(trial.id, evaluation, time.time(), answer.traceback, answer.simulated_s)
+        self._log.append(event, durable=self._executor.flush)
+        self._forget(trial)
         self.clock.tell(self._log.history.trials[trial.id], evaluation)
         self.pending -= 1
         self._watch(self._log)
+
+    def _forget(self, trial: Trial) -> None:
+        """Remove stored answers once the log is on the disk; it is flushed twice a second."""
+        self._answered.append(trial)
+        if not self._executor.flush:
+            if time.monotonic() < self._next_flush:
+                return
+            self._log.flush()
+            self._next_flush = time.monotonic() + FLUSH_S
+        self._executor.forget(self._answered)
+        self._answered.clear()
 
     def _again(self, trial: Trial, reason: str, final: bool) -> None:
         self._tries[trial.id] += 1

@@ -1,16 +1,21 @@
 """An experiment, which is a named set of runs: optimizers x objectives x seeds under one budget.
 
-`conf/experiment/<name>.yaml` has four keys. An entry of `optimizers` or `objectives` has the form
-of the text after `optimizer=` or `objective=` on the command line of `tuneoff run`: a name and then
-overrides in Hydra's grammar. An override with several values, such as `range(1,25)` or `1,2,5`,
-is expanded to several entries. `${seed}` is the seed of the run, so `objective.instance=${seed}`
-gives every seed its own instance.
+`conf/experiment/<name>.yaml` has four keys: optimizers, objectives, seeds and budget. An entry of
+`optimizers` or `objectives` has the form of the text after `optimizer=` or `objective=` on the
+command line of `tuneoff run`: a name and then overrides in Hydra's grammar. An override with
+several values, such as `range(1,25)` or `1,2,5`, is expanded to several entries. `${seed}` is the
+seed of the run, so `objective.instance=${seed}` gives every seed its own instance.
+
+Three more keys are optional. `workers` is the number of trials that a run evaluates at once; a list
+such as `[1, 4, 16]` makes a run for each number. `start` gives the configurations that every run
+evaluates first. `executor` says where trials are evaluated, as a name and overrides, such as
+`simulated executor.rounds=true`; the default is `auto`.
 """
 
 import itertools
 import shlex
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,18 +29,22 @@ from omegaconf.errors import OmegaConfBaseException
 from experiments.running import provenance
 from experiments.running.command_line import check_settings
 from experiments.running.composing import composed, config_dirs, options, values
+from experiments.running.executors.choice import executor_of
+from experiments.running.executors.pool import TaskPool, Work
 from experiments.running.header import Header
 from experiments.running.mistakes import explain
 from experiments.running.readers import path as as_path
 from experiments.running.run import Run, RunSettings, folder_name
-from objectives.objective import Objective
+from objectives.objective import Objective, Resources
 
 KEYS = ("optimizers", "objectives", "seeds", "budget")
-CHANGES = (*KEYS, "workers", "start")
+OPTIONAL = ("workers", "start", "executor")
+CHANGES = (*KEYS, *OPTIONAL)
 """The keys that the command line may override."""
 
-START = "start"  # the configurations that every run evaluates first; none by default
-WORKERS = "workers"  # the number of trials of one run that are evaluated at once; 1 by default
+Spreader = Callable[[Work, int, Resources], TaskPool]
+"""Makes a pool from the work, the number of tasks at once and the resources of each."""
+
 _MOST = 100_000  # the largest number of values of one setting; more is probably a typing error
 
 
@@ -66,15 +75,24 @@ class PlannedRun:
 
 @dataclass(frozen=True)
 class Experiment:
-    """The contents of an experiment's YAML file, with all ranges expanded."""
+    """The contents of an experiment's YAML file, with all ranges expanded.
+
+    Attributes:
+        workers: the numbers of trials evaluated at once; each makes runs of its own.
+        start: the configurations that every run evaluates first.
+        executor: the entry of the executor that evaluates the trials of each run.
+        spread: the entry of the executor that whole runs are spread over; None means processes.
+    """
 
     name: str
     optimizers: list[str]
     objectives: list[str]
     seeds: list[int]
     budget: float
-    workers: int = 1
+    workers: tuple[int, ...] = (1,)
     start: Any = None
+    executor: str = "auto"
+    spread: str | None = None
 
     def plan(self) -> list[PlannedRun]:
         """Return all runs, seed by seed: all runs of one seed come before those of the next.
@@ -87,10 +105,14 @@ class Experiment:
         """
         optimizers = {entry: _compose("optimizer", entry) for entry in self.optimizers}
         objectives = {entry: _compose("objective", entry) for entry in self.objectives}
+        executor = executor_settings(self.executor)
         made: dict[str, Objective] = {}
         runs: dict[str, PlannedRun] = {}
-        for seed, objective, optimizer in itertools.product(self.seeds, objectives, optimizers):
-            resolved = _resolve(optimizers[optimizer], objectives[objective], self._alone(seed))
+        for seed, objective, optimizer, workers in itertools.product(
+            self.seeds, objectives, optimizers, self.workers
+        ):
+            alone = {"seed": seed, "budget": self.budget, "workers": workers}
+            resolved = _resolve(optimizers[optimizer], objectives[objective], alone)
             key = provenance.digest(resolved["objective"])
             if key not in made:
                 made[key] = _make(objective, resolved["objective"])
@@ -100,20 +122,28 @@ class Experiment:
                 objective=resolved["objective"],
                 seed=seed,
                 budget=float(self.budget),
-                workers=self.workers,
+                workers=workers,
                 optimizer_as_written=optimizers[optimizer],
                 start=self.start,
+                executor=executor,
             )
             header = Run(settings, made[key]).header
-            planned = PlannedRun(_shown(optimizer), _shown(objective), settings, header)
+            label = _shown(optimizer)
+            if len(self.workers) > 1:
+                label += f" workers={workers}"
+            planned = PlannedRun(label, _shown(objective), settings, header)
             same = runs.setdefault(header.identity, planned)
             if same is not planned:
                 raise ValueError(f"{self.name}: expected different runs, got {planned} twice")
         return list(runs.values())
 
-    def _alone(self, seed: int) -> dict[str, Any]:
-        """Return the settings of a run other than its optimizer and its objective."""
-        return {"seed": seed, "budget": self.budget, "workers": self.workers}
+    def spreader(self) -> Spreader | None:
+        """Return the function that makes the pool of whole runs; None means processes."""
+        if self.spread is None:
+            return None
+        factory: Any = executor_of(executor_settings(self.spread))
+        spreader: Spreader = factory.spread
+        return spreader
 
 
 def load(name: str, changes: dict[str, Any]) -> Experiment:
@@ -135,30 +165,75 @@ def load(name: str, changes: dict[str, Any]) -> Experiment:
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"{path}: expected YAML in UTF-8, got: {reason}") from None
-    if not isinstance(found, dict) or not set(KEYS) <= set(found) <= {*KEYS, WORKERS, START}:
+    if not isinstance(found, dict) or not set(KEYS) <= set(found) <= set(CHANGES):
         got = ", ".join(map(str, found)) if isinstance(found, dict) else repr(found)
         raise ValueError(
-            f"{path}: expected the keys {', '.join(KEYS)} and optionally {WORKERS} and {START}, "
-            f"got {got}"
+            f"{path}: expected the keys {', '.join(KEYS)} and optionally "
+            f"{', '.join(OPTIONAL)}, got {got}"
         )
+    executors = [found.get("executor"), changes.get("executor")]
     found.update(changes)
     seeds = _seeds(found["seeds"])
-    for seed in seeds:
-        checked = {"seed": seed, "budget": found["budget"], "workers": found.get("workers", 1)}
+    workers = _workers(found.get("workers", 1))
+    for seed, n_workers in itertools.product(seeds, workers):
+        checked = {"seed": seed, "budget": found["budget"], "workers": n_workers}
         unused = {"plot": False, "progress": "auto", "tracking": "none"}
         check_settings(OmegaConf.create({**checked, **unused}))
     entries = {family: list(_entries(family, found[family])) for family in KEYS[:2]}
     for family, written in entries.items():
         if len(set(written)) < len(written):
             raise ValueError(f"{family}: expected different entries, got {', '.join(written)}")
-    return Experiment(
+    experiment = Experiment(
         path.stem,
-        **entries,
+        optimizers=entries["optimizers"],
+        objectives=entries["objectives"],
         seeds=seeds,
         budget=found["budget"],
-        workers=found.get(WORKERS, 1),
-        start=found.get(START),
+        workers=workers,
+        start=found.get("start"),
     )
+    return _with_executors(experiment, [entry for entry in executors if entry is not None])
+
+
+def _with_executors(experiment: Experiment, entries: Sequence[Any]) -> Experiment:
+    """Return the experiment with its executors.
+
+    An executor that can spread whole runs does that, and leaves the evaluation of their trials to
+    the other executor.
+    """
+    for entry in entries:
+        if not isinstance(entry, str):
+            raise ValueError(f"executor: expected a name with its overrides, got {entry!r}")
+        spreads = hasattr(executor_of(executor_settings(entry)), "spread")
+        if spreads:
+            experiment = replace(experiment, spread=entry)
+        else:
+            experiment = replace(experiment, executor=entry)
+    return experiment
+
+
+def executor_settings(entry: str) -> dict[str, Any]:
+    """Return the resolved settings of an executor's entry; empty for `auto`.
+
+    Raises:
+        ValueError: Hydra cannot compose them.
+    """
+    composed_settings = _compose("executor", entry)
+    try:
+        settings = OmegaConf.to_container(OmegaConf.create(composed_settings), resolve=True)
+    except OmegaConfBaseException as error:
+        raise ValueError(f"executor: expected resolvable settings, got: {error}") from None
+    assert isinstance(settings, dict)
+    return {str(key): value for key, value in settings.items()}
+
+
+def _workers(given: Any) -> tuple[Any, ...]:
+    """Return the numbers of workers given in the form `4` or `[1, 4, 16]`."""
+    workers = tuple(given) if isinstance(given, list) else (given,)
+    if not workers or len(set(map(str, workers))) < len(workers):
+        rule = "different numbers" if workers else "at least one number"
+        raise ValueError(f"workers: expected {rule}, got {given}; for example [1, 4, 16]")
+    return workers
 
 
 def _file(name: str) -> Path | None:

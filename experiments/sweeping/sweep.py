@@ -12,7 +12,6 @@ import sys
 import time
 from collections import Counter, deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,7 @@ import yaml
 
 from experiments.running import interrupts
 from experiments.running.composing import use_config_dirs
-from experiments.running.executors.evaluating import is_host_fault
-from experiments.running.executors.pool import GRACE_S, Done, Pool, Progress, Report
-from experiments.running.mistakes import explain
+from experiments.running.executors.pool import GRACE_S, Done, Pool, Progress, TaskPool
 from experiments.running.plan import (
     ATTEMPTS,
     RunState,
@@ -33,75 +30,16 @@ from experiments.running.plan import (
     summary,
 )
 from experiments.running.readers import number, one_of, path, switch, whole
-from experiments.running.run import Run
-from experiments.running.run_log import LockedError, RunLog
-from experiments.running.runner import HostBroken
 from experiments.running.settings import REQUIRED, Command, Given, Setting
 from experiments.running.terminal import typed
 from experiments.sweeping import experiment as experiments
 from experiments.sweeping.experiment import PlannedRun
 from experiments.sweeping.ledger import Ledger, Lock
+from experiments.sweeping.making import Ending, make_run
+from objectives.objective import Resources
 
 _OWN = "as in the experiment"
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-_REPORT_S = 0.5  # the interval between two reports of a run's progress
-
-Task = tuple[PlannedRun, Path]
-"""A run and its folder."""
-
-
-@dataclass(frozen=True)
-class Ending:
-    """How a run ended.
-
-    Attributes:
-        error: the error on one line; None if the run succeeded.
-        host: whether the host is at fault, for example because its disk is full; such a run does
-            not count as failed and can be repeated later.
-        elsewhere: whether another process is executing this run.
-    """
-
-    error: str | None = None
-    host: bool = False
-    elsewhere: bool = False
-
-
-def make_run(task: Task, report: Report) -> Ending:
-    """Execute one run in a worker; return how it ended."""
-    planned, folder = task
-    try:
-        run = Run(planned.settings)
-        if run.is_finished(run.history(folder)):
-            return Ending()
-        with run.open(folder) as log:
-            watch = _Watch(log, report)
-            run.execute(log, watch)
-            watch.tell(log)
-    except LockedError:
-        return Ending(elsewhere=True)
-    except Exception as error:
-        line = explain(error, [])
-        if line is None:
-            raise
-        return Ending(line, is_host_fault(error) or isinstance(error, HostBroken))
-    return Ending()
-
-
-class _Watch:
-    """Periodically reports the number of evaluations since the last report."""
-
-    def __init__(self, log: RunLog, report: Report) -> None:
-        self._reported = len(log.history.evaluations)
-        self._report, self._at = report, time.monotonic()
-
-    def __call__(self, log: RunLog) -> None:
-        if time.monotonic() - self._at > _REPORT_S:
-            self.tell(log)
-
-    def tell(self, log: RunLog) -> None:
-        made = len(log.history.evaluations)
-        self._report(made - self._reported)
-        self._reported, self._at = made, time.monotonic()
 
 
 class Sweep:
@@ -119,6 +57,7 @@ class Sweep:
         self._lock = Lock(folder, patience_s=2 * GRACE_S)
         self._folder, self._runs = folder, {run.header.identity: run for run in runs}
         self._ledger = Ledger(folder)
+        self._spread = experiment.spreader()
         self._host_faults: list[str] = []
         try:
             self._ledger.plan(experiment, runs)
@@ -149,27 +88,42 @@ class Sweep:
         bar = _bar(self._runs, found) if shown else None
         for name in _THREADS:  # one thread per run; its results do not depend on the number
             os.environ.setdefault(name, "1")
-        pool = Pool(make_run, runs_at_once, inherited=self._lock.file)
+        groups = (
+            [run for run in to_make if not _alone(run)],
+            [run for run in to_make if _alone(run)],
+        )
         try:
             with interrupts.held():
-                self._make([run for run in to_make if not _alone(run)], pool, runs_at_once, bar)
-                self._make([run for run in to_make if _alone(run)], pool, 1, bar)
+                for runs in filter(None, groups):
+                    self._make_group(runs, runs_at_once, bar)
         finally:
-            pool.close()
             if bar is not None:
                 bar.close()
 
-    def _make(self, runs: list[PlannedRun], pool: Pool, beside: int, bar: Any) -> None:
-        """Execute runs, at most `beside` at once."""
+    def _make_group(self, runs: list[PlannedRun], runs_at_once: int, bar: Any) -> None:
+        """Execute runs that may run beside each other, or that each need a whole host."""
+        pool: TaskPool
+        if self._spread is not None:  # hosts are the cluster's to give
+            pool = self._spread(make_run, min(runs_at_once, len(runs)), _resources(runs))
+        else:
+            runs_at_once = 1 if _alone(runs[0]) else runs_at_once
+            pool = Pool(make_run, runs_at_once, inherited=self._lock.file)
+        try:
+            self._make(runs, pool, bar)
+        finally:
+            pool.close()
+
+    def _make(self, runs: list[PlannedRun], pool: TaskPool, bar: Any) -> None:
+        """Execute runs, as many at once as the pool has workers."""
         queue = deque(runs)
         started: dict[str, float] = {}
         made: Counter[str] = Counter()
         while queue or pool.busy:
-            while queue and pool.busy < beside:
+            while queue and pool.free:
                 run = queue.popleft()
                 identity = run.header.identity
                 started[identity], made[identity] = time.monotonic(), 0
-                pool.submit((run, self._folder / run.folder))
+                pool.submit((run, self._folder.absolute() / run.folder))
             message = pool.next()
             if message is None:
                 continue
@@ -226,6 +180,16 @@ def _alone(run: PlannedRun) -> bool:
     return run.header.resources.whole_host
 
 
+def _resources(runs: list[PlannedRun]) -> Resources:
+    """Return what each of these runs has room in: the largest number of cores and of GPUs."""
+    needed = [(run.header.resources, run.header.workers) for run in runs]
+    return Resources(
+        gpus=max(each.gpus * workers for each, workers in needed),
+        cores=max(each.cores * workers for each, workers in needed),
+        whole_host=_alone(runs[0]),
+    )
+
+
 def _ending(done: Done) -> Ending:
     """Return how a run ended, including the case that its process died."""
     if done.died is not None:
@@ -256,6 +220,8 @@ def _changed(key: str, text: str) -> Any:
     """Return a value from the command line that replaces one in the experiment's YAML file."""
     if key == "seeds" and not text.startswith("["):
         return text if re.search(r"[,(]", text) else whole(0)(key, text)
+    if key == "workers" and "," in text and not text.startswith("["):
+        text = f"[{text}]"
     try:
         value = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError):
@@ -271,6 +237,10 @@ COMMAND = Command(
         ("tuneoff sweep experiment=smoke optimizers='[random,soo]' seeds=0,1", "a part of it"),
         ("tuneoff sweep experiment=mine.yaml out=~/results/mine", "an experiment of your own"),
         ("tuneoff sweep experiment=smoke retry=true", "two more attempts for failed runs"),
+        (
+            "tuneoff sweep experiment=smoke executor='simulated executor.jitter=0.5' workers=1,16",
+            "with simulated time",
+        ),
     ],
     [
         Setting("experiment", "A name in conf/experiment/, or a YAML file.", default=REQUIRED),
@@ -287,7 +257,17 @@ COMMAND = Command(
         Setting("objectives", "A list that replaces the experiment's.", _changed, shown=_OWN),
         Setting("seeds", "Such as 3, 0,1,2, [0,1] or 'range(0,30)'.", _changed, shown=_OWN),
         Setting("budget", "Full evaluations for each run.", number(0, above=True), shown=_OWN),
-        Setting("workers", "Trials of one run that are evaluated at once.", whole(1), shown=_OWN),
+        Setting(
+            "workers",
+            "Trials of one run that are evaluated at once; 1,4,16 makes runs for each number.",
+            _changed,
+            shown=_OWN,
+        ),
+        Setting(
+            "executor",
+            "Where trials are evaluated: a name with its settings. ray spreads whole runs.",
+            shown=_OWN,
+        ),
         Setting(
             "start", "Configurations to evaluate first: default, or a list.", _changed, shown=_OWN
         ),

@@ -4,10 +4,13 @@ The shift. An optimizer that starts at the centre of the box, or at a corner, mu
 from where a textbook put the minimiser. So the objective is f(x - delta) on the unchanged box.
 delta is uniform, axis by axis, in at most +-15 % of the axis' width, cut so that one known
 minimiser, the one that lies deepest inside the box, stays 5 % of the width away from the
-boundary. f is bounded by its optimum on all of R^d, so the optimum keeps its value.
+boundary. With the shift `anywhere<seed>`, delta instead puts that minimiser at a point that is
+uniform over the box, corners included. f is bounded by its optimum on all of R^d, so the optimum
+keeps its value.
 """
 
 import math
+import re
 from abc import abstractmethod
 from collections.abc import Sequence
 from time import perf_counter
@@ -15,6 +18,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
+from objectives.draws import draws
 from objectives.objective import Objective
 from objectives.override import Descriptions, override
 from objectives.space import build_space, check
@@ -27,7 +31,12 @@ Vector = NDArray[np.float64]
 
 
 class BoxFunction(Objective):
-    """A formula with its bounds, its optimum on R^d and the minimisers within the bounds."""
+    """A formula with its bounds, its optimum on R^d and the minimisers within the bounds.
+
+    Attributes:
+        names: x1, ..., xd.
+        shifted_by: delta (d,), see the module.
+    """
 
     cheap = True
 
@@ -46,7 +55,7 @@ class BoxFunction(Objective):
             bounds: (lower, upper) of each of the d axes.
             optimum: lowest value of the formula on R^d.
             minimisers: points (d,) of the box where the formula attains it, one at least.
-            shift: seed of the shift, or none.
+            shift: seed of the shift, or none, or `anywhere` followed by a seed.
             space: keys of parameters x1, ..., xd that replace the default. Where no minimiser
                 lies in the space that results, optimum and minimisers are unknown.
 
@@ -55,7 +64,9 @@ class BoxFunction(Objective):
         """
         box = np.array(bounds, dtype=float)  # (d, 2)
         known = np.array(minimisers, dtype=float)  # (n, d)
-        self._delta = _shift(shift, box, known)  # (d,)
+        self.shifted_by = _shift(shift, box, known)  # (d,)
+        if np.any(self.shifted_by):
+            self.version = 2  # in version 1, random search's own numbers made the shift
         self.names = [f"x{axis}" for axis in range(1, len(box) + 1)]
         self.space = build_space(
             override(
@@ -78,11 +89,11 @@ class BoxFunction(Objective):
         start = perf_counter()
         check(self.space, trial.config)
         x = np.array([trial.config[name] for name in self.names], dtype=float)
-        value = float(self.formula(x - self._delta))
+        value = float(self.formula(x - self.shifted_by))
         return Evaluation(value, perf_counter() - start)
 
     def _config(self, minimiser: Vector) -> Config:
-        moved = (minimiser + self._delta).tolist()
+        moved = (minimiser + self.shifted_by).tolist()
         return dict(zip(self.names, moved, strict=True))
 
     def _holds(self, config: Config) -> bool:
@@ -105,13 +116,21 @@ def _shift(seed: int | str | None, box: Vector, minimisers: Vector) -> Vector:
     """Return delta (d,), by the rule of the module's docstring."""
     if seed is None or seed == "none":
         return np.zeros(len(box))
+    anywhere = isinstance(seed, str) and re.fullmatch(r"anywhere(\d{1,9})", seed, re.ASCII)
+    if anywhere:
+        seed = int(anywhere[1])
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise ValueError(f"shift: expected an integer seed >= 0 or none, got {seed!r}")
+        raise ValueError(
+            f"shift: expected an integer seed >= 0, none, or anywhere and a seed, got {seed!r}"
+        )
     lower, upper = box.T
     width = upper - lower
     depths = (np.minimum(minimisers - lower, upper - minimisers) / width).min(axis=1)
     deepest = minimisers[int(depths.argmax())]
+    if anywhere:
+        uniform: Vector = draws(seed).uniform(lower, upper) - deepest
+        return uniform
     least = np.maximum(-_REACH * width, lower + _MARGIN * width - deepest)
     most = np.minimum(_REACH * width, upper - _MARGIN * width - deepest)
-    delta: Vector = np.random.default_rng(seed).uniform(least, most)
+    delta: Vector = draws(seed).uniform(least, most)
     return delta

@@ -218,7 +218,7 @@ def _explained(rows: list[Row], values: Floats) -> float:
 
 @hydra.main(config_path="../../conf", config_name="drawn_adapters", version_base=None)
 def main(settings: DictConfig) -> None:
-    path = Path(settings.out)
+    path = Path(settings.out).expanduser()
     known = {(row["rank"], row["ratio"], row["draw"]) for row in read(path)}
     missing = [cell for cell in cells(settings) if cell not in known]
     if missing:

@@ -113,8 +113,9 @@ def main(arguments: Sequence[str]) -> int:
                 f"convert: expected model=NAME ALGORITHM=FILE ... out=CSV, "
                 f"got {' '.join(arguments) or 'nothing'}"
             )
-        rows = [row for name, path in given.items() for row in convert(Path(path), model, name)]
-        with Path(out).open("w", newline="", encoding="utf-8") as file:
+        paths = {name: Path(path).expanduser() for name, path in given.items()}
+        rows = [row for name, path in paths.items() for row in convert(path, model, name)]
+        with Path(out).expanduser().open("w", newline="", encoding="utf-8") as file:
             write(rows, file)
     except OSError as error:
         print(f"{error.filename}: expected a file: {error.strerror}", file=sys.stderr)

@@ -161,10 +161,10 @@ def main(arguments: Sequence[str]) -> int:
             raise ValueError(
                 f"fit: expected data=CSV [out=CSV], got {' '.join(arguments) or 'nothing'}"
             )
-        data = read(Path(given["data"]))
+        data = read(Path(given["data"]).expanduser())
         surfaces, held_out = cross_validate(data)
         if "out" in given:
-            write(data, held_out, Path(given["out"]))
+            write(data, held_out, Path(given["out"]).expanduser())
         print(report(data, surfaces, held_out))
     except OSError as error:
         print(f"{error.filename}: expected a file to read: {error.strerror}", file=sys.stderr)

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from objectives.draws import draws
 from objectives.functions.box import whole
 from objectives.lora_published.surface import Array, Surface, logistic
 from objectives.objective import Objective
@@ -86,6 +87,8 @@ class LoraPublished(Objective):
         if noise not in NOISES:
             raise ValueError(f"noise: expected one of {list(NOISES)}, got {noise!r}")
         self._noise = noise
+        if noise != "none":
+            self.version = 2  # version 1 drew an optimizer's numbers
         self._seed = whole("seed", seed, 0)
         # A coin between b and chance has at most half their distance as its deviation.
         half = (HELLASWAG.b - HELLASWAG.ch) / 2
@@ -133,14 +136,14 @@ class LoraPublished(Objective):
         }
         if self._noise == "none":
             return metrics
-        rng = np.random.default_rng([self._seed, trial.id])
-        coin, draws = rng.random(), rng.standard_normal(2).tolist()
+        rng = draws(self._seed, trial.id)
+        coin, normal = rng.random(), rng.standard_normal(2).tolist()
         diverged = self._noise == "divergence" and coin < diverging(scale, log10_rate)
         return {
             name: surfaces[name].ch + _DIVERGED_SD * draw
             if diverged
             else metrics[name] + _REPEAT_SD[name] * draw
-            for name, draw in zip(metrics, draws, strict=True)
+            for name, draw in zip(metrics, normal, strict=True)
         }
 
     def _plateau(self, space: Mapping[str, Mapping[str, Any]]) -> tuple[float, Config]:

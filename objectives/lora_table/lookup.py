@@ -8,9 +8,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from ConfigSpace import ConfigurationSpace
 
+from objectives.draws import draws
 from objectives.lora_table.cells import ALPHAS, BATCHES, LEARNING_RATES, MATRICES, RANKS
 from objectives.trial import Config
 
@@ -27,7 +27,7 @@ Row = dict[str, str]
 
 def relabelled(space: Mapping[str, Mapping[str, Any]], seed: int) -> dict[str, Mapping[str, Any]]:
     """Put the axes into another order and turn some of them round; the same for all optimizers."""
-    rng = np.random.default_rng(seed)
+    rng = draws(seed)
     names = [list(space)[i] for i in rng.permutation(len(space))]
     turned = dict(zip(names, rng.random(len(names)) < 0.5, strict=True))
     return {
@@ -51,8 +51,8 @@ def expect_grid(space: ConfigurationSpace) -> None:
     for name, levels in GRID.items():
         if hasattr(space[name], "lower"):
             raise ValueError(
-                f"objective.space.{name}.type: expected ordinal, categorical or constant, as only "
-                f"{list(levels)} were trained"
+                f"objective.space.{name}.type: expected ordinal, categorical or constant, got a "
+                f"range; only {list(levels)} were trained"
             )
         for value in choices_of(space[name]):
             if value not in levels:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from objectives.draws import draws
 from objectives.lora_ft.settings import default_of, expect_share, one_of, whole
 from objectives.lora_table.lookup import (
     GRID,
@@ -50,6 +51,7 @@ class LoraTable(Objective):
     """
 
     cheap = True
+    simulates_cost = True
 
     def __init__(
         self,
@@ -72,6 +74,8 @@ class LoraTable(Objective):
         self.default = default_of(self.space)
         self.fidelities = Fidelities(_SHARES)
         self._noise, self._seed = noise, whole("seed", seed, 0)
+        if folder is not None and (not isinstance(folder, str) or not folder or "\0" in folder):
+            raise ValueError(f"objective.folder: expected null or a folder, got {folder!r}")
         self._place = _HERE if folder is None else Path(folder).expanduser()
         content = read(self._place / "evaluations.csv.xz")
         self._digest = hashlib.sha256(content).hexdigest()
@@ -140,7 +144,7 @@ class LoraTable(Objective):
             )
         seed = "0"
         if self._noise == "replicates":
-            rng = np.random.default_rng([self._seed, trial.id])
+            rng = draws(self._seed, trial.id)
             seed = str(rng.choice(sorted(seeds)))
         return seed, seeds[seed]
 

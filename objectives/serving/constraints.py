@@ -69,7 +69,11 @@ class Constraint:
         try:
             return bool(_value(self._tree, config))
         except (ArithmeticError, TypeError) as error:
-            raise ValueError(f"objective.constraints: {self.text}: {error}") from None
+            values = {name: config[name] for name in self.names}
+            raise ValueError(
+                f"objective.constraints: expected values that {self.text} compares, got {values} "
+                f"({error})"
+            ) from None
 
     def __call__(self, config: Config) -> bool:
         """Tell whether a configuration keeps the rule, or it cannot be told."""

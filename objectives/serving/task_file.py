@@ -137,7 +137,7 @@ def read_task(path: Path) -> Task:
     benchmark = _section(file, content, "benchmark")
     _check_additional(file, benchmark.get("additional_params", {}))
     space, first, alternatives = _space(file, content, runtime)
-    slo = file.mapping(content, "", "slo") if content.get("slo") else {}
+    slo = {} if content.get("slo") in (None, {}) else file.mapping(content, "", "slo")
     objective = file.one_of(optimization, "optimization", "objective", BASES)
     return Task(
         path=path,
@@ -213,7 +213,10 @@ def _add(
 ) -> None:
     """Add a parameter's list of values, or of `{"values": [...]}`, where it is not given yet."""
     if isinstance(values, dict):
-        values = file.keys(values, where, ["values", "type"]).get("values")
+        listed = file.keys(values, where, ["values", "type"])
+        if listed.get("type", "choice") != "choice":
+            raise file.wrong(f"{where}.type", "choice", listed["type"])
+        values = listed.get("values")
     if not isinstance(values, list) or not values:
         raise file.wrong(where, "a list of values", values)
     for value in values:

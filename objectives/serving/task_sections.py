@@ -1,7 +1,7 @@
 """Values of the right type out of a JSON file's sections, or an error that names file and place."""
 
 import json
-import math
+import sys
 from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -53,7 +53,7 @@ class Sections:
         """Return a positive number; None where the file does not say it."""
         found = section.get(key, usual)
         is_number = isinstance(found, int | float) and not isinstance(found, bool)
-        if not is_number or not 0 < found < math.inf:
+        if not is_number or not 0 < found <= sys.float_info.max:
             raise self.wrong(_place(where, key), "a positive number", found)
         return float(found)
 
@@ -93,10 +93,25 @@ def _place(where: str, key: str) -> str:
 
 
 def read_json(path: Path) -> Any:
-    """Return what a JSON file holds; raise ValueError where it cannot be read."""
+    """Return what a JSON file holds; raise ValueError where it cannot be read.
+
+    A key that stands twice in an object is refused: Python's reader would drop the first value.
+    """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        if not path.is_file() and path.exists():  # a pipe would wait for a writer
+            raise ValueError("something that is not a regular file")
+        return json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_once)
     except OSError as error:
         raise ValueError(f"task: expected a JSON file, got {path}: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
         raise ValueError(f"task: expected JSON, got {path}: {error}") from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object whose keys differ."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"the key {key!r} twice in one object")
+        found[key] = value
+    return found

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from objectives.draws import draws
 from objectives.functions.box import whole
 from objectives.objective import Objective
 from objectives.space import check
@@ -45,6 +46,7 @@ class Failing(Wrapper):
             ValueError: a setting is out of range, or `region` names an unknown parameter.
         """
         super().__init__(inner)
+        self.version = inner.version + 1  # version 1 drew an optimizer's numbers
         self.probability = number("probability", probability, 1.0)
         if region is not None and not isinstance(region, Mapping):
             raise ValueError(f"region: expected null or ranges by parameter, got {region!r}")
@@ -67,7 +69,7 @@ class Failing(Wrapper):
         depth = self._depth(trial.config)
         if depth is not None:
             return self._failure("the configuration is in the failing region", depth)
-        if np.random.default_rng([self.seed, trial.id]).random() < self.probability:
+        if draws(self.seed, trial.id).random() < self.probability:
             return self._failure("failed by chance", 0.0)
         return self.inner.evaluate(trial)
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from objectives.draws import draws
 from objectives.functions.box import whole
 from objectives.objective import Objective
 from objectives.trial import Evaluation, Trial
@@ -30,6 +31,7 @@ class Noisy(Wrapper):
             ValueError: `sd` is negative or no finite number, or `seed` no integer >= 0.
         """
         super().__init__(inner)
+        self.version = inner.version + 1  # version 1 drew an optimizer's numbers
         self.sd = number("sd", sd)
         self.seed = whole("seed", seed, 0)
         self.noise_sd = float(np.hypot(inner.noise_sd, self.sd))
@@ -38,5 +40,5 @@ class Noisy(Wrapper):
         evaluation = self.inner.evaluate(trial)
         if evaluation.value is None or evaluation.error is not None:
             return evaluation
-        noise = self.sd * float(np.random.default_rng([self.seed, trial.id]).standard_normal())
+        noise = self.sd * float(draws(self.seed, trial.id).standard_normal())
         return replace(evaluation, value=evaluation.value + noise)

@@ -1,11 +1,10 @@
-"""A delay before the evaluations of another objective."""
+"""A delay of the evaluations of another objective."""
 
 import time
 from dataclasses import replace
 from time import perf_counter
 
-import numpy as np
-
+from objectives.draws import draws
 from objectives.functions.box import whole
 from objectives.objective import Objective
 from objectives.space import check
@@ -16,13 +15,16 @@ from objectives.wrappers.wrapper import Wrapper, number
 class Slow(Wrapper):
     """Sleeps before it answers, to try interrupts, progress and parallel runs.
 
-    A trial sleeps fidelity * seconds * (1 + jitter * r), with r uniform in [-1, 1] drawn by
-    (seed, trial id). The sleep is part of the cost.
+    A trial sleeps fidelity * seconds * (1 + jitter * r) + cost_scale * cost, with r uniform in
+    [-1, 1] drawn by (seed, trial id), and the cost of the inner evaluation. The sleep is part of
+    the cost.
     """
 
     cheap = False
 
-    def __init__(self, *, inner: Objective, seconds: float, jitter: float, seed: int) -> None:
+    def __init__(
+        self, *, inner: Objective, seconds: float, jitter: float, seed: int, cost_scale: float
+    ) -> None:
         """Wrap `inner`.
 
         Args:
@@ -30,6 +32,8 @@ class Slow(Wrapper):
             seconds: mean sleep of a full evaluation.
             jitter: largest deviation from it, as a share in [0, 1].
             seed: of the deviations.
+            cost_scale: the share of the inner evaluation's cost that is slept too, which turns
+                a table of costs into an objective that takes time.
 
         Raises:
             ValueError: a setting is out of range.
@@ -38,13 +42,19 @@ class Slow(Wrapper):
         self.seconds = number("seconds", seconds)
         self.jitter = number("jitter", jitter, 1.0)
         self.seed = whole("seed", seed, 0)
-        self.cheap = inner.cheap and self.seconds <= 0.01
+        self.cost_scale = number("cost_scale", cost_scale)
+        self.cheap = inner.cheap and self.seconds <= 0.01 and not self.cost_scale
+        self.simulates_cost = False  # the sleep is measured
 
     def evaluate(self, trial: Trial) -> Evaluation:
         check(self.space, trial.config)
         start = perf_counter()
-        r = float(np.random.default_rng([self.seed, trial.id]).uniform(-1, 1))
+        r = float(draws(self.seed, trial.id).uniform(-1, 1))
         time.sleep(trial.fidelity * self.seconds * (1 + self.jitter * r))
         slept = perf_counter() - start
         evaluation = self.inner.evaluate(trial)
+        if self.cost_scale:
+            start = perf_counter()
+            time.sleep(self.cost_scale * evaluation.cost)
+            slept += perf_counter() - start
         return replace(evaluation, cost=evaluation.cost + slept)

@@ -23,6 +23,7 @@ class Wrapper(Objective):
         self.default = inner.default
         self.version = inner.version
         self.cheap = inner.cheap
+        self.simulates_cost = inner.simulates_cost
         self.noise_sd = inner.noise_sd
         self.goals = inner.goals
         self.optimum = inner.optimum

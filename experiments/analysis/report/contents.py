@@ -4,7 +4,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 
-from experiments.analysis.report import comparisons, over_budget, parameters, standings
+from experiments.analysis.report import (
+    comparisons,
+    fidelities,
+    over_budget,
+    over_time,
+    parameters,
+    standings,
+)
 from experiments.analysis.report.chart import Chart
 from experiments.analysis.report.forests import Importance, measure, sample
 from experiments.analysis.report.limits import limits
@@ -86,6 +93,7 @@ def contents(
         first.append(Section("Critical difference", [], [chart]))
     first += [
         _currencies(suite),
+        _fidelities(subject),
         Section(
             "Centre bias",
             [comparisons.bias_line(pair) for pair in pairs],
@@ -142,11 +150,19 @@ def _currencies(suite: Suite) -> Section:
     found = currency_ranks(suite) if len(suite.optimizers) > 1 else None
     tables = [standings.own_time_table(suite)]
     charts = [over_budget.own_time(suite)]
+    simulated = over_time.convergence(suite)
     if found is None:
-        return Section("Time and cost", [], charts, tables)
+        return Section("Time and cost", [], [*charts, *simulated], tables)
     charts.insert(0, comparisons.currencies(found))
+    charts += simulated
     return Section("Time and cost", [_flips(found)], charts,
                    [standings.currency_table(found), *tables])  # fmt: skip
+
+
+def _fidelities(subject: Subject) -> Section:
+    table = fidelities.trials(subject)
+    charts = fidelities.over_cost(subject)
+    return Section("Fidelities", [], charts, [table] if table else [])
 
 
 def _flips(found: CurrencyRanks) -> str:

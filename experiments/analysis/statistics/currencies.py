@@ -2,7 +2,8 @@
 
 - evaluations: full-evaluation equivalents, the budget of the run.
 - time: the evaluations' cost and the optimizer's own seconds in ask and tell, one after the
-  other; pauses and parallel workers are left out.
+  other; pauses and parallel workers are left out. Where the clock is simulated, the simulated
+  time, which contains the workers and leaves out the optimizer's own seconds.
 - cost: the evaluations' cost alone.
 
 In time and cost the common budget of a task is what the least run of it spent in all, as in
@@ -81,6 +82,8 @@ def spent(run: Run, currency: Currency) -> Floats:
     """Return what was spent until each answer, (n,): evaluations, or seconds."""
     if currency == "evaluations":
         return budgets.spent(run)
+    if currency == "time" and run.ends is not None:
+        return run.ends
     return np.asarray(np.cumsum(run.costs + _own_seconds(run, currency)), dtype=np.float64)
 
 
@@ -118,6 +121,9 @@ def _charged(task: Task, run: Run, typical: float, currency: Currency) -> float:
     usual = typical * run.prices
     charged = np.where(run.costs < usual * _CHEAP, usual, run.costs)
     counted = budgets.within(run, task.budget)
+    if currency == "time" and run.ends is not None:
+        least = float(charged[counted].sum()) / run.header.workers  # if no worker was ever idle
+        return max(float(run.ends[counted].max(initial=0.0)), least)
     return float((charged + _own_seconds(run, currency))[counted].sum())
 
 

@@ -17,6 +17,8 @@ class Answer:
         traceback: the traceback of the exception that made the evaluation fail, if any.
         retried: why there is no evaluation; None if there is one.
         final: whether a retry cannot succeed, so that the run must end at once.
+        simulated_s: the simulated time of the answer in seconds since the beginning of the run;
+            None under a real clock.
     """
 
     trial: Trial
@@ -24,6 +26,7 @@ class Answer:
     traceback: str | None = None
     retried: str | None = None
     final: bool = False
+    simulated_s: float | None = None
 
 
 class Executor(Protocol):
@@ -31,7 +34,16 @@ class Executor(Protocol):
 
     Every evaluation must be stored before the runner sees it. `Inline` leaves this to the log. All
     other executors first write the answer, together with its complete trial, to the run's folder.
+
+    Attributes:
+        rounds: whether the runner asks for new trials only when no trial is pending.
+        flush: whether the log must be flushed to the disk before the optimizer is told about an
+            answer. It need not if the answer is on the disk already, until `forget` removes it, or
+            if the evaluation is repeated at no cost.
     """
+
+    rounds: bool
+    flush: bool
 
     def start(self, folder: Path, pending: list[Trial]) -> list[Answer]:
         """Begin a run in a folder; return the answers that were finished without a runner.
@@ -46,10 +58,11 @@ class Executor(Protocol):
         ...
 
     def next(self) -> Answer:
-        """Wait for the next answer and return it; call this only while trials are pending.
+        """Wait for the next answer and return it; call this only while trials are pending."""
+        ...
 
-        By the next call, the caller must have written the previous answer to the log.
-        """
+    def forget(self, trials: list[Trial]) -> None:
+        """Remove the stored answers to these trials; the log on the disk contains them."""
         ...
 
     def test(self, trial: Trial) -> dict[str, float]:

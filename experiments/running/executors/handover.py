@@ -33,7 +33,7 @@ class Handover:
         """Remove the files of all trials except these."""
         kept = {str(trial.id) for trial in keep}
         for path in self._folder.glob("*"):
-            if path.name.partition(".")[0] not in kept:
+            if path.is_file() and path.name.partition(".")[0] not in kept:
                 path.unlink(missing_ok=True)
 
     def put(self, answer: Answer) -> None:
@@ -48,6 +48,7 @@ class Handover:
             **answer.evaluation.to_json(),
             "traceback": answer.traceback,
         }
+        self._folder.mkdir(parents=True, exist_ok=True)
         path = self._path(answer.trial, "json")
         new = path.with_suffix(".new")
         with new.open("wb") as file:

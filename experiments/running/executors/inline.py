@@ -16,6 +16,9 @@ class Inline:
     A crash of the objective ends the run, and there is no time limit; see `processes.py`.
     """
 
+    rounds = False
+    flush = True
+
     def __init__(self, objective: Objective) -> None:
         self._objective = objective
         self._queue: deque[Trial] = deque()
@@ -34,6 +37,9 @@ class Inline:
                 return evaluating.evaluate(self._objective, trial)
         with interrupts.released():
             return evaluating.evaluate(self._objective, trial)
+
+    def forget(self, trials: list[Trial]) -> None:
+        pass  # no answer is stored outside the log
 
     def test(self, trial: Trial) -> dict[str, float]:
         with interrupts.released():

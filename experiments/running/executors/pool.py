@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.reduction import DupFd
-from typing import Any
+from typing import Any, Protocol
 
 from experiments.running import interrupts
 
@@ -53,6 +53,32 @@ class Progress:
 
     task: Any
     report: Any
+
+
+class TaskPool(Protocol):
+    """Workers that do tasks one after the other."""
+
+    @property
+    def free(self) -> int:
+        """The number of tasks that may be submitted now."""
+        ...
+
+    @property
+    def busy(self) -> int:
+        """The number of tasks in progress."""
+        ...
+
+    def submit(self, task: Any) -> None:
+        """Give a task to a free worker."""
+        ...
+
+    def next(self, timeout_s: float | None = None) -> Done | Progress | None:
+        """Wait for the next message of a worker; return None after `timeout_s` without one."""
+        ...
+
+    def close(self) -> None:
+        """End all workers, including those that are in the middle of a task."""
+        ...
 
 
 class Pool:

@@ -29,6 +29,9 @@ _BEGUN = "begun"
 class Processes:
     """Evaluates in at most `workers` processes, each with its own copy of the objective."""
 
+    rounds = False
+    flush = False
+
     def __init__(
         self, objective: Objective, workers: int, evaluation_timeout_s: float | None = None
     ) -> None:
@@ -55,13 +58,12 @@ class Processes:
         self._left: dict[int, tuple[Trial, float]] = {}  # at workers of an earlier runner, since
         self._begun: dict[int, float] = {}
         self._deaths: Counter[int] = Counter()
-        self._logged: list[Trial] = []
 
     def start(self, folder: Path, pending: list[Trial]) -> list[Answer]:
         self._objective.folder = folder  # before it is pickled to the first worker
         self._handover = Handover(folder)
         self._handover.clear(pending)
-        return self._returned([a for t in pending if (a := self._handover.take(t)) is not None])
+        return [a for t in pending if (a := self._handover.take(t)) is not None]
 
     def submit(self, trial: Trial) -> None:
         if self._handover.claimed(trial):
@@ -75,18 +77,15 @@ class Processes:
             self._pool.submit(self._queue.popleft())
 
     def next(self) -> Answer:
-        for trial in self._logged:
-            self._handover.remove(trial)
-        self._logged.clear()
         while True:
             self._dispatch()
             for found in (self._finished_elsewhere(), self._over_time(), self._finished_here()):
                 if found is not None:
-                    return self._returned([found])[0]
+                    return found
 
-    def _returned(self, answers: list[Answer]) -> list[Answer]:
-        self._logged += [answer.trial for answer in answers]
-        return answers
+    def forget(self, trials: list[Trial]) -> None:
+        for trial in trials:
+            self._handover.remove(trial)
 
     def _finished_elsewhere(self) -> Answer | None:
         """Return the answer of a worker that survived an earlier runner, if one has ended."""
@@ -156,7 +155,7 @@ class Processes:
         return Answer(trial, Evaluation(None, 0.0, error=reason))
 
     def test(self, trial: Trial) -> dict[str, float]:
-        self._pool.submit(_Test(trial))
+        self._pool.submit(Test(trial))
         while True:
             message = self._pool.next()
             if isinstance(message, Done):
@@ -172,7 +171,7 @@ class Processes:
         self._pool.close()
 
 
-class _Test:
+class Test:
     """The task of measuring the test metrics of a trial."""
 
     def __init__(self, trial: Trial) -> None:
@@ -186,8 +185,8 @@ class _Evaluating:
     def __init__(self, objective: Objective) -> None:
         self._objective = objective
 
-    def __call__(self, task: "Trial | _Test", report: Report) -> Any:
-        if isinstance(task, _Test):
+    def __call__(self, task: "Trial | Test", report: Report) -> Any:
+        if isinstance(task, Test):
             with interrupts.released():
                 return evaluating.test(self._objective, task.trial)
         assert self._objective.folder is not None

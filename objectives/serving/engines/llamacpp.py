@@ -23,6 +23,7 @@ from objectives.checkpoint import SMOLLM2, find
 from objectives.deployment import Deployment, Entry
 from objectives.serving.engine import DEPLOYED_PORT, Demand, Engine, Launch
 from objectives.serving.engines import host_faults
+from objectives.serving.engines.checks import checked_tokens
 from objectives.serving.kinds import SWITCH, Kind, one_of, whole
 from objectives.trial import Config
 
@@ -104,11 +105,9 @@ class LlamaCpp(Engine):
     def __init__(self, *, model: str, tokens: list[int]) -> None:
         if importlib.util.find_spec("xllamacpp") is None:
             raise ModuleNotFoundError("no module named xllamacpp", name="xllamacpp")
-        if len(tokens) != 2 or not 0 <= tokens[0] < tokens[1]:
-            raise ValueError(
-                f"objective.engine.tokens: expected the first and the last id, got {tokens}"
-            )
-        self._tokens = (tokens[0], tokens[1])
+        self._tokens = checked_tokens(tokens)
+        if not isinstance(model, str) or not model or "\0" in model:
+            raise ValueError(f"objective.engine.model: expected {SMOLLM2} or a file, got {model!r}")
         if model == SMOLLM2:
             found = find(model)
             self._path, self._digest = found.source, found.digest

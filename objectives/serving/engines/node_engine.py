@@ -14,6 +14,7 @@ from objectives.checkpoint import SMOLLM2, find
 from objectives.deployment import Deployment, Entry, fill
 from objectives.serving.engine import DEPLOYED_PORT, Demand, Engine, Launch
 from objectives.serving.engines import host_faults
+from objectives.serving.engines.checks import checked_environment, checked_flags, checked_tokens
 from objectives.serving.engines.hf_folder import hf_folder
 from objectives.serving.engines.hub import download, is_hub_name
 from objectives.serving.host.launcher import Launcher
@@ -74,27 +75,23 @@ class NodeEngine(Engine):
         flags: list[Value],
         launcher: Launcher,
     ) -> None:
-        if not program or not all(isinstance(word, str) and word for word in program):
+        words = isinstance(program, list | tuple) and all(isinstance(x, str) and x for x in program)
+        if not words or not program:
             raise ValueError(f"objective.engine.program: expected a list of words, got {program}")
-        if len(tokens) != 2 or not 0 <= tokens[0] < tokens[1]:
-            raise ValueError(
-                f"objective.engine.tokens: expected the first and the last id, got {tokens}"
-            )
         if device not in DEVICES:
             raise ValueError(f"objective.engine.device: expected one of {DEVICES}, got {device}")
         if isinstance(gpus, bool) or not isinstance(gpus, int) or gpus < 1:
             raise ValueError(f"objective.engine.gpus: expected a whole number >= 1, got {gpus!r}")
         if not isinstance(model, str) or not model:
             raise ValueError(f"objective.engine.model: expected a name or a folder, got {model!r}")
+        self._tokens = checked_tokens(tokens)
+        self._environment, self._flags = checked_environment(environment), checked_flags(flags)
         check_settings("objective.engine", environment, flags)
-        self._tokens = (tokens[0], tokens[1])
         self._named = list(program)
         self._device, self._gpus, self._launcher = device, gpus, launcher
         self.uses_gpus = device == "cuda"
         self.most_gpus = gpus if self.uses_gpus else 1
         self._prepared = False
-        self._environment = {str(key): str(value) for key, value in environment.items()}
-        self._flags = [str(flag) for flag in flags]
         self._model = model
         self._digest = self._found_model()
         self._heads = attention_heads or self._read_heads()
@@ -205,8 +202,11 @@ class NodeEngine(Engine):
         path = Path(self._model) / "config.json"
         if not self._launcher.is_local or not path.is_file():
             return None
-        heads = json.loads(path.read_text()).get("num_attention_heads")
-        return heads if isinstance(heads, int) else None
+        try:
+            heads = json.loads(path.read_text(encoding="utf-8"))["num_attention_heads"]
+        except (ValueError, RecursionError, LookupError, TypeError):
+            return None
+        return heads if isinstance(heads, int) and heads > 0 else None
 
     def _found_program(self, program: list[str]) -> list[str]:
         where, found = self._launcher.name, self._machine["program"]

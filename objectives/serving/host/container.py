@@ -62,7 +62,7 @@ class Container(Launcher):
             raise ValueError(f"{where}.image: expected the name of an image, got {image!r}")
         self._program, self._image, self._python = found, image, python
         given = _OPTIONS[self._kind] if options is None else options
-        self._options = [str(option) for option in given]
+        self._options = [_with_home(str(option)) for option in given]
         self.name = f"a {self._kind} container of {image}"
 
     @property
@@ -143,3 +143,12 @@ class Container(Launcher):
                 f"{self._image}: {said}; run: {self._kind} pull {self._image}"
             )
         return f"{self._image} {done.stdout.strip()[:19]}"
+
+
+def _with_home(option: str) -> str:
+    """Return an option, such as `~/models:/models`, with the home folder in it.
+
+    No shell reads the options, so none would expand it.
+    """
+    name, equals, value = option.partition("=") if option.startswith("--") else ("", "", option)
+    return f"{name}{equals}{os.path.expanduser(value)}"

@@ -98,17 +98,26 @@ class Launcher(ABC):
         """
         words = [",".join(packages), program, json.dumps(visible)]
         command = self.carry(words, None, machine)
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_ASK_S
-        )
-        lines = done.stdout.strip().splitlines()
-        if done.returncode != 0 or not lines:
-            said = " ".join(done.stderr.split())[-300:] or f"exit status {done.returncode}"
-            raise ValueError(
-                f"objective.engine.launcher: expected to reach {self.name}, got: {said}"
+        try:
+            done = subprocess.run(
+                command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_ASK_S
             )
-        found: dict[str, Any] = json.loads(lines[-1])
+        except subprocess.TimeoutExpired:
+            raise self._unreached(f"no answer within {_ASK_S:g} s") from None
+        lines = done.stdout.decode(errors="replace").strip().splitlines()
+        if done.returncode != 0 or not lines:
+            said = " ".join(done.stderr.decode(errors="replace").split())[-300:]
+            raise self._unreached(said or f"exit status {done.returncode}")
+        try:
+            found: dict[str, Any] = json.loads(lines[-1])
+        except ValueError:
+            raise self._unreached(f"another answer, {lines[-1][:100]!r}") from None
         return found
+
+    def _unreached(self, reason: str) -> ValueError:
+        return ValueError(
+            f"objective.engine.launcher: expected to reach {self.name}, got: {reason}"
+        )
 
 
 class Local(Launcher):
@@ -174,7 +183,8 @@ class Ssh(Launcher):
         tunnel = [] if ports is None else ["-L", f"127.0.0.1:{ports[0]}:127.0.0.1:{ports[1]}"]
         ours = ["BatchMode=yes", "ExitOnForwardFailure=yes", "ServerAliveInterval=15"]
         settings = [word for option in ours for word in ("-o", option)]
-        there = shlex.join([self._python, "-c", _BOOT, _packed(program, arguments)])
+        words = shlex.join(["-c", _BOOT, _packed(program, arguments)])
+        there = f"{_for_shell(self._python)} {words}"
         return [self._program, "-T", *settings, *self._options, *tunnel, "--", self._host, there]
 
 
@@ -202,7 +212,7 @@ class Srun(Launcher):
         self._program = _program("objective.engine.launcher.program", program)
         self._node = os.environ.get("SLURMD_NODENAME") or socket.gethostname()
         self.name = f"the node {self._node}"
-        self._options, self._python = [str(o) for o in options], python
+        self._options, self._python = [str(o) for o in options], os.path.expanduser(python)
 
     def carry(
         self,
@@ -218,8 +228,16 @@ class Srun(Launcher):
         return [self._program, *step, "--unbuffered", *self._options, *there]
 
 
+def _for_shell(path: str) -> str:
+    """Return a path in quotes, but for the `~/` that the shell of another machine expands."""
+    home, rest = ("~/", path[2:]) if path.startswith("~/") else ("", path)
+    return home + shlex.quote(rest)
+
+
 def _program(where: str, name: str) -> str:
-    found = shutil.which(name)
+    if not isinstance(name, str) or not name or "\0" in name:
+        raise ValueError(f"{where}: expected a program, got {name!r}")
+    found = shutil.which(os.path.expanduser(name))
     if found is None:
         raise ValueError(f"{where}: expected a program, got {name}, which is not on the PATH")
     return found

@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from objectives.serving.load.lengths import LARGEST, parse
 from objectives.serving.load.traces import read_trace
 
+MOST = 10_000_000  # requests of a load, which are held in memory, and tokens of a prefix
+_LARGEST = float(np.finfo(np.float64).max)
 TRACES = ("azure_2023_conversation", "azure_2023_code")
 _KEYS = {
     "closed": {"concurrency", "requests", "lengths", "shared_prefix"},
@@ -158,11 +160,13 @@ def _whole(load: Mapping[str, Any], key: str, lowest: int) -> int:
         raise ValueError(
             f"objective.load.{key}: expected a whole number >= {lowest}, got {value!r}"
         )
+    if value > MOST:
+        raise ValueError(f"objective.load.{key}: expected at most {MOST}, got {value!r:.40}")
     return value
 
 
 def _positive(load: Mapping[str, Any], key: str) -> float:
     value = load[key]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < np.inf:
-        raise ValueError(f"objective.load.{key}: expected a positive number, got {value!r}")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _LARGEST:
+        raise ValueError(f"objective.load.{key}: expected a positive number, got {value!r:.40}")
     return float(value)

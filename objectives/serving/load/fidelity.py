@@ -2,7 +2,8 @@
 
 It has a share of the requests, at the same rate in an open loop and with the same concurrency in a
 closed one. So there are shares that no load can have: with fewer requests than the concurrency it
-would be another load, and percentiles need requests that lie beyond them.
+would be another load, and percentiles need requests that lie beyond them. A load cannot be
+continued: a longer one is sent from its beginning, and paid in full.
 """
 
 from collections.abc import Iterable
@@ -24,7 +25,7 @@ def fidelities(plan: Plan, metrics: Iterable[str]) -> Fidelities | None:
     least = _least(plan, list(metrics))
     counts = {share: _count(plan, share) for share in _SHARES}
     grid = [share for share in _SHARES if share == 1 or least <= counts[share] < len(plan)]
-    return Fidelities(tuple(grid)) if len(grid) > 1 else None
+    return Fidelities(tuple(grid), resumable=False) if len(grid) > 1 else None
 
 
 def shortened(plan: Plan, fidelity: float, metrics: Iterable[str]) -> Plan:

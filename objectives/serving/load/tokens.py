@@ -18,11 +18,14 @@ interval, a proxy that collects). So tokens are counted as follows, never by the
 import json
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from objectives.serving.load.lengths import LARGEST
+
 _ERROR_LENGTH = 200  # characters
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True)
@@ -69,62 +72,106 @@ def read_answer(lines: Iterable[tuple[float, bytes]], wanted: int) -> Answer:
         wanted: the tokens that were asked for.
 
     Raises:
-        ValueError: a line holds something else than JSON.
+        ValueError: a line holds something else than a message of a stream of completions.
     """
     chunks: list[Chunk] = []
     counted: int | None = None
+    event, other = b"", b""
     for came_s, line in lines:
-        name, _, content = line.partition(b":")
-        if name == b"error":
-            return _failed(content.decode(errors="replace").strip())
-        if name != b"data":
-            continue
+        name, _, content = line.removeprefix(_BYTE_ORDER_MARK).partition(b":")
         content = content.strip()
-        if content == b"[DONE]":
+        if name == b"error":
+            return _failed(content.decode(errors="replace"))
+        if name == b"event" or not line:
+            event = content
+        elif name != b"data":
+            other = other or line
+        elif content == b"[DONE]":
             return _answer(chunks, counted, wanted)
-        message = json.loads(content)
-        if not isinstance(message, dict):
-            raise ValueError(f"expected an object in the stream, got {message!r:.80}")
-        if message.get("error") is not None:
-            return _failed(str(message["error"]))
-        counted = _total(message, counted)
-        if message.get("choices"):
-            chunks.append(_chunk(came_s, message))
-    return _failed("the stream ended before it was done")
+        else:
+            message = _message(content)
+            reason = _error_in(event, message)
+            if reason is not None:
+                return _failed(reason)
+            counted = _total(message, counted)
+            choices = _list("choices", message.get("choices"))
+            if choices:
+                chunks.append(_chunk(came_s, message, choices))
+    said = f": {other.decode(errors='replace')}" if other and not chunks else ""
+    return _failed(f"the stream ended before it was done{said}")
 
 
 def _failed(reason: str) -> Answer:
     return Answer([], [], 0, reason[:_ERROR_LENGTH])
 
 
+def _error_in(event: bytes, message: dict[str, Any]) -> str | None:
+    """Return the error that a message reports, in one of the forms that servers use, or None."""
+    if message.get("error") is not None:
+        return str(message["error"])
+    if event == b"error" or message.get("object") == "error":
+        return str(message.get("message") or message)
+    return None
+
+
+def _message(content: bytes) -> dict[str, Any]:
+    try:
+        message = json.loads(content)
+    except RecursionError:
+        raise ValueError(f"expected JSON in the stream, got {content[:80]!r}") from None
+    return _mapping("the stream", message)
+
+
+def _mapping(where: str, value: Any) -> dict[str, Any]:
+    """Return an object of a message; an empty one for null."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise ValueError(f"expected an object in {where}, got {value!r:.80}")
+    return value
+
+
+def _list(where: str, value: Any) -> list[Any]:
+    """Return a list of a message; an empty one for null."""
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise ValueError(f"expected a list in {where}, got {value!r:.80}")
+    return value
+
+
 def _total(message: dict[str, Any], otherwise: int | None) -> int | None:
-    found = (message.get("usage") or {}).get("completion_tokens")
-    return otherwise if found is None else int(found)
+    found = _mapping("usage", message.get("usage")).get("completion_tokens")
+    if found is None:
+        return otherwise
+    if isinstance(found, bool) or not isinstance(found, int) or not 0 <= found <= LARGEST:
+        raise ValueError(f"expected a number of tokens in usage, got {found!r:.80}")
+    return found
 
 
-def _chunk(came_s: float, message: dict[str, Any]) -> Chunk:
-    choices = message["choices"]
-    text = any(choice.get("text") for choice in choices)
-    finished = any(choice.get("finish_reason") is not None for choice in choices)
+def _chunk(came_s: float, message: dict[str, Any], choices: list[Any]) -> Chunk:
+    found = [_mapping("choices", choice) for choice in choices]
+    text = any(choice.get("text") for choice in found)
+    finished = any(choice.get("finish_reason") is not None for choice in found)
     return Chunk(
         came_s,
         bare=finished and not text,
         has_text=text,
-        tokens=_own_tokens(choices),
+        tokens=_own_tokens(found),
         total=_total(message, None),
     )
 
 
 def _own_tokens(choices: list[dict[str, Any]]) -> int | None:
     """Return how many tokens a chunk lists itself; None where it lists none."""
-    listed: list[Sequence[Any]] = []
+    listed: list[list[Any]] = []
     for choice in choices:
-        logprobs = choice.get("logprobs") or {}
+        logprobs = _mapping("logprobs", choice.get("logprobs"))
         ids = choice.get("token_ids")
         own = ids if ids is not None else logprobs.get("tokens")
         if own is None:
             return None
-        listed.append(own)
+        listed.append(_list("token_ids", own))
     return sum(map(len, listed))
 
 

@@ -36,6 +36,7 @@ LINES = ("timestamp", "input_length", "output_length")
 """The keys of arrival, prompt and answer in JSON lines."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DATES_S = (5e8, 1e11)  # dates after 1985; a recording in seconds does not last fifteen years
 
 Request = tuple[float, float, float]
 
@@ -52,6 +53,8 @@ def read_trace(path: Path) -> NDArray[np.float64]:
         earlier = requests[-1][0] if requests else -math.inf
         if not (math.isfinite(arrival) and earlier <= arrival):
             raise ValueError(f"{path}:{line}: expected arrivals that do not fall, got {text}")
+        if requests and earlier < _DATES_S[0] <= arrival < _DATES_S[1]:
+            raise ValueError(f"{path}:{line}: expected seconds or dates in all rows, got {text}")
         if not all(0 <= length <= LARGEST for length in tokens):
             raise ValueError(f"{path}:{line}: expected lengths of 0 to {LARGEST}, got {text}")
         requests.append(request)
@@ -61,9 +64,9 @@ def read_trace(path: Path) -> NDArray[np.float64]:
 
 
 def _is_json(path: Path) -> bool:
-    """Return whether the first thing in a file is a JSON object."""
+    """Return whether the first thing in a file is a JSON object or list."""
     with path.open("rb") as file:
-        return file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
+        return file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip().startswith((b"{", b"["))
 
 
 def _rows(path: Path) -> Iterator[tuple[int, Request, str]]:

@@ -128,7 +128,7 @@ def main(arguments: Sequence[str]) -> int:
     for line in [HEADER, *lines]:
         print("  ".join(cell.ljust(34 if i == 0 else 16) for i, cell in enumerate(line)).rstrip())
     if "table" in words:
-        with Path(words["table"]).open("w", newline="") as file:
+        with Path(words["table"]).expanduser().open("w", newline="") as file:
             csv.writer(file, lineterminator="\n").writerows([HEADER, *lines])
     return 0
 

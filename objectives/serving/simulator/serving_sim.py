@@ -15,6 +15,7 @@ from objectives.objective import Objective
 from objectives.serving import constraints
 from objectives.serving.grades import Failure, record
 from objectives.serving.load import arrivals
+from objectives.serving.load.fidelity import fidelities
 from objectives.serving.load.measures import goal_of, measure
 from objectives.serving.score import build
 from objectives.serving.simulator.cards import model_of, system_of
@@ -42,6 +43,7 @@ class ServingSim(Objective):
     """
 
     cheap = True
+    simulates_cost = True
     version = 2
 
     def __init__(
@@ -91,6 +93,8 @@ class ServingSim(Objective):
         self._limit_s = float(load_timeout_s)
         self._score = build(score, base, slo, len(self._plan))
         self.goals = goal_of(self._score.metric) if score != "slo" or not slo else {}
+        needed = (*(limit.metric for limit in self._score.slo), self._score.metric)
+        self.fidelities = fidelities(self._plan, needed)
         self.noise_sd = VALUE_SD * max(noise, run_noise)
         self.default: Config = dict(default)
         self._check_default()

@@ -61,9 +61,10 @@ def main(arguments: Sequence[str]) -> int:
         )
         return 2
     try:
-        lines = table([row for row in read(Path(paths[0])) if half in ("all", half_of(row))])
+        rows = read(Path(paths[0]).expanduser())
+        lines = table([row for row in rows if half in ("all", half_of(row))])
         if "table" in words:
-            with Path(words["table"]).open("w", newline="") as file:
+            with Path(words["table"]).expanduser().open("w", newline="") as file:
                 csv.writer(file, lineterminator="\n").writerows([HEADER, *lines])
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)

@@ -1,0 +1,60 @@
+"""Settings that engines share: their types are checked before anything is started with them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+_RULE = "text or a number; quote what is meant as text"
+
+
+def checked_tokens(tokens: Any) -> tuple[int, int]:
+    """Return the first and the last token id that prompts are drawn from.
+
+    Raises:
+        ValueError: the setting holds something else.
+    """
+    pair = isinstance(tokens, list | tuple) and len(tokens) == 2
+    ids = pair and all(isinstance(id, int) and not isinstance(id, bool) for id in tokens)
+    if not ids or not 0 <= tokens[0] < tokens[1]:
+        raise ValueError(
+            f"objective.engine.tokens: expected the first and the last id, got {tokens}"
+        )
+    return tokens[0], tokens[1]
+
+
+def checked_environment(environment: Any) -> dict[str, str]:
+    """Return the variables that are added for a server, as text.
+
+    Programs differ in what they read as true, so a boolean is refused: `True` and `False` would
+    both switch on what is tested for being empty.
+
+    Raises:
+        ValueError: the setting holds something else, or a value is neither text nor a number.
+    """
+    where = "objective.engine.environment"
+    if not isinstance(environment, Mapping):
+        raise ValueError(f"{where}: expected variables with their values, got {environment!r}")
+    for name, value in environment.items():
+        if not isinstance(name, str) or not name or "=" in name or "\0" in name:
+            raise ValueError(f"{where}: expected the names of variables, got {name!r}")
+        _check_word(f"{where}.{name}", value)
+    return {name: str(value) for name, value in environment.items()}
+
+
+def checked_flags(flags: Any) -> list[str]:
+    """Return the additional arguments of a program, as text.
+
+    Raises:
+        ValueError: the setting holds something else, or a value is neither text nor a number.
+    """
+    where = "objective.engine.flags"
+    if not isinstance(flags, list | tuple):
+        raise ValueError(f"{where}: expected a list of words, got {flags!r}")
+    for place, flag in enumerate(flags):
+        _check_word(f"{where}.{place}", flag)
+    return [str(flag) for flag in flags]
+
+
+def _check_word(where: str, value: Any) -> None:
+    good = isinstance(value, str | int | float) and not isinstance(value, bool)
+    if not good or "\0" in str(value):
+        raise ValueError(f"{where}: expected {_RULE}, got {value!r}")
