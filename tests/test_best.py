@@ -1,6 +1,7 @@
 """`tuneoff best`: the recommended configuration, its gain over the default, and how to use it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from experiments import command
 from experiments.analysis.pasted import recommended, text
 from experiments.analysis.results import Run, load
 from experiments.analysis.statistics.gain import recommendation
+from experiments.running.events import Ask, Evaluated
 from experiments.running.from_words import run_of
 from experiments.running.header import Header
 from experiments.running.run_log import RunLog
@@ -19,11 +21,10 @@ from made_runs import made_run
 from objectives.deployment import Deployment, check_words, fill, settings_of
 from objectives.lora_ft import command_lines
 from objectives.space import UnitCube
+from objectives.trial import Config, Evaluation, Trial
 
 
 def with_default(run: Run, noise_sd: float = 0.0) -> Run:
-    from dataclasses import replace
-
     header = replace(run.header, default=run.configs[0], noise_sd=noise_sd)
     return replace(run, header=header)
 
@@ -34,7 +35,8 @@ def test_a_text_is_left_out_where_a_parameter_of_it_is_missing() -> None:
 
 def test_a_choice_stands_for_the_entries_of_its_case() -> None:
     entry = {"by": "x", "cases": {"true": ["on"], "none": []}, "else": ["{x}"], "absent": ["?"]}
-    filled = [fill([entry], config) for config in ({"x": True}, {"x": "none"}, {"x": 3}, {})]
+    configs: list[Config] = [{"x": True}, {"x": "none"}, {"x": 3}, {}]
+    filled = [fill([entry], config) for config in configs]
     assert filled == [["on"], [], ["3"], ["?"]]
 
 
@@ -57,7 +59,7 @@ def test_words_that_are_none_are_refused(words: object) -> None:
 
 def test_the_header_holds_the_deployment_and_older_headers_have_none() -> None:
     assert Header.from_json(header_event()).deployment is None
-    case = {"config": {"p": "a"}, "flags": {"tp": 2}}
+    case: dict[str, Config] = {"config": {"p": "a"}, "flags": {"tp": 2}}
     stated = Deployment("vLLM", ["serve", "--tp={tp}"], {"A": "1"}, [case])
     event = {**header_event(), "deployment": stated.to_json()}
     read = Header.from_json(json.loads(json.dumps(event))).deployment
@@ -87,7 +89,8 @@ def test_a_gain_within_the_noise_is_no_gain() -> None:
 def test_new_evaluations_replace_the_lucky_value() -> None:
     run = with_default(made_run([1.0, 0.0, 3.0]), noise_sd=1.0)
     again = made_run([0.9, 1.1, 1.0, 1.2, 1.3, 1.1])
-    again.configs[:] = [{"x": 0.1}] * 3 + [{"x": 0.0}] * 3
+    configs: list[Config] = [{"x": 0.1}] * 3 + [{"x": 0.0}] * 3
+    again.configs[:] = configs
     found = recommendation(run, again)
     assert found is not None and found.gain is not None and found.default is not None
     assert found.best.value == pytest.approx(1.0) and found.default.value == pytest.approx(1.2)
@@ -105,9 +108,6 @@ def test_a_run_that_did_not_evaluate_the_default_says_so() -> None:
 def log_of(tmp_path: Path, *words: str) -> Run:
     """Return the run of a log that has only its header and one evaluation of the default."""
     run = run_of("optimizer=random", *words)
-    from experiments.running.events import Ask, Evaluated
-    from objectives.trial import Evaluation, Trial
-
     assert run.objective.default is not None
     with RunLog(tmp_path) as log:
         log.begin(run.header)

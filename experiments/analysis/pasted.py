@@ -59,7 +59,8 @@ def text(found: Sequence[Found], format: str) -> str:
     if format == "json":
         return json.dumps(found, indent=2)
     if format == "yaml":
-        return yaml.safe_dump(list(found), sort_keys=False, allow_unicode=True, width=1000).rstrip()
+        shown: str = yaml.safe_dump(list(found), sort_keys=False, allow_unicode=True, width=1000)
+        return shown.rstrip()
     return "\n\n".join("\n".join([*_comments(one), *_lines(one, format)]) for one in found)
 
 

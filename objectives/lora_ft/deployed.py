@@ -122,10 +122,10 @@ def _steps(
     ]
 
 
-def _values(parameter: Any) -> list[Value]:
+def _values(parameter: Any) -> Sequence[Value]:
     """Return the values of a parameter that has finitely many."""
     if hasattr(parameter, "lower"):
-        return list(range(int(parameter.lower), int(parameter.upper) + 1))[:_MOST]
+        return [*range(int(parameter.lower), int(parameter.upper) + 1)][:_MOST]
     listed = getattr(parameter, "choices", None) or getattr(parameter, "sequence", None)
     values = [parameter.value] if listed is None else list(listed)
     return [value.item() if hasattr(value, "item") else value for value in values]

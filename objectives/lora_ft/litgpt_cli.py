@@ -37,6 +37,7 @@ from objectives.lora_ft.settings import (
 )
 from objectives.lora_ft.trial_folder import TrialFolders
 from objectives.objective import Objective, Resources
+from objectives.override import with_pinned
 from objectives.space import build_space, check
 from objectives.trial import Evaluation, Fidelities, Trial
 
@@ -94,7 +95,7 @@ class LitGPTCommandLines(Objective):
         data_seed: int,
         train_seed: int,
     ) -> None:
-        self.space = build_space(space)
+        self.space = build_space(with_pinned(space))
         expect_parameters(self.space)
         one_of("target", target, _TARGETS)
         self.goals = goal_of(target)

@@ -46,6 +46,7 @@ from objectives.lora_ft.team import Team, team
 from objectives.lora_ft.training import Diverged, Finetuning, start_seed
 from objectives.lora_ft.workbench import Workbench
 from objectives.objective import Objective, Resources
+from objectives.override import with_pinned
 from objectives.space import build_space, check
 from objectives.trial import Evaluation, Trial
 
@@ -100,7 +101,7 @@ class LoraFineTuning(Objective):
         data_seed: int,
         train_seed: int,
     ) -> None:
-        self.space = build_space(space)
+        self.space = build_space(with_pinned(space))
         matrices_of("objective.matrices", matrices)
         self._plan = plan_of(
             steps=steps,

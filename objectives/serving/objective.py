@@ -15,6 +15,7 @@ from typing import Any
 
 from objectives.deployment import Deployment
 from objectives.objective import HostFault, Objective, Resources
+from objectives.parameters import pinned
 from objectives.serving import constraints
 from objectives.serving.bench import Bench
 from objectives.serving.engine import Demand, Engine
@@ -27,7 +28,7 @@ from objectives.serving.load.load_generator import LoadGenerator
 from objectives.serving.measuring import Measuring
 from objectives.serving.reference import reference
 from objectives.serving.score import build, goals
-from objectives.space import add_rules, build_space, check
+from objectives.space import add_rules, build_space, check, constants
 from objectives.trial import Config, Evaluation, Trial, Value
 
 _CORES = re.compile(r"(?:(\d+) ?\* ?)?cores")
@@ -136,13 +137,15 @@ class Serving(Objective):
         described = {
             name: {key: _counted(value) for key, value in description.items()}
             if isinstance(description, Mapping)
-            else description
+            else pinned(_counted(description))
             for name, description in space.items()
         }
         check_space(self._engine.kinds, described)
         self.space = build_space(described)
         self._constraints = constraints.read(list(texts), self.space)
         self.default: Config = {name: _counted(value) for name, value in default.items()}
+        fixed = constants(self.space)
+        self.default |= {name: fixed[name] for name in self.default if name in fixed}
         check_config(self._engine.kinds, "objective.default", self.default)
         try:
             check(self.space, self.default)

@@ -12,6 +12,7 @@ from typing import Any
 
 from objectives.functions.box import whole
 from objectives.objective import Objective
+from objectives.override import with_pinned
 from objectives.serving import constraints
 from objectives.serving.grades import Failure, record
 from objectives.serving.load import arrivals
@@ -24,7 +25,7 @@ from objectives.serving.simulator.kernels import CONSTANTS_FILE
 from objectives.serving.simulator.launch import check_survives, start
 from objectives.serving.simulator.memory import memory_bytes
 from objectives.serving.simulator.node import serve_load
-from objectives.space import build_space, check
+from objectives.space import build_space, check, constants
 from objectives.trial import Config, Evaluation, Trial, Value
 
 PARAMETERS = tuple(field.name for field in dataclasses.fields(Settings)) + ("speculative",)
@@ -96,7 +97,8 @@ class ServingSim(Objective):
         needed = (*(limit.metric for limit in self._score.slo), self._score.metric)
         self.fidelities = fidelities(self._plan, needed)
         self.noise_sd = VALUE_SD * max(noise, run_noise)
-        self.default: Config = dict(default)
+        fixed = constants(self.space)
+        self.default: Config = {name: fixed.get(name, value) for name, value in default.items()}
         self._check_default()
         self._reference: dict[str, float] | None = None
 
@@ -106,7 +108,7 @@ class ServingSim(Objective):
                 raise ValueError(
                     f"objective.space: expected parameters of {list(PARAMETERS)}, got {name}"
                 )
-        self.space = build_space(space)
+        self.space = build_space(with_pinned(space))
         self._constraints = constraints.read(list(texts), self.space)
 
     def _check_default(self) -> None:
