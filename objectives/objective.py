@@ -8,6 +8,7 @@ from typing import Any
 
 from ConfigSpace import ConfigurationSpace
 
+from objectives.deployment import Deployment
 from objectives.trial import Config, Evaluation, Fidelities, Goal, Limit, Trial
 
 
@@ -119,6 +120,13 @@ class Objective(ABC):
         test.
         """
         return {}
+
+    def deployment(self) -> Deployment | None:
+        """Return the command line that puts a configuration to use, or None.
+
+        The header of the log holds it. It is no part of the run's identity.
+        """
+        return None
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what the values depend on beyond the settings: digests of data and models.

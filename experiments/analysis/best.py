@@ -1,22 +1,23 @@
-"""`tuneoff best`: the best configuration of each run, in full precision.
+"""`tuneoff best`: the best configuration of each run, in full precision, and how to use it.
 
 With several goals, it is the front: the evaluations that no other one dominates. `limits=` keeps
 only evaluations within bounds; goals with a bound are then no longer compared, so that with bounds
 on all goals but one there is one best configuration again.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import yaml
 
+from experiments.analysis.pasted import confirmations, recommended, text
 from experiments.analysis.results import Run, load
 from experiments.analysis.statistics.fronts import front
 from experiments.running.fields import is_number
 from experiments.running.header import Header
 from experiments.running.readers import one_of
+from experiments.running.readers import path as as_path
 from experiments.running.settings import Command, Given, Setting
 from objectives.trial import Limit
 
@@ -38,10 +39,18 @@ COMMAND = Command(
     [
         ("tuneoff best results/branin/soo/seed0-55460cf9", "of one run"),
         ("tuneoff best results/smoke format=json", "of all runs, for another program"),
+        ("tuneoff best results/mine results/confirmed format=flags", "the command line to paste"),
         ("tuneoff best results/serving limits='{ttft_p90_s: 0.5}'", "the best within a bound"),
     ],
     [
-        Setting("format", "yaml or json.", one_of("yaml", "json"), default="yaml"),
+        Setting(
+            "format",
+            "yaml or json: all that is known; flags: the command line of the recommended "
+            "configuration; env: its parameters as variables of a shell.",
+            one_of("yaml", "json", "flags", "env"),
+            default="yaml",
+        ),
+        Setting("out", "A file to write to.", as_path, shown="standard output"),
         Setting(
             "limits",
             "Bounds that the evaluations have to keep: the largest value of a metric that is "
@@ -63,11 +72,15 @@ def _best(given: Given) -> int:
     runs = load(given.folders)
     if given["limits"] is not None:
         runs = [limited(run, given["limits"]) for run in runs]
-    found = [best(run) for run in runs]
-    if given["format"] == "json":
-        print(json.dumps(found, indent=2))
+    again = confirmations(runs)
+    own = {run.header.identity for run in runs}
+    listed = [run for run in runs if run.header.optimizer.get("confirms") not in own]
+    found = [{**best(run), **recommended(run, again.get(run.header.identity))} for run in listed]
+    shown = text(found, given["format"])
+    if given["out"] is None:
+        print(shown)
     else:
-        print(yaml.safe_dump(found, sort_keys=False, allow_unicode=True).rstrip())
+        given["out"].write_text(shown + "\n", encoding="utf-8")
     return 0
 
 

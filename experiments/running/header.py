@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from experiments.running.fields import Fields, is_number, is_whole, wrong
+from objectives.deployment import Deployment, check_words
 from objectives.objective import Resources
 from objectives.trial import Config, Fidelities, Goal, Limit
 
@@ -45,6 +46,7 @@ class Header:
         clock: the settings of the simulated clock; None if the clock is real.
         start: the configurations that were given and evaluated first.
         own: whether the optimizer is a method of this suite's own, which tables mark.
+        deployment: the command line that puts a configuration to use, or None.
         first_format: the format in which the log was written; its identity follows the rules of
             that format.
         limits: the limits by metric.
@@ -84,6 +86,7 @@ class Header:
     hypervolume: float | None = None
     start: list[Config] = field(default_factory=list)
     own: bool = False
+    deployment: Deployment | None = None
 
     @property
     def metric(self) -> str | None:
@@ -118,6 +121,9 @@ class Header:
                 del plain[key]
         if not self.start:
             del plain["start"]
+        del plain["deployment"]
+        if self.deployment is not None:
+            plain["deployment"] = self.deployment.to_json()
         return {"event": "header", "format": FORMAT, **plain}
 
     @classmethod
@@ -167,12 +173,26 @@ class Header:
             hypervolume=fields.number("hypervolume") if "hypervolume" in fields else None,
             start=_start(fields),
             own=fields.boolean("own") if "own" in fields else False,
+            deployment=_deployment(fields),
         )
 
 
 def _start(fields: Fields) -> list[Config]:
     given = fields.items("start") if "start" in fields else []
     return [Fields({"x": x}, "header.start").config("x") for x in given]
+
+
+def _deployment(fields: Fields) -> Deployment | None:
+    if "deployment" not in fields:
+        return None
+    given = Fields(fields.mapping("deployment"), "header.deployment")
+    cases = []
+    for each in given.items("stands_for"):
+        case = Fields(each, "header.deployment.stands_for")
+        cases.append({"config": case.config("config"), "flags": case.config("flags")})
+    words = given.items("words")
+    check_words(words)
+    return Deployment(given.text("name"), words, given.texts("environment"), cases)
 
 
 def _budget(fields: Fields) -> float:

@@ -153,6 +153,7 @@ class Run:
             hypervolume=objective.hypervolume,
             start=self.start,
             own=bool(self._of_optimizer("own", False)),
+            deployment=objective.deployment(),
         )
 
     @property

@@ -23,6 +23,7 @@ from objectives.draws import draws
 from objectives.functions.box import whole
 from objectives.lora_published.surface import Array, Surface, logistic
 from objectives.objective import Objective
+from objectives.override import with_pinned
 from objectives.space import build_space, check
 from objectives.trial import Config, Evaluation, Goal, Trial
 from objectives.wanted import Bounds, Names, Wanted
@@ -96,6 +97,7 @@ class LoraPublished(Objective):
         Raises:
             ValueError: a setting is not as described.
         """
+        space = with_pinned(space)
         self.space = build_space(space)
         if sorted(self.space) != sorted(_PARAMETERS):
             raise ValueError(f"space: expected {list(_PARAMETERS)}, got {list(self.space)}")

@@ -59,7 +59,7 @@ def candidates(run: Run) -> list[Candidate]:
     places: dict[str, list[int]] = defaultdict(list)
     for place, config in enumerate(run.configs):
         if run.fidelities[place] == 1.0:
-            places[json.dumps(config, sort_keys=True)].append(place)
+            places[_key(config)].append(place)
     good = ~run.failed & ~np.isnan(run.values) & run.kept
     found = []
     for own in places.values():
@@ -90,12 +90,30 @@ def recommended(run: Run, noise_sd: float) -> Candidate | None:
     succeeded = [one for one in candidates(run) if len(one.values)]
     if not succeeded:
         return None
+    model = normal_model(run, noise_sd)
+    keys = [(one.n_failed > 0, model[_key(one.config)][0], one.place) for one in succeeded]
+    return succeeded[min(range(len(keys)), key=keys.__getitem__)]
+
+
+def normal_model(run: Run, noise_sd: float) -> dict[str, tuple[float, float]]:
+    """Return the posterior mean and variance of each configuration's value, by its JSON.
+
+    The model is that of `recommended`; the variance is t s / (m t + s).
+    """
+    succeeded = [one for one in candidates(run) if len(one.values)]
+    if not succeeded:
+        return {}
     means = np.array([one.mean for one in succeeded])
     noise = noise_sd**2 / np.array([len(one.values) for one in succeeded])
     spread = max(float(means.var() - noise.mean()), 1e-12)
     posterior = (spread * means + noise * means.mean()) / (spread + noise)
-    keys = [(one.n_failed > 0, p, one.place) for one, p in zip(succeeded, posterior, strict=True)]
-    return succeeded[min(range(len(keys)), key=keys.__getitem__)]
+    variance = spread * noise / (spread + noise)
+    rows = zip(succeeded, posterior.tolist(), variance.tolist(), strict=True)
+    return {_key(one.config): (mean, var) for one, mean, var in rows}
+
+
+def _key(config: Config) -> str:
+    return json.dumps(config, sort_keys=True)
 
 
 def top(run: Run, noise_sd: float, n: int) -> list[Candidate]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from objectives.functions.box import whole
 from objectives.objective import Objective
+from objectives.override import with_pinned
 from objectives.serving import constraints
 from objectives.serving.grades import Failure, record
 from objectives.serving.load import arrivals
@@ -25,7 +26,7 @@ from objectives.serving.simulator.launch import check_survives, start
 from objectives.serving.simulator.memory import memory_bytes
 from objectives.serving.simulator.node import serve_load
 from objectives.serving.wanted import ceiling, per_gpu, wanted
-from objectives.space import build_space, check
+from objectives.space import build_space, check, constants
 from objectives.trial import Config, Evaluation, Trial, Value
 from objectives.wanted import Names
 
@@ -109,7 +110,8 @@ class ServingSim(Objective):
         needed = (*(limit.metric for limit in self._score.slo), self._score.metric)
         self.fidelities = fidelities(self._plan, needed)
         self.noise_sd = VALUE_SD * max(noise, run_noise)
-        self.default: Config = dict(default)
+        fixed = constants(self.space)
+        self.default: Config = {name: fixed.get(name, value) for name, value in default.items()}
         self._check_default()
         self._reference: dict[str, float] | None = None
 
@@ -119,7 +121,7 @@ class ServingSim(Objective):
                 raise ValueError(
                     f"objective.space: expected parameters of {list(PARAMETERS)}, got {name}"
                 )
-        self.space = build_space(space, types=TYPES)
+        self.space = build_space(with_pinned(space), types=TYPES)
         self._constraints = constraints.read(list(texts), self.space)
 
     def _check_default(self) -> None:
