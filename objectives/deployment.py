@@ -38,6 +38,9 @@ class Deployment:
         environment: variables that are set for the program.
         stands_for: what parameters that the program does not know stand for: the values of such
             parameters under `config`, and the program's own parameters under `flags`.
+
+    Raises:
+        ValueError: the words are not a list of entries.
     """
 
     name: str
@@ -45,9 +48,16 @@ class Deployment:
     environment: dict[str, str] = field(default_factory=dict)
     stands_for: list[dict[str, Config]] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        check_words(self.words)
+
     def command(self, config: Config) -> list[str]:
         """Return the words of the command line of a configuration."""
         return fill(self.words, self._own(config))
+
+    def settings(self, config: Config) -> dict[str, Any]:
+        """Return the flags of a configuration as nested settings, in the form of `settings_of`."""
+        return settings_of(self.command(config))
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as the header of a log holds them."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from ConfigSpace import ConfigurationSpace
 
-from objectives.deployment import Deployment
+from objectives.deployment import Deployment as Deployment
 from objectives.trial import Config, Evaluation, Fidelities, Goal, Limit, Trial
 
 

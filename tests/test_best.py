@@ -89,8 +89,9 @@ def test_a_gain_within_the_noise_is_no_gain() -> None:
 def test_new_evaluations_replace_the_lucky_value() -> None:
     run = with_default(made_run([1.0, 0.0, 3.0]), noise_sd=1.0)
     again = made_run([0.9, 1.1, 1.0, 1.2, 1.3, 1.1])
-    configs: list[Config] = [{"x": 0.1}] * 3 + [{"x": 0.0}] * 3
-    again.configs[:] = configs
+    lucky: Config = {"x": 0.1}
+    usual: Config = {"x": 0.0}
+    again.configs[:] = [lucky] * 3 + [usual] * 3
     found = recommendation(run, again)
     assert found is not None and found.gain is not None and found.default is not None
     assert found.best.value == pytest.approx(1.0) and found.default.value == pytest.approx(1.2)

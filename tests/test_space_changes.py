@@ -149,7 +149,8 @@ def test_on_and_off_in_a_yaml_of_an_objective_are_text(tmp_path: Path) -> None:
 def test_a_pinned_parameter_keeps_its_condition() -> None:
     child = {"type": "int", "lower": 2, "upper": 5, "when": {"kernel": "poly"}}
     kernel = {"type": "categorical", "choices": ["rbf", "poly"]}
-    found = override({"kernel": kernel, "degree": child}, {"degree": 3})
+    pins: Any = {"degree": 3}
+    found = override({"kernel": kernel, "degree": child}, pins)
     assert found["degree"] == {"type": "constant", "value": 3, "when": {"kernel": "poly"}}
 
 

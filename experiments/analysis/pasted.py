@@ -10,7 +10,6 @@ import yaml
 
 from experiments.analysis.results import Run
 from experiments.analysis.statistics.gain import Estimate, Recommendation, recommendation
-from objectives.deployment import settings_of
 from objectives.trial import Config
 
 Found = dict[str, Any]
@@ -38,8 +37,8 @@ def put_to_use(run: Run, config: Config) -> Found:
     deployment = run.header.deployment
     if deployment is None:
         return {}
-    words = deployment.command(config)
-    found: Found = {"command": shlex.join(words), "settings": settings_of(words)}
+    command = shlex.join(deployment.command(config))
+    found: Found = {"command": command, "settings": deployment.settings(config)}
     environment = {"environment": deployment.environment} if deployment.environment else {}
     return {**found, **environment}
 

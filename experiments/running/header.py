@@ -4,8 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from experiments.running.fields import Fields, is_number, is_whole, wrong
-from objectives.deployment import Deployment, check_words
-from objectives.objective import Resources
+from objectives.objective import Deployment, Resources
 from objectives.trial import Config, Fidelities, Goal, Limit
 
 FORMAT = 2
@@ -190,9 +189,8 @@ def _deployment(fields: Fields) -> Deployment | None:
     for each in given.items("stands_for"):
         case = Fields(each, "header.deployment.stands_for")
         cases.append({"config": case.config("config"), "flags": case.config("flags")})
-    words = given.items("words")
-    check_words(words)
-    return Deployment(given.text("name"), words, given.texts("environment"), cases)
+    name, words = given.text("name"), given.items("words")
+    return Deployment(name, words, given.texts("environment"), cases)
 
 
 def _budget(fields: Fields) -> float:
