@@ -17,7 +17,8 @@ test: .venv/installed-test browser lint
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not alone and not slow"
 	$(BIN)/python -m pytest -m "alone and not slow"
 
-# What takes too long for every commit: real clusters (Ray; Slurm, which root starts), long resumes.
+# What takes too long for every commit: real clusters (Ray; Slurm, which root starts), long resumes,
+# optimizers with slow asks in every fact, and a real language model.
 test-slow: .venv/installed-test
 	$(BIN)/python -m pytest -m slow
 

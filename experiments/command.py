@@ -1,6 +1,6 @@
-"""The one command, `tuneoff`: each subcommand's module is imported when it is used.
+"""The command `tuneoff`. Each subcommand's module is imported only when it is used.
 
-`python -m experiments` is the same.
+`python -m experiments` is the same command.
 """
 
 import os
@@ -19,22 +19,22 @@ from experiments.running.terminal import STANDARD_OUTPUT, Printable, printable
 
 COMMANDS = {
     "run": ("experiments.running.run_command", "Run one optimizer on one objective."),
-    "sweep": ("experiments.sweeping.sweep", "Make all runs of an experiment, or go on with them."),
-    "status": ("experiments.sweeping.status", "Show how far an experiment is."),
+    "sweep": ("experiments.sweeping.sweep", "Make or resume all runs of an experiment."),
+    "status": ("experiments.sweeping.status", "Show the progress of an experiment."),
     "pack": ("experiments.analysis.pack", "Pack runs into one small file."),
     "best": ("experiments.analysis.best", "Print the best configuration of each run."),
     "confirm": ("experiments.sweeping.confirm", "Evaluate the best configurations again."),
     "verdict": ("experiments.analysis.verdict", "Say which optimizers are distinguishable."),
-    "compare": ("experiments.analysis.compare", "Draw several runs of one objective."),
+    "compare": ("experiments.analysis.compare", "Plot several runs of one objective."),
     "report": ("experiments.analysis.report.__main__", "Write a page with figures and tables."),
-    "export": ("experiments.analysis.export", "Write runs as files of other tools."),
+    "export": ("experiments.analysis.export", "Export runs to the formats of other tools."),
     "replay": ("experiments.replaying.replay", "Replay a recorded sequence of evaluations."),
     "paper": ("experiments.paper.__main__", "Make the tables and figures of the paper."),
     "check": ("experiments.testing.check", "Run the conformance suite on a plug-in."),
 }
 
 
-_QUICK = ("run", "sweep", "status", "confirm", "check")  # they need ConfigSpace at once
+_QUICK = ("run", "sweep", "status", "confirm", "check")  # these import ConfigSpace at once
 _HELP = ("-h", "--help", "help")
 _ABOUT = """tuneoff compares optimizers under equal budgets on expensive objectives.
 
@@ -43,8 +43,8 @@ Usage: tuneoff COMMAND [FOLDER...] [key=value ...]
 Commands:
 {commands}
 
-tuneoff COMMAND --help shows examples, and every argument with its default and its meaning.
-Settings are written key=value. A path may begin with ~."""
+tuneoff COMMAND --help shows examples, and every argument with its default and meaning.
+Settings are written as key=value. A path may begin with ~."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -66,9 +66,9 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def put_current_folder_last() -> None:
-    """Find modules in the current folder, but only those that nothing else provides.
+    """Put the current folder last on the import path, so that it shadows nothing.
 
-    A folder `experiments` of the user's must not be taken for ours.
+    Otherwise a user's own folder `experiments` would be imported instead of ours.
     """
     ours = str(Path(__file__).parents[1])
     try:
@@ -101,7 +101,7 @@ def _run(arguments: list[str]) -> int:
 
 
 def _module(name: str) -> Any:
-    """Import a subcommand's module; a signal waits until that is done."""
+    """Import a subcommand's module; signals are held until the import is done."""
     place = COMMANDS[name][0]
     if place in sys.modules:
         return sys.modules[place]

@@ -1,4 +1,4 @@
-"""Where the process of `tuneoff` begins. It imports next to nothing before signals are handled."""
+"""The entry point of `tuneoff`. It installs the signal handlers before it imports the rest."""
 
 import signal
 import sys
@@ -8,7 +8,7 @@ from experiments.running import interrupts
 
 
 def start(arguments: Sequence[str] | None = None) -> None:
-    """Run the command in a process of its own, and end that process."""
+    """Run the command as this process's main program, and exit with its status."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     interrupts.install((signal.SIGINT, signal.SIGTERM), once=given[:1] != ["run"])
     try:

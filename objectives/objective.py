@@ -8,7 +8,8 @@ from typing import Any
 
 from ConfigSpace import ConfigurationSpace
 
-from objectives.trial import Config, Evaluation, Fidelities, Goal, Trial
+from objectives.deployment import Deployment as Deployment
+from objectives.trial import Config, Evaluation, Fidelities, Goal, Limit, Trial
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,14 @@ class Objective(ABC):
 
     Attributes:
         space: where it is defined.
-        goals: what is wanted of each metric that is optimised. `value` stands for the first, and
-            pictures and summaries show that one in its natural units. Empty: `value` itself is
-            minimised and shown.
+        goals: what is wanted of each metric that is optimised. `value` stands for the only one,
+            and pictures and summaries show that one in its natural units. Empty: `value` itself
+            is minimised and shown. Several: a success has no `value`, but a metric of each goal.
+        limits: the bounds that metrics have to keep, by metric. An evaluation that breaks one is
+            a success with its metrics and without a penalty; it is not feasible.
+        front: points of the Pareto front, each with a number by goal, where it is known.
+        hypervolume: the largest hypervolume between the goals' references and any set of
+            points, where it is known.
         fidelities: the shares of a full evaluation that differ; None: full evaluations only.
         resources: what one evaluation needs of a machine.
         default: the configuration that an engineer would start from, where there is one.
@@ -73,6 +79,9 @@ class Objective(ABC):
     """
 
     goals: Mapping[str, Goal] = {}
+    limits: Mapping[str, Limit] = {}
+    front: Sequence[Mapping[str, float]] = ()
+    hypervolume: float | None = None
     fidelities: Fidelities | None = None
     resources: Resources = Resources()
     default: Config | None = None
@@ -111,6 +120,13 @@ class Objective(ABC):
         test.
         """
         return {}
+
+    def deployment(self) -> Deployment | None:
+        """Return the command line that puts a configuration to use, or None.
+
+        The header of the log holds it. It is no part of the run's identity.
+        """
+        return None
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what the values depend on beyond the settings: digests of data and models.

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from objectives.parameters import KEYS, dot_hint
+from objectives.parameters import KEYS, dot_hint, pinned
 from objectives.space import is_whole
 
 Descriptions = Mapping[str, Mapping[str, Any]]
@@ -13,8 +13,9 @@ Descriptions = Mapping[str, Mapping[str, Any]]
 def override(defaults: Descriptions, overrides: Descriptions) -> dict[str, dict[str, Any]]:
     """Return `defaults` with the keys that `overrides` gives for some parameters replaced.
 
-    A whole description (a type with the bounds, choices or value that it needs) replaces the old
-    one. Where only the type changes, keys that the new type does not know are dropped.
+    A plain value makes the parameter a constant of this value. A whole description (a type with
+    the bounds, choices or value that it needs) replaces the old one. Where only the type changes,
+    keys that the new type does not know are dropped.
 
     Raises:
         ValueError: a parameter that `defaults` lacks, or something else than a mapping of keys.
@@ -29,14 +30,22 @@ def override(defaults: Descriptions, overrides: Descriptions) -> dict[str, dict[
                 f"space: expected one of the parameters {list(defaults)}, got {name}"
                 + dot_hint(str(name), defaults)
             )
-        if not isinstance(keys, Mapping):
+        if not isinstance(pinned(keys), Mapping):
             raise ValueError(f"space.{name}: expected a mapping such as {{upper: 3}}, got {keys!r}")
     return {name: _merged(keys, overrides.get(name, {})) for name, keys in defaults.items()}
 
 
-def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+def _merged(old: Mapping[str, Any], new: Any) -> dict[str, Any]:
     """Return one description with some of its keys replaced."""
+    if not isinstance(new, Mapping):
+        condition = {"when": old["when"]} if "when" in old else {}
+        return {**pinned(new), **condition}
     if is_whole(new):
         return dict(new)
     known = KEYS.get(str(new.get("type", old.get("type"))), set(old)) | {"type", "when"}
     return {**{key: value for key, value in old.items() if key in known}, **new}
+
+
+def with_pinned(space: Mapping[str, Any]) -> dict[str, Any]:
+    """Return descriptions in which a plain value has become that of a constant."""
+    return {name: pinned(description) for name, description in space.items()}

@@ -69,6 +69,13 @@ def hyperparameter(
     return UniformFloatHyperparameter(name, float(lower), float(upper), log=log, **given)
 
 
+def pinned(description: Any) -> Any:
+    """Return the description of a constant for a plain value, anything else as it is."""
+    if isinstance(description, (bool, int, float, str)):
+        return {"type": "constant", "value": description}
+    return description
+
+
 def expect_type(where: str, description: Mapping[str, Any], kind: type) -> None:
     """Raise `ValueError` where a parameter of a fixed type is described with other values.
 

@@ -165,6 +165,12 @@ def is_whole(description: Mapping[str, Any]) -> bool:
     return isinstance(kind, str) and kind in KEYS and KEYS[kind] - {"log"} <= set(description)
 
 
+def constants(space: ConfigurationSpace) -> Config:
+    """Return the parameters of a space that are constants, with their values."""
+    found = {name: parameter for name, parameter in space.items() if hasattr(parameter, "value")}
+    return plain({name: parameter.value for name, parameter in found.items()})
+
+
 def check(space: ConfigurationSpace, config: Config) -> None:
     """Raise `ValueError`, naming what is wrong, unless `config` is a point of `space`."""
     try:

@@ -1,8 +1,9 @@
 """A trial is the question an optimizer asks; an evaluation is the answer it is told.
 
-Beside them stands what both sides know of a problem: its goals and its fidelities.
+Beside them stands what both sides know of a problem: its goals, its limits and its fidelities.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -34,6 +35,36 @@ class Goal:
     def to_json(self) -> dict[str, Any]:
         """Return the fields as the header of a log holds them."""
         return dict(vars(self))
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A bound that a metric has to keep.
+
+    An evaluation that breaks a limit is a success with its metrics; it is infeasible, not failed.
+
+    Attributes:
+        bound: the bound, in the metric's natural units.
+        at_most: whether the metric may be at most the bound; otherwise it must be at least that.
+        unit: such as "s"; empty for a share or a plain number.
+    """
+
+    bound: float
+    at_most: bool = True
+    unit: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as the header of a log holds them."""
+        return dict(vars(self))
+
+    def excess(self, measured: float | None) -> float:
+        """Return by how much a metric exceeds the bound; negative where the limit is kept.
+
+        A metric that was not measured exceeds every bound: the answer is infinity.
+        """
+        if measured is None or measured != measured:
+            return float("inf")
+        return measured - self.bound if self.at_most else self.bound - measured
 
 
 @dataclass(frozen=True)
@@ -94,7 +125,8 @@ class Evaluation:
     """What evaluating a trial gave.
 
     Attributes:
-        value: the number to minimise; None iff it failed and the objective grades no penalty.
+        value: the number to minimise. It is None if the evaluation failed and the objective grades
+            no penalty, or if there are several goals, whose numbers are in `metrics`.
         cost: seconds, measured or simulated.
         metrics: all else that was measured, in natural units and sign.
         error: set iff the evaluation failed. Statistics go by it, never by the size of `value`.
@@ -116,3 +148,18 @@ class Evaluation:
             "error": self.error,
         }
         return {**fields, "items": self.items} if self.items else fields
+
+
+def keeps(limits: Mapping[str, Limit], metrics: Mapping[str, float]) -> bool:
+    """Return whether metrics keep all limits, which are given by metric."""
+    return all(limit.excess(metrics.get(name)) <= 0 for name, limit in limits.items())
+
+
+def signed(goals: Mapping[str, Goal], metrics: Mapping[str, float]) -> list[float] | None:
+    """Return the goals' metrics in the order of the goals, negated where more is better.
+
+    Less is better in each of the numbers. None: a goal was not measured.
+    """
+    if not metrics.keys() >= goals.keys():
+        return None
+    return [metrics[name] if goal.minimise else -metrics[name] for name, goal in goals.items()]

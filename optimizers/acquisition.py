@@ -1,13 +1,13 @@
-"""What an evaluation at a point is worth under a Gaussian process; f is minimised.
+"""Acquisition functions of a Gaussian process; f is minimised and the acquisition is maximised.
 
-With mean mu, deviation sd, the value `best` to improve on, and u = (best - mu) / sd:
+With mean mu, standard deviation sd, the value `best` to improve on, and u = (best - mu) / sd:
 
 - `log_ei`: log EI = log h(u) + log sd, h(u) = pdf(u) + u cdf(u), without underflow (Ament et al.,
   NeurIPS 2023, eq. 9); d log h / du = cdf(u) / h(u).
 - `ei`: expected improvement, sd h(u) (Mockus, 1975; Jones et al., 1998).
 - `pi`: probability of improvement, cdf(u) (Kushner, 1964).
 - `ucb`: sqrt(beta) sd - mu (Srinivas et al., ICML 2010).
-- `mean`: -mu; where the model expects the least value.
+- `mean`: -mu, whose maximum is the minimum of the posterior mean.
 """
 
 import math
@@ -23,7 +23,7 @@ from optimizers.kernel import Vector
 
 NAMES = ("log_ei", "ei", "ucb", "pi")
 _LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
-_FAR = -1e3  # below, the leading term of the asymptotic series is right to six digits
+_FAR = -1e3  # below this, the leading term of the asymptotic series is exact to six digits
 
 
 def log_h(u: Vector) -> tuple[Vector, Vector]:
@@ -57,7 +57,7 @@ class Acquisition:
 
     Attributes:
         name: one of `NAMES`, or `mean`.
-        gp: the model, which knows what is pending.
+        gp: the model, which includes pending points.
         best: the standardised value to improve on.
         beta: the weight of the variance, for `ucb`.
     """
@@ -68,12 +68,12 @@ class Acquisition:
     beta: float = 4.0
 
     def at(self, x: Matrix) -> Vector:
-        """Return the worth (m,) of inputs (m, columns)."""
+        """Return the acquisition (m,) of inputs (m, columns)."""
         mean, variance = self.gp.at(x)
         return self._worth(mean, np.sqrt(variance))[0]
 
     def slopes(self, x: Matrix) -> tuple[Vector, Matrix]:
-        """Return the worth (m,) and its derivatives (m, numeric columns)."""
+        """Return the acquisition (m,) and its derivatives (m, numeric columns)."""
         at = self.gp.slopes(x)
         sd = np.sqrt(at.variance)
         worth, by_mean, by_sd = self._worth(at.mean, sd)
@@ -81,7 +81,7 @@ class Acquisition:
         return worth, by_mean[:, None] * at.d_mean + by_sd[:, None] * d_sd
 
     def _worth(self, mean: Vector, sd: Vector) -> tuple[Vector, Vector, Vector]:
-        """Return the worth (m,), and its derivatives (m,) by mean and deviation."""
+        """Return the acquisition (m,) and its derivatives (m,) with respect to mean and sd."""
         ones = np.ones_like(mean)
         if self.name == "mean":
             return -mean, -ones, 0 * ones

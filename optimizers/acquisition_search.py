@@ -1,14 +1,14 @@
 """Maximise an acquisition function over the unit points of a mixed, conditional space.
 
-A pool of Sobol points, the same ones shifted anew in every step, and of perturbations of the best
-points known is scored at once; from the best few of the pool L-BFGS-B climbs on the continuous
-axes, all starts as one problem (their sum; its Hessian is block-diagonal), as BoTorch's
-`optimize_acqf` does. The discrete axes stay at configurations: they alternate with the continuous
-ones, over all combinations where there are at most 10^4, else over those that differ in one axis.
-A purely discrete space of at most 10^4 configurations is enumerated.
+A pool of candidates is scored at once: Sobol points, randomly shifted in each step, and
+perturbations of the best known points. From the best few candidates, L-BFGS-B maximises over the
+continuous axes, with all starts as one problem (their sum, whose Hessian is block-diagonal), as in
+BoTorch's `optimize_acqf`. Discrete and continuous axes are optimised in turn: the discrete ones
+over all combinations if there are at most 10^4, and otherwise over those that differ in one axis. A
+purely discrete space of at most 10^4 configurations is enumerated.
 
-Whether a configuration is admitted (allowed by the space, and not known) is asked in the order of
-their worth, so that it may be expensive to tell.
+Configurations are checked for admission (allowed by the space, and not known) in descending order
+of acquisition, so few of these possibly expensive checks are made.
 """
 
 import math
@@ -27,33 +27,33 @@ from optimizers.features import Features
 from optimizers.light_qmc import qmc
 
 MAX_ENUMERATED = 10_000
-_N_LOCAL = 60  # perturbations of the best points in the pool
-_N_MOVED = 20  # axes that a perturbation moves, about, where there are more
-_N_ROUNDS = 3  # of discrete and continuous steps in turn
-_N_POOLS = 20  # drawn until one holds an admitted point
-_MAX_ITERATIONS = 20  # of L-BFGS-B
-_CHUNK = 2048  # rows scored at once: bounds the memory
+_N_LOCAL = 60  # number of perturbations of the best points in the pool
+_N_MOVED = 20  # approximate number of axes that a perturbation changes, if there are more
+_N_ROUNDS = 3  # rounds of a discrete and a continuous step
+_N_POOLS = 20  # maximum number of pools drawn until one contains an admitted point
+_MAX_ITERATIONS = 20  # iterations of L-BFGS-B
+_CHUNK = 2048  # rows scored at once, which limits the memory
 
 Points = NDArray[np.float64]
 Key = tuple[tuple[str, Value], ...]
 Admits = Callable[[Config], bool]
-"""Says whether a configuration may be proposed."""
+"""Returns whether a configuration may be proposed."""
 
 
 def key(config: Config) -> Key:
-    """Return what identifies a configuration."""
+    """Return a hashable key that identifies a configuration."""
     return tuple(sorted(config.items()))
 
 
 class AcquisitionSearch:
-    """Proposes the configuration of greatest acquisition among those that are admitted.
+    """Proposes the admitted configuration with the greatest acquisition.
 
     Args:
         cube: the space.
-        features: the model's inputs.
-        candidates: Sobol points of a pool, a power of two.
-        starts: local searches.
-        seed: of the Sobol points.
+        features: the map to the model's inputs.
+        candidates: the number of Sobol points in a pool, which must be a power of two.
+        starts: the number of local searches.
+        seed: the seed of the Sobol points.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class AcquisitionSearch:
         self._float_axes = np.flatnonzero(np.isinf(cube.n_values))
         self._discrete_axes = np.flatnonzero(np.isfinite(cube.n_values) & (cube.n_values > 1))
         self._snaps = len(self._float_axes) < cube.dim or bool(cube.space.conditions)
-        # Places of the float axes among the numeric columns, in which derivatives come.
+        # Indices of the float axes among the numeric columns, which have the derivatives.
         columns = features.column_of[self._float_axes]
         self._slope_of = np.searchsorted(features.numeric, columns)
         self._column_of = columns
@@ -77,15 +77,17 @@ class AcquisitionSearch:
     # ---- the discrete part
 
     def _place(self, axis: int, index: int) -> float:
-        """Return the place in [0, 1] of the value `index` of a discrete axis."""
+        """Return the coordinate in [0, 1] of value number `index` of a discrete axis."""
         name = self._cube.names[axis]
         parameter = self._cube.space[name]
-        if isinstance(parameter, UniformIntegerHyperparameter):  # shares differ on a log scale
+        if isinstance(
+            parameter, UniformIntegerHyperparameter
+        ):  # intervals differ in length on a log scale
             return float(self._cube.point({name: int(parameter.lower) + index})[axis])
         return float((index + 0.5) / self._cube.n_values[axis])
 
     def _enumerate(self) -> Points:
-        """Return the different discrete parts (m, dim), active continuous axes at 1/2."""
+        """Return the distinct discrete parts (m, dim), with active continuous axes at 1/2."""
         levels = [
             [self._place(axis, index) for index in range(int(n))] if np.isfinite(n) else [0.5]
             for axis, n in enumerate(self._cube.n_values)
@@ -98,7 +100,7 @@ class AcquisitionSearch:
         return np.array([self._cube.point(config) for config in configs.values()])
 
     def _all_keys(self) -> set[Key] | None:
-        """Return every allowed configuration of a finite space, None where there is no end."""
+        """Return the keys of all allowed configurations; None if the space is not enumerable."""
         if self._table is None or self._free_of_row.any():
             return None
         configs = [self._cube.config(u) for u in self._table]
@@ -123,7 +125,7 @@ class AcquisitionSearch:
         return np.array([self._cube.snap(u) for u in points]) if self._snaps else points
 
     def pool(self, best: Points, rng: np.random.Generator) -> Points:
-        """Return candidates (m, dim), few near `best` (k, dim), admitted or not."""
+        """Return candidates (m, dim), a few of them near `best` (k, dim), admitted or not."""
         if self._table is not None and len(self._float_axes) == 0:
             return self._table
         dim = self._cube.dim
@@ -157,7 +159,7 @@ class AcquisitionSearch:
     def maximise(
         self, worth: Acquisition, best: Points, admits: Admits, rng: np.random.Generator
     ) -> Config | None:
-        """Return the configuration of greatest worth that is admitted; None: found none."""
+        """Return the admitted configuration with the greatest acquisition, or None."""
         for _ in range(_N_POOLS):
             pool = self.pool(best, rng)
             scores = self._score(worth, pool)
@@ -184,7 +186,7 @@ class AcquisitionSearch:
         return scores
 
     def _starts(self, ranked: Points, admits: Admits) -> Points:
-        """Return admitted ones (k, dim) of ranked points that are no neighbours of a better."""
+        """Return the admitted ones (k, dim) of ranked points that are not near a better one."""
         chosen: list[Points] = []
         for u in ranked:
             if len(chosen) == self._n_starts:
@@ -195,7 +197,7 @@ class AcquisitionSearch:
         return np.array(chosen).reshape(-1, self._cube.dim)
 
     def _climb(self, worth: Acquisition, starts: Points) -> tuple[Points, Points]:
-        """Return local maximisers (k, dim) over the active continuous axes, and their worth."""
+        """Return local maximisers (k, dim) over active continuous axes, and their acquisition."""
         if self._snaps:
             free = np.array([self._free(self._cube.config(u)) for u in starts])
         else:
@@ -231,7 +233,7 @@ class AcquisitionSearch:
     def _alternate(
         self, worth: Acquisition, u: Points, height: float, admits: Admits
     ) -> tuple[Points, float]:
-        """Return a point (dim,) that neither its discrete nor its continuous part can improve."""
+        """Return a point (dim,) that neither a discrete nor a continuous step improves."""
         for _ in range(_N_ROUNDS):
             others = self._neighbours(u)
             scores = self._score(worth, others) if len(others) else np.zeros(0)

@@ -1,33 +1,35 @@
 """Bayesian multi-scale optimistic optimization (BaMSOO).
 
 Z. Wang, B. Shakibi, L. Jin, N. de Freitas, *Bayesian Multi-Scale Optimistic Optimization*,
-AISTATS 2014: SOO (`optimizers/soo.py`, variant v2) on a score g that a Gaussian
-process may stand in for. The paper maximises; here g is minimised, so its upper bound UCB is
-mean - B_N sd, its LCB is mean + B_N sd, and f+ `best` is the lowest value told.
+AISTATS 2014. This is SOO (`optimizers/soo.py`, variant v2) on a score g, which is the value or a
+bound by a Gaussian process. The paper maximises; here g is minimised, so the paper's UCB is
+mean - B_N sd, its LCB is mean + B_N sd, and f+ is `best`, the lowest value told.
 
-For each new child: N <- N + 1; where UCB reaches f+ it is evaluated and added to the data,
-else its score is its LCB and it is never added. B_N = sqrt(2 ln(pi^2 N^2 / (6 eta))),
-where N `_n_bounds` counts the bounds computed: a union bound over them holds with probability
-1 - eta. (Others count evaluations, or all nodes.)
+For each new child, N <- N + 1. If UCB <= f+, the child is evaluated, g is its value, and it is
+added to the data. Otherwise g is its LCB, and it is not added. B_N = sqrt(2 ln(pi^2 N^2 / (6
+eta))), where N is `_n_bounds`, the number of bounds computed, so that all bounds hold together with
+probability 1 - eta by a union bound. (Other implementations count evaluations or nodes.)
 
 Departures:
-- Children of one cell are scored by one posterior call, and the hyperparameters are learned
-  anew only every `refit_every` evaluations.
-- A middle child inherits an evaluation; where its parent was approximated it is scored anew,
-  and so is any other cell whose centre means an approximated configuration.
-- Guards. The model may rule out every child for ever: after `max_approximations` without an
-  evaluation the best approximated configuration is evaluated, which bounds the tree too. It is
-  also, once no cell can be split. What has no finite bound is evaluated, as are all children
-  before the model has two values.
-- `resolve: on_expand` evaluates an approximated leaf before it may be expanded; the choice at
-  its depth is then made again. The paper does not (`never`).
-- The model's posterior is of warped values: bounds are formed there and mapped back. A failure
-  enters it as `optimizers/targets.py` says; while nothing has succeeded every child is evaluated.
-- No parallel BaMSOO is published. Asked for more trials than are worth it by what is known, the
-  sweep goes on: a leaf whose evaluation is pending is scored by the mean that the model had when it
-  was made (by its parent's score while fewer than two values are told), may be expanded, and does
-  not enter nu_max. The model holds told values only, nothing made up, and N counts every bound, so
-  B_N keeps its meaning. At one trial at a time nothing is pending, and it is the paper's sequence.
+- All children of a cell are scored by one call of the posterior, and the hyperparameters are
+  learned only every `refit_every` evaluations.
+- A middle child inherits its parent's evaluation. If the parent was approximated, the child is
+  scored again, and so is any other cell whose centre maps to an approximated configuration.
+- The model could exclude all children forever. Therefore the best approximated configuration is
+  evaluated after `max_approximations` approximations in a row, which also bounds the tree, and when
+  no cell can be split. A child without a finite bound is evaluated, and so are all children until
+  the model has two values.
+- `resolve: on_expand` evaluates an approximated leaf before it can be expanded, and then selects
+  again at its depth. The paper does not do this (`never`).
+- The posterior is that of warped values: bounds are computed there and mapped back. Failures enter
+  the model as described in `optimizers/targets.py`; until the first success, every child is
+  evaluated.
+- No parallel BaMSOO is published. If more trials are requested than the known scores determine, the
+  sweep continues: a leaf with a pending evaluation has as its score the model's mean at the time of
+  its creation (or its parent's score while fewer than two values are told), can be expanded, and
+  does not change nu_max. The model contains only values that were told, and N counts every bound,
+  so B_N keeps its meaning. With one trial at a time nothing is pending, and the sequence is the
+  paper's.
 """
 
 import math
@@ -53,7 +55,7 @@ def build(
 ) -> Optimizer:
     """Return `BaMSOO`, or for `published` the study's `PublishedBaMSOO`.
 
-    The settings are those of `BaMSOO`; `published` has no other than `k`.
+    The settings are those of `BaMSOO`; `published` has only the setting `k`.
 
     Raises:
         ValueError: a setting is out of its range.
@@ -68,19 +70,20 @@ def build(
 
 
 class BaMSOO(SOO):
-    """SOO that skips the evaluations which the model's upper bound says are not worth it.
+    """SOO that skips evaluations if the model's bound excludes an improvement.
 
     Args:
-        k: children per split, odd.
-        eta: probability, in (0, 1), that some bound is wrong.
-        refit_every: evaluations from one learning of the hyperparameters to the next.
-        resolve: `never` or `on_expand`, see the module.
-        max_approximations: in a row, without an evaluation.
+        k: the number of children per split, which must be odd.
+        eta: the probability, in (0, 1), that any bound is wrong.
+        refit_every: the number of evaluations between two fits of the hyperparameters.
+        resolve: `never` or `on_expand`; see the module.
+        max_approximations: the largest number of approximations without an evaluation in between.
 
     Raises:
         ValueError: a setting is out of its range.
     """
 
+    own = True
     version: int = 2  # 1: bounds of a Gaussian process without the warp and the main effects
 
     def __init__(
@@ -105,10 +108,10 @@ class BaMSOO(SOO):
         self._resolve = resolve
         self._model = GaussianProcess(self._cube)
         self._data: dict[int, tuple[NDArray[np.float64], Evaluation]] = {}  # by trial id
-        self._n_conditioned = 0  # evaluations that the model holds
-        self._n_learned = -math.inf  # those that its hyperparameters were learned from
+        self._n_conditioned = 0  # number of evaluations in the model
+        self._n_learned = -math.inf  # number from which its hyperparameters were learned
         self._n_bounds = 0  # N
-        self._n_approximated = 0  # since the last evaluation was called for
+        self._n_approximated = 0  # approximations since an evaluation was last requested
 
     def tell(self, trial: Trial, evaluation: Evaluation) -> None:
         super().tell(trial, evaluation)
@@ -141,21 +144,22 @@ class BaMSOO(SOO):
             self._bound(bounded, best)
 
     def _bound(self, centres: list[Centre], best: float) -> None:
-        """Evaluate the centres whose UCB reaches f+; the others' score is their LCB."""
+        """Evaluate the centres whose UCB reaches f+; set the scores of the others to their LCB."""
         self._condition()
         means, deviations = self._model.posterior(
             np.array([self._cube.point(centre.config) for centre in centres])
         )
-        counts = np.arange(len(centres)) + self._n_bounds + 1
+        counts = np.arange(len(centres)) + self._n_bounds + 1  # N <- N + 1 for each child
         self._n_bounds += len(centres)
-        widths = np.array([self._factor(n) for n in counts.tolist()]) * deviations
+        widths = np.array([self._factor(n) for n in counts.tolist()]) * deviations  # B_N sd
+        # UCB = mean - B_N sd and LCB = mean + B_N sd, mapped back to natural units.
         lower, upper = self._model.natural(np.array([means - widths, means + widths]))
         finite = np.isfinite(means + widths)
-        excluded = finite & (np.where(finite, lower, best) > best)
+        excluded = finite & (np.where(finite, lower, best) > best)  # not UCB <= f+
         guesses = self._model.natural(means)
         for place, centre in enumerate(centres):
             if excluded[place]:
-                centre.value, centre.estimated = float(upper[place]), True
+                centre.value, centre.estimated = float(upper[place]), True  # g = LCB
                 self._n_approximated += 1
             else:
                 self._evaluate(centre, float(guesses[place]))
@@ -163,11 +167,11 @@ class BaMSOO(SOO):
             self._evaluate_best_approximated()
 
     def _factor(self, n: int) -> float:
-        """Return B_N of the n-th bound."""
+        """Return B_N = sqrt(2 ln(pi^2 N^2 / (6 eta))) for N = n."""
         return math.sqrt(2 * math.log(math.pi**2 * n**2 / (6 * self._eta)))
 
     def _condition(self) -> None:
-        """Let the model know all evaluations, in the order of their ids."""
+        """Fit the model to all evaluations, in the order of their ids."""
         n = len(self._data)
         if n == self._n_conditioned:
             return
@@ -184,7 +188,7 @@ class BaMSOO(SOO):
         self._n_approximated = 0
 
     def _evaluate_best_approximated(self) -> bool:
-        """Queue the approximated configuration of the best score; return whether there is one."""
+        """Queue the approximated configuration with the best score; return whether one exists."""
         approximated = [c for c in self._tree.centres.values() if c.estimated]
         if not approximated:
             return False

@@ -34,7 +34,7 @@ from optimizers.random_search import draw
 _TRIES = 100  # the largest number of draws to obtain an allowed point
 _LARGEST = 1e300  # the largest absolute value that is told, because `cmaes` computes differences
 _LARGEST_SIZE = 100_000  # solutions of a generation, which is held in memory
-_MOST_LEVELS = 64  # an integer with more values than this is treated as continuous
+_MOST_LEVELS = 64  # of CMA-ES; see `CmaEs.most_levels`
 
 
 class CmaEs(Optimizer):
@@ -44,7 +44,14 @@ class CmaEs(Optimizer):
         sigma0: the initial step size in the unit cube.
         population_size: lambda before the first restart; None means 4 + floor(3 ln d).
         restart_factor: the factor by which lambda grows at a restart; 1 keeps it constant.
+
+    Attributes:
+        most_levels: an integer with more values than this is treated as continuous.
+        always_mixed: whether continuous spaces are searched by CatCMA with margin as well.
     """
+
+    most_levels: int = _MOST_LEVELS
+    always_mixed: bool = False
 
     def __init__(
         self,
@@ -126,7 +133,9 @@ class CmaEs(Optimizer):
 
     def _start(self, mean: NDArray[np.float64]) -> "_Search":
         seed = int(self._rng.integers(2**31))
-        return _Search(self._cube, mean, self._sigma0, self._lambda, seed)
+        return _Search(
+            self._cube, mean, self._sigma0, self._lambda, seed, self.most_levels, self.always_mixed
+        )
 
 
 class _Search:
@@ -139,9 +148,11 @@ class _Search:
         sigma0: float,
         population_size: int,
         seed: int,
+        most_levels: int,
+        always_mixed: bool,
     ) -> None:
         free = cube.n_values > 1
-        continuous = free & (cube.n_values > _MOST_LEVELS) & ~cube.categorical
+        continuous = free & (cube.n_values > most_levels) & ~cube.categorical
         # CatCMA with margin requires that two-valued parameters are categorical.
         chosen = free & (cube.categorical | (cube.n_values == 2))
         self._dim = cube.dim
@@ -153,7 +164,7 @@ class _Search:
         gaussian = np.concatenate([self._continuous, self._ordered])
         self._n_gaussian = len(gaussian)
         self._search: Any = None  # None if all parameters are constant
-        if len(self._continuous) == np.sum(free) > 0:
+        if len(self._continuous) == np.sum(free) > 0 and not always_mixed:
             self._search = cmaes.CMA(
                 mean[gaussian],
                 sigma0,

@@ -1,29 +1,34 @@
 """The Gaussian process that `gp_bo` and `bamsoo` share, in numpy and scipy.
 
-Exact GP regression (Rasmussen & Williams, 2006, Alg. 2.1) with the choices that mattered for
-Bayesian optimization in few evaluations. The values are scaled, cut and warped to z as
-`optimizers/warp.py` says; which warp, the marginal likelihood decides at each learning. The
-inputs are the columns of `optimizers/features.py`.
+This is exact GP regression (Rasmussen & Williams, 2006, Alg. 2.1) with choices that matter for
+Bayesian optimization with few evaluations. The values are scaled, clipped and warped to z as
+described in `optimizers/warp.py`; the warp is selected by the marginal likelihood at each fit of
+the hyperparameters. The inputs are the columns of `optimizers/features.py`.
 
-Notation: x (n, columns) the inputs, z (n,) the targets, K the kernel matrix with the noise on its
-diagonal, L its Cholesky factor, m the constant mean, alpha = K^-1 (z - m), theta (axes + 4,) the
-logarithms of the length scales l, of the output scale s, of the variances v1 and v2 and of the
-noise; r^2 = 5 sum (x - x')^2 / l^2. The kernel is a Matern-5/2 and the two kinds of main effects,
-phi1 linear in the columns and phi2 quadratic, d1 and d2 of them:
+Notation: x (n, columns) are the inputs, z (n,) the targets, K the kernel matrix with the noise on
+its diagonal, L its Cholesky factor, m the constant mean, and alpha = K^-1 (z - m). theta (axes +
+4,) contains the logarithms of the length scales l, the output scale s, the variances v1 and v2, and
+the noise. r^2 = 5 sum (x - x')^2 / l^2. The kernel is the sum of a Matern-5/2 kernel and two kinds
+of main effects, d1 linear ones phi1 and d2 quadratic ones phi2:
 
     k(x, x') = s (1 + r + r^2 / 3) exp(-r) + v1 phi1(x).phi1(x') / d1 + v2 phi2(x).phi2(x') / d2
 
 Priors: length scales LogNormal(sqrt(2) + ln(axes)/2, sqrt(3)) (Hvarfner, Hellsten & Nardi, ICML
-2024); output scale Gamma(2, 0.15) (BoTorch's before 0.12); v1 and v2 log-normal around 1/4 with a
-deviation of 1.5; noise Gamma(1.1, 30) (Optuna 4), at least 1e-6.
+2024); output scale Gamma(2, 0.15) (BoTorch before 0.12); v1 and v2 log-normal with median 1/4 and a
+standard deviation of 1.5 of the logarithm; noise Gamma(1.1, 30) (Optuna 4), at least 1e-6.
 
-The mean has its generalised least squares value instead of being learnt by gradient. One learning
-is some 10 steps of L-BFGS-B from the last optimum, a step one Cholesky factor, one inverse and one
-product of K^-1 - alpha alpha^T with the inputs, from which the gradient of all length scales
-follows without the n x n differences of each column.
+The posterior mean and variance at x are m + k^T alpha and k(x, x) - |L^-1 k|^2 with k = k(x, data)
+(Alg. 2.1). The hyperparameters maximise the log marginal likelihood plus the log prior,
 
-Beyond `MANY` data the hyperparameters are learned from a subset, the better half of which are the
-best values, and only after every twentieth of new data; the posterior always knows all data.
+    -1/2 (z - m)^T alpha - sum log L_ii - n/2 log 2 pi + log p(theta)
+
+(eq. 2.30; `optimizers/kernel.py`). The mean m has its generalised least squares value. A fit takes
+about 10 steps of L-BFGS-B from the last optimum. Each step computes one Cholesky factor, one
+inverse, and one product of K^-1 - alpha alpha^T with the inputs, which gives the gradient with
+respect to all length scales without the n x n differences of each column.
+
+With more than `MANY` data, the hyperparameters are learned from a subset, half of which are the
+best values, and only after every 5 % of new data. The posterior always uses all data.
 """
 
 import math
@@ -51,13 +56,13 @@ from optimizers.kernel import (
 from optimizers.one_thread import one_thread
 from optimizers.warp import CAP, OFFSETS, Scale, Warp
 
-MANY = 200  # data; beyond, the hyperparameters are learned from so many of them
-_FEW = 10  # data up to which every warp is learned; beyond, the last winner and one rival in turn
-_FRESH = 5  # learnings from one that may start from the default to the next
+MANY = 200  # largest number of data from which the hyperparameters are learned
+_FEW = 10  # with more data, only the last selected warp and one other in turn are fitted
+_FRESH = 5  # every fifth fit may also start from the default hyperparameters
 
 
 class Slopes(NamedTuple):
-    """The posterior at m inputs and its derivatives by the numeric columns.
+    """The posterior at m inputs and its derivatives with respect to the numeric columns.
 
     Attributes:
         mean, variance: (m,).
@@ -71,7 +76,7 @@ class Slopes(NamedTuple):
 
 
 class GaussianProcess:
-    """A GP over a unit cube; learns from natural units and answers in standardised ones.
+    """A GP over a unit cube; it is fitted in natural units and predicts in standardised ones.
 
     Deterministic: the same calls give the same answers, in any process.
 
@@ -92,14 +97,14 @@ class GaussianProcess:
         max_iterations: int = 10,
         features: Features | None = None,
     ) -> None:
-        """Make a GP without data.
+        """Create a GP without data.
 
         Args:
-            cube: the space; its snap is the rounding.
-            warps: the offsets of the warps to choose from, the first one first.
-            cap: of the scaled values, see `optimizers/warp.py`.
-            max_iterations: L-BFGS-B iterations per learning, which starts from the last optimum.
-            features: the map from points to inputs; None: that of the cube.
+            cube: the space, whose `snap` rounds the inputs.
+            warps: the offsets of the candidate warps; the first one is used at the beginning.
+            cap: the largest scaled value; see `optimizers/warp.py`.
+            max_iterations: L-BFGS-B iterations per fit, which starts from the last optimum.
+            features: the map from points to inputs; None uses that of the cube.
         """
         self.features = Features(cube) if features is None else features
         self._max_iterations = max_iterations
@@ -109,24 +114,24 @@ class GaussianProcess:
         self._warps = warps
         self._thetas = {offset: default(self.features.n_axes) for offset in warps}
         self._offset = warps[0]
-        self._n_learned = 0  # data of the last learning
+        self._n_learned = 0  # number of data at the last fit of the hyperparameters
         self._n_learnings = 0
         self.theta = default(self.features.n_axes)
         self.x: Matrix = np.zeros((0, self.features.n_columns))
 
     def fit(self, u: Matrix, y: Vector, *, refit: bool) -> None:
-        """Condition on data, after learning the hyperparameters from them where `refit`.
+        """Condition on data, after fitting the hyperparameters to them if `refit`.
 
-        The first fit always learns. Where the optimiser fails the last hyperparameters stay.
-        Values are scaled and standardised anew in each call.
+        The first call always fits them. If the numerical optimisation fails, the last ones are
+        kept. Values are scaled and standardised again in each call.
 
         Args:
-            u: (n, dim) unit points, n >= 1; duplicates are welcome.
+            u: (n, dim) unit points, n >= 1; duplicates are allowed.
             y: (n,) finite values in natural units.
-            refit: whether to learn the hyperparameters.
+            refit: whether to fit the hyperparameters.
 
         Raises:
-            ValueError: there is no data, or shapes differ, or a value is not finite.
+            ValueError: there are no data, shapes do not match, or a value is not finite.
         """
         values = np.asarray(y, dtype=np.float64)
         if values.ndim != 1 or len(values) == 0 or len(values) != len(u):
@@ -152,23 +157,31 @@ class GaussianProcess:
             self._condition(inputs)
 
     def leave_one_out(self) -> Vector:
-        """Return the log density (n,) of each value given the others, by the values' own unit.
+        """Return the log density (n,) of each value given the others, in the values' own unit.
 
-        Rasmussen & Williams, equations 5.10 to 5.12, with the hyperparameters and the mean of all
-        data. To be asked before `pend`.
+        See Rasmussen & Williams, equations 5.10 to 5.12. The hyperparameters and the mean are those
+        of all data. Call this before `pend`.
         """
         variance = 1 / np.einsum("ij,ij->j", self._inverse_factor, self._inverse_factor)
         log_density: Vector = -0.5 * (np.log(2 * math.pi * variance) + self._alpha**2 * variance)
         return log_density + self._warp.log_slopes(self._t) - math.log(self._scale.unit)
 
     def natural(self, z: Vector) -> Vector:
-        """Return the values in natural units of standardised ones (m,); increasing."""
+        """Map standardised values (m,) to natural units; the map is increasing."""
         return self._scale.natural(self._warp.relative(z))
 
     def standardised(self, y: Vector) -> Vector:
-        """Return the standardised values of natural ones (m,), none below the data's least."""
+        """Map natural values (m,) to standardised ones, none of them below the data's least."""
         t = np.clip(self._scale.relative(np.asarray(y, dtype=np.float64)), 0.0, self._cap)
         return self._warp.standardised(t)
+
+    def level(self, y: float) -> float:
+        """Return the standardised value of any natural one, also one outside the data.
+
+        Only for a GP whose warp is the identity, which is defined everywhere.
+        """
+        assert self._offset is None
+        return float(self._warp.standardised(self._scale.relative(np.array([y])))[0])
 
     def _inputs(self, x: Matrix) -> Inputs:
         linear = self.features.linear(x) / math.sqrt(self._effects[0])
@@ -178,7 +191,7 @@ class GaussianProcess:
     # ---- learning
 
     def _learn(self, inputs: Inputs, t: Vector) -> None:
-        """Choose the warp, and the hyperparameters of those warps that are tried."""
+        """Fit the hyperparameters for some of the warps, and select the most likely warp."""
         tried = list(self._warps)
         if self._n_learned > _FEW and len(tried) > 2:
             rivals = [offset for offset in tried if offset != self._offset]
@@ -192,12 +205,12 @@ class GaussianProcess:
             z = warp.standardised(t[chosen])
             theta, loss = self._best_theta(self._thetas[offset], inputs, z)
             self._thetas[offset] = theta
-            losses[offset] = loss - warp.log_jacobian(t[chosen])
+            losses[offset] = loss - warp.log_jacobian(t[chosen])  # that of t instead of z
         self._offset = min(losses, key=lambda offset: losses[offset])
         self._n_learnings += 1
 
     def _best_theta(self, last: Vector, inputs: Inputs, z: Vector) -> tuple[Vector, float]:
-        """Return the theta that L-BFGS-B finds from the last or the default, and its loss."""
+        """Return the theta that L-BFGS-B finds from the last or the default one, and its loss."""
 
         def of(theta: Vector) -> tuple[float, Vector]:
             return negative_log_posterior(theta, inputs, z, self.features.axis_of)
@@ -206,7 +219,7 @@ class GaussianProcess:
         starts = [last, default(self.features.n_axes)] if fresh else [last]
         first = [of(start) for start in starts]
         best = min(range(len(starts)), key=lambda place: first[place][0])
-        known = [first[best]]  # L-BFGS-B begins with the loss at its start
+        known = [first[best]]  # L-BFGS-B first evaluates the loss at its start
 
         def loss(theta: Vector) -> tuple[float, Vector]:
             return known.pop() if known else of(theta)
@@ -227,7 +240,7 @@ class GaussianProcess:
     # ---- the posterior
 
     def _condition(self, inputs: Inputs) -> None:
-        """Factor the kernel matrix of all data."""
+        """Factorise the kernel matrix of all data, and compute alpha and m."""
         axes = self.features.n_axes
         self._inverse_lengths = math.sqrt(5) * np.exp(-self.theta[:axes])[self.features.axis_of]
         self._s, self._v1, self._v2, self._noise = np.exp(self.theta[axes:]).tolist()
@@ -237,9 +250,9 @@ class GaussianProcess:
         self._set_variance(inputs, factor)
 
     def pend(self, u: Matrix) -> None:
-        """Take in unit points (p, dim) as if their values were the posterior mean.
+        """Add pending unit points (p, dim) as if their values were the posterior mean.
 
-        The mean stays as it is, the variance shrinks; holds until the next `fit` or `pend`.
+        The mean does not change and the variance shrinks, until the next call of `fit` or `pend`.
         """
         with one_thread():
             inputs = self._known
@@ -256,7 +269,7 @@ class GaussianProcess:
         return factor
 
     def _set_variance(self, inputs: Inputs, factor: Matrix) -> None:
-        """Keep what the posterior needs: the mean rests on the data, the variance on all inputs."""
+        """Set the inputs of the variance; the mean depends on the data alone."""
         self._all = inputs
         self._a = inputs.x * self._inverse_lengths
         self._inverse_factor, _ = dtrtri(factor, lower=1)
@@ -264,7 +277,7 @@ class GaussianProcess:
         self._padded = np.concatenate([self._alpha, np.zeros(n_pending)])
 
     def _cross(self, x: Matrix) -> tuple[Matrix, Matrix, Matrix, Matrix, Vector]:
-        """Return k (m, n), the Matern's slope (m, n), phi1, phi2 and k(x, x) (m,)."""
+        """Return k (m, n), (1 + r) exp(-r) (m, n), scaled phi1 and phi2, and k(x, x) (m,)."""
         correlation, slope = matern(squared_distances(x * self._inverse_lengths, self._a))
         linear = self.features.linear(x) / math.sqrt(self._effects[0])
         quadratic = self.features.quadratic(x) / math.sqrt(self._effects[1])
@@ -279,16 +292,20 @@ class GaussianProcess:
         """Return mean and variance (m,) of the latent function at inputs (m, columns)."""
         kernel, _, _, _, own = self._cross(x)
         half = kernel @ self._inverse_factor.T  # L^-1 k
-        variance = own - np.einsum("ij,ij->i", half, half)
+        variance = own - np.einsum("ij,ij->i", half, half)  # k(x, x) - |L^-1 k|^2
+        # The mean is m + k^T alpha.
         return self.m + kernel @ self._padded, np.maximum(variance, 1e-12 * self._s)
 
     def slopes(self, x: Matrix) -> Slopes:
-        """Return the posterior at inputs (m, columns) with its derivatives."""
+        """Return the posterior at inputs (m, columns) with its derivatives.
+
+        They are d mean = dk^T alpha and d variance = d k(x, x) - 2 dk^T K^-1 k.
+        """
         kernel, slope, linear, quadratic, own = self._cross(x)
         half = kernel @ self._inverse_factor.T
         whole = half @ self._inverse_factor  # K^-1 k
         variance = own - np.einsum("ij,ij->i", half, half)
-        # dk/dx = -s (1 + r) exp(-r) / 3 (a - a') inverse length.
+        # dk/dx = -s (1 + r) exp(-r) / 3 (a - a') sqrt(5) / l with a = sqrt(5) x / l.
         a = x * self._inverse_lengths
         slope *= self._s / 3
         by_mean, by_variance = slope * self._padded, slope * whole
@@ -314,10 +331,10 @@ class GaussianProcess:
     def posterior(self, u: Matrix) -> tuple[Vector, Vector]:
         """Return mean and standard deviation (m,) of the latent function at `u` (m, dim).
 
-        In standardised, warped units: `natural` maps a quantile back.
+        They are in standardised, warped units; `natural` maps quantiles to natural units.
 
         Raises:
-            RuntimeError: nothing was fitted yet.
+            RuntimeError: `fit` was not called yet.
         """
         if len(self.x) == 0:
             raise RuntimeError("gaussian process: expected a fit before a posterior, got none")
@@ -327,7 +344,7 @@ class GaussianProcess:
 
 
 def _subset(t: Vector) -> NDArray[np.intp]:
-    """Return at most `MANY` places of t (n,): half of them the best, the others spread in rank."""
+    """Return at most `MANY` indices of t (n,): half are the best, the others spread over ranks."""
     order = np.argsort(t, kind="stable")
     if len(t) <= MANY:
         return np.arange(len(t))

@@ -1,30 +1,34 @@
 """Bayesian optimization with a Gaussian process: `gp_bo`, the suite's own optimizer.
 
-EGO (Jones, Schonlau & Welch, 1998) with LogEI (Ament et al., NeurIPS 2023): a small design first
-(the middle of the cube and a Latin hypercube, of 50 the one whose closest points are farthest),
-then in each step the configuration of greatest acquisition under the GP of
+This is EGO (Jones, Schonlau & Welch, 1998) with LogEI (Ament et al., NeurIPS 2023). It starts with
+a small design: the centre of the cube and, of 50 Latin hypercubes, the one with the largest minimum
+distance. Then each step takes the configuration with the greatest acquisition under the GP of
 `optimizers/gaussian_process.py`. Every `exploit_every`-th step takes the minimum of the posterior
-mean instead, which costs less than LogEI and finds no worse.
+mean instead, which is cheaper than LogEI and gives results that are no worse.
 
-A batch is filled one by one: points asked and not yet told are pending, and the model takes their
-posterior mean for their value (Ginsbourger et al., 2010, "kriging believer"). One pending point at
-most is a minimum of the mean, which pending points do not move.
+A batch is filled point by point. Points that were asked but not told are pending, and the model
+uses their posterior mean as their value (Ginsbourger et al., 2010, "kriging believer"). At most one
+pending point is a minimum of the posterior mean, because pending points do not change the mean.
 
 Departures:
-- A failed evaluation enters the model as `optimizers/targets.py` says. While nothing has
-  succeeded there is nothing to model, and points are space-filling: the farthest candidate from
-  all that are known. (The grades of failures may lead anywhere.)
-- The design keeps to the space's rules: a forbidden point is replaced by the farthest allowed one.
-- On a noiseless objective no configuration is proposed twice; on a noisy one LogEI improves on
-  the best posterior mean of the data instead of the best value told, and may propose again.
-- Randomness comes from the seed and the trial's id, so it does not depend on how asks are cut.
+- A failed evaluation enters the model as described in `optimizers/targets.py`. Until the first
+  success there is nothing to model, and each point is the candidate farthest from all known points.
+  (The penalties of failures are not used for this, because they may be misleading.)
+- The design respects the space's rules: a forbidden point is replaced by the farthest allowed one.
+- On a noiseless objective, no configuration is proposed twice. On a noisy one, LogEI improves on
+  the best posterior mean of the data instead of the best value told, and may repeat a
+  configuration.
+- With limits, the acquisition is multiplied by the probability that they are kept, see
+  `optimizers/limited.py`; the value to improve on is that of the best feasible evaluation.
+- Randomness comes from the seed and the trial's id, so it does not depend on the sizes of the asks.
 
-In many evaluations: up to 200 everything is learned from all data in every step. Beyond, the
-hyperparameters rest on a subset (see the model), and a step costs n^3 only in one factor of the
-kernel matrix: about a quarter of a second at n = 1,000.
+Cost: up to 200 evaluations, the hyperparameters are fitted to all data in every step. With more,
+they are fitted to a subset (see the model), and the only O(n^3) cost of a step is the factorisation
+of the kernel matrix: about a quarter of a second at n = 1,000.
 """
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 from ConfigSpace import ConfigurationSpace
@@ -32,38 +36,41 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import pdist
 
 from objectives.space import UnitCube
-from objectives.trial import Config, Evaluation, Trial
+from objectives.trial import Config, Evaluation, Limit, Trial
 from optimizers.acquisition import NAMES, Acquisition
 from optimizers.acquisition_search import AcquisitionSearch, Key, key
 from optimizers.gaussian_process import GaussianProcess
 from optimizers.light_qmc import qmc
+from optimizers.limited import Limited, LimitModels
 from optimizers.one_thread import one_thread
 from optimizers.optimizer import Optimizer
 from optimizers.targets import succeeded, targets
 
 _LARGEST_DESIGN = 10_000  # points; the model takes the cube of their number
-_N_CENTRES = 3  # best points told around which candidates are drawn
-_NEAR = 1e-3  # sides of the cube: too little to learn from
-_N_DESIGNS = 50  # Latin hypercubes of which the best spread one is taken
-_MARGIN = 0.1  # sides of the cube that the hypercube keeps from its faces
+_N_CENTRES = 3  # number of best points around which candidates are drawn
+_NEAR = 1e-3  # points closer than this, in sides of the cube, are considered redundant
+_N_DESIGNS = 50  # number of Latin hypercubes from which the best spread one is taken
+_MARGIN = 0.1  # distance of the hypercube from the faces of the cube, in sides of the cube
 
 
 class GaussianProcessOptimizer(Optimizer):
     """Asks for a small design, then for the greatest acquisition under a Gaussian process.
 
     Args:
-        n_initial: points of the design.
+        n_initial: the number of points in the design.
         acquisition: one of `optimizers.acquisition.NAMES`.
-        beta: weight of the variance, for `ucb`.
-        noiseless: whether a configuration's value is always the same.
-        exploit_every: steps from one minimum of the posterior mean to the next; 0: none.
-        candidates: quasi-random points of a step's pool, a power of two.
-        starts: of them that are improved by gradient.
+        beta: the weight of the variance, for `ucb`.
+        noiseless: whether a configuration always has the same value.
+        exploit_every: the number of steps between two minima of the posterior mean; 0 for none.
+        candidates: the number of quasi-random points in a step's pool, a power of two.
+        starts: the number of candidates that are improved by gradient.
+        limits: the limits by metric.
 
     Raises:
         ValueError: a setting is out of its range.
     """
 
+    own = True
     version: int = 2  # 1: BoTorch's parts on GPyTorch's kernel, ten points first
 
     def __init__(
@@ -78,6 +85,7 @@ class GaussianProcessOptimizer(Optimizer):
         exploit_every: int,
         candidates: int,
         starts: int,
+        limits: Mapping[str, Limit] | None = None,
     ) -> None:
         super().__init__(space, seed=seed)
         counts = [("n_initial", n_initial, 1), ("starts", starts, 1)]
@@ -96,19 +104,20 @@ class GaussianProcessOptimizer(Optimizer):
         self._exploit_every = exploit_every
         self._cube = UnitCube(space)
         self._gp = GaussianProcess(self._cube)
+        self._limits = LimitModels(self._cube, limits or {})
         self._search = AcquisitionSearch(
             self._cube, self._gp.features, candidates=candidates, starts=starts, seed=seed
         )
         self._pending: dict[int, Config] = {}
         self._exploiting: int | None = None  # id of the pending minimum of the mean
-        self._known: set[Key] = set()  # asked or told
+        self._known: set[Key] = set()  # keys of configurations that were asked or told
         self._points: list[NDArray[np.float64]] = []
         self._told: list[Evaluation] = []
         self._n_fitted = 0
         self._design = self._spread_design(n_initial)
 
     def _spread_design(self, n: int) -> list[NDArray[np.float64]]:
-        """Return the design, last point first: the middle, then a Latin hypercube around it."""
+        """Return the design in reverse order: the centre, then a Latin hypercube around it."""
         rng = np.random.default_rng(self.seed)
         sampler = qmc.LatinHypercube(self._cube.dim, rng=rng)
         designs = [sampler.random(n - 1) for _ in range(_N_DESIGNS)] if n > 1 else []
@@ -142,14 +151,14 @@ class GaussianProcessOptimizer(Optimizer):
         self._exploiting = None if trial.id == self._exploiting else self._exploiting
 
     def _next(self) -> Config | None:
-        """Return the next configuration, or None where all are known."""
+        """Return the next configuration, or None if all are known."""
         if self._noiseless and self._search.exhausted(self._known):
             return None
         rng = np.random.default_rng([self.seed, self._n_trials])
         if self._design:
             config = self._cube.config(self._design.pop())
             return config if self._admits(config) else self._farthest(rng)
-        if not any(map(succeeded, self._told)):
+        if not self._any_success():
             return self._farthest(rng)
         return self._best(rng)
 
@@ -158,10 +167,11 @@ class GaussianProcessOptimizer(Optimizer):
         return not known and self._cube.allows(config)
 
     def _best(self, rng: np.random.Generator) -> Config | None:
-        """Return the configuration that is worth most under the model."""
+        """Return the configuration with the greatest acquisition."""
         t = self._fit()
         pending = self._pending_points()
         self._gp.pend(pending)
+        self._limits.pend(pending)
         centres = np.array(self._points)[np.argsort(t, kind="stable")[:_N_CENTRES]]
 
         def admits(config: Config) -> bool:
@@ -169,7 +179,7 @@ class GaussianProcessOptimizer(Optimizer):
 
         if self._exploit_every and self._n_trials % self._exploit_every == 0:
             if self._exploiting is None:
-                mean = Acquisition("mean", self._gp, 0.0)
+                mean = self._worth("mean")
                 config = self._search.maximise(mean, centres, admits, rng)
                 if config is not None:
                     self._exploiting = self._n_trials
@@ -179,36 +189,52 @@ class GaussianProcessOptimizer(Optimizer):
         return config or self._search.maximise(worth, centres, self._admits, rng)
 
     def _is_near(self, config: Config, points: NDArray[np.float64]) -> bool:
-        """Return whether an evaluation tells next to nothing that one at `points` does not."""
+        """Return whether a configuration is redundant because it lies too close to `points`."""
         if not self._noiseless or len(points) == 0:
             return False
         away = np.abs(points - self._cube.point(config)).max(axis=1)
         return bool(away.min() < _NEAR)
 
+    def _any_success(self) -> bool:
+        return any(map(succeeded, self._told))
+
+    def _targets(self) -> NDArray[np.float64]:
+        """Return what the model is fitted to (n,)."""
+        return targets(self._told)
+
     def _fit(self) -> NDArray[np.float64]:
-        """Let the model know all that was told; return the targets (n,)."""
-        t = targets(self._told)
+        """Fit the models to all told evaluations; return the targets (n,)."""
+        t = self._targets()
         if self._n_fitted < len(t):
             self._gp.fit(np.array(self._points), t, refit=True)
+            self._limits.fit(np.array(self._points), self._told)
             self._n_fitted = len(t)
         return t
 
-    def _worth(self) -> Acquisition:
-        """Return the acquisition function of the fitted model."""
-        gp = self._gp
-        best = gp.z.min() if self._noiseless else gp.at(gp.x)[0].min()
-        return Acquisition(self._acquisition, gp, float(best), self._beta)
-
-    def worth(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the acquisition (n,) of unit points (n, dim) given what was told; asks nothing.
+    def _worth(self, name: str | None = None) -> Acquisition:
+        """Return the acquisition function of the fitted model, with the limits if there are some.
 
         Args:
-            points: as `UnitCube.snap` returns them.
+            name: of the acquisition; that of the settings unless given.
+        """
+        gp, name = self._gp, name or self._acquisition
+        known = gp.z if self._noiseless else gp.at(gp.x)[0]
+        if not self._limits:
+            return Acquisition(name, gp, float(known.min()), self._beta)
+        kept = self._limits.feasible(self._told)
+        best = float(known[kept].min(initial=known.max()))
+        return Limited(name, gp, best, self._beta, self._limits.models, alone=not kept.any())
+
+    def worth(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the acquisition (n,) at unit points, without asking for a trial.
+
+        Args:
+            points: unit points (n, dim), as `UnitCube.snap` returns them.
 
         Raises:
-            RuntimeError: nothing has succeeded yet.
+            RuntimeError: no evaluation has succeeded yet.
         """
-        if not any(map(succeeded, self._told)):
+        if not self._any_success():
             raise RuntimeError("gp_bo.worth: expected some evaluations told, got none")
         with one_thread():
             self._fit()
@@ -220,7 +246,7 @@ class GaussianProcessOptimizer(Optimizer):
         return np.array(points).reshape(-1, self._cube.dim)
 
     def _farthest(self, rng: np.random.Generator) -> Config | None:
-        """Return the candidate farthest from what was told, what is pending and the design."""
+        """Return the candidate farthest from all told, pending and design points."""
         known = [*self._points, *self._pending_points(), *map(self._cube.snap, self._design)]
         return self._search.spread(np.array(known).reshape(-1, self._cube.dim), self._admits, rng)
 

@@ -27,6 +27,7 @@ class Grid(Optimizer):
     """Proposes every point of one grid, in random or in lexicographic order."""
 
     extendable = False
+    adaptive = False
 
     def __init__(self, space: ConfigurationSpace, *, seed: int, budget: float, order: str) -> None:
         super().__init__(space, seed=seed)

@@ -71,6 +71,7 @@ def negative_log_posterior(
     np.fill_diagonal(h, inverse.diagonal())
     h -= np.outer(alpha, alpha)
     prior, d_prior = log_prior(theta)
+    # 1/2 (z - m)^T alpha + sum log L_ii - log p(theta); the constant n/2 log 2 pi is left out.
     loss = 0.5 * float(residual @ alpha) + float(np.log(factor.diagonal()).sum()) - prior
     gradient = -d_prior
     # dK/dlog l = s (1 + r) exp(-r) / 3 (a - a')^2; its sum with weights p is one matrix product.

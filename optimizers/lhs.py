@@ -26,6 +26,7 @@ class LatinHypercube(Optimizer):
     """Proposes the points of one Latin hypercube design, one point per evaluation of the budget."""
 
     extendable = False
+    adaptive = False
 
     def __init__(
         self,

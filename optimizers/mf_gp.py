@@ -27,7 +27,8 @@ model is compared with one that knows the full evaluations only, by the log dens
 evaluation given all others (leave-one-out). Where the latter model is better, it chooses, as in
 `gp_bo`, and what it chooses is evaluated in full. So that the question is settled early and at
 little cost, the first exploitations follow one another after `_BETWEEN` other steps at most, and
-these steps are at the lowest rung.
+these steps are at the lowest rung. The first exploitations are promotions, which show how the
+fidelities of one configuration differ.
 
 Pending trials enter the model with their posterior mean, as in `gp_bo`; at most one of them is an
 exploitation. A configuration that failed is not promoted.
@@ -286,8 +287,10 @@ class MultiFidelityGaussianProcess(GaussianProcessOptimizer):
     ) -> Proposal | None:
         """Return the configuration of least posterior mean, in full; None where none is left."""
         worth = Acquisition("mean", self._posterior, 0.0)
-        new = self._search.maximise(worth, centres, self._admits, rng)
-        configs = [one.config for one in self._promotable()] + ([] if new is None else [new])
+        configs = [one.config for one in self._promotable()]
+        if not (configs and self._is_early()):
+            new = self._search.maximise(worth, centres, self._admits, rng)
+            configs += [] if new is None else [new]
         if not configs:
             return None
         place = int(np.argmax(worth.at(self._columns(configs))))

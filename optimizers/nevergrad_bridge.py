@@ -3,6 +3,10 @@
 Nevergrad's methods depend on the budget (NGOpt even chooses its method by it), so the run cannot
 be extended. Nevergrad does not see parameters that have only one value.
 
+`conf/optimizer/de.yaml` (Storn & Price 1997), `pso.yaml` (Kennedy & Eberhart 1995) and
+`annealing.yaml` (Kirkpatrick et al. 1983) are families of Nevergrad with settings for small
+budgets.
+
 Departures:
 - A method that uses Python's or NumPy's global generator gets separate states of them.
 - A method that cannot run in parallel is asked only after its last trial has been told.
@@ -17,10 +21,12 @@ Departures:
   patched here.
 """
 
+import inspect
+import math
 import random
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any
@@ -49,6 +55,7 @@ metamodel.float = lambda value: float(np.asarray(value).item())
 _TRIES = 100  # the largest number of attempts to obtain an allowed configuration
 _NUMPYS = mtrand._rand  # NumPy's global generator
 _PATIENCE_S = 5.0  # the time to wait for a thread that was told to end
+_LARGEST = float(np.finfo(np.float64).max)  # the largest absolute value that is told
 _UNKNOWN = 1e20  # the value that is told for a failure if there is no value yet
 
 
@@ -56,8 +63,10 @@ class NevergradBridge(Optimizer):
     """Proposes the configurations of one of Nevergrad's optimizers.
 
     Args:
-        name: the name in Nevergrad's registry.
+        name: the name in Nevergrad's registry or, with `options`, in `nevergrad.families`.
         num_workers: the number of trials that Nevergrad should expect at once.
+        options: the keyword arguments of the family; None for an optimizer of the registry.
+        value_factor: the factor by which values are multiplied before they are told.
 
     Raises:
         ValueError: a setting is invalid, or there is no such optimizer.
@@ -66,17 +75,23 @@ class NevergradBridge(Optimizer):
     extendable = False
 
     def __init__(
-        self, space: ConfigurationSpace, *, seed: int, name: str, budget: float, num_workers: int
+        self,
+        space: ConfigurationSpace,
+        *,
+        seed: int,
+        name: str,
+        budget: float,
+        num_workers: int,
+        options: Mapping[str, Any] | None = None,
+        value_factor: float = 1.0,
     ) -> None:
         super().__init__(space, seed=seed)
-        registry = nevergrad.optimizers.registry
-        if not isinstance(name, str) or name not in registry:
-            close = get_close_matches(str(name), list(registry), n=3)
-            hint = f"; did you mean {' or '.join(close)}?" if close else ""
+        make = _factory(name, options)
+        if not isinstance(value_factor, (int, float)) or not 0 < value_factor < math.inf:
             raise ValueError(
-                f"nevergrad.name: expected one of the {len(registry)} optimizers in "
-                f"nevergrad.optimizers.registry, got {name}{hint}"
+                f"nevergrad.value_factor: expected a positive number, got {value_factor!r}"
             )
+        self._value_factor = float(value_factor)
         if isinstance(num_workers, bool) or not isinstance(num_workers, int) or num_workers < 1:
             raise ValueError(
                 f"nevergrad.num_workers: expected a positive integer, got {num_workers!r}"
@@ -93,7 +108,7 @@ class NevergradBridge(Optimizer):
         with self._own_generators():
             axes = nevergrad.p.Array(shape=(len(self._free),), lower=0.0, upper=1.0)
             axes.random_state = _seeded(self._rng)
-            self._search = registry[name](axes, budget=n_evaluations, num_workers=num_workers)
+            self._search = make(axes, budget=n_evaluations, num_workers=num_workers)
             chosen = getattr(
                 self._search, "optim", self._search
             )  # the method that NGOpt and similar ones chose
@@ -119,11 +134,11 @@ class NevergradBridge(Optimizer):
             value = _UNKNOWN
         with self._own_generators():
             if asked is not None and config == trial.config:
-                self._search.tell(asked, value)
+                self._search.tell(asked, self._scaled(value))
                 return
             if asked is not None:  # a serial method still waits for its own trial
                 self._search.tell(asked, self._penalty())
-            self._tell_foreign(trial.config, value)
+            self._tell_foreign(trial.config, self._scaled(value))
 
     def _next(self) -> tuple[Any, Config]:
         """Return Nevergrad's candidate and its configuration; the candidate may be None."""
@@ -151,7 +166,10 @@ class NevergradBridge(Optimizer):
             thread.join(timeout=_PATIENCE_S)
 
     def _penalty(self) -> float:
-        return _UNKNOWN if self._worst is None else self._worst
+        return self._scaled(_UNKNOWN if self._worst is None else self._worst)
+
+    def _scaled(self, value: float) -> float:
+        return min(max(value * self._value_factor, -_LARGEST), _LARGEST)
 
     @contextmanager
     def _own_generators(self) -> Iterator[None]:
@@ -179,6 +197,32 @@ class NevergradBridge(Optimizer):
             self._numpy_state = _NUMPYS.get_state()
             random.setstate(pythons)
             _NUMPYS.set_state(numpys)
+
+
+def _factory(name: str, options: Mapping[str, Any] | None) -> Any:
+    """Return what makes the optimizer from its parametrization, its budget and its workers."""
+    families = {
+        key: value for key, value in vars(nevergrad.families).items() if inspect.isclass(value)
+    }
+    known = nevergrad.optimizers.registry if options is None else families
+    place = "optimizers.registry" if options is None else "families"
+    if not isinstance(name, str) or name not in known:
+        close = get_close_matches(str(name), list(known), n=3)
+        hint = f"; did you mean {' or '.join(close)}?" if close else ""
+        raise ValueError(
+            f"nevergrad.name: expected one of the {len(known)} optimizers in "
+            f"nevergrad.{place}, got {name}{hint}"
+        )
+    if options is None:
+        return known[name]
+    if not isinstance(options, Mapping) or not all(isinstance(key, str) for key in options):
+        raise ValueError(f"nevergrad.options: expected arguments by name, got {options!r}")
+    try:
+        return families[name](**options)
+    except (TypeError, ValueError, AssertionError) as error:
+        raise ValueError(
+            f"nevergrad.options: expected arguments of {name}, got {dict(options)}: {error}"
+        ) from None
 
 
 def _seeded(rng: np.random.Generator) -> RandomState:

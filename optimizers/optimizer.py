@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
 from ConfigSpace import ConfigurationSpace
@@ -28,12 +29,25 @@ class Optimizer(ABC):
     Attributes:
         extendable: whether a run can be continued with a larger budget. It is False if the design
             depends on the budget.
+        adaptive: whether the proposals depend on the evaluations. Where they do not, the optimizer
+            runs on any goals and limits.
         version: the version of the algorithm. The author increments it when the same seed and
             evaluations give other trials; a log of another version is not resumed.
+        own: whether it is this suite's own method and not one of the literature or of a library.
+            Tables and pictures mark it, because its authors also judge it.
+        slow: whether an ask takes more than 50 ms of CPU time after a dozen evaluations. The
+            conformance suite then leaves what takes longest to `make test-slow`.
+        folder: the folder of the run, which is set before the first ask. What an optimizer writes
+            there is not part of the log: only what cannot be computed again from the seed and the
+            evaluations belongs there.
     """
 
     extendable: bool = True
+    adaptive: bool = True
     version: int = 1
+    own: bool = False
+    slow: bool = False
+    folder: Path | None = None
 
     def __init__(self, space: ConfigurationSpace, *, seed: int) -> None:
         self.space = space

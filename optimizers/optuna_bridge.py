@@ -13,6 +13,10 @@ Departures:
 - A failure without a penalty is told as the worst value so far, so that its neighbourhood is
   avoided. If there is no value yet, it is told as a failed trial, which samplers ignore.
 - A configuration that the study did not propose (in a replay that drifted) is added to the study.
+
+Several goals are the study's objectives, all minimised. A failure is told as the worst number of
+each goal so far. A limit is a constraint of the study, by how much it is exceeded; a failure
+exceeds it as far as the worst evaluation so far.
 """
 
 import inspect
@@ -38,7 +42,8 @@ from optuna.distributions import (
 from optuna.trial import TrialState
 
 from objectives.space import UnitCube, plain
-from objectives.trial import Config, Evaluation, Trial
+from objectives.trial import Config, Evaluation, Goal, Limit, Trial
+from optimizers.goal_targets import ToldGoals
 from optimizers.optimizer import Optimizer
 from optimizers.random_search import draw
 
@@ -51,18 +56,33 @@ class OptunaBridge(Optimizer):
     Args:
         sampler: the name of a class in `optuna.samplers`.
         options: the keyword arguments of the class, except the seed, which is derived from `seed`.
+        goals: the goals by metric; with fewer than two, the value is minimised.
+        limits: the limits by metric.
 
     Raises:
-        ValueError: the sampler does not exist, or it does not accept the options.
+        ValueError: the sampler does not exist, it does not accept the options, or it does not
+            handle several goals or limits.
     """
 
     def __init__(
-        self, space: ConfigurationSpace, *, seed: int, sampler: str, options: Mapping[str, Any]
+        self,
+        space: ConfigurationSpace,
+        *,
+        seed: int,
+        sampler: str,
+        options: Mapping[str, Any],
+        goals: Mapping[str, Goal] | None = None,
+        limits: Mapping[str, Limit] | None = None,
     ) -> None:
         super().__init__(space, seed=seed)
         self._rng = np.random.default_rng(seed)
+        self._told = ToldGoals(goals or {}, limits or {})
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        self._study = optuna.create_study(sampler=_sampler(sampler, options, self._rng))
+        made = _sampler(sampler, options, self._rng)
+        _check_takes(sampler, options, len(goals or ()), bool(limits))
+        self._study = optuna.create_study(
+            sampler=made, directions=["minimize"] * self._told.n_values
+        )
         # A sampler that has exhausted its grid stops the study, which Optuna allows only inside
         # optimize().
         self._study.stop = self._stop
@@ -86,17 +106,24 @@ class OptunaBridge(Optimizer):
 
     def tell(self, trial: Trial, evaluation: Evaluation) -> None:
         asked, config = self._pending.pop(trial.id, (None, {}))
-        value = self._value(evaluation)
-        learnt = evaluation.value is not None or self._worst is not None
-        state = TrialState.COMPLETE if learnt else TrialState.FAIL
+        values, excesses = self._told.learn(evaluation)
+        state = TrialState.COMPLETE if values is not None else TrialState.FAIL
         if asked is not None and config == trial.config:
-            self._study.tell(asked, value if learnt else None, state=state)
+            for name, excess in excesses.items() if values is not None else ():
+                asked.set_constraint(name, excess)
+            self._study.tell(asked, values, state=state)
             return
         if asked is not None:
             self._study.tell(asked, state=TrialState.FAIL)
-        self._add(trial.config, state, value if learnt else None)
+        self._add(trial.config, state, values, excesses)
 
-    def _add(self, config: Config, state: Any, value: float | None) -> None:
+    def _add(
+        self,
+        config: Config,
+        state: Any,
+        values: list[float] | None,
+        excesses: dict[str, float],
+    ) -> None:
         """Add a configuration that the study did not propose."""
         distributions = {
             name: distribution
@@ -106,7 +133,11 @@ class OptunaBridge(Optimizer):
         params = {name: self._optuna_value(name, config[name]) for name in distributions}
         self._study.add_trial(
             optuna.trial.create_trial(
-                state=state, value=value, params=params, distributions=distributions
+                state=state,
+                values=values,
+                params=params,
+                distributions=distributions,
+                constraints=excesses or None,
             )
         )
 
@@ -193,4 +224,34 @@ def _sampler(name: str, options: Mapping[str, Any], rng: np.random.Generator) ->
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"optuna.options: expected arguments of {name}, got {dict(options)}: {error}"
+        ) from None
+
+
+_INDIFFERENT = ("RandomSampler", "QMCSampler", "GridSampler", "BruteForceSampler")
+"""Samplers that learn nothing from an evaluation, so that any limits are welcome."""
+
+
+def _check_takes(name: str, options: Mapping[str, Any], n_goals: int, limited: bool) -> None:
+    """Raise `ValueError` unless a sampler handles so many goals, and limits if there are some."""
+    by_class = inspect.signature(getattr(optuna.samplers, name)).parameters
+    if limited and "constraints_func" not in by_class and name not in _INDIFFERENT:
+        raise ValueError(
+            f"optuna.sampler: expected one that takes limits, such as TPESampler, got {name}; or "
+            f"run without limits"
+        )
+    if n_goals < 2:
+        return
+    trying = _sampler(name, options, np.random.default_rng(0))
+    study = optuna.create_study(sampler=trying, directions=["minimize"] * n_goals)
+    study.stop = lambda: None
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="optuna")
+            study.ask({"x": FloatDistribution(0, 1)})
+    except ValueError as error:
+        if "multi-objective" not in str(error):  # such as a grid without this parameter
+            return
+        raise ValueError(
+            f"optuna.sampler: expected one that takes several goals, such as NSGAIISampler, got "
+            f"{name}, which minimises one value"
         ) from None

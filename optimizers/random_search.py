@@ -21,6 +21,8 @@ def draw(cube: UnitCube, rng: np.random.Generator) -> Config:
 class RandomSearch(Optimizer):
     """Draws every configuration independently of all others."""
 
+    adaptive = False
+
     def __init__(self, space: ConfigurationSpace, *, seed: int) -> None:
         super().__init__(space, seed=seed)
         self._cube = UnitCube(space)

@@ -22,6 +22,8 @@ _SKIPPED = 10_000  # the largest number of points that are skipped in a row
 class Sobol(Optimizer):
     """Proposes the points of one Sobol sequence in their order."""
 
+    adaptive = False
+
     def __init__(self, space: ConfigurationSpace, *, seed: int, scramble: bool) -> None:
         super().__init__(space, seed=seed)
         if not isinstance(scramble, bool):

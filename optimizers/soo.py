@@ -3,31 +3,32 @@
 R. Munos, *Optimistic optimization of a deterministic function without the knowledge of its
 smoothness*, NeurIPS 2011, its SOO. The paper maximises; here scores are minimised.
 
-Notation: K `k`, children per split; h a depth, 0 at the root; a sweep visits the depths from
-the root down and expands at most one leaf of each; nu_max `_bar`, the best score expanded so
-far in the sweep; h_max, the greatest depth that a cell may have.
+Notation: K is `k`, the number of children per split; h is a depth, 0 at the root; a sweep visits
+the depths from the root downwards and expands at most one leaf at each; nu_max is `_bar`, the best
+score expanded so far in the sweep; h_max is the greatest depth that a cell may have.
 
 The paper leaves open whether a leaf made in a sweep may be expanded in the same sweep:
 
-- `v2`: yes, down to the depth that the tree had when the sweep began, and only where its score
-  is strictly better than nu_max (an inherited score is not expanded twice in a sweep). No
-  h_max. The best ranked at small budgets.
-- `official`: the authors' released code (Valko, Carpentier, Munos, ICML 2013, type 'det'): no;
-  score at least as good as nu_max; h_max = ceil(sqrt(budget)) with the root at depth 1. A leaf
-  at h_max is neither expanded nor enters nu_max, so a very small budget may not be spent.
+- `v2` allows it, down to the depth that the tree had when the sweep began, and only if the leaf's
+  score is strictly better than nu_max, so that an inherited score is not expanded twice in a
+  sweep. There is no h_max. This variant ranks best at small budgets.
+- `official` is the authors' released code (Valko, Carpentier, Munos, ICML 2013, type 'det'). It
+  does not allow it; the score must be at least as good as nu_max; h_max = ceil(sqrt(budget)), with
+  the root at depth 1. A leaf at h_max is not expanded and does not change nu_max, so a very small
+  budget may not be spent completely.
 
-A third, `published`, has its own module (`optimizers/published_soo.py`); `build` chooses.
+A third variant, `published`, has its own module (`optimizers/published_soo.py`).
 
-Departures: the budget may end within a sweep. Centres that mean one configuration (integers,
-choices) share its evaluation. A failure without a graded penalty, and a forbidden combination,
-which is not evaluated at all, score infinity.
+Departures: the budget may end within a sweep. Centres that map to one configuration (integers,
+choices) share its evaluation. A failure without a graded penalty scores infinity, and so does a
+forbidden combination, which is not evaluated.
 
-Asked for more trials than the leaves that are known call for, `v2` goes on with what it knows, so
-that no worker is idle: at a depth it takes the best leaf that is known; where none is, leaves whose
-evaluation is pending hold their parent's score, are expanded by it, and do not enter nu_max. Asked
-for one trial at a time, each told before the next, nothing is ever pending and the sequence is the
-paper's. `official` waits instead: it offers a whole sweep at once, and its trials and ids depend
-neither on n nor on the order of the tells.
+If more trials are requested than the known scores determine, `v2` continues with what it knows, so
+that no worker is idle. At each depth it takes the best leaf with a known score. If there is none,
+it takes leaves with a pending evaluation: these use their parent's score and do not change nu_max.
+If each trial is told before the next is asked, nothing is ever pending and the sequence is the
+paper's. `official` waits instead: it offers the trials of a whole sweep at once, and its trials and
+ids do not depend on n or on the order of the tells.
 """
 
 import math
@@ -50,7 +51,7 @@ def build(
 ) -> Optimizer:
     """Return `SOO`, or for `published` the study's `optimizers.published_soo.PublishedSOO`.
 
-    The settings are those of `SOO`; `published` has no other than `k`.
+    The settings are those of `SOO`; `published` has only the setting `k`.
 
     Raises:
         ValueError: a setting is out of its range.
@@ -64,12 +65,12 @@ def build(
 
 
 class SOO(Optimizer):
-    """Split the best leaf of each depth, if it beats those expanded above it.
+    """Splits the best leaf of each depth if it is better than those expanded above it.
 
     Args:
-        k: children per split, odd.
-        variant: `v2` or `official`, see the module.
-        budget: evaluations that the run may spend; only `official` depends on it.
+        k: the number of children per split, which must be odd.
+        variant: `v2` or `official`; see the module.
+        budget: the evaluations that the run may spend, on which only `official` depends.
 
     Raises:
         ValueError: a setting is out of its range.
@@ -87,14 +88,14 @@ class SOO(Optimizer):
         self._tree = Partition(self._cube, k)
         self._official = variant == "official"
         self.extendable = not self._official
-        # The root is at depth 1 there and a child's depth must not pass h_max.
+        # h_max = ceil(sqrt(n)) with the root at depth 1; a child's depth must not exceed h_max.
         self._deepest_split = math.ceil(math.sqrt(budget)) - 2 if self._official else math.inf
-        self._queue: deque[Centre] = deque()  # to be asked
-        self._in_flight: dict[int, Centre] = {}  # asked and not told, by trial id
+        self._queue: deque[Centre] = deque()  # centres to be asked next
+        self._in_flight: dict[int, Centre] = {}  # asked but not told, by trial id
         self._sweep = 0
-        self._bar: float | None = None  # nu_max; None: nothing was expanded in this sweep
-        self._depth = 0  # where the sweep stands
-        self._last_depth = -1  # where it ends
+        self._bar: float | None = None  # nu_max; None if nothing was expanded in this sweep
+        self._depth = 0  # h, the current depth of the sweep
+        self._last_depth = -1  # the depth at which the sweep ends
         self._evaluate(self._tree.plant().centre, guess=0.0)
 
     def ask(self, n: int = 1) -> list[Trial]:
@@ -102,7 +103,7 @@ class SOO(Optimizer):
         while len(trials) < n and (self._queue or self._advance()):
             centre = self._queue.popleft()
             if centre.value is not None:
-                continue  # told meanwhile, under an id that was not asked here
+                continue  # told in the meantime, under an id that this optimizer did not ask
             trial = self._trial(centre.config)
             self._in_flight[trial.id] = centre
             trials.append(trial)
@@ -117,14 +118,15 @@ class SOO(Optimizer):
                 centre.value, centre.estimated = score, False
 
     def _advance(self) -> bool:
-        """Go on with the sweep until a trial is queued; return whether one is."""
+        """Continue the sweep until a trial is queued; return whether one is."""
         while not self._queue:
             if self._depth > self._last_depth and not self._begin_sweep():
                 return False
             leaves = self._leaves(self._depth)
             if self._official and any(leaf.centre.value is None for leaf in leaves):
                 return False
-            best = min(self._eligible(leaves), key=_score_of, default=None)  # the first on ties
+            # j = argmin f(x_h,i) over the leaves i of depth h; the oldest on ties.
+            best = min(self._eligible(leaves), key=_score_of, default=None)
             if best is not None and self._clears_bar(_score_of(best)):
                 if not self._visit(best):
                     return bool(self._queue)
@@ -132,11 +134,11 @@ class SOO(Optimizer):
         return True
 
     def _eligible(self, leaves: list[Cell]) -> list[Cell]:
-        """Return the leaves that are known, or all where none is."""
+        """Return the leaves with a known score, or all leaves if no score is known."""
         return [leaf for leaf in leaves if leaf.centre.value is not None] or leaves
 
     def _begin_sweep(self) -> bool:
-        """Start at the root again; return False where no leaf can be split."""
+        """Start a new sweep at the root; return False if no leaf can be split."""
         depths = [depth for depth, leaves in enumerate(self._tree.leaves) if leaves]
         if not depths or depths[0] > self._deepest_split:
             return False
@@ -155,25 +157,25 @@ class SOO(Optimizer):
         return leaves
 
     def _clears_bar(self, score: float) -> bool:
-        if self._bar is None:
+        if self._bar is None:  # nu_max = infinity at the beginning of a sweep
             return True
         return score <= self._bar if self._official else score < self._bar
 
     def _visit(self, leaf: Cell) -> bool:
-        """Expand a leaf; return False where it cannot be decided yet."""
+        """Expand a leaf; return False if this cannot be decided yet."""
         if leaf.centre.value is not None:
-            self._bar = leaf.centre.value
+            self._bar = leaf.centre.value  # nu_max <- f(x_h,j)
         self._score(self._tree.split(leaf, self._sweep), _score_of(leaf))
         return True
 
     def _score(self, cells: list[Cell], guess: float) -> None:
-        """Give new cells their score, or queue what must be evaluated for it."""
+        """Set the scores of new cells, or queue the evaluations that they need."""
         for cell in cells:
             if cell.centre.value is None:
                 self._evaluate(cell.centre, guess)
 
     def _evaluate(self, centre: Centre, guess: float) -> None:
-        """Queue a configuration, once; a forbidden one is scored without a trial."""
+        """Queue a configuration once; a forbidden one gets a score without a trial."""
         if centre.asked:
             return
         centre.asked, centre.value, centre.estimated = True, None, False

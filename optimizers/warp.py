@@ -1,17 +1,17 @@
-"""From values to what a Gaussian process can model, and back: scale, cap and warp.
+"""Transform values to targets that a Gaussian process can model, and back: scale, clip and warp.
 
 Notation: y (n,) values; t = (y - origin) / unit with origin = min y and unit = median y - min y,
-cut at `CAP`, so that one cliff among the values hides no difference between the others; w(t) a
-warp; z = (w - mean) / deviation, standardised.
+clipped at `CAP`, so that one very large value does not hide the differences between the others;
+w(t) is a warp; z = (w - mean) / deviation is standardised.
 
-The warps are increasing: w = t, log(t + 1) and log(t + 1/10). A logarithm straightens bowls whose
-walls are steep against their floor. Which one fits is decided by the likelihood of y, which is
-that of z times the Jacobian dz/dt (Snelson, Rasmussen & Ghahramani, NeurIPS 2003):
+The warps are increasing: w = t, log(t + 1) and log(t + 1/10). A logarithm flattens functions that
+are much steeper far from their minimum than near it. The warp is selected by the likelihood of y,
+which is that of z times the Jacobian dz/dt (Snelson, Rasmussen & Ghahramani, NeurIPS 2003):
 
     log p(y) = log p(z) + sum log w'(t) - n log deviation + a constant that all warps share.
 
-Differences are formed before they are scaled, so a spread of 1e-12 of the values' size is seen as
-well as doubles resolve it, and values up to the largest double do not overflow.
+Differences are computed before scaling, so a relative spread of 1e-12 is resolved as well as
+doubles allow, and values up to the largest double do not overflow.
 """
 
 import math
@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 
 CAP = 100.0
 OFFSETS: tuple[float | None, ...] = (None, 1.0, 0.1)
-"""Of the warps log(t + offset); None: the values as they are."""
+"""The offsets of the warps log(t + offset); None is the identity."""
 
 _MAX = float(np.finfo(float).max)
-_HUGE = 1e300  # beyond, a difference of two values may overflow
-_SHARE = 1e-6  # of the value's size: the unit where all values are equal
+_HUGE = 1e300  # for larger values, the difference of two values may overflow
+_SHARE = 1e-6  # the unit if all values are equal, as a share of their absolute value
 
 Vector = NDArray[np.float64]
 
@@ -45,19 +45,19 @@ class Scale:
         shrink = 0.25 if float(np.abs(y).max()) > _HUGE else 1.0
         above = y * shrink - y.min() * shrink
         unit = float(np.median(above))
-        if unit == 0.0:  # at least half of the values are the least one
+        if unit == 0.0:  # at least half of the values equal the minimum
             unit = float((above / len(y)).sum())
         origin = float(y.min() * shrink)
         return cls(origin, unit or abs(origin) * _SHARE or 1.0, shrink)
 
     def relative(self, y: Vector) -> Vector:
-        """Return t of values (n,), not cut."""
+        """Return t of values (n,) without clipping."""
         with np.errstate(over="ignore"):
             t: Vector = (y * self.shrink - self.origin) / self.unit
         return np.clip(t, -_MAX, _MAX)
 
     def natural(self, t: Vector) -> Vector:
-        """Return the values (m,) of t (m,); what no double holds becomes the largest one."""
+        """Return the values (m,) of t (m,); a value that overflows becomes the largest double."""
         with np.errstate(over="ignore"):
             y: Vector = (self.origin + self.unit * t) / self.shrink
         return np.clip(y, -_MAX, _MAX)
@@ -68,8 +68,8 @@ class Warp:
     """A warp and the standardisation after it, fitted to t (n,).
 
     Attributes:
-        offset: of log(t + offset), or None.
-        mean, deviation: of w(t).
+        offset: the offset of log(t + offset), or None for the identity.
+        mean, deviation: the mean and standard deviation of w(t).
     """
 
     offset: float | None

@@ -24,12 +24,14 @@ def context() -> ForkServerContext:
 
 def start(arguments: list[str], output: Path) -> ForkServerProcess:
     """Start `run.py` with these arguments in a process of its own."""
-    process = context().Process(target=_main, args=(arguments, output))
+    model = {name: os.environ[name] for name in ("TUNEOFF_LLM_URL",) if name in os.environ}
+    process = context().Process(target=_main, args=(arguments, output, model))
     process.start()
     return process
 
 
-def _main(arguments: list[str], output: Path) -> None:
+def _main(arguments: list[str], output: Path, environment: dict[str, str]) -> None:
+    os.environ.update(environment)  # the server may be older than what was set
     file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(file, 1)
     os.dup2(file, 2)

@@ -32,6 +32,7 @@ PLAIN: dict[str, Any] = {
     "versions": {},
     "hardware": {"cores": 2},
     "time": 5.0,
+    "own": False,
 }
 
 

@@ -170,7 +170,9 @@ def test_a_run_without_a_success_says_so(tmp_path: Path) -> None:
 
 def test_the_default_that_nothing_beat_is_said(tmp_path: Path) -> None:
     told = history(tmp_path, [0.9, 0.5], default={"x": 0.0})
-    assert "nothing better than the default" in summary(told, tmp_path / "log.jsonl")
+    assert "no configuration better than the default was found" in summary(
+        told, tmp_path / "log.jsonl"
+    )
 
 
 def test_the_untrained_number_stands_beside_the_best(tmp_path: Path) -> None:

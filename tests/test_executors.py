@@ -21,6 +21,7 @@ from experiments.running.executors.executor import Answer
 from experiments.running.executors.handover import Handover
 from experiments.running.executors.inline import Inline
 from experiments.running.executors.pool import Done, Pool, Progress
+from experiments.running.executors.processes import _Evaluating
 from experiments.running.header import Header
 from experiments.running.history import History
 from experiments.running.run import Run, RunSettings
@@ -193,6 +194,24 @@ def test_four_workers_outlive_their_runner_and_what_they_finish_is_taken_in(
     made = list(map(int, evaluated.read_text().split()))
     assert sorted(made) == sorted(set(made)) == list(range(12))
     assert sorted(history.evaluations) == list(range(12))
+
+
+class Gone:
+    """A runner that was killed."""
+
+    def is_alive(self) -> bool:
+        return False
+
+
+def test_a_worker_that_starts_after_its_runners_end_evaluates_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objective = Odd(kind="good", path=str(tmp_path / "evaluated"))
+    objective.folder = tmp_path
+    monkeypatch.setattr("multiprocessing.parent_process", Gone)
+    with pytest.raises(SystemExit):
+        _Evaluating(objective)(Trial(0, {"x": 0.5}), lambda report: None)
+    assert [path.name for path in tmp_path.iterdir()] == []
 
 
 def test_only_an_answer_to_exactly_the_trial_asked_is_taken_in(tmp_path: Path) -> None:

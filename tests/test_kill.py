@@ -5,21 +5,45 @@ import random
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from omegaconf import DictConfig, OmegaConf
 
+from experiments.testing.plug_ins import OptimizerYaml
 from forked import start
 from processes import ROOT, command, events, finish, timeless
+from scripted_endpoint import endpoint
 
-OPTIMIZERS = sorted(path.stem for path in (ROOT / "conf" / "optimizer").glob("*.yaml"))
 BUDGET = 40
 KILLS = 20
 SECONDS = 15.0  # what the kills of one optimizer may take: a slow starter is killed less often
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def _optimizers() -> list[Any]:
+    """Return every optimizer; presets of a class, those around others, and slow ones are slow."""
+    found, classes = [], set()
+    for path in sorted((ROOT / "conf" / "optimizer").glob("*.yaml")):
+        settings = OmegaConf.load(path)
+        assert isinstance(settings, DictConfig)
+        is_known = settings["_target_"] in classes or "defaults" in settings
+        is_slow = is_known or OptimizerYaml(path.stem).is_slow
+        classes.add(settings["_target_"])
+        found.append(pytest.param(path.stem, marks=[pytest.mark.slow] if is_slow else []))
+    return found
+
+
+@pytest.fixture(scope="module", autouse=True)
+def a_language_model() -> Iterator[None]:
+    """Serve the optimizers that ask a language model."""
+    with endpoint() as (url, _), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TUNEOFF_LLM_URL", url)
+        yield
+
+
+@pytest.mark.parametrize("optimizer", _optimizers())
 def test_a_run_killed_at_random_moments_equals_the_uninterrupted_one(
     optimizer: str, tmp_path: Path
 ) -> None:

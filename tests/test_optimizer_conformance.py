@@ -1,5 +1,9 @@
-"""Every optimizer YAML, and the variants that are classes of their own, keep the suite's facts."""
+"""Every optimizer YAML, and the variants that are classes of their own, keep the suite's facts.
 
+An optimizer whose asks are slow keeps a few of them in `make test` and all in `make test-slow`.
+"""
+
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -7,15 +11,28 @@ import pytest
 
 from asking import NAMES, VARIANTS
 from experiments.testing.elsewhere import asked_elsewhere
-from experiments.testing.optimizer_suite import FACTS, OptimizerSuite
+from experiments.testing.optimizer_suite import FACTS, QUICK_FACTS, OptimizerSuite
 from experiments.testing.plug_ins import OptimizerYaml
+from scripted_endpoint import endpoint
 
 ALL = [*NAMES, *VARIANTS]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def a_language_model() -> Iterator[None]:
+    """Serve the optimizers that ask a language model, at one address: settings are cached."""
+    with endpoint() as (url, _), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TUNEOFF_LLM_URL", url)
+        yield
 
 
 def maker(name: str) -> OptimizerYaml:
     plug_in, *settings = name.split()
     return OptimizerYaml(plug_in, tuple(settings))
+
+
+SLOW = [name for name in ALL if maker(name).is_slow]
+QUICK = [name for name in ALL if name not in SLOW]
 
 
 @cache
@@ -24,11 +41,33 @@ def _elsewhere() -> dict[str, Any]:
     return dict(zip(ALL, asked_elsewhere([maker(name) for name in ALL]), strict=True))
 
 
-@pytest.mark.parametrize("name", ALL)
+def _keeps(fact: str, name: str, monkeypatch: pytest.MonkeyPatch, thorough: bool) -> None:
+    suite = OptimizerSuite.of(maker(name))()
+    monkeypatch.setattr(suite, "thorough", thorough)
+    monkeypatch.setattr(suite, "asked_elsewhere", lambda: _elsewhere()[name])
+    getattr(suite, fact)()
+
+
+@pytest.mark.parametrize("name", QUICK)
 @pytest.mark.parametrize("fact", FACTS)
 def test_an_optimizer_keeps_the_contract(
     fact: str, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    suite = OptimizerSuite.of(maker(name))()
-    monkeypatch.setattr(suite, "asked_elsewhere", lambda: _elsewhere()[name])
-    getattr(suite, fact)()
+    _keeps(fact, name, monkeypatch, thorough=True)
+
+
+@pytest.mark.parametrize("name", SLOW)
+@pytest.mark.parametrize("fact", QUICK_FACTS)
+def test_a_slow_optimizer_keeps_what_is_quick_to_see(
+    fact: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _keeps(fact, name, monkeypatch, thorough=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SLOW)
+@pytest.mark.parametrize("fact", FACTS)
+def test_a_slow_optimizer_keeps_the_contract(
+    fact: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _keeps(fact, name, monkeypatch, thorough=True)

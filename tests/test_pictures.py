@@ -3,12 +3,14 @@
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
 from experiments.analysis import compare
+from experiments.running import looks as looks_module
 from experiments.running import provenance
 from experiments.running.convergence import draw
-from experiments.running.looks import looks
-from experiments.running.panels import view
+from experiments.running.looks import Look, looks
+from experiments.running.panels import plain_text, view
 from experiments.running.run_log import RunLog, read
 from made_headers import append, goal, header_event
 
@@ -92,7 +94,7 @@ def test_runs_of_different_objectives_are_not_compared(
     text = log.read_text().replace('"identity": "it"', '"identity": "other"')
     log.write_text(text.replace('"objective": {}', '"objective": {"shift": 1}'))
     assert compare.main([str(tmp_path), f"out={tmp_path / 'it.png'}"]) == 2
-    assert "expected runs of one objective, and one instance of it" in capsys.readouterr().err
+    assert "expected runs of one objective and one instance of it" in capsys.readouterr().err
 
 
 def test_a_folder_that_is_not_there_is_refused_in_one_line(
@@ -100,7 +102,7 @@ def test_a_folder_that_is_not_there_is_refused_in_one_line(
 ) -> None:
     assert compare.main([str(tmp_path / "no"), f"out={tmp_path / 'it.png'}"]) == 2
     assert capsys.readouterr().err.splitlines() == [
-        f"{tmp_path / 'no'}: expected a folder of runs, got none there"
+        f"{tmp_path / 'no'}: expected a folder of runs, got a path that does not exist"
     ]
 
 
@@ -126,7 +128,39 @@ def test_lines_differ_without_their_colours() -> None:
     assert len({(look.dash, look.marker) for look in known}) == len(names)
 
 
+def _stated() -> list[str]:
+    text = (Path(looks_module.__file__).with_name("looks.csv")).read_text()
+    return [line.split(",")[0] for line in text.splitlines()[1:]]
+
+
+def test_all_stated_looks_differ_in_colour_and_also_without_it() -> None:
+    names = _stated()
+    known = looks(names).values()
+    assert len(names) >= 34
+    assert len({look.colour for look in known}) == len(names)
+    assert len({(look.dash, look.marker) for look in known}) == len(names)
+
+
+def test_every_stated_look_can_be_drawn() -> None:
+    axes = Figure().subplots()
+    for look in looks(_stated()).values():
+        axes.plot([0, 1], [0, 1], **look.line)
+
+
+def test_a_new_optimizer_changes_no_look() -> None:
+    """The looks of the committed pictures, which an optimizer between two names once moved."""
+    known = looks(["asha", "gp_bo", "soo", "gp_aa", "tpe"])
+    assert known["asha"] == Look("#0072B2", "solid", "circle")
+    assert known["gp_bo"] == Look("#E69F00", "dash", "triangle-down")
+    assert known["soo"] == Look("#66A61E", "solid", "triangle-down")
+    assert known["tpe"] == Look("#6699CC", "dash", "star")
+
+
 def test_labels_of_one_name_differ_where_their_settings_do() -> None:
     labels = [f"gp_bo n={i}" for i in range(60)]
     known = looks(labels).values()
     assert len({(look.colour, look.dash) for look in known}) == len(labels)
+
+
+def test_names_with_control_characters_are_drawn_as_escapes() -> None:
+    assert plain_text("a\x1b[31m$x$") == r"a\x1b[31m\$x\$"

@@ -149,11 +149,13 @@ class Visible(Objective):
 @pytest.mark.slow
 def test_every_worker_sees_a_gpu_of_its_own(nodes: Nodes, tmp_path: Path) -> None:
     nodes.add(num_cpus=4, num_gpus=2)
+    handler = signal.getsignal(signal.SIGTERM)
     run = Run(settings(tmp_path / "run", "good", workers=2, budget=6), Visible(), nodes.choice)
     with run.open(tmp_path / "run") as log:
         run.execute(log)
         seen = [evaluation.metrics["gpu"] for evaluation in log.history.evaluations.values()]
     assert sorted(set(seen)) == [0.0, 1.0]
+    assert signal.getsignal(signal.SIGTERM) is handler  # interrupts come between two steps
     three = Run(settings(tmp_path / "three", "good", workers=3), Visible(), nodes.choice)
     rule = "workers: expected at most 2, as each of them needs 1 CPU and 1 GPU"
     with pytest.raises(ValueError, match=rule):

@@ -161,12 +161,12 @@ def test_two_optimizers_on_one_objective_with_one_seed_get_a_report_that_says_it
     _log(tmp_path, "b")
     made = _made(tmp_path)
     assert any("one seed" in line for line in made.limits)
-    assert any("not distinguishable" in line for line in made.verdict)
+    assert any("no pair is distinguishable" in line for line in made.verdict)
 
 
 def test_an_optimizer_alone_gets_a_report(tmp_path: Path) -> None:
     _log(tmp_path, "a")
-    assert any("one optimizer only" in line for line in _made(tmp_path).limits)
+    assert any("there is only one optimizer" in line for line in _made(tmp_path).limits)
 
 
 def test_a_run_whose_evaluations_all_failed_gets_a_report(tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_an_unfinished_run_is_held_to_the_whole_budget_and_it_is_said(tmp_path: 
     _log(tmp_path, "a")
     _log(tmp_path, "b", n=12)
     made = _made(tmp_path)
-    assert any("1 of 2 runs are unfinished and keep their best" in note for note in made.notes)
+    assert any("1 of 2 runs are unfinished, so their incumbents are" in note for note in made.notes)
     assert "common budget 30" in made.facts
 
 
@@ -345,7 +345,9 @@ def test_an_empty_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_a_folder_that_is_not_there_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert "none there" in _wrong(capsys, tmp_path / "no", f"out={tmp_path}/out")
+    assert "got a path that does not exist" in _wrong(
+        capsys, tmp_path / "no", f"out={tmp_path}/out"
+    )
 
 
 def test_half_written_logs_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

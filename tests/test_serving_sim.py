@@ -184,6 +184,10 @@ def test_a_load_that_breaks_off_is_graded_by_what_was_done() -> None:
         ("objective.default.data_parallel_size=16", "objective.default: expected a config"),
         ("objective.model=llama-3.1-70b", "objective.default: .* does not fit"),
         ("objective.slo.ttft_p90_s.limit=0", "slo.ttft_p90_s.limit: expected"),
+        (
+            "objective.space.max_num_seqs={type: float, lower: 8, upper: 1024}",
+            "expected whole numbers, got the type float",
+        ),
     ],
 )
 def test_a_setting_that_cannot_be_is_refused_in_one_line(override: str, message: str) -> None:

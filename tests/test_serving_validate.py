@@ -37,7 +37,7 @@ def table(tmp_path: Path, *rows: dict[str, str]) -> list[dict[str, str]]:
         writer = csv.DictWriter(file, list(ROW))
         writer.writeheader()
         writer.writerows(rows)
-    assert validate.main([str(points), "--table", str(out)]) == 0
+    assert validate.main([str(points), f"table={out}"]) == 0
     with out.open(newline="") as file:
         return list(csv.DictReader(file))
 
@@ -76,8 +76,8 @@ def test_a_file_of_another_form_is_one_line(
 ) -> None:
     path = tmp_path / "other.csv"
     path.write_text("a,b\n1,2\n")
-    assert validate.main([str(path)]) == 1
-    assert validate.main([str(tmp_path / "absent.csv")]) == 1
+    assert validate.main([str(path)]) == 2
+    assert validate.main([str(tmp_path / "absent.csv")]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2 and "expected the columns" in lines[0]
 
@@ -89,7 +89,7 @@ def test_the_halves_part_the_rows() -> None:
 
 
 def test_the_cpu_sweeps_signs_and_order_hold(capsys: pytest.CaptureFixture[str]) -> None:
-    validate_cpu.main([])
+    assert validate_cpu.main([]) == 0
     found = [one for one in capsys.readouterr().out.splitlines() if "(all)" in one]
     assert [one.split("  rho ")[0].split("(all)")[1].split()[0] for one in found] == ["2", "6", "4"]
     assert all(float(one.split("rho ")[1]) > 0.7 for one in found)

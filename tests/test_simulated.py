@@ -213,6 +213,21 @@ def test_analysis_knows_the_simulated_time_and_labels_runs_by_their_workers(
     assert [one.name for one in chart.series] == ["asha workers=1", "asha workers=8"]
 
 
+def test_packs_and_exported_tables_hold_the_simulated_times(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    from experiments.analysis.exchange.tables import columns, read_parquet, write_parquet
+    from experiments.analysis.pack import pack
+
+    simulate(tmp_path / "run")
+    pack([tmp_path / "run"], tmp_path / "runs.jsonl.xz")
+    (packed,) = load([tmp_path / "runs.jsonl.xz"])
+    write_parquet([packed], tmp_path / "runs.parquet")
+    (exported,) = read_parquet(tmp_path / "runs.parquet")
+    for run in (packed, exported):
+        assert run.ends is not None and run.ends.tolist() == ends(tmp_path / "run")
+    assert columns([packed])["simulated_s"] == ends(tmp_path / "run")
+
+
 def test_a_pack_with_simulated_times_that_fall_is_refused(tmp_path: Path) -> None:
     from experiments.analysis.results import run_of
 

@@ -9,8 +9,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from experiments.running.composing import prepare
+from experiments.running.from_words import run_of
 from objectives.override import override
 from objectives.space import UnitCube, build_space
+from objectives.trial import Trial
 from processes import ROOT, finish
 
 RATE: dict[str, Any] = {"type": "float", "lower": 1e-4, "upper": 1.0, "log": True}
@@ -27,11 +29,12 @@ RATE: dict[str, Any] = {"type": "float", "lower": 1e-4, "upper": 1.0, "log": Tru
         ),
         ({"type": "ordinal", "choices": [1, 2]}, {"type": "ordinal", "choices": [1, 2]}),
         ({"type": "constant", "value": 3}, {"type": "constant", "value": 3}),
+        (3, {"type": "constant", "value": 3}),
         ({"type": "strange"}, {**RATE, "type": "strange"}),
     ],
 )
 def test_keys_are_changed_one_by_one_and_a_whole_description_replaces(
-    given: dict[str, Any], expected: dict[str, Any]
+    given: Any, expected: dict[str, Any]
 ) -> None:
     assert override({"x": RATE}, {"x": given}) == {"x": expected}
 
@@ -87,7 +90,7 @@ def test_leftovers_of_another_type_are_answered_with_what_removes_them() -> None
         (
             ["objective=branin", 'objective.space."model.lr".upper=2'],
             'objective.space."model.lr".upper: expected objective.space.<parameter>.<key>, got '
-            "more levels; a parameter whose name has dots can be set in a YAML file only",
+            "more levels; a parameter whose name contains dots can be set only in a YAML file",
         ),
     ],
 )
@@ -141,3 +144,39 @@ def test_on_and_off_in_a_yaml_of_an_objective_are_text(tmp_path: Path) -> None:
     described: Any = OmegaConf.to_container(OmegaConf.load(path))
     cube = UnitCube(build_space(described))
     assert [cube.config([u])["flash_attn"] for u in (0.1, 0.5, 0.9)] == ["auto", "on", "off"]
+
+
+def test_a_pinned_parameter_keeps_its_condition() -> None:
+    child = {"type": "int", "lower": 2, "upper": 5, "when": {"kernel": "poly"}}
+    kernel = {"type": "categorical", "choices": ["rbf", "poly"]}
+    pins: Any = {"degree": 3}
+    found = override({"kernel": kernel, "degree": child}, pins)
+    assert found["degree"] == {"type": "constant", "value": 3, "when": {"kernel": "poly"}}
+
+
+@pytest.mark.parametrize(
+    ("name", "parameter", "value"),
+    [
+        ("branin", "x1", "2.5"),
+        ("lora_ft", "lora_rank", "8"),
+        ("lora_published", "lora_rank", "16"),
+        ("lora_table", "lora_rank", "16"),
+        ("serving_sim", "max_num_seqs", "128"),
+        ("mixed", "depth", "3"),
+    ],
+)
+def test_a_value_on_the_command_line_pins_a_parameter(
+    name: str, parameter: str, value: str
+) -> None:
+    words = ["optimizer=random", f"objective={name}", "budget=3"]
+    run = run_of(*words, f"objective.space.{parameter}={value}")
+    free = run_of(*words)
+    assert run.header.space is not None
+    assert run.header.space[parameter]["type"] == "constant"
+    assert str(run.header.space[parameter]["value"]) == value
+    assert run.header.identity != free.header.identity
+    cube = UnitCube(run.objective.space)
+    config = cube.config([0.3] * cube.dim)
+    run.objective.evaluate(Trial(0, config)) if run.objective.cheap else None
+    if run.objective.default is not None:
+        assert str(run.objective.default[parameter]) == value

@@ -72,6 +72,35 @@ print(numpy.f2py.get_include()[-3:])
     assert said(QUICK + program) == ["src"]
 
 
+DRAWING = """
+from experiments.running.quick_start import import_drawing
+import_drawing("experiments.running.panels")
+"""
+
+
+def test_matplotlib_is_whole_after_a_quick_import_of_it() -> None:
+    program = """
+import fontTools, matplotlib.artist
+from matplotlib.figure import Figure
+axes = Figure().subplots()
+axes.plot("xs", data={"xs": [0, 1]})[0].set(linewidth=3)
+print(fontTools.agl.toUnicode("A"), axes.lines[0].get_linewidth())
+class Mine(matplotlib.artist.Artist):
+    def set_mine(self, value): pass
+print("mine" in Mine.set.__doc__, "xlim" in matplotlib.artist.kwdoc(axes))
+"""
+    assert said(DRAWING + program) == ["A 3.0", "True True"]
+
+
+def test_matplotlib_is_imported_as_ever_where_it_names_its_functions_otherwise() -> None:
+    other = """
+from experiments.running import quick_start as q
+q._DOCUMENTING += (("", "none", None), (".artist:None", "none", None), (".none", "none", None))
+"""
+    shown = "import matplotlib.lines\nprint('linewidth' in matplotlib.lines.Line2D.set.__doc__)"
+    assert said(other + DRAWING + shown) == ["True"]
+
+
 def test_scipy_stats_is_whole_after_qmc_was_imported_alone() -> None:
     program = """
 from optimizers.light_qmc import qmc

@@ -41,8 +41,8 @@ def test_an_unfinished_run_keeps_its_incumbent_and_it_is_said() -> None:
     curves = [curve[0].tolist() for curve in suite.tasks[0].curves.values()]
     assert curves == [[3, 2, 1], [5, 4, 4]]
     assert suite.notes == [
-        "f: 1 of 2 runs are unfinished and keep their best until the end, first b of seed 0 after "
-        "2 of 3; finish them with the command that began them",
+        "f: 1 of 2 runs are unfinished, so their incumbents are carried forward to the common "
+        "budget (first: b, seed 0, at 2 of 3); finish them with the command that started them",
     ]
 
 
@@ -51,7 +51,7 @@ def test_runs_that_were_given_less_set_the_common_budget_and_it_is_said() -> Non
     curves = [curve[0].tolist() for curve in suite.tasks[0].curves.values()]
     assert curves == [[3, 2], [5, 4]]
     assert suite.notes == [
-        "f: compared at the common budget of 2, although 1 of 2 runs were given more, up to 3"
+        "f: runs are compared at the common budget of 2; 1 of 2 runs had a larger budget, up to 3"
     ]
 
 
@@ -83,13 +83,13 @@ def test_a_run_that_failed_as_a_whole_truncates_nobody_and_has_no_further_succes
     suite = compare_on(runs, missing=missing)
     curves = {name: own[0].tolist() for name, own in suite.tasks[0].curves.items()}
     assert curves == {"a": [3, 2], "b": [5, 5], "c": [INF, INF]}
-    assert suite.notes == ["c failed as a whole on f, seed 0: it ranks last"]
+    assert suite.notes == ["the run of c on f with seed 0 failed: it ranks last"]
 
 
 def test_planned_runs_that_are_not_made_are_said() -> None:
     missing = [Missing("b", "f", seed, failed=False) for seed in (0, 1)]
     assert compare_on([made_run([1.0])], missing=missing).notes == [
-        "planned runs that are not made yet: 2: b on f (2)"
+        "planned runs that have not been made yet: 2 (b on f (2))"
     ]
 
 
@@ -97,7 +97,7 @@ def test_a_seed_that_one_optimizer_lacks_is_said_and_not_common() -> None:
     runs = [made_run([1.0], "a", 0), made_run([1.0], "a", 1), made_run([1.0], "b", 0)]
     suite = compare_on(runs)
     assert suite.tasks[0].seeds == [0]
-    assert "b lacks 1 of 2 seeds on f" in suite.notes[0]
+    assert "b has no run for 1 of 2 seeds on f" in suite.notes[0]
 
 
 def test_copies_of_one_trajectory_are_fixed_and_another_order_is_not() -> None:

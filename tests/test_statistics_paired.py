@@ -117,7 +117,7 @@ def test_one_pair_says_nothing() -> None:
 
 
 def test_other_numbers_of_values_are_refused() -> None:
-    with pytest.raises(ValueError, match="pairs: expected as many values"):
+    with pytest.raises(ValueError, match="pairs: expected equal shapes"):
         paired(np.zeros(2), np.zeros(3))
 
 

@@ -222,7 +222,9 @@ def test_equal_items_are_not_told_apart_and_all_zeros_have_as_many_items_as_the_
 
 def test_items_of_another_number_are_refused() -> None:
     runs = _item_runs({"a": [1] * 11, "b": [1] * 9})
-    with pytest.raises(ValueError, match=r"f: expected as many items in all runs, got \[9, 11\]"):
+    with pytest.raises(
+        ValueError, match=r"f: expected the same number of items in all runs, got \[9, 11\]"
+    ):
         compare_items(compare_on(runs).tasks[0], "acc")
 
 

@@ -40,8 +40,8 @@ LOW, HIGH = [1.0, 2, 3, 4, 5, 6], [11.0, 13, 15, 17, 19, 21]
 def test_two_that_differ_in_every_seed_are_told_apart_by_six_seeds() -> None:
     # p = 2 / 2^6 = .031, one comparison.
     assert _said([*_seeds("a", LOW), *_seeds("b", HIGH)]) == [
-        "On f (value after 1 evaluation), over 6 seeds, at the level 0.05 (Holm): a is better than "
-        "b."
+        "On f (value after 1 evaluation), over 6 seeds, at significance level 0.05 (Holm): "
+        "a is better than b."
     ]
 
 
@@ -50,8 +50,8 @@ def test_a_third_that_differs_from_neither_is_said_to_be_not_distinguishable() -
     runs += _seeds("c", [20.0, 0, 20, 0, 20, 0, 20, 0])
     # a - b: p = 2 / 2^8 = .0078, times 3 = .023. The others have both signs.
     assert _said(runs) == [
-        "On f (value after 1 evaluation), over 8 seeds, at the level 0.05 (Holm): a is better than "
-        "b; the other 2 of 3 pairs are not distinguishable."
+        "On f (value after 1 evaluation), over 8 seeds, at significance level 0.05 (Holm): "
+        "a is better than b; the other 2 of 3 pairs are not distinguishable."
     ]
 
 
@@ -67,23 +67,23 @@ def test_differences_that_mean_nothing_are_ties() -> None:
 
 def test_one_seed_tells_nothing_and_the_verdict_says_what_it_takes() -> None:
     assert _said([*_seeds("a", [1.0]), *_seeds("b", [2.0])]) == [
-        "On f (value after 1 evaluation), not distinguishable: 1 seed cannot tell any pair apart "
-        "at the level 0.05; it takes at least 6 for 1 comparison."
+        "On f (value after 1 evaluation), no pair is distinguishable: with 1 seed, no test can "
+        "reach significance level 0.05; 1 comparison would need at least 6."
     ]
 
 
 def test_one_optimizer_has_nothing_to_be_compared_with() -> None:
-    assert _said(_seeds("a", [1.0])) == ["a alone: nothing to compare it with."]
+    assert _said(_seeds("a", [1.0])) == ["There is only one optimizer, a: nothing can be compared."]
 
 
 def test_copies_of_one_trajectory_are_a_constant_and_it_is_said() -> None:
     said = _said([*_seeds("a", [0.0] * 6), *_seeds("b", HIGH)])[0]
-    assert "a is better than b. a does not depend on the seed: all its runs are the same" in said
+    assert "a is better than b. a does not depend on the seed: all its runs are identical" in said
 
 
 def test_thirty_copies_of_two_trajectories_are_not_thirty_pairs() -> None:
     said = _said([*_seeds("a", [1.0] * 30), *_seeds("b", [2.0] * 30)])[0]
-    assert "nothing can be tested: over 30 seeds, no optimizer's runs depend on the seed" in said
+    assert "no test is possible: over 30 seeds, no optimizer's runs depend on the seed" in said
 
 
 def test_tasks_are_compared_by_one_number_each() -> None:
@@ -93,12 +93,13 @@ def test_tasks_are_compared_by_one_number_each() -> None:
     said = _said(runs)
     # Six tasks, all won: p = 2 / 2^6 = .031 of one comparison. Two seeds can tell nothing.
     assert said[0] == (
-        "Across 6 tasks (value after 1 evaluation), at the level 0.05 (Holm): a is better than b."
+        "Across 6 tasks (value after 1 evaluation), at significance level 0.05 (Holm): a is better "
+        "than b."
     )
     # What holds on all of them alike is said once.
     assert len(said) == 2
     assert said[1].startswith(
-        "On each of the 6 tasks (value after 1 evaluation), not distinguishable: 2 see"
+        "On each of the 6 tasks (value after 1 evaluation), no pair is distinguishable: with 2 see"
     )
 
 
@@ -117,7 +118,7 @@ def test_few_tasks_are_not_generalised_from() -> None:
     runs = [*_seeds("a", LOW, "f"), *_seeds("b", HIGH, "f")]
     runs += [*_seeds("a", LOW, "g"), *_seeds("b", HIGH, "g")]
     assert _said(runs)[0].startswith(
-        "Across 2 tasks (value after 1 evaluation), nothing can be said"
+        "Across 2 tasks (value after 1 evaluation), no conclusion is possible"
     )
 
 
@@ -185,7 +186,7 @@ def test_the_calibration_writes_its_tables(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(
         "experiments.analysis.statistics.calibration.within_a_task", lambda: within_a_task((3.0,))
     )
-    assert main(["--out", str(tmp_path), "--suites", "2"]) == 0
+    assert main([f"out={tmp_path}", "suites=2"]) == 0
     rows = list(csv.DictReader((tmp_path / "calibration.csv").open()))
     assert len(rows) == 6 * 3 + 2 and {row["optimizers"] for row in rows} == {"2"}
     assert [row["runs_are"] for row in rows].count("instances") == 2

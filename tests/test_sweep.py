@@ -101,7 +101,7 @@ def test_a_run_of_a_sweep_is_the_run_that_the_command_line_makes(tmp_path: Path)
     (folder,) = (tmp_path / "sweep" / "branin" / "soo").glob("seed1-*")
     assert timeless(folder) == timeless(tmp_path / "single")
     assert folder.name == f"seed1-{events(folder)[0]['identity'][:8]}"
-    assert "finished before" in finish(*single, f"out={folder}").stdout
+    assert "already finished" in finish(*single, f"out={folder}").stdout
 
 
 def test_a_sweep_whose_parent_was_killed_goes_on_and_repeats_nothing(tmp_path: Path) -> None:
@@ -355,6 +355,19 @@ def test_an_experiment_may_list_workers_and_choose_its_executor(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
+    ("workers", "message"),
+    [
+        ([], "workers: expected at least one number"),
+        ([1, 1], "workers: expected different numbers"),
+        ([1, 0], "workers: expected an integer of at least 1"),
+    ],
+)
+def test_a_list_of_workers_is_checked(workers: list[int], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        experiment.load("smoke", {"workers": workers})
+
+
+@pytest.mark.parametrize(
     ("words", "message"),
     [
         (["executor=fast"], "executor: expected one of auto, inline"),
@@ -364,9 +377,8 @@ def test_an_experiment_may_list_workers_and_choose_its_executor(tmp_path: Path) 
             "executor: expected one of rounds, seconds, jitter, got speed",
         ),
         (["executor=inline", "workers=4"], "executor: expected processes or auto for workers=4"),
-        (["workers=1,1"], "workers: expected different numbers"),
-        (["workers=[]"], "workers: expected at least one number"),
-        (["workers=1,0"], "workers: expected an integer of at least 1"),
+        (["workers="], "workers: expected an integer"),
+        (["executor="], "executor: expected"),
     ],
 )
 def test_a_wrong_executor_of_a_sweep_is_one_line(

@@ -72,7 +72,7 @@ def test_every_pair_stands_in_numbers_in_a_file(
         _log(tmp_path / "runs", "b", [30.0, 20.0 + seed], seed)
         _log(tmp_path / "runs", "c", [30.0, None], seed)
     said = _said(capsys, tmp_path / "runs", f"pairs={tmp_path / 'pairs.csv'}")
-    assert f"every pair in numbers: {tmp_path / 'pairs.csv'}" in said
+    assert f"numbers of every pair: {tmp_path / 'pairs.csv'}" in said
     rows = list(csv.DictReader((tmp_path / "pairs.csv").open()))
     assert [(row["first"], row["second"]) for row in rows] == [("a", "b"), ("a", "c"), ("b", "c")]
     first = rows[0]
@@ -99,8 +99,8 @@ def test_two_optimizers_on_one_objective_with_one_seed_get_ranks_and_what_cannot
     _log(tmp_path, "a", [3.0, 2.0])
     _log(tmp_path, "b", [None, 1.0])
     said = _said(capsys, tmp_path)
-    assert "not distinguishable: 1 seed cannot tell any pair apart" in said
-    assert "No critical difference of mean ranks" in said
+    assert "no pair is distinguishable: with 1 seed, no test can reach significance" in said
+    assert "There is no critical difference of mean ranks" in said
     rows = {line.split()[0]: line.split() for line in said.splitlines() if line[:2] in ("a ", "b ")}
     # Own time: 0.2 of 2.2 s. b is better at the end, and failed once.
     assert rows["a"] == ["a", "2.00", "2.00", "2.00", "9%", "0", "0"]
@@ -111,7 +111,7 @@ def test_an_optimizer_alone_is_said_to_be_alone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _log(tmp_path, "a", [3.0, 2.0])
-    assert _said(capsys, tmp_path) == "a alone: nothing to compare it with.\n"
+    assert _said(capsys, tmp_path) == "There is only one optimizer, a: nothing can be compared.\n"
 
 
 def test_ranks_that_flip_with_the_currency_are_marked(
@@ -123,7 +123,7 @@ def test_ranks_that_flip_with_the_currency_are_marked(
     log = tmp_path / "slow-0" / "log.jsonl"
     log.write_text(log.read_text().replace('"ask_s": 0.1', '"ask_s": 9.0'))
     said = _said(capsys, tmp_path)
-    assert "1.00     2.00 -1  1.00" in said and "pairs that change order: 1" in said
+    assert "1.00     2.00 -1  1.00" in said and "pairs whose order changes: 1" in said
 
 
 def test_an_unfinished_run_is_said_with_the_budget_that_is_compared(
@@ -132,8 +132,8 @@ def test_an_unfinished_run_is_said_with_the_budget_that_is_compared(
     _log(tmp_path, "a", [3.0, 2.0])
     _log(tmp_path, "b", [4.0], ended=False)
     said = _said(capsys, tmp_path)
-    assert "note: f: 1 of 2 runs are unfinished and keep their best until the end" in said
-    assert "On f (value after 2 evaluations), not distinguishable" in said
+    assert "note: f: 1 of 2 runs are unfinished, so their incumbents are carried forward" in said
+    assert "On f (value after 2 evaluations), no pair is distinguishable" in said
 
 
 def test_a_log_without_a_whole_header_is_said(
@@ -142,7 +142,7 @@ def test_a_log_without_a_whole_header_is_said(
     _log(tmp_path, "a", [3.0, 2.0])
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "log.jsonl").write_text('{"event": "hea')
-    assert "note: logs without a whole header: 1, first" in _said(capsys, tmp_path)
+    assert "note: logs without a complete header: 1, first" in _said(capsys, tmp_path)
 
 
 def test_different_code_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -166,7 +166,7 @@ def test_items_are_compared_pairwise(tmp_path: Path, capsys: pytest.CaptureFixtu
             "goals": goal("loss", minimise=True),
         }
         _log(tmp_path, name, [mean, mean], **named)
-    assert "64 items of loss: a and b by -0.2" in _said(capsys, tmp_path)
+    assert "64 items of loss: a and b differ by -0.2" in _said(capsys, tmp_path)
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -261,7 +261,7 @@ def test_a_run_that_failed_as_a_whole_ranks_last_and_is_said(
     _log(tmp_path, "a", [3.0, 2.0])
     _sweep(tmp_path, {"a": 1, "b": 1}, failed=["b0"])
     said = _said(capsys, tmp_path)
-    assert "note: b failed as a whole on f, seed 0: it ranks last" in said
+    assert "note: the run of b on f with seed 0 failed: it ranks last" in said
     assert [line.split()[:2] for line in said.splitlines() if line[:2] == "b "] == [["b", "2.00"]]
 
 
@@ -270,7 +270,9 @@ def test_planned_runs_that_are_not_made_yet_are_said(
 ) -> None:
     _log(tmp_path, "a", [3.0, 2.0])
     _sweep(tmp_path, {"a": 2}, failed=[])
-    assert "note: planned runs that are not made yet: 1: a on f (1)" in _said(capsys, tmp_path)
+    assert "note: planned runs that have not been made yet: 1 (a on f (1))" in _said(
+        capsys, tmp_path
+    )
 
 
 def test_an_optimum_in_the_header_is_the_reference(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from objectives.functions.synthetic import Branin
 from objectives.objective import Objective, Resources
 from objectives.space import build_space
 from objectives.trial import Config, Evaluation, Fidelities, Goal, Trial
+from objectives.wrappers.embedded import Embedded
 from objectives.wrappers.failing import Failing
 from objectives.wrappers.noisy import Noisy
 from objectives.wrappers.slow import Slow
@@ -284,6 +285,26 @@ def test_a_wrong_deviation_is_refused(sd: Any) -> None:
 def test_a_wrong_delay_is_refused(seconds: Any, jitter: Any) -> None:
     with pytest.raises(ValueError, match="(seconds|jitter): expected a .*number"):
         slow(branin(), seconds=seconds, jitter=jitter)
+
+
+def test_an_embedded_objective_depends_on_its_own_axes_only() -> None:
+    inner = Branin(shift=None, space={})
+    objective = Embedded(inner=inner, dimension=12, seed=3)
+    assert sorted(objective.space) == sorted(f"x{axis}" for axis in range(1, 13))
+    config: Config = {f"x{axis}": 0.25 for axis in range(1, 13)}
+    value = objective.evaluate(Trial(0, config)).value
+    assert value == inner.evaluate(Trial(0, {"x1": -5 + 0.25 * 15, "x2": 0.25 * 15})).value
+    matter = {f"x{place + 1}" for place in objective.places}
+    moved = {
+        name
+        for name in config
+        if objective.evaluate(Trial(1, {**config, name: 0.6})).value != value
+    }
+    assert moved == matter and len(matter) == 2
+    other = Embedded(inner=inner, dimension=12, seed=4)
+    assert list(other.places) != list(objective.places)
+    with pytest.raises(ValueError, match=r"dimension: expected an integer >= 2, got 1"):
+        Embedded(inner=inner, dimension=1, seed=0)
 
 
 def test_slow_sleeps_a_share_of_the_cost_of_the_inner_evaluation() -> None:

@@ -1,43 +1,94 @@
-"""`tuneoff best`: the best configuration of each run, in full precision."""
+"""`tuneoff best`: the best configuration of each run, in full precision, and how to use it.
 
-import json
-from collections.abc import Sequence
+With several goals, it is the front: the evaluations that no other one dominates. `limits=` keeps
+only evaluations within bounds; goals with a bound are then no longer compared, so that with bounds
+on all goals but one there is one best configuration again.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import yaml
 
+from experiments.analysis.pasted import confirmations, recommended, text
 from experiments.analysis.results import Run, load
+from experiments.analysis.statistics.fronts import front
+from experiments.running.fields import is_number
+from experiments.running.header import Header
 from experiments.running.readers import one_of
+from experiments.running.readers import path as as_path
 from experiments.running.settings import Command, Given, Setting
+from objectives.trial import Limit
+
+
+def bounds(where: str, value: str) -> dict[str, float]:
+    """Return bounds by metric, given in the form `{metric: number, ...}`."""
+    try:
+        found = yaml.safe_load(value)
+    except yaml.YAMLError:
+        found = None
+    if not isinstance(found, dict) or not found or not all(map(is_number, found.values())):
+        raise ValueError(f"{where}: expected bounds by metric, {{ttft_p90_s: 2}}, got {value}")
+    return {str(name): float(bound) for name, bound in found.items()}
+
 
 COMMAND = Command(
     "best",
     "Print the best configuration of each run, with its value and metrics, in full precision.",
     [
         ("tuneoff best results/branin/soo/seed0-55460cf9", "of one run"),
-        ("tuneoff best results/smoke format=json", "of all runs, for a program"),
+        ("tuneoff best results/smoke format=json", "of all runs, for another program"),
+        ("tuneoff best results/mine results/confirmed format=flags", "the command line to paste"),
+        ("tuneoff best results/serving limits='{ttft_p90_s: 0.5}'", "the best within a bound"),
     ],
-    [Setting("format", "yaml or json.", one_of("yaml", "json"), default="yaml")],
-    folders="Folders of runs, or files by tuneoff pack.",
+    [
+        Setting(
+            "format",
+            "yaml or json: all that is known; flags: the command line of the recommended "
+            "configuration; env: its parameters as variables of a shell.",
+            one_of("yaml", "json", "flags", "env"),
+            default="yaml",
+        ),
+        Setting("out", "A file to write to.", as_path, shown="standard output"),
+        Setting(
+            "limits",
+            "Bounds that the evaluations have to keep: the largest value of a metric that is "
+            "minimised, the smallest value of any other metric.",
+            bounds,
+            shown="those of the run",
+        ),
+    ],
+    folders="Folders of runs, or files written by tuneoff pack.",
 )
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print; return the exit status."""
+    """Print the best configurations; return the exit status."""
     return COMMAND.answer(arguments, _best)
 
 
 def _best(given: Given) -> int:
-    found = [best(run) for run in load(given.folders)]
-    if given["format"] == "json":
-        print(json.dumps(found, indent=2))
+    runs = load(given.folders)
+    if given["limits"] is not None:
+        runs = [limited(run, given["limits"]) for run in runs]
+    again = confirmations(runs)
+    own = {run.header.identity for run in runs}
+    listed = [run for run in runs if run.header.optimizer.get("confirms") not in own]
+    found = [{**best(run), **recommended(run, again.get(run.header.identity))} for run in listed]
+    shown = text(found, given["format"])
+    if given["out"] is None:
+        print(shown)
     else:
-        print(yaml.safe_dump(found, sort_keys=False, allow_unicode=True).rstrip())
+        given["out"].write_text(shown + "\n", encoding="utf-8")
     return 0
 
 
 def best(run: Run) -> dict[str, Any]:
-    """Return what is known of the best of a run, as plain values; a run without success says so."""
+    """Return a run's incumbent with its value and metrics, as plain values.
+
+    `config` is None if no evaluation succeeded.
+    """
     told = {
         "optimizer": run.optimizer,
         "objective": run.objective,
@@ -45,14 +96,48 @@ def best(run: Run) -> dict[str, Any]:
         "evaluations": len(run.ids),
         "failed": int(run.failed.sum()),
     }
+    if run.header.several:
+        return {**told, "front": [_evaluation(run, place) for place in front(run)]}
     place = run.incumbent()
     if place is None:
         return {**told, "config": None}
+    return {**told, **_evaluation(run, place)}
+
+
+def _evaluation(run: Run, place: int) -> dict[str, Any]:
     measured = {name: float(column[place]) for name, column in run.metrics.items()}
+    value = float(run.values[place])
     return {
-        **told,
         "trial": int(run.ids[place]),
-        "value": float(run.values[place]),
+        **({"value": value} if value == value else {}),
         "metrics": {name: x for name, x in measured.items() if x == x},
         "config": run.configs[place],
     }
+
+
+def limited(run: Run, given: Mapping[str, float]) -> Run:
+    """Return a run whose limits are the given bounds too, and whose goals are those without one.
+
+    Raises:
+        ValueError: the run does not measure a metric.
+    """
+    header = run.header
+    for name in given:
+        if name not in run.metrics:
+            known = ", ".join(run.metrics)
+            raise ValueError(f"limits: expected metrics of {known}, got {name}")
+    more = {name: Limit(bound, _at_most(header, name)) for name, bound in given.items()}
+    left = {name: goal for name, goal in header.goals.items() if name not in given}
+    values = run.values
+    if header.several and len(left) == 1:
+        ((name, goal),) = left.items()
+        values = run.metrics[name] * (1.0 if goal.minimise else -1.0)
+    kept = replace(header, limits={**header.limits, **more}, goals=left or header.goals)
+    return replace(run, header=kept, values=values)
+
+
+def _at_most(header: Header, name: str) -> bool:
+    """Return whether a bound of a metric is the most that is allowed."""
+    if name in header.goals:
+        return header.goals[name].minimise
+    return header.limits[name].at_most if name in header.limits else True

@@ -1,4 +1,4 @@
-"""`tuneoff compare`: one picture and one table of several runs of one objective."""
+"""`tuneoff compare`: one figure and one table of several runs of one objective."""
 
 import sys
 from collections.abc import Sequence
@@ -28,18 +28,18 @@ from experiments.running.settings import REQUIRED, Command, Given, Setting
 
 COMMAND = Command(
     "compare",
-    "Draw the runs of one objective into one picture and print their table.",
+    "Plot the runs of one objective in one figure and print a table of them.",
     [
         ("tuneoff compare results/branin out=branin.png", "all runs of branin"),
-        ("tuneoff compare results/hartmann6/*/seed0-* out=seed0.pdf", "those of one seed"),
+        ("tuneoff compare results/hartmann6/*/seed0-* out=seed0.pdf", "the runs of one seed"),
     ],
-    [Setting("out", "The picture, .png, .pdf or .svg.", as_path, REQUIRED)],
-    folders="Folders of runs of one objective, or files by tuneoff pack.",
+    [Setting("out", "The figure's file: .png, .pdf or .svg.", as_path, REQUIRED)],
+    folders="Folders of runs of one objective, or files written by tuneoff pack.",
 )
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Draw and print; return the exit status."""
+    """Draw the figure and print the table; return the exit status."""
     return COMMAND.answer(arguments, _compare)
 
 
@@ -51,7 +51,7 @@ def _compare(given: Given) -> int:
     out.parent.mkdir(parents=True, exist_ok=True)
     draw(runs, out)
     print(table(runs))
-    print(f"\npicture: {out}")
+    print(f"\nfigure: {out}")
     return 0
 
 
@@ -59,12 +59,12 @@ def comparable_runs(folders: Sequence[Path]) -> list[Run]:
     """Read the runs of one objective.
 
     Raises:
-        ValueError: there are none, or they differ in objective, data or model.
+        ValueError: there are no runs, or they differ in objective, data or model.
         OSError: a folder cannot be read.
     """
     for folder in folders:
         if not folder.exists():
-            raise ValueError(f"{folder}: expected a folder of runs, got none there")
+            raise ValueError(f"{folder}: expected a folder of runs, got a path that does not exist")
     runs = load(folders)
     if not runs:
         raise ValueError(f"{folders[0]}: expected runs, got empty logs only")
@@ -73,8 +73,8 @@ def comparable_runs(folders: Sequence[Path]) -> list[Run]:
         if other.header.objective != first.header.objective:
             names = [f"{run.objective} of seed {run.seed}" for run in (first, other)]
             raise ValueError(
-                f"FOLDER: expected runs of one objective, and one instance of it, got "
-                f"{' and '.join(names)}; name the folders of one"
+                f"FOLDER: expected runs of one objective and one instance of it, got "
+                f"{' and '.join(names)}; give the folders of one only"
             )
         if other.header.fingerprint != first.header.fingerprint:
             raise ValueError(
@@ -97,22 +97,25 @@ def incumbents(run: Run) -> list[tuple[float, float]]:
 
 
 def _good(run: Run) -> NDArray[np.bool_]:
-    """Return which evaluations are compared, (n,): the successes at the highest fidelity."""
-    good = ~run.failed & ~np.isnan(run.values)
+    """Return which evaluations are compared, (n,).
+
+    They are the successes at the highest fidelity that keep the limits.
+    """
+    good = ~run.failed & ~np.isnan(run.values) & run.kept
     at_the_top: NDArray[np.bool_] = run.fidelities == run.fidelities[good].max(initial=0.0)
     return good & at_the_top
 
 
 def _metric(run: Run) -> Floats:
-    """Return what is drawn of each evaluation (n,): the metric that the value stands for."""
+    """Return the metric that the value stands for, (n,); the values if the header names none."""
     name = run.header.metric
     return run.values if name is None else run.metrics.get(name, np.full(len(run.ids), np.nan))
 
 
 def draw(runs: Sequence[Run], path: Path) -> None:
-    """Write the incumbents of all runs over the budget, every evaluation beside it.
+    """Draw the incumbents of all runs over the budget, with every evaluation beside them.
 
-    Failures stand on strips below: when they came, on the left, and how many, on the right.
+    Failed evaluations are on strips below: when they occurred (left) and how many (right).
     """
     figure = Figure(figsize=(10.5, 4.8), layout="constrained")
     FigureCanvasAgg(figure)
@@ -155,7 +158,7 @@ def _label(
 
 
 def _default(runs: Sequence[Run]) -> float | None:
-    """Return what the objective's default configuration came to, where a run evaluated it."""
+    """Return the metric of the objective's default configuration, if a run evaluated it."""
     for run in runs:
         place = run.default()
         if place is not None and not np.isnan(number := _metric(run)[place]):
@@ -204,7 +207,7 @@ def _draw_evaluations(
 
 
 def _draw_failures(when: Axes, how_many: Axes, runs: Sequence[Run], failing: list[str]) -> None:
-    """Draw when evaluations failed, a row for each optimizer, and count them by run."""
+    """Draw when evaluations failed, in one row per optimizer, and count the failures by run."""
     known = looks(run.optimizer for run in runs)
     when.set_yticks(range(len(failing)), [plain_text(name) for name in failing])
     how_many.set_yticks([(len(failing) - 1) / 2], ["failed"])
@@ -219,7 +222,7 @@ def _draw_failures(when: Axes, how_many: Axes, runs: Sequence[Run], failing: lis
 
 
 def table(runs: Sequence[Run]) -> str:
-    """Return a Markdown table: each run's incumbent, its metrics, and what was never optimised."""
+    """Return a Markdown table: each run's incumbent, its metrics, and its test metrics."""
     metrics = sorted({name for run in runs for name in run.metrics})
     tests = sorted({name for run in runs for name in _test(run)})
     head = ["optimizer", "seed", "evaluations", "failed", "found at", "value", *metrics, *tests]

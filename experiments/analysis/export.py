@@ -1,6 +1,6 @@
-"""`tuneoff export`: runs as the files of other tools.
+"""`tuneoff export`: write runs in the formats of other tools.
 
-What each format holds, and what it cannot hold, stands in `experiments/analysis/exchange/`.
+The modules of `experiments/analysis/exchange/` say what each format can and cannot hold.
 """
 
 import os
@@ -51,27 +51,27 @@ def export(runs: Sequence[Run], format: str, out: Path) -> None:
 
 COMMAND = Command(
     "export",
-    "Write runs as files of other tools. They are exported as far as they got, failures included.",
+    "Export runs to the formats of other tools, including unfinished runs and failed evaluations.",
     [
         ("tuneoff export results/smoke format=optuna out=smoke.db", "for optuna-dashboard"),
         ("tuneoff export results/bbob format=coco out=coco", "for cocopp"),
-        ("tuneoff export results/smoke format=csv out=smoke.csv", "a row per evaluation"),
+        ("tuneoff export results/smoke format=csv out=smoke.csv", "one row per evaluation"),
     ],
     [
         Setting("format", f"One of {', '.join(_WRITERS)}.", one_of(*_WRITERS), REQUIRED),
         Setting("out", "A file or folder that does not exist yet.", as_path, REQUIRED),
     ],
-    folders="Folders of runs, or files by tuneoff pack.",
+    folders="Folders of runs, or files written by tuneoff pack.",
     notes="""Formats:
-  coco          a folder for cocopp; functions of BBOB only, because cocopp knows no others
+  coco          a folder for cocopp; only functions of BBOB, because cocopp knows no others
   ioh           a folder for IOHanalyzer and iohinspector; any objective
   optuna        a storage for optuna-dashboard: SQLite (NAME.db) or a journal (NAME.journal)
-  parquet, csv  one table, a row per evaluation""",
+  parquet, csv  one table with one row per evaluation""",
 )
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Export and say what came of it; return the exit status."""
+    """Export the runs and print a summary; return the exit status."""
     return COMMAND.answer(arguments, _export)
 
 

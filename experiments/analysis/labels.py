@@ -6,11 +6,17 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 from experiments.running.header import Header
+from experiments.running.looks import OWN
 from experiments.running.terminal import printable
 
 
+def is_own(label: str) -> bool:
+    """Return whether an optimizer's label is marked."""
+    return label.split(" ")[0].endswith(OWN)
+
+
 class Labelled(Protocol):
-    """What is labelled: a run, of which the header and the seed count."""
+    """A run that can be labelled; only its header and its seed are used."""
 
     @property
     def header(self) -> Header: ...
@@ -22,8 +28,9 @@ class Labelled(Protocol):
 def labels_of(runs: Sequence[Labelled]) -> list[tuple[str, str]]:
     """Return the labels of each run's optimizer and objective.
 
-    Different settings have different labels. Control characters in them are visible escapes, as
-    labels come from logs of anybody and are printed in terminals.
+    Different settings give different labels. The name of an optimizer that is this suite's own
+    method ends in a dagger. Control characters become visible escapes, because a label may come
+    from an untrusted log and is printed in terminals.
     """
     optimizers = _labels(runs, "optimizer", seeds=False)
     objectives = _labels(runs, "objective", seeds=True)
@@ -31,16 +38,16 @@ def labels_of(runs: Sequence[Labelled]) -> list[tuple[str, str]]:
 
 
 def _shown(label: str) -> str:
-    """Return a label on one line, whose control characters are visible escapes."""
+    """Return a label on one line, with control characters as visible escapes."""
     return printable(label.replace("\n", r"\n").replace("\t", r"\t"))
 
 
 def _labels(runs: Sequence[Labelled], family: str, seeds: bool) -> list[str]:
     """Return each run's name with the settings in which runs of that name differ.
 
-    The workers and the clock of a run count as settings of its optimizer.
-    A setting that is the run's budget in all of them, as a design's number of points is, is none.
-    The number of configurations that were given to start with counts as the setting `start`.
+    The workers and the clock of a run count as settings of its optimizer. A setting that equals the
+    run's budget in all of them, such as a design's number of points, is not a difference. The
+    number of given start configurations counts as the setting `start`.
     """
     settings = [dict(_flat(getattr(run.header, family))) for run in runs]
     if not seeds:  # optimizers
@@ -66,16 +73,18 @@ def _labels(runs: Sequence[Labelled], family: str, seeds: bool) -> list[str]:
     labels = []
     for run, own in zip(runs, settings, strict=True):
         name = run.header.names[family]
-        labels.append(" ".join([name, *(f"{key}={own.get(key)}" for key in shown[name])]))
+        mark = OWN if not seeds and run.header.own else ""
+        words = [name + mark, *(f"{key}={own.get(key)}" for key in shown[name])]
+        labels.append(" ".join(words))
     return labels
 
 
 def _name_seed(key: str, settings: Sequence[dict[str, Any]], seeds: Sequence[int]) -> None:
-    """Put "seed" for the values of a setting that follow the seed.
+    """Replace the values of a setting that follow the seed by "seed".
 
-    They do where each belongs to the one seed that it equals, and there are several of them; so
-    `shift=none` and `shift=${seed}` are two tasks, however many seeds there are. A word may stand
-    before the seed, as in `shift=anywhere${seed}`, which becomes "anywhere+seed".
+    A value follows the seed if it equals the seed of every run that has it, and the setting has
+    several such values. So `shift=none` and `shift=${seed}` are two tasks for any number of seeds.
+    A word may precede the seed, as in `shift=anywhere${seed}`, which becomes "anywhere+seed".
     """
     own: dict[str, set[int]] = defaultdict(set)
     texts: dict[str, Any] = {}

@@ -1,12 +1,12 @@
-"""`tuneoff pack`: the logs of an experiment in one small file that can be committed.
+"""`tuneoff pack`: store the logs of an experiment in one small file that can be committed.
 
-The file is JSON lines, compressed by xz: first a line with the format, then a line per run, with
-the header of its log (settings, versions, hardware, fingerprint) and one column per quantity:
-id, config, fidelity, value, error, cost, metrics, ask_s, tell_s and time; items where there are
-any, price where a trial spent less than its fidelity, because it resumed another, and simulated
-where the clock is simulated (seconds, exact). Other seconds are rounded, to 1e-6 and times of
-arrival to 1e-3; all else is exact. Tracebacks, and what was asked but never answered, are left out.
-The same logs give the same bytes. Read it with
+The file holds JSON lines, compressed by xz: first a line with the format, then one line per run.
+A run's line has the header of its log (settings, versions, hardware, fingerprint) and one column
+per quantity: id, config, fidelity, value, error, cost, metrics, ask_s, tell_s and time. It also
+has items if there are any, price if a trial spent less than its fidelity because it resumed another
+one, and simulated if the clock is simulated (seconds, exact). Other seconds are rounded to 1e-6 and
+times of arrival to 1e-3; all other numbers are exact. Tracebacks and trials without an answer are
+left out. The same logs give the same bytes. Read the file with
 `experiments.analysis.results.load`.
 """
 
@@ -28,10 +28,10 @@ from experiments.running.settings import Command, Given, Setting
 def pack(folders: Sequence[Path], out: Path) -> tuple[int, int]:
     """Write the runs below some folders into one file.
 
-    Rows pass through one at a time, so memory does not grow with the number of runs.
+    Runs are written one at a time, so memory does not grow with their number.
 
     Returns:
-        How many runs were packed, and how many of them have no end.
+        The number of runs packed, and how many of them are unfinished.
 
     Raises:
         ValueError: the folder holds no run, or a log is damaged.
@@ -59,17 +59,17 @@ def pack(folders: Sequence[Path], out: Path) -> tuple[int, int]:
 
 
 def _key(log: Path) -> tuple[Any, ...] | None:
-    """Return what a log is sorted by; None where it is empty."""
+    """Return the sort key of a log; None if the log is empty."""
     row = row_of(log)
     if row is None:
         return None
-    run = run_of(row)  # what `load` would not take back is not packed
+    run = run_of(row)  # raises for a run that `load` would refuse
     return order(run.header, run.header.budget)
 
 
 COMMAND = Command(
     "pack",
-    "Pack the runs below some folders into one small file, which all commands can read.",
+    "Pack the runs below some folders into one small file that all commands can read.",
     [
         ("tuneoff pack results/smoke", f"writes results/smoke/{PACK}"),
         ("tuneoff pack results/a results/b out=both.jsonl.xz", "two folders in one file"),
@@ -80,7 +80,7 @@ COMMAND = Command(
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Pack and say what came of it; return the exit status."""
+    """Pack the runs and print a summary; return the exit status."""
     return COMMAND.answer(arguments, _pack)
 
 

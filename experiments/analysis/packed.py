@@ -1,7 +1,7 @@
-"""Reading packs of runs, as `experiments.analysis.pack` writes them, within bounds.
+"""Read packed runs, as `experiments.analysis.pack` writes them, within limits of size.
 
-A pack is compressed, so a small file may hold far more than memory does. It is read line by line,
-and what a line, and the whole, may hold is bounded.
+A pack is compressed, so a small file may expand beyond the memory. It is therefore read line by
+line, and the size of a line and of the whole content is limited.
 """
 
 import lzma
@@ -17,20 +17,20 @@ PACK_FORMAT = 1
 
 MOST_LINE_BYTES = 1 << 26
 MOST_RATIO = 200
-"""A pack of ours is a fifth to a twelfth of what it holds."""
+"""Packs that tuneoff writes expand to between 5 and 12 times the size of their file."""
 
-LEAST_TOTAL_BYTES = 1 << 26  # that any pack may hold, however small it is
+LEAST_TOTAL_BYTES = 1 << 26  # allowed for any pack, however small its file is
 
-_MEMORY_BYTES = 1 << 28  # of the decompressor; its strongest setting takes a quarter of it
+_MEMORY_BYTES = 1 << 28  # for the decompressor; the strongest setting needs a quarter of it
 _CHUNK_BYTES = 1 << 16
 
 
 def unpacked(path: Path) -> Iterator[tuple[int, Any]]:
-    """Yield the number of each line, and what it holds, after the line of the format.
+    """Yield the number and the content of each line after the first, which states the format.
 
     Raises:
-        ValueError: the file is not a pack, is damaged, or is larger than any that
-            tuneoff writes.
+        ValueError: the file is not a pack, is damaged, or is larger than any pack that tuneoff
+            writes.
         OSError: it cannot be read.
     """
     n_runs, number = None, 1

@@ -1,4 +1,4 @@
-"""Runs as numbers: read from folders of logs, or from a file by `experiments.analysis.pack`.
+"""Runs as arrays, read from folders of logs or from a file by `experiments.analysis.pack`.
 
 runs = load([Path("results/smoke")])
 runs[0].values  # (n,)
@@ -19,42 +19,44 @@ from experiments.analysis.rows import MOST_BUDGET, Columns, Row, row_of, tests_o
 from experiments.running.earlier import header_of
 from experiments.running.fields import Fields
 from experiments.running.header import Header
-from experiments.running.incumbent import places
-from objectives.trial import Config
+from experiments.running.incumbent import Incumbent, places
+from objectives.trial import Config, Evaluation
 
 ROUNDING = 1e-9
-"""Shares of a budget such as 1/3 do not add up exactly."""
+"""Tolerance for sums of fidelities such as 1/3, which do not add up exactly."""
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run; arrays have one entry per evaluation, in the order of arrival.
+    """One run. Arrays have one entry per evaluation, in the order of arrival.
 
     Attributes:
         header: the first event of its log: the problem, settings, seed, versions, hardware.
-        optimizer: its label among the runs it was loaded with: the name, and the settings in
-            which runs of this name differ.
-        objective: likewise. Settings that equal the seed in all runs of the name, as an
-            instance may, are left out: the seeds of one objective are one task.
-        budget: what the run was given last.
-        ended: whether it reached its end.
+        optimizer: the optimizer's label among the runs loaded together: its name, and the
+            settings in which runs of this name differ.
+        objective: the objective's label, likewise. Settings that equal the seed in all runs of
+            the name, such as an instance, are left out, so the seeds of an objective are one task.
+        budget: the budget that was last set for the run.
+        ended: whether the run is finished.
         ids: trial ids, (n,).
-        configs: in natural units, n of them.
+        configs: n configurations in natural units.
         fidelities: shares of a full evaluation, (n,).
-        prices: what they spent of the budget, (n,): the fidelity, less that of the trial that was
-            resumed.
-        values: what was minimised, (n,); NaN for a failure without a grade.
-        errors: n of them, None where the evaluation succeeded. Statistics go by these.
+        prices: the budget that each evaluation spent, (n,): its fidelity, less that of the trial
+            it resumed.
+        values: the minimised values, (n,); NaN for a failure without a graded penalty.
+        errors: n error messages, None if the evaluation succeeded. Statistics identify failures
+            by these alone.
         costs: seconds, (n,).
-        metrics: by name, each (n,); NaN where one was not measured.
-        items: per-item outcomes, n of them, as the log holds them.
-        ask_s: seconds of the ask for this trial, (n,); an ask for k trials gives each its share.
-        tell_s: seconds of its tell, (n,).
+        metrics: by name, each (n,); NaN where a metric was not measured.
+        items: the per-item outcomes of the n evaluations, as in the log.
+        ask_s: seconds spent in the ask for the trial, (n,); an ask for k trials is split evenly.
+        tell_s: seconds spent in the tell of the evaluation, (n,).
         times: seconds from the run's header to the answer, (n,), pauses included.
-        ends: the simulated time of each answer in seconds, (n,), ascending; None: a real clock.
-        tests: the test metrics of incumbents, in order: `id` and `metrics` each.
+        ends: the simulated time of each answer in seconds, (n,), ascending; None if the clock is
+            real.
+        tests: the test metrics of incumbents in order, each with `id` and `metrics`.
     """
 
     header: Header
@@ -88,24 +90,47 @@ class Run:
         return np.array([error is not None for error in self.errors], dtype=bool)
 
     @property
+    def kept(self) -> NDArray[np.bool_]:
+        """Which evaluations keep all limits, (n,); a metric that was not measured keeps none."""
+        found = np.ones(len(self.ids), dtype=bool)
+        nothing = np.full(len(self.ids), np.nan)
+        for name, limit in self.header.limits.items():
+            excess = self.metrics.get(name, nothing) - limit.bound
+            found &= (excess if limit.at_most else -excess) <= 0
+        return found
+
+    @property
     def spent(self) -> Floats:
         """The budget spent until each answer, (n,)."""
         return np.cumsum(self.prices)
 
     def incumbent(self, budget: float = np.inf) -> int | None:
-        """Return the place of the incumbent; None without a success.
+        """Return the index of the incumbent; None if no success keeps the limits.
+
+        With several goals, it is one of the incumbents, see `experiments.running.incumbent`.
 
         Args:
-            budget: what came after it was spent does not count.
+            budget: evaluations that arrived after this budget was spent are ignored.
         """
-        late = self.spent > budget + ROUNDING
-        found = places(self.values.tolist(), self.fidelities.tolist(), self.failed | late)
+        lost = self.failed | (self.spent > budget + ROUNDING) | ~self.kept
+        if self.header.several:
+            return self._of_several(lost)
+        found = places(self.values.tolist(), self.fidelities.tolist(), lost)
         return found[-1] if found else None
 
+    def _of_several(self, lost: NDArray[np.bool_]) -> int | None:
+        best = Incumbent(self.header.goals)
+        for i in np.flatnonzero(~lost).tolist():
+            metrics = {name: float(column[i]) for name, column in self.metrics.items()}
+            measured = {name: x for name, x in metrics.items() if x == x}
+            best.told(i, Evaluation(None, 0.0, measured), float(self.fidelities[i]))
+        return best.id
+
     def default(self) -> int | None:
-        """Return the place of the first full success of the objective's default configuration."""
+        """Return the index of the first successful full evaluation of the default configuration."""
         default = self.header.default
-        good = ~self.failed & ~np.isnan(self.values) & (self.fidelities == 1.0)
+        valued = ~np.isnan(self.values) | self.header.several
+        good = ~self.failed & valued & (self.fidelities == 1.0)
         places = np.flatnonzero(good).tolist() if default is not None else []
         return next((i for i in places if self.configs[i] == default), None)
 
@@ -113,7 +138,7 @@ class Run:
 def load(paths: Iterable[Path]) -> list[Run]:
     """Return the runs of folders (searched for logs and packed files) and of packed files.
 
-    In a stable order; a run that is given twice is taken once. Nothing that a file says is
+    The order is stable, and a run that occurs twice is returned once. No content of a file is
     imported or executed.
 
     Raises:
@@ -136,7 +161,7 @@ def _runs(path: Path) -> Iterator[Run]:
         raise ValueError(f"{path}: expected logs of runs, or {PACK}, below it, got none")
     for pack in packs:
         yield from _unpack(pack)
-    for log in logs:  # newer than a pack
+    for log in logs:  # logs are newer than a pack
         row = row_of(log)
         if row is not None:
             yield _run_at(str(log), row)
@@ -148,7 +173,7 @@ def _unpack(path: Path) -> Iterator[Run]:
 
 
 def _run_at(where: str, row: Any) -> Run:
-    """Return the run of a row, or raise with the place where it stands."""
+    """Return the run of a row; an error message begins with `where`."""
     try:
         return run_of(row)
     except ValueError as error:
@@ -156,17 +181,17 @@ def _run_at(where: str, row: Any) -> Run:
 
 
 def order(header: Header, budget: float) -> tuple[Any, ...]:
-    """Return what runs are sorted by: names, then settings, then seed."""
+    """Return the sort key of a run: names, then settings, then seed."""
     names = header.names["objective"], header.names["optimizer"]
     settings = [json.dumps(each, sort_keys=True) for each in (header.objective, header.optimizer)]
     return *names, *settings, header.seed, header.identity, budget
 
 
 def run_of(row: Row) -> Run:
-    """Turn a row of a pack into a run, labelled by its names alone.
+    """Convert a row of a pack to a run, labelled by its names alone.
 
     Raises:
-        ValueError: the row is not what it should be.
+        ValueError: the row is malformed.
     """
     fields = Fields(row, "row")
     header = header_of(fields.mapping("header"))
@@ -202,7 +227,7 @@ def run_of(row: Row) -> Run:
 
 
 def label(runs: Sequence[Run]) -> list[Run]:
-    """Name optimizers and objectives so that different settings have different names."""
+    """Label optimizers and objectives so that different settings have different labels."""
     return [
         replace(run, optimizer=optimizer, objective=objective)
         for run, (optimizer, objective) in zip(runs, labels_of(runs), strict=True)

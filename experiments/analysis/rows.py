@@ -1,7 +1,7 @@
-"""Runs as rows of plain values: one row from a log, one from each line of a pack, both checked.
+"""Runs as rows of plain values, made from a log or from a line of a pack, and validated.
 
-A row has the log's header, one column per quantity, and the tests of incumbents. Whoever wrote it
-may be a stranger, so every type and every length is checked before anything is computed from it.
+A row has the log's header, one column per quantity, and the tests of incumbents. The file may come
+from an untrusted source, so every type and length is checked before anything is computed.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,14 +24,14 @@ _NUMBERS = {int, float}
 _LARGEST_ID = 2**63
 _LEAST = 1e-12  # share of a full evaluation
 _MOST_SECONDS = 1e12
-"""Thirty thousand years: a time beyond it is damage, and no calendar holds it."""
+"""Thirty thousand years. A longer time is a sign of damage, and no calendar can represent it."""
 
 MOST_BUDGET = 1e7
-"""A curve has a number for each full evaluation of the budget; a larger budget is damage."""
+"""A curve has one number per full evaluation of the budget; a larger budget is a sign of damage."""
 
 
 def row_of(log: Path) -> Row | None:
-    """Return a log as a row; None where it is still empty.
+    """Return a log as a row; None if it is still empty.
 
     Raises:
         ValueError: the log is damaged.
@@ -76,7 +76,7 @@ _ById = dict[int, float]
 
 
 def _times(history: History) -> tuple[_ById, _ById, _ById, _ById]:
-    """Return by trial id the seconds of its ask and of its tell, and when its answer came.
+    """Return, by trial id, the seconds of its ask and its tell, and the arrival of its answer.
 
     The last dict contains the simulated time of the answer in seconds; 0 under a real clock.
     """
@@ -97,24 +97,24 @@ def _times(history: History) -> tuple[_ById, _ById, _ById, _ById]:
 
 
 def _by_id(seconds: dict[str, float]) -> dict[int, float]:
-    """Return seconds by trial id; JSON has texts as keys."""
+    """Return seconds by trial id as integers, since JSON has strings as keys."""
     return {int(id): s for id, s in seconds.items() if id.isascii() and id.isdecimal()}
 
 
 def _columns(rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
-    """Turn one dict per evaluation into one list per key; None where a key is absent."""
+    """Convert one dict per evaluation to one list per key; None where a key is absent."""
     keys = dict.fromkeys(key for row in rows for key in row)
     return {key: [row.get(key) for row in rows] for key in keys}
 
 
 class Columns:
-    """The columns of a row, each with as many entries as there are ids."""
+    """The validated columns of a row, each with as many entries as there are ids."""
 
     def __init__(self, row: Row) -> None:
-        """Take the columns of a row.
+        """Read the columns of a row.
 
         Raises:
-            ValueError: there are none, or the ids are no ids.
+            ValueError: there are no columns, or the ids are invalid.
         """
         self._fields = Fields(Fields(row, "row").mapping("columns"), "columns")
         ids = self._fields.items("id")
@@ -135,7 +135,7 @@ class Columns:
         return column
 
     def prices(self, fidelities: Floats) -> Floats:
-        """Return what each trial spent of the budget, (n,); its fidelity unless the row says."""
+        """Return the budget that each trial spent, (n,); its fidelity if the row has no prices."""
         return self.numbers("price", _LEAST, 1.0) if "price" in self._fields else fidelities
 
     def ends(self) -> Floats | None:
@@ -152,7 +152,7 @@ class Columns:
         return self.numbers("fidelity", _LEAST, 1.0)
 
     def values(self) -> Floats:
-        """Return the values, (n,); NaN where there is none."""
+        """Return the values, (n,); NaN where a trial has none."""
         return self._floats("columns.value", self._fields.items("value"), gaps=True)
 
     def errors(self) -> list[str | None]:
@@ -172,7 +172,7 @@ class Columns:
         ]
 
     def metrics(self) -> dict[str, Floats]:
-        """Return the metrics by name, (n,) each; NaN where one was not measured."""
+        """Return the metrics by name, (n,) each; NaN where a metric was not measured."""
         named = self._fields.mapping("metrics")
         return {
             name: self._floats(f"columns.metrics.{name}", column, gaps=True)
@@ -180,7 +180,7 @@ class Columns:
         }
 
     def items(self) -> list[dict[str, str]]:
-        """Return the packed outcomes of items."""
+        """Return the packed per-item outcomes."""
         if "items" not in self._fields:
             return [{} for _ in range(self.n)]
         column = self._checked("columns.items", self._fields.items("items"), {dict})
@@ -189,7 +189,7 @@ class Columns:
         return list(column)
 
     def _checked(self, where: str, column: Any, kinds: set[type]) -> list[Any]:
-        """Return a column whose entries are of some types."""
+        """Return a column after checking its length and the types of its entries."""
         if not isinstance(column, list):
             wrong(where, "a list", column)
         if len(column) != self.n:
@@ -203,7 +203,7 @@ class Columns:
         return column
 
     def _plain(self, where: str, column: Any) -> list[Any]:
-        """Return a column of plain values, whose numbers a float can hold."""
+        """Return a column of plain values whose numbers can be represented as floats."""
         entries = self._checked(where, column, _PLAIN)
         numbers = [x for x in entries if type(x) in _NUMBERS]
         if not all(map(is_number, (min(numbers), max(numbers)) if numbers else ())):
@@ -211,7 +211,7 @@ class Columns:
         return entries
 
     def _floats(self, where: str, column: Any, gaps: bool) -> Floats:
-        """Return a column of finite numbers, (n,); NaN for its gaps, where it may have any."""
+        """Return a column of finite numbers, (n,), with NaN for its gaps if gaps are allowed."""
         entries = self._checked(where, column, _NUMBERS | ({type(None)} if gaps else set()))
         try:
             found = np.array([np.nan if x is None else x for x in entries], dtype=np.float64)
@@ -231,7 +231,7 @@ def tests_of(row: Row) -> list[dict[str, Any]]:
     """Return the test metrics of incumbents.
 
     Raises:
-        ValueError: they are not what they should be.
+        ValueError: they are malformed.
     """
     return [dict(test) for test in _tests(row)]
 

@@ -1,4 +1,4 @@
-"""The space of runs, as their headers say it, or the smallest that holds what was evaluated."""
+"""The search space of runs: as their headers state it, or inferred from what was evaluated."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -10,14 +10,14 @@ from experiments.analysis.results import Run
 from objectives.space import UnitCube, build_space
 from objectives.trial import Config
 
-_LOG_RANGE = 1e3  # of a positive parameter whose scale nobody states: shown as a logarithm
+_LOG_RANGE = 1e3  # upper / lower from which an inferred positive parameter gets a log scale
 
 
 def space_of(runs: Sequence[Run]) -> ConfigurationSpace:
     """Return the space of runs on one objective.
 
-    It is the first run's, where that holds every configuration of all of them. Otherwise it is
-    the smallest space that does.
+    This is the first run's stated space if it contains every configuration of all runs, and
+    otherwise the smallest space that does.
 
     Raises:
         ValueError: the header describes no legal space.
@@ -47,7 +47,7 @@ def _legal(cube: UnitCube, name: str, seen: set[Any]) -> bool:
 
 
 def _observed(configs: Sequence[Config]) -> dict[str, dict[str, Any]]:
-    """Describe the smallest space that holds the configurations."""
+    """Describe the smallest space that contains the configurations."""
     values: dict[str, list[Any]] = {}
     for config in configs:
         for name, value in config.items():

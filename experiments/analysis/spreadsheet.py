@@ -1,4 +1,4 @@
-"""Cells of CSV files that a spreadsheet shows as text and never computes."""
+"""CSV cells that a spreadsheet shows as text and never evaluates as formulas."""
 
 import re
 from typing import Any
@@ -8,10 +8,10 @@ _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
 def cell(value: Any) -> Any:
-    """Return what a CSV holds of a value: true and false as JSON has them, texts made harmless.
+    """Return a value for a CSV file: booleans as in JSON, and text that is no formula.
 
-    A spreadsheet takes a text that begins with =, +, -, @, |, % or a control character for a
-    formula, and may run a program for it. Such a text gets an apostrophe in front.
+    A spreadsheet treats text that begins with =, +, -, @, |, % or a control character as a formula,
+    which may run a program. An apostrophe is put in front of such text.
     """
     if isinstance(value, bool):
         return str(value).lower()

@@ -1,8 +1,9 @@
-"""`tuneoff verdict`: which optimizers are distinguishable from which, and what cannot be said.
+"""`tuneoff verdict`: which optimizers are distinguishable, and what the runs cannot show.
 
-Runs are compared at their common budget, by the value of their incumbents, or by another metric
-there. Below the verdict stand mean ranks when the budget is counted in evaluations, in time with
-the optimizer's own, and in the evaluations' cost. An unfinished run keeps its incumbent to the end.
+Runs are compared at their common budget by the value of their incumbents, or by another metric of
+the incumbents. Mean ranks follow the verdict, with the budget counted in evaluations, in time
+(including the optimizer's own), and in the cost of the evaluations. The incumbent of an unfinished
+run is carried forward to the common budget.
 """
 
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments.analysis.labels import is_own
 from experiments.analysis.statistics.anytime import Suite, Task
 from experiments.analysis.statistics.currencies import CURRENCIES, CurrencyRanks, currency_ranks
 from experiments.analysis.statistics.gather import gather
@@ -18,53 +20,57 @@ from experiments.analysis.statistics.items import compare_items, has_items
 from experiments.analysis.statistics.pairs import as_csv, pairs
 from experiments.analysis.statistics.ranks import LEAST_TASKS, critical_difference
 from experiments.analysis.statistics.verdict import LEVEL, counted, listed, sentences, verdict
+from experiments.running.looks import OWN
 from experiments.running.readers import number, one_of
 from experiments.running.readers import path as as_path
 from experiments.running.settings import Command, Given, Setting
 
-_QUICK_S = 0.01  # an optimizer's own time is as long, whatever the objective stands for
+_QUICK_S = 0.01  # below this cost of an evaluation, the optimizer's own time dominates
 
 
 COMMAND = Command(
     "verdict",
-    "Say which optimizers are distinguishable from which, and what cannot be said.",
+    "Say which optimizers are distinguishable, and what the runs cannot show.",
     [
-        ("tuneoff verdict results/smoke", "by the value that was minimised"),
+        ("tuneoff verdict results/smoke", "compared by the minimised value"),
         ("tuneoff verdict results/lora metric=accuracy equal=0.002", "by a metric, with ties"),
-        ("tuneoff verdict results/smoke pairs=pairs.csv", "every pair in numbers"),
+        ("tuneoff verdict results/smoke pairs=pairs.csv", "also writes the numbers of every pair"),
     ],
     [
-        Setting("metric", "The metric to compare by.", shown="the value that was minimised"),
+        Setting("metric", "The metric to compare by.", shown="the minimised value"),
         Setting(
             "direction",
-            "Whether less (min) or more (max) of the metric is better.",
+            "Whether lower (min) or higher (max) values of the metric are better.",
             one_of("min", "max"),
             shown="as the objective declares",
         ),
         Setting(
-            "level", "The error rate of the verdict.", number(0, 0.5, above=True), default=LEVEL
+            "level",
+            "The family-wise error rate of the verdict: the probability of any false claim.",
+            number(0, 0.5, above=True),
+            default=LEVEL,
         ),
         Setting(
             "equal",
-            "Differences up to this are ties, which the tests leave out.",
+            "Differences up to this size are ties, which the tests leave out.",
             number(0),
             default=0.0,
         ),
         Setting(
             "pairs",
-            "A CSV for every pair: p, the probability of improvement, and the Bayesian "
-            "signed-rank test with a region of practical equivalence, on normalised regret of at "
-            "most 1.",
+            "A CSV file with one row per pair: the p-value, the probability of improvement, and "
+            "the Bayesian signed-rank test with a region of practical equivalence, on normalised "
+            "regret capped at 1.",
             as_path,
             shown="no file",
         ),
     ],
-    folders="Folders of runs, or files by tuneoff pack.",
+    folders="Folders of runs, or files written by tuneoff pack.",
 )
 
 
 def report(suite: Suite, level: float, equal: float) -> str:
-    """Return notes, verdict, ranks, and what the number of tasks supports."""
+    """Return the notes, the verdict, mean ranks, and their critical difference."""
     lines = [f"note: {note}" for note in suite.notes]
     lines += sentences(suite, verdict(suite, level, equal))
     if len(suite.optimizers) > 1:
@@ -74,12 +80,13 @@ def report(suite: Suite, level: float, equal: float) -> str:
     return "\n".join(lines)
 
 
-_UNRANKED = "No mean ranks: no task has runs of all optimizers with common seeds."
+_UNRANKED = "There are no mean ranks: no task has runs of all optimizers with common seeds."
 
 
 def _table(suite: Suite, found: CurrencyRanks) -> list[str]:
-    """Return mean ranks, and by how many places they move against evaluations."""
-    rows = [["mean rank by", *CURRENCIES, "own time", "failed", "no success"]]
+    """Return mean ranks, and how many places they move relative to the ranks by evaluations."""
+    beside = [f"without {OWN}"] if found.others else []
+    rows = [["mean rank by", *CURRENCIES, *beside, "own time", "failed", "no success"]]
     place = {
         currency: {name: i for i, name in enumerate(sorted(own, key=lambda name: own[name]))}
         for currency, own in found.ranks.items()
@@ -92,6 +99,8 @@ def _table(suite: Suite, found: CurrencyRanks) -> list[str]:
             mark = f" {moved:+d}" if moved and (name, currency) in flipped else "   "
             rank = found.ranks[currency][name]
             cells.append("-   " if np.isnan(rank) else f"{rank:.2f}{mark}")
+        if beside:
+            cells.append(f"{found.others[name]:.2f}" if name in found.others else "-")
         rows.append([*cells, f"{found.own_share[name]:.0%}", *_failures(suite, name)])
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = []
@@ -101,24 +110,34 @@ def _table(suite: Suite, found: CurrencyRanks) -> list[str]:
     quick = [task.name for task in suite.tasks if _is_quick(task)]
     if quick:
         shown = listed(quick if len(quick) < 4 else [*quick[:3], "others"])
-        lines.append(f"time and cost on {shown} are of answers within {_QUICK_S:g} s: stand-ins")
+        lines.append(
+            f"On {shown}, a typical evaluation takes less than {_QUICK_S:g} s, so time and cost "
+            f"say nothing about an expensive objective."
+        )
+    if any(is_own(name) for name in suite.optimizers):
+        lines.append(
+            f"{OWN}: a method of this suite's own, judged by its authors; the column without {OWN} "
+            f"ranks the other optimizers by evaluations"
+            if beside
+            else f"{OWN}: a method of this suite's own, judged by its authors"
+        )
     if found.flips:
         lines.append(
-            "+n, -n: places up or down against evaluations; pairs that change order: "
+            "+n, -n: places gained or lost relative to evaluations; pairs whose order changes: "
             f"{len({(a, b) for a, b, _ in found.flips})}"
         )
     return lines
 
 
 def _is_quick(task: Task) -> bool:
-    """Tell whether the typical success is over before its time means anything."""
+    """Return whether a typical successful evaluation is too short for its time to be meaningful."""
     costs = [run.costs[~run.failed] for own in task.runs.values() for run in own.values()]
     every = np.concatenate([*costs, np.zeros(0)])
     return bool(len(every)) and float(np.median(every)) < _QUICK_S
 
 
 def _failures(suite: Suite, name: str) -> tuple[str, str]:
-    """Return how many evaluations failed, and how many runs have no success."""
+    """Return how many evaluations failed, and how many runs have no successful evaluation."""
     failed = sum(sum(task.n_failed.get(name, {}).values()) for task in suite.tasks)
     finals = [task.final(name) for task in suite.tasks if name in task.curves]
     without = sum(int(np.isinf(final).sum()) for final in finals)
@@ -130,19 +149,20 @@ def _critical(suite: Suite, level: float) -> str:
     found = critical_difference(suite, level)
     if found is None:
         return (
-            f"No critical difference of mean ranks: it takes at least three optimizers and more "
-            f"than {LEAST_TASKS} tasks that all of them have, got {len(suite.optimizers)} and "
-            f"{len(suite.tasks)}."
+            f"There is no critical difference of mean ranks: it requires at least three optimizers "
+            f"and more than {LEAST_TASKS} tasks with runs of all of them; the numbers here are "
+            f"{len(suite.optimizers)} and {len(suite.tasks)}."
         )
     return (
-        f"Over {found.n_tasks} tasks, mean ranks differ critically by {found.difference:.2f} "
-        f"(Nemenyi, level {level:g}; Friedman's p {found.p:.2g}); a true difference of "
-        f"{found.detectable:.2f} is found with a power of 80 %."
+        f"Over {found.n_tasks} tasks, the critical difference of mean ranks is "
+        f"{found.difference:.2f} (Nemenyi test at significance level {level:g}; Friedman test: "
+        f"p = {found.p:.2g}). A true difference of {found.detectable:.2f} would be detected with a "
+        f"power of 80 %."
     )
 
 
 def _items(suite: Suite, level: float) -> list[str]:
-    """Say which incumbents differ on the items of a metric, where evaluations log them."""
+    """Say which incumbents differ on the items of a metric, if evaluations log these items."""
     lines = []
     for task in suite.tasks:
         metric = suite.quantity.metric or next(
@@ -152,14 +172,15 @@ def _items(suite: Suite, level: float) -> list[str]:
             continue
         found = compare_items(task, metric)
         told = "; ".join(
-            f"{one.first} and {one.second} by {one.difference:+.3g} (p {one.corrected:.2g})"
+            f"{one.first} and {one.second} differ by {one.difference:+.3g} "
+            f"(p = {one.corrected:.2g})"
             for one in found
             if one.corrected < level
         )
         lines.append(
             f"Item by item on {task.name}, {found[0].n_items if found else 0} items of {metric}: "
             f"{told or 'no two incumbents are distinguishable'} ({counted(len(found), 'pair')}, "
-            f"Holm). It speaks of these configurations, not of their optimizers."
+            f"Holm-corrected). This compares these configurations, not the optimizers."
         )
     return lines
 
@@ -176,7 +197,7 @@ def _verdict(given: Given) -> int:
     print(report(suite, level, equal))
     if file is not None:
         file.write_text(as_csv(pairs(suite, verdict(suite, level, equal))))
-        print(f"\nevery pair in numbers: {file}")
+        print(f"\nnumbers of every pair: {file}")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""From composed settings to a run: what `tuneoff run` does once Hydra has read its arguments."""
+"""Make a run from composed settings, once Hydra has read the arguments of `tuneoff run`."""
 
 import math
 from pathlib import Path
@@ -10,23 +10,25 @@ from experiments.running.display import ProgressBar, summary
 from experiments.running.executors.choice import check_timeout
 from experiments.running.from_words import run_settings
 from experiments.running.history import History
+from experiments.running.quick_start import import_drawing
 from experiments.running.readers import path as as_path
 from experiments.running.run import Run
 from experiments.running.run_log import RunLog
+from experiments.running.terminal import PROGRESS_AUTO
 from experiments.running.tracking import BACKENDS, Tracker, mlflow_client
 
-_progress: dict[str, str] = {}  # what an interrupt says: filled as far as the run got
+_progress: dict[str, str] = {}  # read by `interrupted`; has the log's path once the log exists
 
 
 def run_one(settings: DictConfig, names: dict[str, str]) -> None:
-    """Run what the composed settings describe, resuming where its log ends.
+    """Make the run that the composed settings describe, resuming it from its log if there is one.
 
     Args:
-        settings: of conf/config.yaml, composed.
-        names: of the two YAML files, by family.
+        settings: the composed settings of conf/config.yaml.
+        names: the names of the two YAML files, by family.
 
     Raises:
-        ValueError, OSError, HydraException: something that the user can mend; see `mistakes`.
+        ValueError, OSError, HydraException: a mistake that the user can correct; see `mistakes`.
     """
     check_settings(settings)
     if settings.out is not None:
@@ -36,13 +38,13 @@ def run_one(settings: DictConfig, names: dict[str, str]) -> None:
     path = folder / "log.jsonl"
     earlier = run.history(folder)
     if run.is_finished(earlier):
-        print(f"finished before: {len(earlier.evaluations)} evaluations, nothing to do")
+        print(f"already finished: {len(earlier.evaluations)} evaluations, nothing to do")
         print(summary(earlier, path))
         return
     client = mlflow_client() if settings.tracking == "mlflow" else None
     with run.open(folder) as log:
         _say(log, earlier)
-        shown = None if settings.progress == "auto" else settings.progress
+        shown = None if settings.progress == PROGRESS_AUTO else settings.progress
         bar = ProgressBar(log.history, run.header.budget, shown)
         tracker = None if client is None else Tracker(client, log)
 
@@ -59,14 +61,13 @@ def run_one(settings: DictConfig, names: dict[str, str]) -> None:
                 tracker.end(log)
         print(summary(log.history, path))
         if settings.plot:
-            from experiments.running.convergence import draw  # matplotlib takes half a second
-
-            draw(log.history, folder / "convergence.png")
+            convergence = import_drawing("experiments.running.convergence")
+            convergence.draw(log.history, folder / "convergence.png")
             print(f"  picture    {folder / 'convergence.png'}")
 
 
 def _say(log: RunLog, earlier: History) -> None:
-    """Say which data are used, and what the log already held."""
+    """Print the notice about the data, and how many evaluations the log already holds."""
     _progress["path"] = str(log.path)
     header = log.history.header
     if header is not None and header.notice:
@@ -75,13 +76,13 @@ def _say(log: RunLog, earlier: History) -> None:
         print(f"resuming after {len(earlier.evaluations)} evaluations: {log.path}", flush=True)
 
 
-LARGEST_BUDGET = 1e9  # designs that are made for their budget are held in memory
-LARGEST_SEED = 2**32 - 1  # what every library accepts
+LARGEST_BUDGET = 1e9  # a design for the whole budget is held in memory
+LARGEST_SEED = 2**32 - 1  # the largest that every library accepts
 MOST_WORKERS = 1024
 
 
 def check_settings(settings: DictConfig) -> None:
-    """Raise `ValueError` on what no run can have."""
+    """Raise `ValueError` if a setting is invalid for every run."""
     budget = settings.budget
     if not _is_number(budget) or budget <= 0:
         raise ValueError(f"budget: expected a positive number of evaluations, got {budget!r}")
@@ -94,7 +95,7 @@ def check_settings(settings: DictConfig) -> None:
                 f"{key}: expected an integer of at least {least} and at most {most}, got {value!r}"
             )
     check_timeout(settings.get("evaluation_timeout_s"))
-    if settings.progress != "auto" and not isinstance(settings.progress, bool):
+    if settings.progress != PROGRESS_AUTO and not isinstance(settings.progress, bool):
         raise ValueError(f"progress: expected auto, true or false, got {settings.progress!r}")
     if settings.tracking not in BACKENDS:
         expected = ", ".join(BACKENDS)
@@ -114,10 +115,10 @@ def _folder(settings: DictConfig, run: Run) -> Path:
 
 
 def interrupted(command: str) -> str:
-    """Say what is safe and how to go on.
+    """Return a line that says what is saved and how to resume.
 
     Args:
-        command: what was typed.
+        command: the command line as typed.
     """
     if "path" not in _progress:
         return "interrupted before the first evaluation; nothing was lost"

@@ -1,4 +1,4 @@
-"""Compose settings with Hydra from our YAMLs, the user's, and what was typed."""
+"""Compose settings with Hydra from our YAML files, the user's, and the command line."""
 
 import logging
 import re
@@ -34,16 +34,16 @@ from experiments.running.yaml_words import read_words_as_typed
 
 FAMILIES = ("optimizer", "objective")
 _SPACE = re.compile(r"objective(?:\.inner)*\.space\.")
-_MAPPING = re.compile(r"objective(?:\.\w+)+=\{")  # keys with values, for a setting of an objective
+_MAPPING = re.compile(r"objective(?:\.\w+)+=\{")  # a mapping as an objective's setting
 _PLAIN = re.compile(r"[\w./:+-]*", re.ASCII)  # a value that Hydra's grammar reads as it stands
 
 _user_dirs: list[Path] = []
 
-logging.getLogger("hydra").addHandler(logging.NullHandler())  # what it logs, it raises too
+logging.getLogger("hydra").addHandler(logging.NullHandler())  # Hydra also raises what it logs
 
 
 class _UserDirs(SearchPathPlugin):
-    """Lets Hydra find the user's YAMLs, before ours of the same name."""
+    """Lets Hydra find the user's YAML files, ahead of ours of the same name."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         for folder in reversed(_user_dirs):
@@ -51,36 +51,35 @@ class _UserDirs(SearchPathPlugin):
 
 
 def use_config_dirs(folders: Sequence[Path]) -> None:
-    """Look for YAMLs in these folders first, from now on."""
+    """Search these folders for YAML files first, from now on."""
     Plugins.instance().register(_UserDirs)
     _user_dirs[:] = folders
 
 
 def config_dirs() -> list[Path]:
-    """Return all folders with YAMLs, the user's first."""
+    """Return all folders with YAML files, the user's first."""
     return [*_user_dirs, CONF]
 
 
 def options(group: str) -> list[str]:
-    """Return the names of the YAMLs of a group such as `optimizer`."""
+    """Return the names of the YAML files in a group such as `optimizer`, sorted."""
     found = {p.stem for folder in config_dirs() for p in (folder / group).glob("*.yaml")}
     return sorted(found)
 
 
 def prepare(arguments: Sequence[str], name: str = "config", swept: bool = False) -> list[str]:
-    """Put arguments as Hydra wants them.
+    """Rewrite arguments as overrides for Hydra.
 
     `objective.space.<parameter>.<key>=`, and a mapping such as `objective.where={x: 1}`, may set
-    keys that a YAML does not list, and a whole description of a parameter replaces the one of the
-    YAML. `objective.<part>=`, or
-    `objective.<place>.<part>=`, chooses among the YAMLs of `conf/objective/<part>/` where there
-    are such. A value that Hydra's grammar cannot read is taken as text. From here on, YAML files
-    are read like the arguments.
+    keys that the YAML file does not list. A whole description of a parameter replaces the one in
+    the YAML file. `objective.<part>=`, or `objective.<place>.<part>=`, chooses among the files of
+    `conf/objective/<part>/` if that folder exists. A value that Hydra's grammar cannot read is
+    taken as text. After this call, YAML files are read by the same rules as the arguments.
 
     Args:
-        arguments: `key=value` each.
-        name: of the YAML below conf/ that they override.
-        swept: whether a value may stand for several.
+        arguments: each `key=value`.
+        name: the YAML file below conf/ that they override.
+        swept: whether an argument may give several values.
 
     Raises:
         ValueError: an argument is not `key=value`, or its key does not exist.
@@ -106,7 +105,7 @@ def composed(name: str, arguments: Sequence[str]) -> DictConfig:
 
 @contextmanager
 def readable() -> Iterator[None]:
-    """Turn whatever goes wrong while settings are composed into an error of the user's."""
+    """Report any error that occurs while settings are composed as a mistake of the user's."""
     try:
         yield
     except (HydraException, OmegaConfBaseException, ValueError):
@@ -121,14 +120,14 @@ def readable() -> Iterator[None]:
 
 
 def root_keys(name: str) -> list[str]:
-    """Return the keys of a YAML below conf/, the families that it chooses from included."""
+    """Return the keys of a YAML file below conf/, including the groups of its defaults."""
     text = (CONF / f"{name}.yaml").read_text(encoding="utf-8")
     own = re.findall(r"^(\w+):", text, flags=re.MULTILINE)
     return [*chosen(name), *(key for key in own if key not in ("defaults", "hydra"))]
 
 
 def chosen(name: str) -> dict[str, str]:
-    """Return what a YAML below conf/ chooses where nothing else is said, by group."""
+    """Return the default choice of each group in a YAML file below conf/."""
     text = (CONF / f"{name}.yaml").read_text(encoding="utf-8")
     return dict(re.findall(r"^  - (\w+): (\w+)", text, flags=re.MULTILINE))
 
@@ -150,13 +149,13 @@ def _sentence(comment: str) -> str:
 
 @dataclass(frozen=True)
 class ComposedCommand:
-    """A command whose settings stand in conf/<name>.yaml.
+    """A command whose settings are in conf/<name>.yaml.
 
     Attributes:
-        name: of the command and of the YAML.
-        summary: what it does.
+        name: the name of the command and of its YAML file.
+        summary: what the command does.
         examples: pairs of a command line and what it does.
-        notes: paragraphs below the arguments.
+        notes: paragraphs printed below the arguments.
     """
 
     name: str
@@ -165,7 +164,7 @@ class ComposedCommand:
     notes: str = ""
 
     def answer(self, arguments: Sequence[str], body: Callable[[DictConfig], int]) -> int:
-        """Print the help, or do what the composed settings say; return the exit status."""
+        """Print the help, or run the body with the composed settings; return the exit status."""
         if wants_help(arguments):
             print(self.help())
             return 0
@@ -188,7 +187,7 @@ class ComposedCommand:
 
 
 def values(where: str, override: str) -> Iterator[str]:
-    """Yield an override once per value, where it has several.
+    """Yield one override for each value that an override gives.
 
     Raises:
         ValueError: it is not `key=value`.
@@ -207,11 +206,11 @@ def values(where: str, override: str) -> Iterator[str]:
 
 
 def _check(argument: str, following: str, roots: Sequence[str], swept: bool) -> None:
-    """Raise where an argument cannot be a setting."""
+    """Raise `ValueError` if an argument is not a valid setting."""
     if experiment := re.match(r"\+{0,2}experiment(?:@\w+)?=(.*)", argument, re.S):
         raise ValueError(
             f"experiment: expected the settings of one run, got {argument}; "
-            f"an experiment is made by: tuneoff sweep experiment={experiment[1]}"
+            f"run an experiment with: tuneoff sweep experiment={experiment[1]}"
         )
     root = re.match(r"[+~]*(\w*)", argument)
     key, equals, value = argument.partition("=")
@@ -233,19 +232,19 @@ def _check(argument: str, following: str, roots: Sequence[str], swept: bool) -> 
 
 
 def _check_dots(key: str, value: str) -> None:
-    """Raise where a parameter of a space is named whose name has dots."""
+    """Raise `ValueError` if a setting names a parameter whose own name contains dots."""
     space = _SPACE.match(key)
     parts = key[space.end() :].split(".") if space else []
     deep = len(parts) > 2 or (len(parts) == 2 and value.startswith("{"))
     if '"' in key or "'" in key or (deep and parts[1] != "when"):
         raise ValueError(
             f"{key}: expected objective.space.<parameter>.<key>, got more levels; a parameter "
-            f"whose name has dots can be set in a YAML file only"
+            f"whose name contains dots can be set only in a YAML file"
         )
 
 
 def _word(argument: str) -> str:
-    """Return an argument as Hydra reads it."""
+    """Return an argument in the form that Hydra reads."""
     key, equals, value = argument.partition("=")
     if equals and not _PLAIN.fullmatch(value) and _parsed(argument) is None:
         value = QuotedString(value, Quote.double).with_quotes()
@@ -255,12 +254,12 @@ def _word(argument: str) -> str:
     part = re.match(r"objective((?:\.\w+)*)\.(\w+)=(.*)", argument)
     if part and any((folder / "objective" / part[2]).is_dir() for folder in config_dirs()):
         return f"objective/{part[2]}@objective{part[1]}={part[3]}"
-    # Hydra adds no key to a mapping of the YAML unless it is told to; the objective checks them.
+    # Without ++, Hydra refuses keys that the YAML file does not list; the objective checks them.
     return f"++{argument}" if _MAPPING.match(argument) else argument
 
 
 def _parsed(argument: str) -> Override | None:
-    """Return what Hydra reads, or None where it reads nothing."""
+    """Return the override that Hydra parses, or None if it cannot parse the argument."""
     try:
         return OverridesParser.create().parse_overrides([argument])[0]
     except (HydraException, RecursionError):

@@ -1,4 +1,4 @@
-"""What a run shows while it goes on, and its summary at the end. Plain text, no colour."""
+"""What a run shows while it is in progress, and its summary at the end. Plain text, no colour."""
 
 import shlex
 import sys
@@ -10,22 +10,23 @@ from typing import Any, TextIO
 
 from experiments.running.certainty import certainty
 from experiments.running.events import Ask, Ended, Evaluated
+from experiments.running.fronts import front_line, front_rows, limits_line, nothing
 from experiments.running.headline import Headline, default_trial, headline
 from experiments.running.history import History
 from experiments.running.run_log import RunLog
 from objectives.trial import Evaluation
 
 LONG_WAIT_S = 60.0
-"""In a pipe, a line says what goes on as often as this."""
+"""Seconds between two progress lines where the output is not a terminal."""
 
-_REDRAWN_S = 5.0  # the bar of a terminal, so that its clock goes on
+_REDRAWN_S = 5.0  # a terminal's bar is redrawn this often, so that its clock keeps moving
 
 
 class Heartbeat:
-    """Does something again and again while its block waits; by default it says what goes on.
+    """Reports at regular intervals what its block is waiting for, or calls a function instead.
 
     with Heartbeat("starting the server"):
-        wait()  # a line a minute: "still starting the server, after 1 min"
+        wait()  # one line a minute: "still starting the server, after 1 min"
     """
 
     def __init__(
@@ -34,12 +35,12 @@ class Heartbeat:
         every_s: float = LONG_WAIT_S,
         stream: TextIO | None = None,
     ) -> None:
-        """Begin at once.
+        """Start immediately.
 
         Args:
-            what: goes on; or what is called.
-            every_s: seconds between two lines, or calls.
-            stream: for the lines; standard error unless given.
+            what: a description of the wait, or a function to call instead of printing a line.
+            every_s: seconds between two lines or calls.
+            stream: where the lines are written; standard error by default.
         """
         self._what, self._every_s, self._stream = what, every_s, stream
         self._began = time.monotonic()
@@ -55,11 +56,11 @@ class Heartbeat:
                 else:
                     waited = duration(time.monotonic() - self._began)
                     _say(f"still {self._what}, after {waited}", self._stream)
-            except (OSError, ValueError):  # whoever read standard error has left
+            except (OSError, ValueError):  # standard error was closed by its reader
                 return
 
     def close(self) -> None:
-        """Stop."""
+        """Stop the reports."""
         self._over.set()
         self._thread.join(timeout=1.0)
 
@@ -77,7 +78,7 @@ def _say(line: str, stream: TextIO | None) -> None:
 
 
 def duration(seconds: float) -> str:
-    """Return a time in its natural unit."""
+    """Return a duration as text, in the unit that suits its size."""
     if seconds < 1e-3:
         return f"{seconds * 1e6:.3g} µs"
     if seconds < 1:
@@ -89,18 +90,19 @@ def duration(seconds: float) -> str:
 
 
 class ProgressBar:
-    """A line with evaluations done, time left, and the incumbent with its metrics.
+    """Shows the evaluations done, the time left, and the incumbent with its metrics.
 
-    On a terminal it is a bar; in a pipe, a line a minute says how far the run is.
+    On a terminal it is a bar; elsewhere, it prints one progress line a minute.
     """
 
     def __init__(self, history: History, budget: float, shown: bool | None) -> None:
-        """Show the beginning.
+        """Show the initial state.
 
         Args:
-            history: what the log holds so far; it may be more than the budget.
-            budget: of the run, in full evaluations.
-            shown: None: a bar on a terminal, lines in a pipe; True: a bar; False: nothing.
+            history: the run's log so far; it may hold more evaluations than the budget.
+            budget: the run's budget, in full evaluations.
+            shown: True shows a bar and False nothing; None shows a bar on a terminal and lines
+                elsewhere.
         """
         with_bar = sys.stderr.isatty() if shown is None else shown
         self._budget = budget
@@ -123,7 +125,7 @@ class ProgressBar:
             self._redraw()
 
     def _note(self, history: History) -> None:
-        """Keep what is said, as the history must not be read while it grows."""
+        """Copy what is shown, because another thread must not read the history while it grows."""
         self._done, self._incumbent = history.done, incumbent_line(history)
         if self._bar is not None:
             self._bar.set_postfix_str(self._incumbent, refresh=False)
@@ -133,16 +135,16 @@ class ProgressBar:
             self._bar.refresh()
 
     def line(self) -> str:
-        """Return how far the run is."""
+        """Return one line on the progress of the run."""
         now = time.monotonic()
         return (
             f"{self._done:.4g} of {self._budget:.4g} evaluations done after "
-            f"{duration(now - self._began)}, the next one has taken {duration(now - self._since)} "
+            f"{duration(now - self._began)}; the next one has taken {duration(now - self._since)} "
             f"so far; {self._incumbent}"
         )
 
     def close(self) -> None:
-        """Leave the last state standing."""
+        """Stop the updates; the last state stays visible."""
         if self._heartbeat is not None:
             self._heartbeat.close()
         if self._bar is not None:
@@ -150,7 +152,7 @@ class ProgressBar:
 
 
 def _bar(done: float, total: float) -> Any:
-    from tqdm import tqdm  # not where nothing is shown
+    from tqdm import tqdm  # imported only where a bar is shown
 
     return tqdm(
         total=total,
@@ -163,20 +165,22 @@ def _bar(done: float, total: float) -> Any:
 
 
 def incumbent_line(history: History) -> str:
-    """Return the incumbent's number and metrics in one line."""
+    """Return the incumbent's value and metrics in one line."""
     id = history.incumbent()
     failed = sum(evaluation.error is not None for evaluation in history.evaluations.values())
     failures = f", {failed} failed" if failed else ""
     if id is None or history.header is None:
         return f"no success yet{failures}"
     evaluation, about = history.evaluations[id], headline(history.header)
+    if history.header.several:
+        return f"{front_line(history)}{failures}"
     best = f"best {_named(about, evaluation)} (trial {id}{failures})"
     others = _metrics(evaluation, about)
     return f"{best}: {others}" if others else best
 
 
 def _named(about: Headline, evaluation: Evaluation) -> str:
-    """Return the number that the run is about, with its name and unit."""
+    """Return the headline metric of an evaluation, with its name and unit."""
     number = about.of(evaluation)
     return f"{about.metric or 'value'} {_number(about, number)}"
 
@@ -193,15 +197,19 @@ def _metrics(evaluation: Evaluation, about: Headline) -> str:
 
 
 def summary(history: History, path: Path) -> str:
-    """Return the lines that end a run: what it found, what that means, and what to do next."""
+    """Return the summary of a run: its result, what the result means, and the next commands."""
     assert history.header is not None
     header, id = history.header, history.incumbent()
     n_failed = sum(evaluation.error is not None for evaluation in history.evaluations.values())
     rows = []
     if header.notice:
         rows.append(("note", header.notice))
+    if header.limits:
+        rows.append(("limits", limits_line(header.limits)))
     if id is None:
-        rows.append(("best", "no full evaluation succeeded"))
+        rows.append(("best", nothing(history)))
+    elif header.several:
+        rows += front_rows(history)
     else:
         rows += _result(history, id)
     for test in history.tests():
@@ -211,7 +219,9 @@ def summary(history: History, path: Path) -> str:
             metrics = ", ".join(f"{name} {x:.4g}" for name, x in test.metrics.items())
             rows.append(("test", f"{metrics} (never optimised)"))
     if history.drifts():
-        rows.append(("drift", "a replay asked other trials than the log holds; see the log"))
+        rows.append(
+            ("drift", "on resuming, the optimizer asked for other trials than the log holds")
+        )
     rows += [("time", _times(history)), ("log", str(path)), *_next(path.parent)]
     title = (
         f"{header.names['optimizer']} on {header.names['objective']}, seed {header.seed}: "
@@ -222,7 +232,7 @@ def summary(history: History, path: Path) -> str:
 
 
 def _result(history: History, id: int) -> list[tuple[str, str]]:
-    """Return the incumbent, what it is held against, and its configuration in full precision."""
+    """Return the incumbent, its comparison values, and its configuration in full precision."""
     assert history.header is not None
     about, evaluation = headline(history.header), history.evaluations[id]
     place = list(history.evaluations).index(id) + 1
@@ -237,7 +247,7 @@ def _result(history: History, id: int) -> list[tuple[str, str]]:
 
 
 def _held_against(history: History, id: int, about: Headline) -> list[tuple[str, str]]:
-    """Return the untrained, the default and the best possible number, where they are known."""
+    """Return the untrained, default and optimal values, where they are known."""
     best, rows = about.of(history.evaluations[id]), []
     if best is None:
         return []
@@ -247,7 +257,7 @@ def _held_against(history: History, id: int, about: Headline) -> list[tuple[str,
     default = default_trial(history)
     number = None if default is None else about.of(history.evaluations[default])
     if default == id:
-        rows.append(("default", "nothing better than the default configuration was found"))
+        rows.append(("default", "no configuration better than the default was found"))
     elif default is not None and number is not None:
         rows.append(("default", _compared(about, best, number)))
         said = certainty(history, id, default)
@@ -259,7 +269,7 @@ def _held_against(history: History, id: int, about: Headline) -> list[tuple[str,
 
 
 def _compared(about: Headline, best: float, other: float) -> str:
-    """Return another number, and by how much the best is better than it."""
+    """Return a comparison value, and by how much the incumbent is better than it."""
     gain = other - best if about.minimise else best - other
     word = "better" if gain >= 0 else "worse"
     share = f" ({abs(gain / other):.2%})" if other else ""
@@ -287,7 +297,7 @@ def _times(history: History) -> str:
 
 
 def _next(folder: Path) -> list[tuple[str, str]]:
-    """Return the commands that look closer at the run."""
+    """Return the commands that show more about the run."""
     quoted = shlex.quote(str(folder))
     return [
         ("next", f"tuneoff best {quoted}"),

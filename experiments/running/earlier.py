@@ -28,6 +28,7 @@ _UNITS = {
     "goodput_per_s": "requests/s",
     "memory_bytes": "bytes",
 }
+_OWN = ("gp_bo", "bamsoo")  # this suite's own optimizers before logs said so
 _WHOLE_HOST = ("Serving", "LitGPTCommandLines")
 _SERVING_SD = {"Serving": 0.09, "ServingSim": 10.0}  # ServingSim: per unit of its `noise` setting
 _PUBLISHED_SD = {"none": 0.0, "repeat": 1e-4, "divergence": 0.11155}
@@ -56,7 +57,7 @@ def upgraded(header: Mapping[str, Any]) -> dict[str, Any]:
         ValueError, TypeError, AttributeError, KeyError: the event is not a header.
     """
     if header.get("format") != 1:
-        return dict(header)
+        return {"own": _is_own(header), **header}
     settings = header["objective"]
     version = header["fingerprint"].get("version")
     optimum = header.get("optimum")
@@ -70,6 +71,7 @@ def upgraded(header: Mapping[str, Any]) -> dict[str, Any]:
         "optimizer": without_paths(header["optimizer"]),
         "objective": without_paths(settings),
         "optimizer_version": 1,
+        "own": _is_own(header),
         "goals": _goals(header["metric"], settings, optimum),
         "space": _space(settings, header["hardware"].get("cores")),
         "forbidden": [],
@@ -80,6 +82,14 @@ def upgraded(header: Mapping[str, Any]) -> dict[str, Any]:
         "noise_sd": _noise_sd(settings),
         "optimum": optimum,
     }
+
+
+def _is_own(header: Mapping[str, Any]) -> bool:
+    """Return whether a log that does not say so is one of an optimizer of this suite's own."""
+    names, settings = header["names"], header["optimizer"]
+    if not isinstance(names, Mapping) or not isinstance(settings, Mapping):
+        return False  # the reader of the header says what is wrong with them
+    return names.get("optimizer") in _OWN and settings.get("variant") != "published"
 
 
 def without_paths(settings: Any) -> Any:

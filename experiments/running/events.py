@@ -3,12 +3,12 @@
 `experiments/running/log_format.md` describes the keys.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from experiments.running.fields import Fields, is_number, wrong
-from objectives.trial import Evaluation, Trial
+from objectives.trial import Evaluation, Goal, Limit, Trial
 
 Json = dict[str, Any]
 
@@ -226,14 +226,34 @@ def trial_of(event: Any) -> Trial:
 def evaluation_of(fields: Fields) -> Evaluation:
     """Return the evaluation that the fields of a JSON object describe.
 
+    Whether it may lack a value depends on the goals; `check_answer` tells.
+
     Raises:
         ValueError: the fields do not describe an evaluation.
     """
     value, error = fields.number_or_none("value"), fields.text_or_none("error")
-    if value is None and error is None:
-        wrong("evaluation.value", "a number unless there is an error", value)
     items = fields.texts("items") if "items" in fields else {}
     return Evaluation(value, fields.number("cost"), fields.numbers("metrics"), error, items)
+
+
+def check_answer(
+    evaluation: Evaluation, goals: Mapping[str, Goal], limits: Mapping[str, Limit]
+) -> None:
+    """Raise `ValueError` unless a success has what the goals and limits are judged by.
+
+    That is a value, or with several goals no value but a metric of each. Every limit needs its
+    metric.
+    """
+    several = len(goals) > 1
+    if evaluation.error is not None:
+        return
+    if evaluation.value is None and not several:
+        wrong("evaluation.value", "a number unless there is an error", None)
+    if evaluation.value is not None and several:
+        wrong("evaluation.value", "null, as there are several goals", evaluation.value)
+    for name in [*(goals if several else ()), *limits]:
+        if name not in evaluation.metrics:
+            wrong(f"evaluation.metrics.{name}", "a number, as of each goal and limit", None)
 
 
 def _positive(fields: Fields, key: str) -> float:

@@ -8,6 +8,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.running.composing import FAMILIES, chosen, composed
+from experiments.running.making import SCALARISE, with_scalarisation
 from experiments.running.run import Run, RunSettings
 from optimizers.optimizer import Optimizer
 
@@ -40,14 +41,15 @@ def run_settings(settings: DictConfig, names: dict[str, str]) -> RunSettings:
                 f"{family}: expected the settings of a class with _target_, got "
                 f"{resolved[family]!r:.100}"
             )
+    method = resolved.get(SCALARISE)
     return RunSettings(
         names=names,
-        optimizer=resolved["optimizer"],
+        optimizer=with_scalarisation(resolved["optimizer"], method),
         objective=resolved["objective"],
         seed=resolved["seed"],
         budget=float(resolved["budget"]),
         workers=resolved["workers"],
-        optimizer_as_written=as_written["optimizer"],
+        optimizer_as_written=with_scalarisation(as_written["optimizer"], method),
         evaluation_timeout_s=resolved["evaluation_timeout_s"],
         start=resolved["start"],
         executor=resolved["executor"],

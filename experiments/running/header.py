@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from experiments.running.fields import Fields, is_number, is_whole, wrong
-from objectives.objective import Resources
-from objectives.trial import Config, Fidelities, Goal
+from objectives.objective import Deployment, Resources
+from objectives.trial import Config, Fidelities, Goal, Limit
 
 FORMAT = 2
 
@@ -24,8 +24,8 @@ class Header:
         budget: the budget in full-evaluation equivalents when the run began.
         workers: the number of trials that are evaluated at once.
         optimizer_version: the version of the optimizer's class.
-        goals: the goals by metric; `value` stands for the first. If there are no goals, the value
-            itself is minimised.
+        goals: the goals by metric; `value` stands for the only one. If there are no goals, the
+            value itself is minimised; if there are several, a success has no value.
         space: the parameters in the YAML form of `objectives/space.py`; None if unknown.
         forbidden: the combinations of values that are not allowed.
         fidelities: the fidelities that the objective offers; None means full evaluations only.
@@ -44,8 +44,14 @@ class Header:
             `optimizer`. The identity is computed from these.
         clock: the settings of the simulated clock; None if the clock is real.
         start: the configurations that were given and evaluated first.
+        own: whether the optimizer is a method of this suite's own, which tables mark.
+        deployment: the command line that puts a configuration to use, or None.
         first_format: the format in which the log was written; its identity follows the rules of
             that format.
+        limits: the limits by metric.
+        front: points of the known Pareto front, with a number per goal in natural units.
+        hypervolume: the largest hypervolume between the goals' references and a set of points,
+            if it is known.
     """
 
     identity: str
@@ -74,12 +80,25 @@ class Header:
     written: dict[str, Any] | None = None
     clock: dict[str, Any] | None = None
     first_format: int = FORMAT
+    limits: dict[str, Limit] = field(default_factory=dict)
+    front: list[list[float]] = field(default_factory=list)
+    hypervolume: float | None = None
     start: list[Config] = field(default_factory=list)
+    own: bool = False
+    deployment: Deployment | None = None
 
     @property
     def metric(self) -> str | None:
-        """The metric that `value` stands for; None if the value itself is minimised."""
+        """The metric that `value` stands for; None if the value itself is minimised.
+
+        With several goals, it is the first goal.
+        """
         return next(iter(self.goals), None)
+
+    @property
+    def several(self) -> bool:
+        """Whether there are several goals, so that a success has no value."""
+        return len(self.goals) > 1
 
     def to_json(self) -> dict[str, Any]:
         """Return the event as it is written to the log."""
@@ -95,8 +114,15 @@ class Header:
                 del plain[key]
         if self.first_format == FORMAT:
             del plain["first_format"]
+        plain["limits"] = {name: limit.to_json() for name, limit in self.limits.items()}
+        for key in ("limits", "front", "hypervolume"):
+            if not plain[key]:
+                del plain[key]
         if not self.start:
             del plain["start"]
+        del plain["deployment"]
+        if self.deployment is not None:
+            plain["deployment"] = self.deployment.to_json()
         return {"event": "header", "format": FORMAT, **plain}
 
     @classmethod
@@ -141,13 +167,30 @@ class Header:
             written=fields.mapping("written") if "written" in fields else None,
             clock=fields.mapping("clock") if "clock" in fields else None,
             first_format=fields.whole("first_format", 1) if "first_format" in fields else FORMAT,
+            limits=_limits(fields.mapping("limits")) if "limits" in fields else {},
+            front=_front(fields) if "front" in fields else [],
+            hypervolume=fields.number("hypervolume") if "hypervolume" in fields else None,
             start=_start(fields),
+            own=fields.boolean("own") if "own" in fields else False,
+            deployment=_deployment(fields),
         )
 
 
 def _start(fields: Fields) -> list[Config]:
     given = fields.items("start") if "start" in fields else []
     return [Fields({"x": x}, "header.start").config("x") for x in given]
+
+
+def _deployment(fields: Fields) -> Deployment | None:
+    if "deployment" not in fields:
+        return None
+    given = Fields(fields.mapping("deployment"), "header.deployment")
+    cases = []
+    for each in given.items("stands_for"):
+        case = Fields(each, "header.deployment.stands_for")
+        cases.append({"config": case.config("config"), "flags": case.config("flags")})
+    name, words = given.text("name"), given.items("words")
+    return Deployment(name, words, given.texts("environment"), cases)
 
 
 def _budget(fields: Fields) -> float:
@@ -166,6 +209,25 @@ def _goals(goals: dict[str, Any]) -> dict[str, Goal]:
             optimum=fields.number_or_none("optimum"),
         )
     return found
+
+
+def _limits(limits: dict[str, Any]) -> dict[str, Limit]:
+    found = {}
+    for metric, limit in limits.items():
+        fields = Fields(limit, f"header.limits.{metric}")
+        found[metric] = Limit(
+            fields.number("bound"), fields.boolean("at_most"), fields.text("unit")
+        )
+    return found
+
+
+def _front(fields: Fields) -> list[list[float]]:
+    points, n_goals = fields.items("front"), len(fields.mapping("goals"))
+    for point in points:
+        good = isinstance(point, list) and len(point) == n_goals and all(map(is_number, point))
+        if not good:
+            wrong("header.front", f"points of {n_goals} finite numbers", point)
+    return [[float(x) for x in point] for point in points]
 
 
 def _space(space: dict[str, Any]) -> dict[str, dict[str, Any]]:

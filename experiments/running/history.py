@@ -13,6 +13,7 @@ from experiments.running.events import (
     Extended,
     Refused,
     Tested,
+    check_answer,
     read_event,
 )
 from experiments.running.header import Header
@@ -51,6 +52,10 @@ class History:
         """Return the id of the incumbent's trial, according to the rule in `incumbent.py`."""
         return self._best.id
 
+    def incumbents(self) -> list[int]:
+        """Return the ids of the incumbents: one at most, or with several goals a set."""
+        return self._best.ids
+
     def pending(self) -> list[Trial]:
         """Return the trials that were neither evaluated nor refused, in the order of asking."""
         known = self.evaluations.keys() | self.refused
@@ -85,6 +90,7 @@ class History:
     def begin(self, header: Header) -> None:
         """Set the header."""
         self.header, self.budget = header, header.budget
+        self._best = Incumbent(header.goals, header.limits)
 
     def add(self, event: Event) -> None:
         """Check and add one event.
@@ -104,6 +110,7 @@ class History:
         elif isinstance(event, Evaluated):
             if event.id not in self.trials or event.id in self.evaluations:
                 raise ValueError(f"expected an answer to a pending trial, got id {event.id}")
+            check_answer(event.evaluation, self.header.goals, self.header.limits)
         elif isinstance(event, Refused):
             for id in event.ids:
                 if id not in self.trials or id in self.evaluations or id in self.refused:

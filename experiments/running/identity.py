@@ -12,14 +12,25 @@ from typing import Any
 
 from experiments.running import provenance
 
+UNSET = ("goals", "limits", "scalarise")
+"""The settings that are part of an identity only where they are set."""
+
 _OURS = ("objectives", "optimizers", "experiments")
 
 
 def without_paths(settings: Any) -> Any:
-    """Return a copy of plain settings in which the key `class` replaces each `_target_`."""
+    """Return a copy of plain settings in which the key `class` replaces each `_target_`.
+
+    Goals and limits that are null are left out: they are the objective's own, and a run has the
+    identity that it had before these settings existed.
+    """
     if isinstance(settings, dict):
         named = {"class": _name(str(settings["_target_"]))} if "_target_" in settings else {}
-        rest = {key: without_paths(x) for key, x in settings.items() if key != "_target_"}
+        rest = {
+            key: without_paths(x)
+            for key, x in settings.items()
+            if key != "_target_" and not (x is None and key in UNSET)
+        }
         return {**named, **rest}
     return [without_paths(x) for x in settings] if isinstance(settings, list) else settings
 

@@ -1,26 +1,32 @@
 """The look of each optimizer, which is the same in all figures, in the report and in the paper.
 
 A look is a colour, a dash and a marker, so that lines can be distinguished without colour too. The
-optimizers in `conf/optimizer/` receive the looks in the order of their names. The look of any
-other label (a plug-in, or an optimizer with its own settings) is computed from the label, so that
-it is the same in every figure.
+file `looks.csv` states the looks of our optimizers, so that a new optimizer changes no other look.
+The look of any other label (a plug-in, or an optimizer with its own settings) is computed from the
+label, so that it is the same in every figure.
 """
 
+import csv
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
-
-from experiments.running import provenance
 
 COLOURS = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#332288", "#E69F00",
     "#882255", "#56B4E9", "#8C510A", "#666666", "#999933", "#117733",
     "#AA4499", "#44AA99", "#7B68EE", "#661100", "#66A61E", "#6699CC", "#E7298A", "#B8860B",
+    "#4B0082", "#FF7F50", "#2F4F4F", "#00868B", "#8B7355", "#000080", "#F781BF", "#556B2F",
+    "#9F79EE", "#A0522D", "#1E90FF", "#6E8B3D",
 )  # fmt: skip
-"""Okabe and Ito's colours without yellow and black, then Tol's, then others. Neighbours differ in
-their dashes too, as the four dashes are used in turn."""
+"""The colours of labels that `looks.csv` does not list: Okabe and Ito's without yellow and black,
+then Tol's, then others. Neighbours differ in their dashes too, as the four dashes are used in
+turn."""
+
+OWN = "†"
+"""Ends the name of an optimizer that is this suite's own method, judged by its authors."""
 
 FAILED = "#B00020"
 """The colour of failures in a figure of a single run."""
@@ -60,21 +66,26 @@ class Look:
 
 
 def looks(labels: Iterable[str]) -> dict[str, Look]:
-    """Return a look for each label; up to 80 labels differ in colour or dash.
+    """Return a look for each label; up to 128 labels differ in colour or dash.
 
-    An optimizer in `conf/optimizer/` always has the same look. So does any other label, unless an
-    optimizer, or a label earlier in the alphabet, already uses its look.
+    A label that `looks.csv` lists, marked or not, always has the look stated there. Any other label
+    always has the look computed from it, unless a listed label or one earlier in the alphabet uses
+    that look.
     """
     given = list(dict.fromkeys(labels))
-    numbers = {label: _numbers()[label] for label in given if label in _numbers()}
-    taken = set(numbers.values())
-    for label in sorted(label for label in given if label not in numbers):
-        number = zlib.crc32(label.encode("utf-8", "surrogatepass")) % N_LOOKS
-        while number in taken and len(taken) < N_LOOKS:
-            number = (number + 1) % N_LOOKS
-        numbers[label] = number
-        taken.add(number)
-    return {label: _look(numbers[label]) for label in given}
+    names = {label: label.removesuffix(OWN) for label in given}
+    found = {label: _listed()[names[label]] for label in given if names[label] in _listed()}
+    taken = {(look.colour, look.dash) for look in found.values()}
+    for label in sorted(label for label in given if label not in found):
+        first = zlib.crc32(label.encode("utf-8", "surrogatepass"))
+        turns = (_look((first + step) % N_LOOKS) for step in range(N_LOOKS))
+        look = next(
+            (look for look in turns if (look.colour, look.dash) not in taken),
+            _look(first % N_LOOKS),  # all looks are in use
+        )
+        found[label] = look
+        taken.add((look.colour, look.dash))
+    return {label: found[label] for label in given}
 
 
 def _look(number: int) -> Look:
@@ -89,7 +100,8 @@ def _look(number: int) -> Look:
 
 
 @cache
-def _numbers() -> dict[str, int]:
-    """Return the numbers of the optimizers in `conf/optimizer/`, by name."""
-    folder = provenance.CONF / "optimizer"
-    return {path.stem: i % N_LOOKS for i, path in enumerate(sorted(folder.glob("*.yaml")))}
+def _listed() -> dict[str, Look]:
+    """Return the looks that `looks.csv` states, by the optimizer's name."""
+    with Path(__file__).with_name("looks.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {row["name"]: Look(row["colour"], row["dash"], row["marker"]) for row in rows}

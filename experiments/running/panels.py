@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.running.looks import PLAIN
+from experiments.running.terminal import printable
 
 _FAR = 3.0
 """A default further outside the limits than this multiple of their span is named, not drawn."""
@@ -81,8 +82,11 @@ def draw_default(
 
 
 def plain_text(text: str) -> str:
-    """Return the text with escaped dollar signs, so that matplotlib reads no formula in it."""
-    return text.replace("$", r"\$")
+    """Return the text as matplotlib draws it: without formulas, control characters as escapes.
+
+    A control character has no glyph, and matplotlib's warning would send it to the terminal.
+    """
+    return printable(text).replace("$", r"\$")
 
 
 def view(values: Sequence[float], best: float) -> tuple[float, float]:

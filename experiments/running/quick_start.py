@@ -10,6 +10,9 @@
   more than the four names, its next import is an ordinary one too.
 - SciPy copies all names of NumPy, which imports NumPy's Fortran translator and its testing tools
   and takes 0.06 s. Python's own `LazyLoader` defers both until one of their names is used.
+- Matplotlib writes the docstring and the signature of `set` for each of its classes, and fills
+  tables into its docstrings. That takes 0.1 s, nearly half of its import. `import_drawing` imports
+  it without them, and without FontTools' list of glyphs, which only TeX's fonts need.
 """
 
 import gc
@@ -18,7 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import LazyLoader, find_spec, module_from_spec
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 _DEFERRED = {
@@ -39,6 +42,73 @@ def quick_start() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+def import_drawing(module: str) -> ModuleType:
+    """Import a module that draws with matplotlib, without writing matplotlib's docstrings."""
+    if "matplotlib" in sys.modules:
+        return import_module(module)
+    gc.disable()
+    try:
+        with _without_docstrings(), _unused("fontTools.agl"):
+            return import_module(module)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+_DOCUMENTING: tuple[tuple[str, str, Any], ...] = (
+    ("", "_add_data_doc", lambda text, names: text),
+    (".artist", "kwdoc", lambda artist: ""),
+    (".artist:Artist", "_update_set_signature_and_docstring", classmethod(lambda cls: None)),
+    ("._docstring:_ArtistPropertiesSubstitution", "__call__", lambda self, documented: documented),
+    ("._docstring:Substitution", "__call__", lambda self, documented: documented),
+)
+"""Functions that write matplotlib's docstrings: their module and class, their name, and what is
+called instead. If a version of matplotlib lacks one of them, all are called as usual."""
+
+
+@contextmanager
+def _without_docstrings() -> Iterator[None]:
+    owners = [_owner(place) for place, _, _ in _DOCUMENTING]
+    originals = [
+        vars(owner).get(name) for owner, (_, name, _) in zip(owners, _DOCUMENTING, strict=True)
+    ]
+    known = None not in originals
+    for owner, (_, name, nothing) in zip(owners, _DOCUMENTING, strict=True) if known else ():
+        setattr(owner, name, nothing)
+    try:
+        yield
+    finally:
+        for owner, (_, name, _), original in (
+            zip(owners, _DOCUMENTING, originals, strict=True) if known else ()
+        ):
+            setattr(owner, name, original)
+
+
+def _owner(place: str) -> Any:
+    """Return a module of matplotlib, or a class in it, or an empty object if there is none."""
+    module, _, name = place.partition(":")
+    if find_spec(f"matplotlib{module}") is None:
+        return SimpleNamespace()
+    found = import_module(f"matplotlib{module}")
+    return getattr(found, name, SimpleNamespace()) if name else found
+
+
+@contextmanager
+def _unused(full_name: str) -> Iterator[None]:
+    """Let `import package.module` in the block import nothing; the module loads when it is used."""
+    package, _, name = full_name.rpartition(".")
+    if full_name in sys.modules or find_spec(package) is None:
+        yield
+        return
+    import_module(package)
+    sys.modules[full_name] = ModuleType(full_name)  # a lazy module loads at the import itself
+    try:
+        yield
+    finally:
+        del sys.modules[full_name]
+        _import_later(package, name)
 
 
 def _import_config_space() -> None:

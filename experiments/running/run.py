@@ -5,7 +5,6 @@ with run.open(Path("folder")) as log:      # starts a new log, or continues that
     run.execute(log)
 """
 
-import inspect
 import math
 import time
 from collections.abc import Callable
@@ -15,20 +14,22 @@ from pathlib import Path
 from typing import Any
 
 from hydra.errors import HydraException
-from hydra.utils import get_object, instantiate
+from hydra.utils import instantiate
 
 from experiments.running import provenance
 from experiments.running.events import Extended
 from experiments.running.executors.choice import ExecutorFactory, clock_of, executor_of
 from experiments.running.executors.executor import Executor
 from experiments.running.executors.handover import Handover
-from experiments.running.fidelities import objectives_with_fidelities
 from experiments.running.header import Header
 from experiments.running.history import History
 from experiments.running.identity import identity, without_paths
+from experiments.running.making import Problem, make_optimizer
 from experiments.running.run_log import RunLog, read
 from experiments.running.runner import Watch, run
+from experiments.running.same_run import check_design, check_same
 from experiments.running.start import StartPoints, start_points
+from experiments.running.targets import check_targets
 from objectives import description
 from objectives.objective import Objective
 from optimizers.optimizer import Optimizer
@@ -92,6 +93,8 @@ class Run:
         for family in ("optimizer", "objective"):
             _check_finite(family, getattr(settings, family))
         if objective is None:
+            name = settings.names["objective"]
+            check_targets("objective", name, settings.objective, Objective)
             objective = instantiate(settings.objective, _convert_="all")
         if not isinstance(objective, Objective):
             raise ValueError(f"objective: expected an Objective, got {type(objective).__name__}")
@@ -106,7 +109,7 @@ class Run:
         """The description of the run, which is the first line of its log."""
         settings, objective = self.settings, self.objective
         fingerprint = {"version": objective.version, **objective.fingerprint()}
-        version = self._optimizer_version()
+        version = int(self._of_optimizer("version", 1))
         resolved = without_paths(settings.optimizer)
         clock = clock_of(self._new_executor, objective)
         written = without_paths(settings.optimizer_as_written) or resolved
@@ -145,7 +148,12 @@ class Run:
             hardware=provenance.hardware(),
             written=None if written == resolved else written,
             clock=clock,
+            limits=dict(objective.limits),
+            front=[[point[name] for name in objective.goals] for point in objective.front],
+            hypervolume=objective.hypervolume,
             start=self.start,
+            own=bool(self._of_optimizer("own", False)),
+            deployment=objective.deployment(),
         )
 
     @property
@@ -173,49 +181,39 @@ class Run:
     def make_optimizer(self) -> Optimizer:
         """Return a fresh optimizer that has not been asked for a trial.
 
-        Its constructor receives the space and the seed. It also receives the goals and the
-        fidelities if it has parameters of these names.
+        Its constructor receives the space and the seed. It also receives the goals, the limits
+        and the fidelities if it has parameters of these names; see `making.py`.
 
         Raises:
-            ValueError: no optimizer can be created from the settings.
+            ValueError: no optimizer can be created from the settings for this objective.
         """
-        objective, settings = self.objective, self.settings.optimizer
-        known = {"fidelities": objective.fidelities, "goals": dict(objective.goals)}
-        taken = inspect.signature(_importable("optimizer", settings["_target_"])).parameters
-        told = {name: value for name, value in known.items() if name in taken}
-        make = instantiate(
-            settings,
-            space=objective.space,
-            seed=self.settings.seed,
-            _partial_=True,
-            _convert_="all",
-        )
-        try:
-            made = make(**told)
-        except ValueError as error:
-            if objective.fidelities is None and "fidelities" in told:
-                names = ", ".join(objectives_with_fidelities())
-                raise ValueError(f"{error}; objectives with fidelities: {names}") from None
-            raise
-        except TypeError as error:
-            if "argument" not in str(error):  # an error inside the constructor, not in its call
-                raise
-            name = settings["_target_"]
-            raise ValueError(
-                f"optimizer: expected the settings that {name} takes, got: {error}"
-            ) from None
-        if not isinstance(made, Optimizer):
-            raise ValueError(f"optimizer: expected an Optimizer, got {type(made).__name__}")
+        self._named_optimizer()
+        made = make_optimizer(self.settings.optimizer, self._problem, self.settings.seed)
         return StartPoints(made, self.start) if self.start else made
 
-    def _optimizer_version(self) -> int:
-        """Return the optimizer's version, or 1 if it cannot be created; `open` reports why."""
+    @property
+    def _problem(self) -> Problem:
+        """What the optimizer may know of the objective."""
+        objective = self.objective
+        return Problem(objective.space, objective.fidelities, objective.goals, objective.limits)
+
+    def _named_optimizer(self) -> Callable[..., Any]:
+        """Return the class, or the function, that the settings name, after checking it."""
+        settings = self.settings
+        name = settings.names["optimizer"]
+        return check_targets("optimizer", name, settings.optimizer, Optimizer)
+
+    def _of_optimizer(self, attribute: str, otherwise: Any) -> Any:
+        """Return an attribute of the optimizer's class, or of the optimizer that a function makes.
+
+        If it cannot be created, return `otherwise`; `open` reports why.
+        """
         try:
-            target = get_object(self.settings.optimizer["_target_"])
-            found = target if isinstance(target, type) else self.make_optimizer()
+            named = self._named_optimizer()
+            found = named if isinstance(named, type) else self.make_optimizer()
         except (ValueError, ImportError, HydraException):
-            return 1
-        return int(getattr(found, "version", 1))
+            return otherwise
+        return getattr(found, attribute, otherwise)
 
     def open(self, folder: Path) -> RunLog:
         """Open the run's log.
@@ -234,6 +232,7 @@ class Run:
             self.objective, settings.workers, settings.evaluation_timeout_s
         )
         log = RunLog(folder)
+        self._optimizer.folder = folder
         try:
             self._begin(log, header)
         except BaseException:
@@ -249,7 +248,7 @@ class Run:
         check_same(history.header, header, log.path)
         assert self._optimizer is not None
         if not self._optimizer.extendable:
-            _check_design(history.header, budget)
+            check_design(history.header, budget)
         if budget > history.budget:
             log.append(Extended(budget, time.time()))
 
@@ -282,78 +281,7 @@ def _check_finite(where: str, settings: Any) -> None:
         raise ValueError(f"{where}: expected a finite number, got {settings}")
 
 
-def _importable(family: str, place: Any) -> Callable[..., Any]:
-    """Return the class or the function that a `_target_` names.
-
-    Raises:
-        ValueError: it cannot be imported, or it is not an optimizer.
-    """
-    try:
-        found = get_object(place)
-    except Exception as error:  # importing a plug-in may raise anything
-        reason = " ".join(str(error).split())
-        raise ValueError(
-            f"{family}._target_: expected a class that can be imported, got {place} ({reason}); "
-            f"install its package, or run the command in the folder that contains the module"
-        ) from error
-    if not callable(found) or (isinstance(found, type) and not issubclass(found, Optimizer)):
-        raise ValueError(f"{family}._target_: expected a subclass of Optimizer, got {place}")
-    made: Callable[..., Any] = found
-    return made
-
-
 def folder_name(header: Header) -> Path:
     """Return the path of a run below the folder of results; it is named after the identity."""
     run_name = f"seed{header.seed}-{header.identity[:8]}"
     return Path(header.names["objective"]) / header.names["optimizer"] / run_name
-
-
-def _check_design(logged: Header, budget: float) -> None:
-    """Raise `ValueError` unless the budget is the one that the design was computed for."""
-    if budget != logged.budget:
-        raise ValueError(
-            f"budget: expected {logged.budget:g}, as the design of "
-            f"{logged.names['optimizer']} was computed for it and cannot be extended, got "
-            f"{budget:g}; give another out="
-        )
-
-
-_IDENTITY = (
-    "seed",
-    "workers",
-    "clock",
-    "objective",
-    "optimizer",
-    "optimizer_version",
-    "fingerprint",
-    "start",
-)
-
-
-def check_same(logged: Header, now: Header, path: Path) -> None:
-    """Raise `ValueError` unless the log belongs to the requested run."""
-    for key in _IDENTITY:
-        found = difference(key, getattr(logged, key), getattr(now, key))
-        if found is not None and logged.identity != now.identity:
-            raise ValueError(f"{path}: {found}; give another out=, or the log's own settings")
-    release = [version.split(".")[:2] for version in (_version(logged), _version(now))]
-    if release[0] != release[1]:
-        raise ValueError(
-            f"{path}: expected the code that wrote the log, version {_version(logged)}, got "
-            f"{_version(now)}; install that version, or give another out="
-        )
-
-
-def _version(header: Header) -> str:
-    return header.code.get("version", "unknown")
-
-
-def difference(where: str, logged: Any, now: Any) -> str | None:
-    """Return a message that names the first difference of two plain values, or None."""
-    if isinstance(logged, dict) and isinstance(now, dict):
-        for key in [*logged, *(key for key in now if key not in logged)]:
-            inner = difference(f"{where}.{key}", logged.get(key), now.get(key))
-            if inner is not None:
-                return inner
-        return None
-    return None if logged == now else f"expected {where}={logged} as in the log, got {now}"

@@ -1,4 +1,4 @@
-"""`tuneoff run`: one optimizer on one objective, or, with -m, one run of each of several values."""
+"""`tuneoff run`: run one optimizer on one objective; with -m, one run per combination of values."""
 
 import os
 import sys
@@ -45,12 +45,12 @@ Arguments:
 
 _EXAMPLES = (
     ("tuneoff run optimizer=soo objective=branin budget=50", "seconds"),
-    ("tuneoff run optimizer=bamsoo objective=lora_ft", "tunes a real fine-tuning"),
+    ("tuneoff run optimizer=bamsoo objective=lora_ft", "tunes a real LoRA fine-tuning"),
     ("tuneoff run optimizer=soo optimizer.variant=official objective=levy", "another variant"),
     ("tuneoff run objective=branin objective.space.x1.upper=5", "a smaller space"),
     ("tuneoff run -m optimizer=lhs,soo objective=branin seed='range(0,5)'", "ten runs"),
     ("tuneoff run --config-dir=conf optimizer=mine objective=branin", "your own optimizer"),
-    ("tuneoff run optimizer=soo objective=levy --help", "what these two can be set to"),
+    ("tuneoff run optimizer=soo objective=levy --help", "the settings of these two"),
     ("tuneoff run optimizer=soo objective=levy --cfg job", "prints all settings, runs nothing"),
 )
 
@@ -59,9 +59,9 @@ class _Job:
     """What the runs of one command line share.
 
     Attributes:
-        arguments: as typed.
-        mistakes: one line for each run that the user can mend: it does not stop the others.
-        fault: an error of ours.
+        arguments: the command line as typed.
+        mistakes: one line for each run that failed by a mistake of the user's; the others go on.
+        fault: an error in tuneoff itself.
     """
 
     arguments: Sequence[str] = ()
@@ -87,7 +87,7 @@ def main(arguments: Sequence[str]) -> int:
             GlobalHydra.instance().clear()
             with readable():
                 _run_all()
-        else:  # Hydra's own start composes twice
+        else:  # the usual entry point of Hydra would compose the settings twice
             _run(composed("config", overrides), names_of(overrides))
     except KeyboardInterrupt as interrupt:
         print(interrupted(typed("run", given)), file=sys.stderr)
@@ -118,7 +118,7 @@ def _run(settings: DictConfig, names: dict[str, str]) -> None:
 
 
 def _report(error: Exception) -> None:
-    """Print a user's mistake in one line; keep whatever is not one, which ends the command."""
+    """Print a user's mistake in one line; keep any other error, which ends the command."""
     line = explain(error, _Job.arguments)
     if line is None:
         _Job.fault = error
@@ -128,10 +128,10 @@ def _report(error: Exception) -> None:
 
 
 def _divided(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return the flags for Hydra's own reader, and the settings.
+    """Split the arguments into flags for Hydra's own parser and settings.
 
     Raises:
-        ValueError: one of them is not understood.
+        ValueError: an argument is not understood.
     """
     flags: list[str] = []
     overrides: list[str] = []
@@ -154,7 +154,7 @@ def _divided(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def help_text(arguments: Sequence[str]) -> str:
-    """Return the help; with `optimizer=` or `objective=`, also what these can be set to."""
+    """Return the help; with `optimizer=` or `objective=`, also the settings of these."""
     width = max(len(line) for line, _ in _EXAMPLES)
     examples = [f"  {line.ljust(width)}  # {what}" for line, what in _EXAMPLES]
     rows = yaml_rows("config")

@@ -62,7 +62,7 @@ def run(
             if not loop.pending:
                 break
             loop.answer(executor.next())
-        _test_incumbent(executor, log)
+        _test_incumbents(executor, log)
         spent = log.history.spent
         log.append(Ended(budget, spent, loop.clock.told()))
 
@@ -197,12 +197,17 @@ class _Loop:
                     wrong(f"{where}.config.{name}", "a plain Python value", value)
 
 
-def _test_incumbent(executor: Executor, log: RunLog) -> None:
-    """Measure the objective's test metrics at the incumbent, unless the log has them already."""
+def _test_incumbents(executor: Executor, log: RunLog) -> None:
+    """Measure the objective's test metrics at the incumbents, unless the log has them already."""
+    tested = {test.id for test in log.history.tests() if test.error is None}
+    for id in log.history.incumbents():
+        if id not in tested:
+            _test(executor, log, id)
+
+
+def _test(executor: Executor, log: RunLog, id: int) -> None:
+    """Measure and log the objective's test metrics at one trial."""
     history = log.history
-    id = history.incumbent()
-    if id is None or any(test.id == id and test.error is None for test in history.tests()):
-        return
     try:
         metrics, error = executor.test(history.trials[id]), None
     except RuntimeError as reason:

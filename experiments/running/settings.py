@@ -70,6 +70,7 @@ class Command:
         least_folders: the smallest number of paths.
         notes: paragraphs below the arguments in the help text.
         takes_config_dir: whether `--config-dir` may name a folder of the user's YAML files.
+        module: the module that is run by `python -m`, if the command is not part of `tuneoff`.
     """
 
     name: str
@@ -80,6 +81,12 @@ class Command:
     least_folders: int = 1
     notes: str = ""
     takes_config_dir: bool = False
+    module: str = ""
+
+    @property
+    def typed(self) -> str:
+        """The words that a user types before the arguments."""
+        return f"python -m {self.module}" if self.module else f"tuneoff {self.name}"
 
     def read(self, arguments: Sequence[str]) -> Given:
         """Parse the words of a command line.
@@ -104,7 +111,7 @@ class Command:
                 folders.append(Path(word) if _exists(word) else path("FOLDER", word))
             else:
                 raise ValueError(self._unknown(word, following))
-        see = f"see tuneoff {self.name} --help"
+        see = f"see {self.typed} --help"
         if self.folders and len(folders) < self.least_folders:
             raise ValueError(f"FOLDER: expected at least one folder of results, got none; {see}")
         for setting in self.settings:
@@ -127,8 +134,9 @@ class Command:
 
     def help(self) -> str:
         """Return the help text of the command."""
-        folders = "FOLDER... " if self.folders else ""
-        lines = [f"tuneoff {self.name} {folders}[key=value ...]", "", self.summary, "", "Examples:"]
+        folders = "FOLDER..." if self.least_folders else "[FOLDER...]"
+        folders = f"{folders} " if self.folders else ""
+        lines = [f"{self.typed} {folders}[key=value ...]", "", self.summary, "", "Examples:"]
         width = max(len(line) for line, _ in self.examples)
         lines += [f"  {line.ljust(width)}  # {what}" for line, what in self.examples]
         lines += ["", "Arguments:"]

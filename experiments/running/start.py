@@ -113,8 +113,10 @@ class StartPoints(Optimizer):
             optimizer.skip(self._waiting[-1].id)
         self.extendable = optimizer.extendable
         self.version = optimizer.version
+        self.own = optimizer.own
 
     def ask(self, n: int = 1) -> list[Trial]:
+        self._optimizer.folder = self.folder
         first, self._waiting = self._waiting[:n], self._waiting[n:]
         rest = n - len(first)
         return first + (self._optimizer.ask(rest) if rest > 0 else [])

@@ -21,6 +21,10 @@ def printable(text: str) -> str:
     return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
+PROGRESS_AUTO = "auto"
+"""The value of the setting `progress` that shows a bar only on a terminal."""
+
+
 class Printable:
     """Standard output that escapes control characters and tolerates a closed pipe.
 

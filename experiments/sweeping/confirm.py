@@ -29,7 +29,7 @@ from experiments.running import provenance
 from experiments.running import run as execution
 from experiments.running.composing import use_config_dirs
 from experiments.running.readers import path as as_path
-from experiments.running.readers import whole
+from experiments.running.readers import switch, whole
 from experiments.running.settings import REQUIRED, Command, Given, Setting
 from experiments.sweeping.remake import remake, with_paths
 from objectives.objective import Objective
@@ -91,7 +91,7 @@ def reseeded(settings: Any, seed: int) -> Any:
     }
 
 
-def confirm(run: Run, out: Path, n: int, repeats: int) -> Run | None:
+def confirm(run: Run, out: Path, n: int, repeats: int, with_default: bool = False) -> Run | None:
     """Evaluate the best configurations of a run again.
 
     Args:
@@ -99,6 +99,7 @@ def confirm(run: Run, out: Path, n: int, repeats: int) -> Run | None:
         out: the folder of the new logs.
         n: the number of configurations.
         repeats: the number of evaluations of each configuration.
+        with_default: whether the objective's default is evaluated too, if it has one.
 
     Returns:
         The run with the new evaluations; None if the run has no successful evaluation.
@@ -115,7 +116,9 @@ def confirm(run: Run, out: Path, n: int, repeats: int) -> Run | None:
         return None
     rounds = repeats if noisy else 1  # without noise, one evaluation is enough
     configs = [one.config for one in chosen]
-    again = Reseeded(settings, len(chosen), rounds, _new_seed(run))
+    if with_default and original.default is not None and original.default not in configs:
+        configs.append(dict(original.default))
+    again = Reseeded(settings, len(configs), rounds, _new_seed(run))
     anew = _Confirming(_settings(run, configs, rounds), again)
     if anew.header.fingerprint != run.header.fingerprint:
         raise ValueError(
@@ -169,11 +172,17 @@ def lines(run: Run, again: Run | None) -> Iterator[str]:
         yield "  no success to confirm"
         return
     anew = {str(one.config): one for one in candidates(again)}
-    chosen = [anew[str(config)] for config in again.header.optimizer["configs"]]
+    listed = again.header.optimizer["configs"]
+    chosen = [anew[str(config)] for config in listed if config != again.header.default]
+    default = anew.get(str(again.header.default))
+    if not chosen:  # the default is the recommended configuration
+        chosen = [anew[str(config)] for config in listed]
     yield f"  best seen    {seen.best:.6g}; anew {_anew(anew.get(str(seen.config)))}"
     yield f"  recommended  {_anew(chosen[0])}"
     found = confirmed(chosen)
     yield f"  confirmed    {_anew(found)}: {found.config if found else 'every evaluation failed'}"
+    if default is not None:
+        yield f"  default      {_anew(default)}"
 
 
 def _anew(one: Candidate | None) -> str:
@@ -202,6 +211,7 @@ COMMAND = Command(
             whole(1),
             default=5,
         ),
+        Setting("default", "Whether to evaluate the default too.", switch, default=False),
     ],
     folders="Folders of runs, or files written by tuneoff pack.",
     notes="Each run has a separate budget of top x repeats full evaluations for this. Repeating "
@@ -218,7 +228,7 @@ def main(arguments: Sequence[str]) -> int:
 def _confirm(given: Given) -> int:
     use_config_dirs(given.config_dirs)
     for run in load(given.folders):
-        again = confirm(run, given["out"], given["top"], given["repeats"])
+        again = confirm(run, given["out"], given["top"], given["repeats"], given["default"])
         for line in lines(run, again):
             print(line, flush=True)
     return 0

@@ -1,13 +1,14 @@
 """The number of evaluations that each optimizer needs to come near the best of a random sample.
 
-    python -m experiments.sweeping.evaluations_needed FOLDER... [--random 2000] [--tolerance 0.01]
-        [--set noise=0] [--design grid:120 --design lhs:500] [--out TABLE.csv]
+    python -m experiments.sweeping.evaluations_needed FOLDER... [random=2000] [tolerance=0.01]
+        [objective.noise=0] [design=grid:120,lhs:500] [out=TABLE.csv]
 
 FOLDER contains the runs of one objective, or is a file written by `tuneoff pack`. The objective is
-created again from the runs' settings, changed by `--set`; with `noise=0` its values are the true
-ones. Its version has to be the one of the runs. A configuration is "near" if its value is within
-`tolerance` of the best of `--random` configurations, all of which the space allows. `--design` adds
-an optimizer that is asked for the given number of configurations at once, with 20 seeds.
+created again from the runs' settings, changed by `objective.<key>=`; with `objective.noise=0` its
+values are the true ones. Its version has to be the one of the runs. A configuration is "near" if
+its value is within `tolerance` of the best of `random` configurations, all of which the space
+allows. `design` adds optimizers that are asked for the given number of configurations at once, with
+20 seeds.
 
 The columns are the number of seeds, the budget, the number of runs that came near, the median
 number of evaluations that this took over all runs (a run that never came near counts as more than
@@ -15,13 +16,11 @@ its budget), and the median distance of the best value to the near threshold, if
 succeeded.
 """
 
-import argparse
 import csv
 import math
 import sys
 from collections import defaultdict
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,7 +31,9 @@ from hydra.utils import instantiate
 
 from experiments.analysis.results import Run, load
 from experiments.running import provenance
-from experiments.running.mistakes import explain
+from experiments.running.readers import number, whole
+from experiments.running.readers import path as as_path
+from experiments.running.settings import Command, Given, Setting
 from experiments.sweeping.remake import remake
 from objectives.objective import Objective
 from objectives.space import UnitCube
@@ -58,28 +59,51 @@ class Truth:
         return self._known[key]
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Print the table, and write it to the file of `--out` if given."""
-    parser = argparse.ArgumentParser(prog="python -m experiments.sweeping.evaluations_needed")
-    parser.add_argument("paths", nargs="+", type=Path)
-    parser.add_argument("--random", type=int, default=2000)
-    parser.add_argument("--tolerance", type=float, default=0.01)
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--design", action="append", default=[], metavar="OPTIMIZER:BUDGET")
-    parser.add_argument("--out", type=Path)
-    given = parser.parse_args(arguments)
-    runs = load(given.paths)
-    truth = Truth(rebuilt(runs, given.set))
-    sample = np.array([truth(config) for config in drawn(truth.objective, given.random)])
-    near = float(sample.min()) + given.tolerance
-    table = [random_line(sample, near)]
-    groups: dict[str, list[Run]] = defaultdict(list)
-    for run in runs:
-        groups[run.optimizer].append(run)
-    for name, group in sorted(groups.items()):
-        budget = max(len(run.configs) for run in group)
-        table.append(line(name, [[truth(c) for c in run.configs] for run in group], near, budget))
-    for name, size in map(named_design, given.design):
+_MODULE = "experiments.sweeping.evaluations_needed"
+_PREFIX = "objective."
+COMMAND = Command(
+    "evaluations_needed",
+    "Count the evaluations that each optimizer needs to come near the best of a random sample.",
+    [
+        (f"python -m {_MODULE} results/serving_sim objective.noise=0", "on true values"),
+        (f"python -m {_MODULE} results/levy design=grid:120,lhs:500", "with two designs"),
+    ],
+    [
+        Setting("random", "The number of random configurations.", whole(1), 2000),
+        Setting("tolerance", "How far from the best of them is near.", number(0), 0.01),
+        Setting(
+            "design",
+            "Optimizers that are asked for all configurations at once: OPTIMIZER:BUDGET,...",
+            lambda where, text: [named_design(one) for one in text.split(",")],
+            [],
+            "none",
+        ),
+        Setting("out", "A file that the table is written to, as CSV.", as_path),
+    ],
+    folders="The runs of one objective, or a file by tuneoff pack.",
+    notes="objective.<key>=VALUE changes a setting of the runs' objective.",
+    module=_MODULE,
+)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the table, and write it to the file of `out` if given; return the exit status."""
+    changes = [word.removeprefix(_PREFIX) for word in arguments if _is_change(word)]
+    rest = [word for word in arguments if not _is_change(word)]
+    return COMMAND.answer(rest, lambda given: _count(given, changes))
+
+
+def _is_change(word: str) -> bool:
+    return word.startswith(_PREFIX) and "=" in word
+
+
+def _count(given: Given, changes: Sequence[str]) -> int:
+    runs = load(given.folders)
+    truth = Truth(rebuilt(runs, changes))
+    sample = np.array([truth(config) for config in drawn(truth.objective, given["random"])])
+    near = float(sample.min()) + given["tolerance"]
+    table = [random_line(sample, near), *_lines(truth, runs, near)]
+    for name, size in given["design"]:
         values = [
             [truth(config) for config in design(truth.objective, name, size, seed)]
             for seed in range(DESIGN_SEEDS)
@@ -90,9 +114,26 @@ def main(arguments: Sequence[str]) -> None:
     print(f"of these, {np.isfinite(sample).sum()} succeed and {(sample <= near).sum()} are near")
     for row in (HEADER, *table):
         print("  ".join(str(cell).ljust(18) for cell in row).rstrip())
-    if given.out:
-        with given.out.open("w", newline="") as file:
+    if given["out"]:
+        with given["out"].open("w", newline="") as file:
             csv.writer(file, lineterminator="\n").writerows([HEADER, *table])
+    return 0
+
+
+def _lines(truth: Truth, runs: Sequence[Run], near: float) -> list[tuple[Any, ...]]:
+    """Return the table row of each optimizer, in the order of their names."""
+    groups: dict[str, list[Run]] = defaultdict(list)
+    for run in runs:
+        groups[run.optimizer].append(run)
+    return [
+        line(
+            name,
+            [[truth(config) for config in run.configs] for run in group],
+            near,
+            max(len(run.configs) for run in group),
+        )
+        for name, group in sorted(groups.items())
+    ]
 
 
 def rebuilt(runs: Sequence[Run], changes: Sequence[str]) -> Objective:
@@ -109,7 +150,7 @@ def rebuilt(runs: Sequence[Run], changes: Sequence[str]) -> Objective:
     for change in changes:
         key, _, value = change.partition("=")
         if key not in settings:
-            raise ValueError(f"--set: expected one of {list(settings)}, got {key}")
+            raise ValueError(f"objective.{key}: expected one of {', '.join(settings)}, got {key}")
         settings[key] = yaml.safe_load(value)
     try:
         made = remake(settings)
@@ -150,7 +191,7 @@ def named_design(text: str) -> tuple[str, int]:
     """
     name, _, size = text.rpartition(":")
     if not name or not size.isdecimal() or int(size) < 1:
-        raise ValueError(f"--design: expected OPTIMIZER:BUDGET such as lhs:120, got {text}")
+        raise ValueError(f"design: expected OPTIMIZER:BUDGET such as lhs:120, got {text}")
     return name, int(size)
 
 
@@ -190,7 +231,4 @@ def random_line(sample: np.ndarray, near: float) -> tuple[Any, ...]:
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except (ValueError, OSError) as mistake:
-        sys.exit(explain(mistake, []) or str(mistake))
+    sys.exit(main(sys.argv[1:]))

@@ -32,6 +32,7 @@ from experiments.running.composing import composed, config_dirs, options, values
 from experiments.running.executors.choice import executor_of
 from experiments.running.executors.pool import TaskPool, Work
 from experiments.running.header import Header
+from experiments.running.making import SCALARISE, with_scalarisation
 from experiments.running.mistakes import explain
 from experiments.running.readers import path as as_path
 from experiments.running.run import Run, RunSettings, folder_name
@@ -309,7 +310,9 @@ def _compose(family: str, entry: str) -> Any:
     except (HydraException, OmegaConfBaseException) as error:
         raise ValueError(explain(error, words)) from None
     plain = OmegaConf.to_container(settings[family], resolve=False)
-    return plain
+    assert isinstance(plain, dict)
+    named = {str(key): value for key, value in plain.items()}
+    return with_scalarisation(named, settings[SCALARISE]) if family == "optimizer" else named
 
 
 def _resolve(optimizer: Any, objective: Any, alone: dict[str, Any]) -> dict[str, Any]:

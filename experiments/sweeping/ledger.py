@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from experiments.running.plan import LEDGER, PLAN, read_plan
-from experiments.running.run import difference
 from experiments.running.run_log import read
+from experiments.running.same_run import difference
 from experiments.sweeping.experiment import Experiment, PlannedRun
 
 

@@ -4,15 +4,17 @@ A log is untrusted data. It names classes without their modules, and only classe
 YAML file names are instantiated. The settings are passed on unchanged, without interpolation.
 """
 
+import inspect
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
-from hydra.utils import instantiate
+from hydra.utils import get_object, instantiate
 
 from experiments.running.composing import config_dirs
+from experiments.running.identity import UNSET
 from objectives.objective import Objective
 
 
@@ -49,7 +51,14 @@ def with_paths(settings: Any) -> Any:
             f"objective: expected a class that a YAML file in conf/objective names, got "
             f"{settings['class']}"
         )
-    return {"_target_": known[settings["class"]], **rest}
+    target = known[settings["class"]]
+    return {"_target_": target, **_unset(target), **rest}
+
+
+def _unset(target: str) -> dict[str, None]:
+    """Return the settings of a class that its header leaves out because they were null."""
+    taken = inspect.signature(get_object(target)).parameters
+    return {key: None for key in UNSET if key in taken}
 
 
 def _classes() -> dict[str, str]:

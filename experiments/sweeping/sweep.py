@@ -1,8 +1,9 @@
 """`tuneoff sweep`: execute all runs of an experiment, several at once. It can be resumed.
 
-Every run is executed in a long-lived worker process. Finished runs are skipped, and partial runs
-are resumed. A failed run is retried once; if it fails again, it is listed at the end. Runs whose
-objective needs the whole host are executed last, one at a time.
+Every run is executed in a long-lived worker process, or on a Ray cluster with `executor=ray`.
+Finished runs are skipped, and partial runs are resumed. A failed run is retried once; if it fails
+again, it is listed at the end. Runs whose objective needs the whole host are executed last: one at
+a time, or on Ray each on a node of its own.
 """
 
 import os
@@ -31,7 +32,7 @@ from experiments.running.plan import (
 )
 from experiments.running.readers import number, one_of, path, switch, whole
 from experiments.running.settings import REQUIRED, Command, Given, Setting
-from experiments.running.terminal import typed
+from experiments.running.terminal import PROGRESS_AUTO, typed
 from experiments.sweeping import experiment as experiments
 from experiments.sweeping.experiment import PlannedRun
 from experiments.sweeping.ledger import Ledger, Lock
@@ -220,8 +221,6 @@ def _changed(key: str, text: str) -> Any:
     """Return a value from the command line that replaces one in the experiment's YAML file."""
     if key == "seeds" and not text.startswith("["):
         return text if re.search(r"[,(]", text) else whole(0)(key, text)
-    if key == "workers" and "," in text and not text.startswith("["):
-        text = f"[{text}]"
     try:
         value = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError):
@@ -238,7 +237,7 @@ COMMAND = Command(
         ("tuneoff sweep experiment=mine.yaml out=~/results/mine", "an experiment of your own"),
         ("tuneoff sweep experiment=smoke retry=true", "two more attempts for failed runs"),
         (
-            "tuneoff sweep experiment=smoke executor='simulated executor.jitter=0.5' workers=1,16",
+            "tuneoff sweep experiment=smoke executor='simulated executor.jitter=0.5' workers=16",
             "with simulated time",
         ),
     ],
@@ -257,12 +256,7 @@ COMMAND = Command(
         Setting("objectives", "A list that replaces the experiment's.", _changed, shown=_OWN),
         Setting("seeds", "Such as 3, 0,1,2, [0,1] or 'range(0,30)'.", _changed, shown=_OWN),
         Setting("budget", "Full evaluations for each run.", number(0, above=True), shown=_OWN),
-        Setting(
-            "workers",
-            "Trials of one run that are evaluated at once; 1,4,16 makes runs for each number.",
-            _changed,
-            shown=_OWN,
-        ),
+        Setting("workers", "Trials of one run that are evaluated at once.", whole(1), shown=_OWN),
         Setting(
             "executor",
             "Where trials are evaluated: a name with its settings. ray spreads whole runs.",
@@ -295,7 +289,7 @@ def _sweep(given: Given, arguments: Sequence[str]) -> int:
         folder = given["out"] or default_folder(given["experiment"])
         sweep = Sweep(experiment, experiment.plan(), folder)
         auto = sys.stderr is not None and sys.stderr.isatty()
-        shown = auto if given["progress"] == "auto" else given["progress"] == "true"
+        shown = auto if given["progress"] == PROGRESS_AUTO else given["progress"] == "true"
         sweep.make(given["runs"], given["retry"], shown)
         return 0 if sweep.report() else 2
     except KeyboardInterrupt as interrupt:

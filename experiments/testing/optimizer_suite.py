@@ -17,6 +17,7 @@ import os
 import random
 import sys
 import tempfile
+from collections.abc import Iterable
 from contextlib import chdir
 from typing import Any, cast
 
@@ -46,7 +47,13 @@ SPHERE_LENGTH = 35
 
 
 class OptimizerSuite:
-    """The tests. A subclass defines how its optimizer is created."""
+    """The tests. A subclass defines how its optimizer is created.
+
+    Attributes:
+        thorough: whether the log of an optimizer whose asks are slow is cut at every line too.
+    """
+
+    thorough = False
 
     def make(self, space: ConfigurationSpace, seed: int, budget: int) -> Optimizer:
         """Return a fresh optimizer.
@@ -175,16 +182,20 @@ class OptimizerSuite:
         length = LENGTH - 1  # two more than the largest initial design
         answer = every_third_fails(MIXED)
         whole = converse(self.make(MIXED, 8, LENGTH), answer, length)
-        for n_told in range(len(whole)):
-            between, cut = self.make(MIXED, 8, LENGTH), self.make(MIXED, 8, LENGTH)
-            for optimizer in (between, cut):
-                converse(optimizer, answer, n_told)
+        for n_told in self.cuts(len(whole)):
+            cut = self.make(MIXED, 8, LENGTH)
+            converse(cut, answer, n_told)
             # If the log ends after a tell, the next ask returns the next trial. If it ends after
             # an ask, the pending trial is evaluated and told, and the run continues.
-            assert between.ask(1) == whole[n_told : n_told + 1]
             (pending,) = cut.ask(1)
+            assert [pending] == whole[n_told : n_told + 1]
             cut.tell(pending, answer(pending))
             assert cut.ask(1) == whole[n_told + 1 : n_told + 2] or n_told + 1 == len(whole)
+
+    def cuts(self, length: int) -> Iterable[int]:
+        """Return after how many tells a log of `length` is cut: three times if asks are slow."""
+        is_slow = self.make(MIXED, 8, LENGTH).slow and not self.thorough
+        return (0, length // 2, length - 2) if is_slow else range(length)
 
     def test_a_replay_that_drifted_is_survived(self) -> None:
         for name in ("mixed with forbidden combinations", "conditional"):
@@ -304,3 +315,14 @@ def _global_states() -> list[Any]:
 
 FACTS = [name for name in vars(OptimizerSuite) if name.startswith("test_")]
 """The names of the tests."""
+
+QUICK_FACTS = [
+    OptimizerSuite.test_an_ask_returns_at_most_n.__name__,
+    OptimizerSuite.test_the_same_seed_asks_the_same_trials.__name__,
+    OptimizerSuite.test_a_process_with_another_hash_seed_asks_the_same_trials.__name__,
+    OptimizerSuite.test_the_global_random_generators_are_left_alone.__name__,
+    OptimizerSuite.test_an_empty_ask_changes_nothing.__name__,
+    OptimizerSuite.test_failures_of_every_evaluation_are_survived.__name__,
+    OptimizerSuite.test_a_replay_resumes_from_every_line.__name__,
+]
+"""The tests that are made of an optimizer whose asks are slow, where there is little time."""

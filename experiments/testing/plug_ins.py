@@ -1,6 +1,5 @@
 """Functions that create optimizers and objectives from their YAML files."""
 
-import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -12,9 +11,10 @@ from hydra.utils import get_object, instantiate
 from omegaconf import OmegaConf
 
 from experiments.running.composing import composed, use_config_dirs
+from experiments.running.making import Problem, make_optimizer
 from experiments.testing.conversation import FIDELITIES
 from objectives.objective import Objective
-from objectives.trial import Goal
+from objectives.trial import Goal, Limit
 from optimizers.optimizer import Optimizer
 
 GOALS = {"loss": Goal(minimise=True)}
@@ -42,27 +42,31 @@ class OptimizerYaml:
         name: the name of the file in conf/optimizer/, or in optimizer/ in one of `config_dirs`.
         settings: settings such as `variant=published`.
         config_dirs: folders with the user's YAML files.
+        goals: the goals of its problem by metric; none: one goal.
+        limits: the limits of its problem by metric.
     """
 
     name: str
     settings: tuple[str, ...] = ()
     config_dirs: tuple[Path, ...] = ()
+    goals: tuple[tuple[str, Goal], ...] = ()
+    limits: tuple[tuple[str, Limit], ...] = ()
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether the class declares that an ask takes long."""
+        return bool(getattr(get_object(_optimizer_settings(self, 1)["_target_"]), "slow", False))
 
     def __call__(self, space: ConfigurationSpace, seed: int, budget: int) -> Optimizer:
-        """Return the optimizer, which receives goals and fidelities if it accepts them.
+        """Return the optimizer, which receives goals, limits and fidelities if it takes them.
 
         Raises:
-            TypeError: the YAML file does not name an optimizer.
+            ValueError: the YAML file does not name an optimizer, or it does not handle the
+                problem.
         """
-        settings = _optimizer_settings(self, budget)
-        taken = inspect.signature(get_object(settings["_target_"])).parameters
-        known = {"fidelities": FIDELITIES, "goals": GOALS}
-        told = {key: value for key, value in known.items() if key in taken}
-        make = instantiate(settings, space=space, seed=seed, _partial_=True, _convert_="all")
-        made = make(**told)
-        if not isinstance(made, Optimizer):
-            raise TypeError(f"{self.name}: expected an Optimizer, got {type(made).__name__}")
-        return made
+        known = dict(self.goals) if self.goals else GOALS
+        problem = Problem(space, FIDELITIES, known, dict(self.limits))
+        return make_optimizer(_optimizer_settings(self, budget), problem, seed)
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
 """The 24 noiseless functions of BBOB, from `ioh`.
 
 N. Hansen, S. Finck, R. Ros and A. Auger, Real-Parameter Black-Box Optimization Benchmarking
-2009: Noiseless Functions Definitions, INRIA RR-6829. A function's instance moves, rotates and
-lifts it, so its optimum differs by instance; `ioh` knows it. The functions are defined on R^d
-and bounded by the optimum there, so a further shift is possible; the default has none.
+2009: Noiseless Functions Definitions, INRIA RR-6829. An instance of a function is a translation,
+rotation and vertical offset, so the optimum differs by instance; `ioh` provides it. The functions
+are defined on R^d and are bounded below by the optimum there, so a further shift is possible; there
+is none by default.
 """
 
 from typing import Any
@@ -26,14 +27,14 @@ class Bbob(BoxFunction):
         shift: int | str | None,
         space: Descriptions,
     ) -> None:
-        """Look the function up.
+        """Create the function.
 
         Args:
-            function: number in the report, 1 to 24.
-            instance: of the function, 1 or more.
+            function: the number in the report, 1 to 24.
+            instance: the instance of the function, 1 or more.
             dimension: d >= 2.
-            shift: seed of a further shift, or none.
-            space: changed keys of parameters x1, ..., xd.
+            shift: the seed of a further shift, or none.
+            space: keys of the parameters x1, ..., xd that replace the defaults.
 
         Raises:
             ValueError: a setting is out of range.
@@ -65,4 +66,4 @@ class Bbob(BoxFunction):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._problem = self._new_problem()  # it lives in C++ and cannot be pickled
+        self._problem = self._new_problem()  # a C++ object that cannot be pickled

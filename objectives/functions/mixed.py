@@ -1,11 +1,11 @@
 """A conditional space of every kind of parameter, with a known optimum.
 
-The value imitates the tuning of a small network with a kernel head: it is a sum of terms that
-are never negative, and all vanish at one configuration only, so the optimum is 0.
+The value imitates the tuning of a small network with a kernel head. It is a sum of non-negative
+terms that all vanish at exactly one configuration, so the optimum is 0.
 
-What makes it more than a bowl: the best learning rate depends on the depth, under a ripple; the
-branch that holds the optimum (`poly`) is worse than the dull ones for most of its degrees, so a
-greedy choice of branch is a trap; and `mix` exists two conditions deep.
+The function is not unimodal: the best learning rate depends on the depth, with a ripple; the branch
+that contains the optimum (`poly`) is worse than the other branches for most of its degrees, so a
+greedy choice of the branch fails; and `mix` depends on two nested conditions.
 """
 
 import math
@@ -51,8 +51,8 @@ class Mixed(Objective):
         """Build the space.
 
         Args:
-            space: keys of parameters that replace the default. Where the minimiser is not in
-                the space that results, optimum and minimisers are unknown.
+            space: keys of parameters that replace the defaults. If the resulting space does not
+                contain the minimiser, the optimum and the minimisers are unknown.
 
         Raises:
             ValueError: `space` names a parameter or a choice that the function does not know.
@@ -80,7 +80,7 @@ class Mixed(Objective):
 def _value(config: dict[str, Any]) -> float:
     """Return the sum of the common terms and the branch's own; both are >= 0."""
     depth = config["depth"] - 7
-    rate = math.log10(config["learning_rate"]) + 2.3 + 0.25 * depth  # deeper needs slower
+    rate = math.log10(config["learning_rate"]) + 2.3 + 0.25 * depth  # lower if deeper
     ripple = 0.3 * (1 - math.cos(3 * math.pi * rate))
     common = (
         rate**2

@@ -1,4 +1,4 @@
-"""How much is trained and scored: settings turned into a plan, shares and sizes, or refused."""
+"""Convert settings to the amounts of training and scoring: a plan, fidelities and sizes."""
 
 import math
 from collections.abc import Sequence
@@ -54,7 +54,7 @@ def plan_of(
 
 
 def fidelities_of(plan: Plan, space: ConfigurationSpace, batch: int) -> Fidelities:
-    """Return the shares that are whole steps of every configuration, and divide the whole.
+    """Return the shares that divide the training and are whole steps for every configuration.
 
     Raises:
         ValueError: a batch of the space does not divide the instructions.
@@ -73,7 +73,7 @@ def fidelities_of(plan: Plan, space: ConfigurationSpace, batch: int) -> Fideliti
 
 
 def _batches(space: ConfigurationSpace) -> list[int]:
-    """Return the values of the parameter `batch`; none where the space has no such parameter."""
+    """Return the values of the parameter `batch`; none if the space has no such parameter."""
     if "batch" not in space:
         return []
     parameter: Any = space["batch"]

@@ -1,4 +1,4 @@
-"""Where LitGPT and lm_eval get their data: from the network themselves, or from a data folder."""
+"""The sources of data for LitGPT and lm_eval: their own downloads, or a data folder."""
 
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -13,13 +13,13 @@ STOCK = "stock"
 
 
 class Source(ABC):
-    """What to train on and to ask."""
+    """A source of training instructions and questions."""
 
     name: str
 
     @abstractmethod
     def place(self, folder: Path, n_training: int | None) -> None:
-        """Write what the tools read in a trial's folder; None: every instruction there is."""
+        """Write the tools' input to a trial's folder; None: with all instructions."""
 
     @abstractmethod
     def flags(self, folder: Path) -> list[str]:
@@ -27,19 +27,19 @@ class Source(ABC):
 
     @abstractmethod
     def environment(self, folder: Path) -> dict[str, str]:
-        """Return what to add to the environment of the tools."""
+        """Return the variables to add to the environment of the tools."""
 
     @abstractmethod
     def fingerprint(self) -> dict[str, Any]:
-        """Return what tells this data from others."""
+        """Return values that identify the data."""
 
 
 class Stock(Source):
     """LitGPT's own Alpaca (cleaned, less 2,000 rows) and lm_eval's own questions.
 
     Raises:
-        ValueError: a part of them was asked for: the tools would take the first items, which are
-            the easiest.
+        ValueError: a subset was requested; the tools would take the first items, which are the
+            easiest.
     """
 
     name = STOCK
@@ -70,7 +70,7 @@ class Local(Source):
     """A source of `data.py`, written out in each trial's folder.
 
     Raises:
-        ValueError: it cannot be used, or a subject of MMLU has no question.
+        ValueError: the source cannot be used, or a subject of MMLU has no question.
     """
 
     def __init__(self, source: str, sizes: dict[str, int | None], seed: int) -> None:
@@ -98,7 +98,7 @@ class Local(Source):
         return ["--data=JSON", f"--data.json_path={folder}"]
 
     def environment(self, folder: Path) -> dict[str, str]:
-        # A cache of its own: the hub's answers of another day are not mixed in.
+        # A separate cache, so that earlier answers of the hub are not used.
         return {"HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / "hf")}
 
     def fingerprint(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What LitGPT and lm_eval wrote, read after they ended well."""
+"""Read the results of LitGPT and lm_eval after they have ended successfully."""
 
 import csv
 import json
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 class Unusable(Exception):
-    """A result is missing, unreadable, or not a finite number; the text says which."""
+    """A result is missing, unreadable, or not a finite number; the message says which."""
 
 
 NAMES = {  # metric: lm_eval's task, its name of the metric
@@ -22,7 +22,7 @@ def losses(path: Path) -> dict[str, float]:
     """Read LitGPT's metrics: the mean training loss and the last validation loss, nats a token.
 
     Raises:
-        Unusable: the metrics are missing, or one is not finite (LitGPT itself goes on).
+        Unusable: the metrics are missing, or one is not finite (LitGPT itself does not stop then).
     """
     try:
         with path.open(newline="") as file:

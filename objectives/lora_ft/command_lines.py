@@ -148,14 +148,14 @@ def finetune(
 
 def _schedule(training: Training) -> list[str]:
     """Return the flags that `launch.py` takes for itself, where LitGPT's schedule is not meant."""
-    flags = []
-    if training.max_steps is not None:
-        flags.append(f"{SCHEDULE_STEPS}={training.max_steps}")
-    if training.schedule != "cosine":
-        flags.append(f"{SCHEDULE}={training.schedule}")
-    if training.min_lr > 0:
-        flags.append(f"{MIN_LR}={training.min_lr}")
-    return flags
+    steps = [] if training.max_steps is None else [f"{SCHEDULE_STEPS}={training.max_steps}"]
+    return steps + schedule_flags(training.schedule, training.min_lr)
+
+
+def schedule_flags(schedule: str, min_lr: float) -> list[str]:
+    """Return the flags of `launch.py` for a schedule that LitGPT does not have."""
+    flags = [] if schedule == "cosine" else [f"{SCHEDULE}={schedule}"]
+    return flags + ([f"{MIN_LR}={min_lr}"] if min_lr > 0 else [])
 
 
 def evaluate(

@@ -1,8 +1,8 @@
-"""Where a process computes: the CPU, or a GPU that no other process of this user has taken.
+"""Select the device of a process: the CPU, or a GPU that no other process of this user holds.
 
-Workers of a run share a host. Each takes the first GPU whose lock file in the cache folder is
-free, for as long as it lives, and the system releases what a killed process held; so four workers
-use four GPUs. Where there are more workers than GPUs, the further ones share them evenly.
+The workers of a run share a host. Each locks the first GPU whose lock file in the cache folder is
+free, for its whole lifetime; the system releases the lock of a killed process. So four workers use
+four GPUs. If there are more workers than GPUs, the remaining ones share the GPUs evenly.
 """
 
 import fcntl
@@ -13,7 +13,7 @@ import torch
 
 from objectives.cache import cache_folder
 
-_taken: dict[str, tuple[IO[str], torch.device]] = {}  # by what is visible: once a process
+_taken: dict[str, tuple[IO[str], torch.device]] = {}  # by visible devices; taken once per process
 
 
 def kind(wanted: str) -> str:
@@ -33,14 +33,14 @@ def take(kind: str) -> torch.device:
     if kind == "cpu":
         return torch.device("cpu")
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "all")
-    key = f"{os.getpid()} {visible}"  # a forked child takes its own
+    key = f"{os.getpid()} {visible}"  # a forked child takes its own device
     if key not in _taken:
         _taken[key] = _free(torch.cuda.device_count())
     return _taken[key][1]
 
 
 def _free(n_devices: int) -> tuple[IO[str], torch.device]:
-    """Lock the first device that is free; share one where none is."""
+    """Lock the first free device, or share one if none is free."""
     folder = cache_folder() / "gpus"
     folder.mkdir(parents=True, exist_ok=True)
     for round_number in range(_ROUNDS):
@@ -59,5 +59,5 @@ _ROUNDS = 32
 
 
 def _name(index: int) -> str:
-    """Return what tells a GPU from others, whatever its index in this process is."""
+    """Return an identifier of a GPU that does not depend on its index in this process."""
     return str(torch.cuda.get_device_properties(index).uuid)

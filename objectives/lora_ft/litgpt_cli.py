@@ -19,10 +19,12 @@ from typing import Any
 
 from objectives import checkpoint, child
 from objectives.cache import cache_folder
+from objectives.deployment import Deployment
 from objectives.lora_ft import cli_results, command_lines
 from objectives.lora_ft.cli_data import STOCK, Local, Source, Stock
 from objectives.lora_ft.cli_results import Unusable
 from objectives.lora_ft.command_lines import Training
+from objectives.lora_ft.deployed import deployment
 from objectives.lora_ft.settings import (
     TARGETS,
     default_of,
@@ -35,6 +37,7 @@ from objectives.lora_ft.settings import (
 )
 from objectives.lora_ft.trial_folder import TrialFolders
 from objectives.objective import Objective, Resources
+from objectives.override import with_pinned
 from objectives.space import build_space, check
 from objectives.trial import Evaluation, Fidelities, Trial
 
@@ -92,7 +95,7 @@ class LitGPTCommandLines(Objective):
         data_seed: int,
         train_seed: int,
     ) -> None:
-        self.space = build_space(space)
+        self.space = build_space(with_pinned(space))
         expect_parameters(self.space)
         one_of("target", target, _TARGETS)
         self.goals = goal_of(target)
@@ -130,6 +133,7 @@ class LitGPTCommandLines(Objective):
         for name, number in sizes.items():
             if number is not None:
                 whole(name, number, 1)
+        self._model = model
         self._checkpoint = checkpoint.find(model)
         self._source: Source = Stock(sizes) if data == STOCK else Local(data, sizes, data_seed)
         root = Path(folder).expanduser() if folder else cache_folder() / "litgpt_cli"
@@ -158,6 +162,31 @@ class LitGPTCommandLines(Objective):
             return {"mmlu_acc": self._measure(trial, ["mmlu"])["mmlu_acc"]}
         except (child.Failed, Unusable):
             return {}
+
+    def deployment(self) -> Deployment:
+        training = self._training
+        steps = training.max_steps
+        quantize = [] if training.quantize is None else [f"--quantize={training.quantize}"]
+        return deployment(
+            self.space,
+            {"batch": training.batch, "matrices": training.matrices},
+            model=self._model,
+            data=self._source.flags(Path("DATA")),
+            precision=training.precision,
+            devices=training.devices,
+            micro_batch=training.micro_batch,
+            epochs=training.epochs,
+            instructions=None if steps is None else steps * training.batch,
+            max_length=training.max_length,
+            mask_prompt=training.mask_prompt,
+            warmup_steps=training.warmup_steps,
+            schedule=training.schedule,
+            min_lr=training.min_lr,
+            betas=training.betas,
+            clip_norm=None,
+            seed=training.train_seed,
+            more=[f"--eval.interval={training.validate_every}", *quantize],
+        )
 
     def fingerprint(self) -> dict[str, Any]:
         return {

@@ -20,9 +20,11 @@ import numpy as np
 import torch
 
 from objectives import checkpoint
+from objectives.deployment import Deployment
 from objectives.lora_ft import devices, measures
 from objectives.lora_ft.amounts import fidelities_of, plan_of, sizes_of
 from objectives.lora_ft.data import load
+from objectives.lora_ft.deployed import deployment
 from objectives.lora_ft.measures import Measured
 from objectives.lora_ft.model import Adapters
 from objectives.lora_ft.settings import (
@@ -44,6 +46,7 @@ from objectives.lora_ft.team import Team, team
 from objectives.lora_ft.training import Diverged, Finetuning, start_seed
 from objectives.lora_ft.workbench import Workbench
 from objectives.objective import Objective, Resources
+from objectives.override import with_pinned
 from objectives.space import build_space, check
 from objectives.trial import Evaluation, Trial
 
@@ -98,7 +101,7 @@ class LoraFineTuning(Objective):
         data_seed: int,
         train_seed: int,
     ) -> None:
-        self.space = build_space(space)
+        self.space = build_space(with_pinned(space))
         matrices_of("objective.matrices", matrices)
         self._plan = plan_of(
             steps=steps,
@@ -140,6 +143,7 @@ class LoraFineTuning(Objective):
         self.default = default_of(self.space)
         self.fidelities = fidelities_of(self._plan, self.space, batch)
         self.resources = Resources(gpus=int(self._device == "cuda"), cores=threads)
+        self._model = model
         self._checkpoint = checkpoint.find(model)
         self._data = load(data)
         self._workbench: Workbench | None = None
@@ -191,6 +195,28 @@ class LoraFineTuning(Objective):
                 metrics = {}
         states.clear()
         return metrics
+
+    def deployment(self) -> Deployment:
+        plan, sizes = self._plan, self._sizes
+        return deployment(
+            self.space,
+            self._fixed,
+            model=self._model,
+            data=["--data=JSON", "--data.json_path=DATA"],
+            precision=self._precision,
+            devices=1,
+            micro_batch=None,
+            epochs=1,
+            instructions=plan.instructions,
+            max_length=sizes.max_length,
+            mask_prompt=sizes.mask_prompt,
+            warmup_steps=plan.warmup_steps,
+            schedule=plan.schedule,
+            min_lr=plan.min_lr,
+            betas=plan.betas,
+            clip_norm=plan.clip_norm,
+            seed=self._train_seed,
+        )
 
     def fingerprint(self) -> dict[str, Any]:
         return {

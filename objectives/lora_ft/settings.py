@@ -7,7 +7,7 @@ from typing import Any
 
 from ConfigSpace import ConfigurationSpace
 
-from objectives.space import check
+from objectives.space import check, constants
 from objectives.trial import Config, Fidelities, Goal, Value
 
 TARGETS = {  # the metric to optimise, and whether more of it is better
@@ -133,7 +133,7 @@ def _expect(where: str, name: str, value: Value) -> None:
 
 def default_of(space: ConfigurationSpace) -> Config | None:
     """Return the usual configuration where the space holds it."""
-    config = {name: DEFAULT[name] for name in space}
+    config = {**{name: DEFAULT[name] for name in space}, **constants(space)}
     try:
         check(space, config)
     except ValueError:

@@ -1,14 +1,14 @@
-"""What a trial leaves behind so that another can continue it.
+"""The checkpoints that a trial saves so that another trial can continue it.
 
 In the folder `checkpoints` of the run, a trial has up to two files:
 
     trial-7.json   its recipe: the configurations it was trained with, and until which step
     trial-7.pt     its state after the last step: adapters and the optimizer's moments
 
-A state is as large as three times the adapters in float32, a recipe is a line. States go as soon
-as nobody needs them: a whole training leaves none, the state that was continued by the same
-configuration goes when that is done, and the rest goes at the run's end. A recipe stays. It says
-how to make the state again, bit by bit, should it be missing after all.
+A state has three times the size of the adapters in float32; a recipe is one line. States are
+deleted as soon as they are no longer needed: a full training saves none, a state is deleted once a
+trial of the same configuration has continued it, and all others are deleted at the end of the run.
+Recipes are kept. If a state is missing, its recipe reproduces it bit by bit.
 """
 
 import json
@@ -26,7 +26,7 @@ from objectives.trial import Config, Trial
 
 @dataclass(frozen=True)
 class Segment:
-    """A part of a training: a configuration, and how many steps are made at its end."""
+    """A part of a training: a configuration, and the number of steps done at the part's end."""
 
     config: Config
     until: int
@@ -36,7 +36,7 @@ class States:
     """The checkpoints in a run's folder, which several processes may share.
 
     Args:
-        folder: of the run; None: nothing is left behind, and nothing can be continued.
+        folder: the run's folder; None: nothing is saved, and nothing can be continued.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -46,7 +46,7 @@ class States:
         """Return how a trial was trained.
 
         Raises:
-            RuntimeError: it left nothing.
+            RuntimeError: the trial saved nothing.
         """
         if self._folder is None:
             raise RuntimeError(
@@ -62,11 +62,11 @@ class States:
             ) from None
 
     def knows(self, trial_id: int) -> bool:
-        """Return whether a trial left its recipe."""
+        """Return whether a trial saved its recipe."""
         return self._folder is not None and (self._folder / f"trial-{trial_id}.json").exists()
 
     def state(self, trial_id: int) -> dict[str, Any] | None:
-        """Return a trial's state; None where it is gone or damaged."""
+        """Return a trial's state; None if it was deleted or is damaged."""
         assert self._folder is not None
         try:
             stored: dict[str, Any] = torch.load(
@@ -77,7 +77,7 @@ class States:
         return stored
 
     def save(self, trial_id: int, recipe: list[Segment], state: dict[str, Any] | None) -> None:
-        """Leave a recipe, and a state where another may continue it."""
+        """Save a recipe, and a state if another trial may continue it."""
         if self._folder is None:
             return
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -98,7 +98,7 @@ class States:
             (self._folder / f"trial-{trial_id}.pt").unlink(missing_ok=True)
 
     def clear(self) -> None:
-        """Delete every state, half-written ones of killed processes too."""
+        """Delete all states, including incomplete ones of killed processes."""
         if self._folder is not None:
             for path in self._folder.glob("trial-*.pt*"):
                 path.unlink(missing_ok=True)
@@ -108,11 +108,11 @@ def continued(states: States, trial: Trial, until: int) -> list[Segment]:
     """Return the trainings, one after the other, that a trial's adapters come from.
 
     Args:
-        until: the steps made at the trial's end.
+        until: the number of steps done at the trial's end.
 
     Raises:
-        RuntimeError: the trial that it resumes left nothing.
-        ValueError: it cannot continue that one.
+        RuntimeError: the trial that it resumes saved nothing.
+        ValueError: the trial cannot continue the one that it resumes.
     """
     mine = Segment(trial.config, until)
     if trial.resumes is None:

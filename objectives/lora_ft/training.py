@@ -5,8 +5,8 @@ loss is the mean over the target tokens of a step. Departures from LitGPT's scri
 step's rate is not zero (with few steps one more would be lost), and the optimizer works on
 float32 copies of the adapters, so that a small step is not rounded away in bfloat16.
 
-A training cut short is the prefix of the whole one, and one that is continued from its state is
-the whole one bit by bit: order and dropout are functions of the seed and the step.
+A shortened training is a prefix of the full one, and a training continued from its state equals the
+full one bit by bit, because order and dropout are functions of the seed and the step.
 """
 
 import math
@@ -37,13 +37,13 @@ class Plan:
     """How every configuration is trained.
 
     Attributes:
-        instructions: in all; a configuration's batch divides them.
-        warmup_steps: in which the rate rises linearly.
-        schedule: of the rate after them, one of `SCHEDULES`.
-        min_lr: the rate that the cosine ends at, unless the peak is below it.
-        betas: of AdamW.
-        clip_norm: largest norm of all gradients together; None: they are not clipped.
-        pieces: of a step, which threads share.
+        instructions: their total number, which is a multiple of each configuration's batch.
+        warmup_steps: the number of steps in which the rate rises linearly.
+        schedule: the schedule of the rate after these steps, one of `SCHEDULES`.
+        min_lr: the final rate of the cosine schedule, unless the peak is lower.
+        betas: the two betas of AdamW.
+        clip_norm: the largest norm of all gradients together; None: no clipping.
+        pieces: the number of pieces of a step that are shared among threads.
     """
 
     instructions: int
@@ -64,15 +64,15 @@ class Plan:
 
 
 class Finetuning:
-    """A model on its way through a training.
+    """A model in training.
 
     Args:
-        model: with adapters at their start; changed in place.
-        sequences: what to train on, in the data's order.
-        seed: of the order and the dropout. The global generators are left as they were.
+        model: the model with untrained adapters, which is changed in place.
+        sequences: the training sequences, in the order of the data.
+        seed: the seed of the order and of the dropout. Global generators are not changed.
 
     Attributes:
-        losses: of each step before it was made, in nats per target token.
+        losses: the loss of each step before its update, in nats per target token.
     """
 
     def __init__(
@@ -95,13 +95,13 @@ class Finetuning:
         self.change(chosen)
 
     def change(self, chosen: Hyperparameters) -> None:
-        """Go on with another rate, weight decay or dropout."""
+        """Continue with another learning rate, weight decay or dropout."""
         self._chosen = chosen
         self._torch_optimizer.param_groups[0]["weight_decay"] = chosen.weight_decay
         set_dropout(self.model, chosen.dropout)
 
     def train(self, team: Team, steps: int) -> None:
-        """Go on until so many steps are made.
+        """Train until this number of steps is done.
 
         Raises:
             Diverged: a loss is NaN or infinite.
@@ -114,7 +114,7 @@ class Finetuning:
         self.model.eval()
 
     def step(self, team: Team) -> None:
-        """Make a step, unless its loss is not finite."""
+        """Do one step, unless its loss is not finite."""
         step, chosen = len(self.losses), self._chosen
         first = step * chosen.batch
         n = len(self._sequences)
@@ -159,7 +159,7 @@ class Finetuning:
                 adapter.copy_(master)
 
     def state(self) -> dict[str, Any]:
-        """Return what `restore` needs to go on from here."""
+        """Return the state from which `restore` can continue."""
         return {
             "losses": self.losses,
             "masters": [master.detach() for master in self._masters],
@@ -167,7 +167,7 @@ class Finetuning:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a state of a training with the same adapters."""
+        """Continue from a state of a training with the same adapters."""
         self.losses = list(state["losses"])
         with torch.no_grad():
             for master, stored in zip(self._masters, state["masters"], strict=True):
@@ -180,13 +180,13 @@ class Finetuning:
 
 
 def streams(seed: int) -> tuple[np.random.SeedSequence, np.random.SeedSequence]:
-    """Return the streams of the adapters' start and of the order."""
+    """Return the random streams of the adapters' initial values and of the order."""
     start, order = np.random.SeedSequence(seed).spawn(2)
     return start, order
 
 
 def start_seed(seed: int) -> int:
-    """Return the seed of the adapters' start."""
+    """Return the seed of the adapters' initial values."""
     return int(streams(seed)[0].generate_state(1)[0])
 
 

@@ -1,4 +1,4 @@
-"""A folder for each trial: what the tools said stays, the weights go."""
+"""A folder for each trial, in which the tools' output is kept and the weights are deleted."""
 
 import fcntl
 import shutil
@@ -14,8 +14,8 @@ _LOCK = "in_use"
 class TrialFolders:
     """The trials' folders under one root.
 
-    A folder is locked while its trial runs, so what a killed run left can be told from what
-    another run is using.
+    A folder is locked while its trial runs, which distinguishes the folders left by a killed run
+    from those in use by another run.
     """
 
     def __init__(self, root: Path) -> None:
@@ -23,12 +23,12 @@ class TrialFolders:
 
     @contextmanager
     def open(self, id: int) -> Iterator[Path]:
-        """Make a trial's folder; at the end keep the files in `KEPT` alone.
+        """Create a trial's folder; at the end, keep only the files in `KEPT`.
 
-        What other trials left and no process holds is thinned out first.
+        Folders of other trials that no process holds are cleaned up first.
 
         Raises:
-            OSError: no folder can be made there.
+            OSError: the folder cannot be created.
         """
         self._root.mkdir(parents=True, exist_ok=True)
         for left in self._root.glob("trial-*"):

@@ -1,4 +1,4 @@
-"""What every evaluation shares: base weights on a device, and the data as tokens."""
+"""The data shared by all evaluations: base weights on a device, and tokenised items."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,21 +12,21 @@ from objectives.lora_ft.encoding import Encoder
 from objectives.lora_ft.model import BaseModel
 from objectives.lora_ft.packing import Branching
 
-_HELDOUT_SHARE = 20  # one instruction in twenty is never trained on,
-_HELDOUT_MOST = 4  # or as many as are asked for, up to one in four
+_HELDOUT_SHARE = 20  # one instruction in twenty is held out,
+_HELDOUT_MOST = 4  # or as many as requested, up to one in four
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much of the data is used.
+    """The amounts of data used.
 
     Attributes:
-        train_items: instructions trained on at most.
-        heldout_items, test_items: instructions of the held-out loss, and others of the test.
-        hellaswag_items, mmlu_items: questions; None: all.
-        max_length: tokens at which prompt and response are cut.
-        mask_prompt: whether the response alone is a target.
-        seed: of every draw.
+        train_items: the maximum number of training instructions.
+        heldout_items, test_items: the numbers of instructions for the held-out loss and the test.
+        hellaswag_items, mmlu_items: the numbers of questions; None for all.
+        max_length: the number of tokens at which prompt and response are truncated.
+        mask_prompt: whether only the response is a target.
+        seed: the seed of all random draws.
     """
 
     train_items: int
@@ -63,7 +63,7 @@ class Workbench:
         self._questions: dict[tuple[Question, ...], list[Branching]] = {}
 
     def tokens(self, questions: tuple[Question, ...]) -> list[Branching]:
-        """Return questions as tokens; encoded once."""
+        """Return tokenised questions; each is encoded only once."""
         if questions not in self._questions:
             self._questions[questions] = [self._encoder.question(q) for q in questions]
         return self._questions[questions]
@@ -72,12 +72,12 @@ class Workbench:
 def split(
     instructions: Sequence[Instruction], seed: int, n_asked: int = 0
 ) -> tuple[list[Instruction], list[Instruction]]:
-    """Shuffle the instructions and part them into those to train on and those held out.
+    """Shuffle the instructions and split them into training and held-out instructions.
 
     The same instruction with the same input is never in both.
 
     Args:
-        n_asked: how many should be held out. One in twenty are, and more only if that is too few.
+        n_asked: the number to hold out. One in twenty is, and more only if this is too few.
     """
     order = np.random.default_rng(seed).permutation(len(instructions)).tolist()
     most = max(len(order) // _HELDOUT_MOST, 1)

@@ -2,15 +2,15 @@
 
 N. Davouse and E-G. Talbi, *Bayesian and Partition-Based Optimization for Hyperparameter
 Optimization of LLM Fine-Tuning* (OLA 2025), evaluated 203 configurations of the LoRA fine-tuning
-of Llama-3.2-1B, 43 minutes of four A100s each. This is a surface fitted to them, not the
-fine-tuning itself; README.md beside this file says what it is worth. The parameters are what
-`fit.py` prints.
+of Llama-3.2-1B, each of which took 43 minutes on four A100s. This is a surface fitted to them, not
+the fine-tuning itself; README.md in this folder says how accurate it is. The parameters are those
+that `fit.py` prints.
 
-Noise, by its seed and the trial's id, as the study's 35 repeated configurations show it:
+The noise depends on its seed and the trial's id, as in the study's 35 repeated configurations:
 
 - `repeat`: N(0, .0001^2) on HellaSwag, N(0, .0002^2) on MMLU.
-- `divergence`: and between learning rates of 10^-2.7 and 10^-2.3 a run diverges, with probability
-  sigma((L + .35 log10 s - l2) / .1), to chance + N(0, .006^2), in both metrics.
+- `divergence`: in addition, a run with a learning rate between 10^-2.7 and 10^-2.3 diverges with
+  probability sigma((L + .35 log10 s - l2) / .1), to chance + N(0, .006^2) in both metrics.
 """
 
 from collections.abc import Mapping
@@ -23,8 +23,10 @@ from objectives.draws import draws
 from objectives.functions.box import whole
 from objectives.lora_published.surface import Array, Surface, logistic
 from objectives.objective import Objective
+from objectives.override import with_pinned
 from objectives.space import build_space, check
 from objectives.trial import Config, Evaluation, Goal, Trial
+from objectives.wanted import Bounds, Names, Wanted
 
 HELLASWAG = Surface(
     ch=0.2566,
@@ -56,11 +58,17 @@ MMLU = Surface(
     g=-0.0171,
     lg=-5.178,
 )
+MEASURED = {
+    "hellaswag_acc": Goal(minimise=False, reference=HELLASWAG.ch),
+    "mmlu_acc": Goal(minimise=False, reference=MMLU.ch),
+}
+"""The metrics that may be goals; hypervolume is measured from a model that guesses."""
+
 NOISES = ("none", "repeat", "divergence")
 _PARAMETERS = ("lora_rank", "lora_alpha", "lora_dropout", "learning_rate", "weight_decay")
 _REPEAT_SD = {"hellaswag_acc": 1e-4, "mmlu_acc": 2e-4}
 _DIVERGED_SD = 6e-3
-_BAND = (-2.7, -2.3)  # of log10 rate
+_BAND = (-2.7, -2.3)  # range of log10 of the learning rate in which runs may diverge
 
 
 class LoraPublished(Objective):
@@ -68,17 +76,28 @@ class LoraPublished(Objective):
 
     cheap = True
 
-    def __init__(self, *, space: Mapping[str, Mapping[str, Any]], noise: str, seed: int) -> None:
+    def __init__(
+        self,
+        *,
+        space: Mapping[str, Mapping[str, Any]],
+        goals: Names,
+        limits: Bounds,
+        noise: str,
+        seed: int,
+    ) -> None:
         """Build the space and find the surface's optimum in it.
 
         Args:
             space: descriptions of the five parameters.
+            goals: metrics among `MEASURED`; None: 1 - hellaswag_acc is minimised.
+            limits: bounds by metric.
             noise: one of `NOISES`, see the module.
             seed: of the noise.
 
         Raises:
             ValueError: a setting is not as described.
         """
+        space = with_pinned(space)
         self.space = build_space(space)
         if sorted(self.space) != sorted(_PARAMETERS):
             raise ValueError(f"space: expected {list(_PARAMETERS)}, got {list(self.space)}")
@@ -90,20 +109,29 @@ class LoraPublished(Objective):
         if noise != "none":
             self.version = 2  # version 1 drew an optimizer's numbers
         self._seed = whole("seed", seed, 0)
-        # A coin between b and chance has at most half their distance as its deviation.
+        # A two-point distribution on b and chance has a deviation of at most half their distance.
         half = (HELLASWAG.b - HELLASWAG.ch) / 2
         deviations = {"none": 0.0, "repeat": _REPEAT_SD["hellaswag_acc"], "divergence": half}
         self.noise_sd = deviations[noise]
-        self.optimum, minimiser = self._plateau(space)
-        self.minimisers = (minimiser,)
-        self.goals = {"hellaswag_acc": Goal(minimise=False, optimum=1 - self.optimum)}
+        self.optimum: float | None
+        self.minimisers: tuple[Config, ...]
+        lowest, minimiser = self._plateau(space)
+        self.optimum, self.minimisers = lowest, (minimiser,)
+        self.goals = {"hellaswag_acc": Goal(minimise=False, optimum=1 - lowest)}
+        self._wanted: Wanted | None = None
+        if goals is not None or limits is not None:
+            self._wanted = Wanted.of(goals, limits, MEASURED, ["hellaswag_acc"])
+            self.goals, self.limits = self._wanted.goals, self._wanted.limits
+            self.optimum, self.minimisers = None, ()
 
     def evaluate(self, trial: Trial) -> Evaluation:
         start = perf_counter()
         if not self._plainly_inside(trial.config):
             check(self.space, trial.config)
         metrics = self._metrics(trial)
-        return Evaluation(1 - metrics["hellaswag_acc"], perf_counter() - start, metrics)
+        scored = 1 - metrics["hellaswag_acc"]
+        value = scored if self._wanted is None else self._wanted.value(metrics)
+        return Evaluation(value, perf_counter() - start, metrics)
 
     def _plainly_inside(self, config: Config) -> bool:
         """Return whether a configuration is surely in the space; `check` takes far longer."""
@@ -120,6 +148,8 @@ class LoraPublished(Objective):
     def test(self, trial: Trial) -> dict[str, float]:
         """Return MMLU at the configuration, which the study never optimised."""
         check(self.space, trial.config)
+        if "mmlu_acc" in self.goals:
+            return {}
         return {"mmlu_acc": self._metrics(trial)["mmlu_acc"]}
 
     def notice(self) -> str:
@@ -147,10 +177,10 @@ class LoraPublished(Objective):
         }
 
     def _plateau(self, space: Mapping[str, Mapping[str, Any]]) -> tuple[float, Config]:
-        """Return the surface's least value and where.
+        """Return the surface's least value and its configuration.
 
-        It falls with alpha / rank everywhere (k, c and kk are not negative), so only the learning
-        rate is left to search: a grid, refined three times around its best.
+        The accuracy falls with alpha / rank everywhere (k, c and kk are not negative), so only the
+        learning rate must be searched: on a grid, refined three times around its best point.
         """
         scale = self._bounds["lora_alpha"][0] / self._bounds["lora_rank"][1]
         low, high = np.log10(self._bounds["learning_rate"])
@@ -176,20 +206,20 @@ _SURFACE_PARAMETERS = ("lora_rank", "lora_alpha", "learning_rate")
 
 
 def diverging(scale: Array, log10_rate: Array) -> float:
-    """Return the probability that a run diverges where the others may not."""
+    """Return the probability that a run diverges."""
     if not _BAND[0] <= log10_rate <= _BAND[1]:
         return 0.0
     return float(logistic((log10_rate + 0.35 * np.log10(scale) - HELLASWAG.l2) / 0.1))
 
 
 def _operative(config: Config) -> tuple[Any, Any]:
-    """Return alpha / rank () and log10 of the learning rate () of a configuration."""
+    """Return alpha / rank and log10 of the learning rate of a configuration, as scalars."""
     rank, alpha, rate = (float(config[name]) for name in _SURFACE_PARAMETERS)
     return np.float64(alpha / rank), np.log10(rate)
 
 
 def _bounds(name: str, description: Mapping[str, Any]) -> tuple[float, float]:
-    """Return the bounds of a parameter that the surface takes the logarithm of."""
+    """Return the bounds of a parameter whose logarithm the surface uses."""
     value = description.get("value")
     ends = (description.get("lower", value), description.get("upper", value))
     if not all(isinstance(end, (int, float)) and end > 0 for end in ends):
@@ -198,7 +228,7 @@ def _bounds(name: str, description: Mapping[str, Any]) -> tuple[float, float]:
 
 
 def _axis(description: Mapping[str, Any]) -> tuple[type, float, float]:
-    """Return the type and the bounds of a number's values; no type where it has choices."""
+    """Return the type and bounds of a numeric parameter; the type is None if it has choices."""
     kinds = {"float": float, "int": int}
     lower, upper = description.get("lower"), description.get("upper")
     plain = lower != upper and "when" not in description
@@ -211,7 +241,7 @@ def _axis(description: Mapping[str, Any]) -> tuple[type, float, float]:
 
 
 def _any_value(description: Mapping[str, Any]) -> Any:
-    """Return some value of a parameter that the surface does not depend on."""
+    """Return any value of a parameter on which the surface does not depend."""
     for key in ("value", "lower"):
         if key in description:
             return description[key]

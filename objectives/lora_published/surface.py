@@ -7,9 +7,10 @@ function, `shrunk` s' and the symbols of the published analysis:
     gain = g sigma((L - lg) / 0.15)
     acc  = ch + (b - ch + gain) exp(-(s'/s0)^k - c s') sigma(-(L + kk log10 s - l2) / w2)
 
-ch is chance, b the untouched base model, the exponential the collapse of adapters that did not
-start at zero, its shrinking by rho what training mends of it, the last factor the cliff of a
-learning rate that is too large. Dropout and weight decay do not enter: they had no effect.
+Here ch is chance and b is the accuracy of the base model. The exponential is the collapse due to
+adapters that did not start at zero, and rho describes how far training repairs it. The last factor
+is the cliff at too large learning rates. Dropout and weight decay are left out, because they had no
+effect.
 """
 
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ class Surface:
     def accuracy(self, scale: Array, log10_rate: Array) -> Array:
         """Return the accuracy (n,) at alpha / rank (n,) and log10 of the learning rate (n,).
 
-        Or (), which takes a tenth of the time of (1,).
+        Scalars are accepted too, and take a tenth of the time of arrays of shape (1,).
         """
         shrunk = scale * 10 ** (-self.rho * logistic((log10_rate - self.l1) / self.w1))
         gain = self.g * logistic((log10_rate - self.lg) / 0.15)
@@ -52,6 +53,6 @@ class Surface:
 
 
 def logistic(x: Array) -> Array:
-    """Return 1 / (1 + e^-x), without an overflow."""
+    """Return 1 / (1 + e^-x) without overflow."""
     result: Array = 0.5 * (1 + np.tanh(0.5 * x))
     return result

@@ -27,6 +27,7 @@ from objectives.lora_table.lookup import (
     rows_of,
 )
 from objectives.objective import Objective
+from objectives.override import with_pinned
 from objectives.space import build_space, check
 from objectives.trial import Config, Evaluation, Fidelities, Goal, Trial
 
@@ -66,6 +67,7 @@ class LoraTable(Objective):
         one_of("noise", noise, _NOISES)
         for name in [*goals] or ["none"]:
             one_of("goals", name, _GOALS)
+        space = with_pinned(space)
         if relabel is not None:
             space = relabelled(space, whole("relabel", relabel, 0))
         self.space = build_space(space)

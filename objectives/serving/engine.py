@@ -9,8 +9,12 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from objectives.deployment import Deployment
 from objectives.serving.kinds import Kind
 from objectives.trial import Config
+
+DEPLOYED_PORT = 8000
+"""The port in the command line that `tuneoff best` prints."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,13 @@ class Engine(ABC):
     @abstractmethod
     def tokens(self) -> tuple[int, int]:
         """The first and the last token id that a prompt may hold: ordinary ones only."""
+
+    def deployment(self, demand: Demand) -> Deployment | None:
+        """Return the command line that serves a configuration, on `DEPLOYED_PORT`; None if none.
+
+        It starts the program itself, on the machine where the program is installed.
+        """
+        return None
 
     def prepare(self) -> None:
         """Do what takes long and has to be done once, before any clock runs: download the model.

@@ -8,10 +8,14 @@ measured, scored and graded is the same for all: `arrivals.py`, `bench.py`, `sco
 import re
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
+from itertools import product
 from typing import Any
 
+from objectives.deployment import Deployment
 from objectives.objective import HostFault, Objective, Resources
+from objectives.parameters import pinned
 from objectives.serving import constraints
 from objectives.serving.bench import Bench
 from objectives.serving.engine import Demand, Engine
@@ -24,7 +28,7 @@ from objectives.serving.load.load_generator import LoadGenerator
 from objectives.serving.measuring import Measuring
 from objectives.serving.reference import reference
 from objectives.serving.score import build, goals
-from objectives.space import add_rules, build_space, check
+from objectives.space import add_rules, build_space, check, constants
 from objectives.trial import Config, Evaluation, Trial, Value
 
 _CORES = re.compile(r"(?:(\d+) ?\* ?)?cores")
@@ -133,13 +137,15 @@ class Serving(Objective):
         described = {
             name: {key: _counted(value) for key, value in description.items()}
             if isinstance(description, Mapping)
-            else description
+            else pinned(_counted(description))
             for name, description in space.items()
         }
         check_space(self._engine.kinds, described)
         self.space = build_space(described)
         self._constraints = constraints.read(list(texts), self.space)
         self.default: Config = {name: _counted(value) for name, value in default.items()}
+        fixed = constants(self.space)
+        self.default |= {name: fixed[name] for name in self.default if name in fixed}
         check_config(self._engine.kinds, "objective.default", self.default)
         try:
             check(self.space, self.default)
@@ -178,6 +184,18 @@ class Serving(Objective):
 
     def notice(self) -> str:
         return self._engine.notice()
+
+    def deployment(self) -> Deployment | None:
+        demand = Demand(self._plan.largest, len(self._plan))
+        found = self._engine.deployment(demand)
+        return None if found is None else replace(found, stands_for=self._stands_for())
+
+    def _stands_for(self) -> list[dict[str, Config]]:
+        """Return the values of the extra parameters with the engine's own that they stand for."""
+        names = [name for name in self.space if name in self.extra_parameters]
+        choices = [_values(self.space[name]) for name in names]
+        configs = [dict(zip(names, values, strict=True)) for values in product(*choices)]
+        return [{"config": one, "flags": self.engine_config(one)} for one in configs if one]
 
     def _is_launched(self, config: Config) -> bool:
         """Tell whether the engine is not known to refuse a configuration under the whole load."""
@@ -261,6 +279,13 @@ class Serving(Objective):
             "default": self.default,
             "runs": self._default_runs,
         }
+
+
+def _values(parameter: Any) -> list[Value]:
+    """Return the values of a parameter that has finitely many, without an order or with one."""
+    listed = getattr(parameter, "choices", None) or getattr(parameter, "sequence", None)
+    values = [parameter.value] if listed is None else list(listed)
+    return [value.item() if hasattr(value, "item") else value for value in values]
 
 
 def _counted(value: Any) -> Any:

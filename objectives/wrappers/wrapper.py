@@ -26,6 +26,9 @@ class Wrapper(Objective):
         self.simulates_cost = inner.simulates_cost
         self.noise_sd = inner.noise_sd
         self.goals = inner.goals
+        self.limits = inner.limits
+        self.front = inner.front
+        self.hypervolume = inner.hypervolume
         self.optimum = inner.optimum
         self.minimisers = inner.minimisers
 

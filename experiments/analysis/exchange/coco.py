@@ -1,4 +1,4 @@
-"""Runs as COCO writes them, for `cocopp`: a folder per optimizer, a file per function.
+"""Export runs in COCO's format for `cocopp`: one folder per optimizer, one file per function.
 
 Format `bbob-new` of Hansen et al., COCO: a platform for comparing continuous optimizers in a
 black-box setting, Optimization Methods and Software 36, 2021, as the experiments' loggers of
@@ -8,10 +8,10 @@ evaluations 1, 2, 3, ... in powers of 10^(1/20), and the last. A line holds
     f evaluations | g evaluations (0) | best value - optimum | value | best value | x1 | x2 ...
 
 Departures:
-- `.dat` holds every improvement, where COCO holds one for each target of its own.
-- A failed evaluation counts and improves nothing. Before the first success the difference is
-  `NO_SUCCESS`, as the post-processing takes logarithms of it.
-- Repetitions of an instance are trials of their own, as in COCO's data of 2009.
+- `.dat` holds every improvement; COCO itself writes one line for each of its targets.
+- A failed evaluation is counted but improves nothing. Before the first success the difference is
+  `NO_SUCCESS`, because the post-processing takes its logarithm.
+- Repetitions of an instance are separate trials, as in COCO's data of 2009.
 """
 
 from collections import defaultdict
@@ -33,14 +33,14 @@ _HEADER = (
 )
 
 Numbered = tuple[int, Run]
-"""An instance and a run on it."""
+"""The number of an instance, and a run on it."""
 
 
 def write(runs: Sequence[Run], out: Path) -> None:
     """Write the folders of all optimizers below `out`.
 
     Raises:
-        ValueError: a run is not on a problem of COCO's, or not comparable there.
+        ValueError: a run's problem is not one of COCO's, or the run is not comparable there.
     """
     check_comparable(runs, "COCO")
     problems = Problems(runs)
@@ -51,8 +51,9 @@ def write(runs: Sequence[Run], out: Path) -> None:
         problem = problems.of(run)
         if problem.coco is None or problem.optimum is None:
             raise ValueError(
-                f"{run.objective}: expected one of COCO's functions as it is (objective=bbob), as "
-                f"cocopp knows no other, got {run.header.names['objective']}; use format=ioh"
+                f"{run.objective}: expected one of COCO's functions without changes "
+                f"(objective=bbob), as cocopp knows no others, got "
+                f"{run.header.names['objective']}; use format=ioh"
             )
         suite, function, instance = problem.coco
         entries[run.optimizer][suite, function, len(problem.space)].append((instance, run))
@@ -84,7 +85,7 @@ def _write_data(path: Path, numbered: Sequence[Numbered], problems: Problems) ->
         for instance, run in numbered:
             n = len(run.ids)
             if n == 0:
-                continue  # not one evaluation: COCO has no way to say so
+                continue  # COCO's format cannot represent a run without evaluations
             problem = problems.of(run)
             assert problem.optimum is not None
             best, lines = _lines(run, problem.optimum, list(problem.space))
@@ -100,7 +101,7 @@ def _lines(run: Run, optimum: float, names: list[str]) -> tuple[NDArray[np.float
     """Return the best difference after each evaluation, (n,), and the lines."""
     values = np.where(run.failed, np.inf, run.values)
     lowest = np.minimum.accumulate(values)
-    # rounding may leave a value a little below the optimum
+    # rounding errors may put a value slightly below the optimum
     best = np.where(np.isinf(lowest), NO_SUCCESS, np.maximum(lowest - optimum, 0.0))
     lines = []
     for i, config in enumerate(run.configs):
@@ -111,6 +112,6 @@ def _lines(run: Run, optimum: float, names: list[str]) -> tuple[NDArray[np.float
 
 
 def _triggers(n: int) -> list[int]:
-    """Return the places of the evaluations that `.tdat` holds, among n."""
+    """Return the indices of the evaluations that `.tdat` holds, out of n."""
     powers = 10 ** (np.arange(20 * np.log10(n) + 1) / 20)
     return sorted({min(int(power), n) - 1 for power in powers} | {n - 1})

@@ -1,4 +1,4 @@
-"""Runs as IOHprofiler writes them, for IOHanalyzer and `iohinspector`.
+"""Export runs in IOHprofiler's format, for IOHanalyzer and `iohinspector`.
 
 A folder per optimizer, in it `IOHprofiler_f<k>_<objective>.json` and `data_f<k>_.../*.dat`, as
 `ioh.logger.Analyzer` of ioh 0.3 writes them (de Nobel et al., IOHexperimenter, Evolutionary
@@ -6,11 +6,12 @@ Computation 32, 2024). Every evaluation is a line:
 
     evaluations raw_y failed cost_s x.<parameter> ...
 
-- COCO's functions keep their numbers; others are numbered from 101, in the order of labels.
-- The instance is COCO's, otherwise the seed.
-- Coordinates are in natural units; of an ordinal or a categorical, the place of the choice,
-  from 0; nan where a parameter is inactive.
-- A failed evaluation counts; its `raw_y` is `FAILED`, the largest float, graded or not.
+- COCO's functions keep their numbers; others are numbered from 101, in the order of their labels.
+- The instance is COCO's for its functions, and otherwise the seed.
+- Coordinates are in natural units. An ordinal or categorical parameter has the index of its choice,
+  from 0. An inactive parameter is nan.
+- A failed evaluation is counted; its `raw_y` is `FAILED`, the largest float, even if it has a
+  graded penalty.
 """
 
 import json
@@ -31,7 +32,7 @@ from objectives.trial import Config
 FAILED = sys.float_info.max
 
 _FIRST = 101  # beyond COCO's functions
-_INSTANCES = 2**16  # iohinspector holds them in 16 bits
+_INSTANCES = 2**16  # iohinspector stores instance numbers in 16 bits
 
 Function = tuple[str, int, str]
 """Suite, number and name."""
@@ -41,7 +42,7 @@ def write(runs: Sequence[Run], out: Path) -> None:
     """Write the folders of all optimizers below `out`.
 
     Raises:
-        ValueError: runs are not comparable by evaluations, or a seed is too large.
+        ValueError: the runs are not comparable by evaluations, or a seed is too large.
     """
     check_comparable(runs, "IOHprofiler")
     problems = Problems(runs)
@@ -87,10 +88,10 @@ def _functions(runs: Sequence[Run], problems: Problems) -> list[Function]:
 def _scenarios(
     folder: Path, name: str, number: int, group: Sequence[Run], problems: Problems
 ) -> list[dict[str, Any]]:
-    """Write one file of data per dimension; return what the index says of them."""
+    """Write one data file per dimension; return their entries in the index."""
     by_dim: dict[int, list[Run]] = defaultdict(list)
     for run in group:
-        if len(run.ids):  # IOHprofiler cannot say that there is not one evaluation
+        if len(run.ids):  # IOHprofiler's format cannot represent a run without evaluations
             by_dim[len(problems.of(run).space)].append(run)
     scenarios = []
     for dim, same in sorted(by_dim.items()):
@@ -116,8 +117,8 @@ def _write_run(file: Any, run: Run, problems: Problems) -> dict[str, Any]:
     instance = problem.coco[2] if problem.coco else run.seed
     if instance >= _INSTANCES:
         raise ValueError(
-            f"{run.objective}: expected instances and seeds below {_INSTANCES}, as iohinspector "
-            f"holds them, got {instance}; use format=parquet"
+            f"{run.objective}: expected instances and seeds below {_INSTANCES}, the limit of "
+            f"iohinspector, got {instance}; use format=parquet"
         )
     best = int(np.argmin(values))
     place = [None if math.isnan(x) else x for x in points[best]]

@@ -1,18 +1,21 @@
-"""Runs as an Optuna storage, for `optuna-dashboard` and Optuna's own analyses.
+"""Export runs to an Optuna storage, for `optuna-dashboard` and Optuna's own analyses.
 
-`out` ends in `.db` or `.sqlite3` for SQLite (13 ms of processor time an evaluation), in `.journal`
-or `.log` for a journal (0.4 ms). A run is a study, named
+`out` ends in `.db` or `.sqlite3` for SQLite (13 ms of CPU time per evaluation), or in `.journal` or
+`.log` for a journal (0.4 ms). A run becomes a study, named
 `<objective> | <optimizer> | seed <seed> of <budget> | <identity>`; an evaluation is a trial, in
 the order of arrival:
 
-- The parameters have Optuna's distributions, log scales and bounds included. Of an ordinal, the
-  choices keep their order; a constant is a categorical of one choice; what is inactive is absent.
-- A success is COMPLETE with its value, to be minimised. A failure is FAIL with no value, as
-  Optuna has it: `error`, and `penalty` where the objective grades one, are user attributes.
-- `metric.<name>`, `cost_s`, `ask_s`, `tell_s`, `fidelity` and `trial` (the id) are user
-  attributes too, and so is, of the study, what the log's header says.
-- A trial ends when its answer came. It starts `cost` seconds before, but not before the run
-  does, nor, where trials are evaluated one by one, before the last answer.
+- The parameters have Optuna's distributions, including log scales and bounds. The choices of an
+  ordinal keep their order, a constant is a categorical with one choice, and inactive parameters are
+  absent.
+- A success is COMPLETE with its value, which is minimised; with several goals, with the number of
+  each in natural units and with its own direction. Limits are constraints.
+- A failure is FAIL without a value, as in Optuna; `error`, and `penalty` if the objective grades
+  failures, are user attributes.
+- `metric.<name>`, `cost_s`, `ask_s`, `tell_s`, `fidelity` and `trial` (the id) are user attributes
+  too. The content of the log's header becomes user attributes of the study.
+- A trial ends when its answer arrived. It starts `cost` seconds earlier, but neither before the run
+  starts nor, if trials are evaluated one by one, before the previous answer.
 """
 
 import json
@@ -64,7 +67,7 @@ def write(runs: Sequence[Run], path: Path) -> None:
     """Write all runs into a new storage.
 
     Raises:
-        ValueError: the name of the file is none of those above.
+        ValueError: the file name has none of the endings above.
     """
     problems = Problems(runs)
     spaces = [problems.of(run).space for run in runs]
@@ -81,11 +84,11 @@ def write(runs: Sequence[Run], path: Path) -> None:
 
 @contextmanager
 def _storage(path: Path) -> Iterator[BaseStorage]:
-    """Open a new storage of the kind that the name says; it is on the disk at the end."""
+    """Open a new storage of the kind that the file's ending names; save it when the block ends."""
     if path.suffix in SQLITE:
         rdb = RDBStorage(f"sqlite:///{path}")
         event.listen(rdb.engine, "connect", _leave_the_disk_alone)
-        rdb.engine.dispose()  # so that the next connection is one of those
+        rdb.engine.dispose()  # so that new connections get these settings
         yield rdb
         rdb.remove_session()
         rdb.engine.dispose()
@@ -99,13 +102,13 @@ def _storage(path: Path) -> Iterator[BaseStorage]:
 
 
 def _leave_the_disk_alone(connection: Any, record: object) -> None:
-    """Save SQLite's flush at each of many small steps: the file counts when it is whole."""
+    """Switch off SQLite's flush after each step, since only the complete file is used."""
     connection.execute("PRAGMA synchronous = OFF")
     connection.execute("PRAGMA journal_mode = MEMORY")
 
 
 class _Memory:
-    """A journal's backend that keeps the lines, to be written once, not flushed one by one."""
+    """A journal backend that keeps its lines in memory, so that they are written only once."""
 
     def __init__(self) -> None:
         self.logs: list[dict[str, Any]] = []
@@ -125,8 +128,12 @@ def study_name(run: Run) -> str:
 
 def _write_study(run: Run, space: Any, storage: Any) -> None:
     name = study_name(run)
-    study = optuna.create_study(storage=storage, study_name=name, direction="minimize")
-    study.set_metric_names(["value"])
+    goals = run.header.goals if run.header.several else {}
+    directions = ["minimize" if goal.minimise else "maximize" for goal in goals.values()]
+    study = optuna.create_study(
+        storage=storage, study_name=name, directions=directions or ["minimize"]
+    )
+    study.set_metric_names(list(goals) or ["value"])
     about = {key: run.header.to_json()[key] for key in _OF_THE_STUDY}
     own = {"seed": run.seed, "identity": run.header.identity, "budget": run.budget}
     for key, value in {**about, **own, "ended": run.ended, "tests": run.tests}.items():
@@ -172,21 +179,37 @@ def _trials(run: Run, distributions: dict[str, BaseDistribution]) -> list[Frozen
                 number=i,
                 trial_id=i,
                 state=TrialState.FAIL if failed else TrialState.COMPLETE,
-                value=None if failed else run.values[i].item(),
+                value=None,
+                values=None if failed else _values(run, i),
                 datetime_start=started[i],
                 datetime_complete=ended[i],
                 params=config,
                 distributions={name: distributions[name] for name in config},
                 user_attrs=attributes,
-                system_attrs={},
+                system_attrs={} if failed else _constraints(run, i),
                 intermediate_values={},
             )
         )
     return trials
 
 
+def _values(run: Run, i: int) -> list[float]:
+    """Return the value of a success, or its numbers of several goals in natural units."""
+    if not run.header.several:
+        return [run.values[i].item()]
+    return [run.metrics[name][i].item() for name in run.header.goals]
+
+
+def _constraints(run: Run, i: int) -> dict[str, Any]:
+    """Return the excess of each limit as Optuna's constraints, which are kept up to 0."""
+    return {
+        f"constraints:{name}": limit.excess(run.metrics[name][i].item())
+        for name, limit in run.header.limits.items()
+    }
+
+
 def _datetimes(run: Run) -> tuple[list[datetime], list[datetime]]:
-    """Return when each trial began and ended, in local time as Optuna keeps it."""
+    """Return the start and end of each trial, in local time as Optuna stores it."""
     alone = run.header.workers == 1
     earliest = np.concatenate([[0.0], run.times[:-1]]) if alone else np.zeros(len(run.ids))
     began = np.maximum(run.times - run.costs, earliest)

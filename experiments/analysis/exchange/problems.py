@@ -1,4 +1,4 @@
-"""The problems of runs, as their headers say them, and names for files."""
+"""The problems of runs, as stated in their headers, and names for files."""
 
 import json
 import re
@@ -13,12 +13,12 @@ from experiments.analysis.spaces import space_of
 
 @dataclass(frozen=True)
 class Problem:
-    """What a run was about.
+    """The problem of a run.
 
     Attributes:
-        space: where it is defined.
-        optimum: the least value, where it is known.
-        coco: suite, function and instance of COCO, where it is exactly that problem.
+        space: the search space.
+        optimum: the least value, if it is known.
+        coco: COCO's suite, function and instance, if the problem is exactly this one.
     """
 
     space: ConfigurationSpace
@@ -27,7 +27,7 @@ class Problem:
 
 
 class Problems:
-    """The problems of some runs, each read once."""
+    """The problems of some runs; each header is read once."""
 
     def __init__(self, runs: Iterable[Run]) -> None:
         self._runs: dict[str, list[Run]] = {}
@@ -53,30 +53,35 @@ def _key(run: Run) -> str:
 
 
 def check_comparable(runs: Iterable[Run], reader: str) -> None:
-    """Raise unless evaluations are all that counts in the runs, and on the same values.
+    """Check that runs can be compared by their numbers of evaluations alone.
 
     Raises:
-        ValueError: a trial has a fidelity below 1, which the reader cannot know, or runs of one
-            objective have other data or another version.
+        ValueError: there are several goals, or a trial has a fidelity below 1, which the format
+            cannot express, or runs of one objective differ in data or version.
     """
     prints: dict[str, dict[str, object]] = {}
     for run in runs:
+        if run.header.several:
+            raise ValueError(
+                f"{run.objective}: expected one goal, as {reader} knows one value, got "
+                f"{', '.join(run.header.goals)}; use format=optuna, format=parquet or format=csv"
+            )
         if (run.fidelities < 1).any():
             raise ValueError(
                 f"{run.objective}, {run.optimizer}, seed {run.seed}: expected full evaluations, "
-                f"as {reader} counts them alike, got a fidelity of {run.fidelities.min():g}; use "
-                f"format=parquet or format=csv"
+                f"as {reader} counts all evaluations equally, got a fidelity of "
+                f"{run.fidelities.min():g}; use format=parquet or format=csv"
             )
         known = prints.setdefault(run.objective, run.header.fingerprint)
         if run.header.fingerprint != known:
             raise ValueError(
                 f"{run.objective}: expected one fingerprint, got {known} and "
-                f"{run.header.fingerprint}; export them one by one"
+                f"{run.header.fingerprint}; export them separately"
             )
 
 
 def file_names(labels: Sequence[str]) -> dict[str, str]:
-    """Return a name for a file or folder by label, each different."""
+    """Return a distinct name of a file or folder for each label."""
     names: dict[str, str] = {}
     for label in dict.fromkeys(labels):
         name = re.sub(r"[^\w.=+-]+", "_", label).strip("_.") or "unnamed"

@@ -1,21 +1,23 @@
-"""Runs as one table, a row per evaluation, as Parquet or CSV.
+"""Export runs as one table, in Parquet or CSV, with one row per evaluation.
 
-- `identity`, `objective`, `optimizer`, `seed`, `budget`, `ended`: of the run; both labels as
-  `experiments.analysis.results` gives them.
-- `evaluation`, `trial`: place in the order of arrival, from 0; id in the order of asking.
-- `fidelity`: share of a full evaluation; `price`: what it spent of the budget, less where a trial
-  resumed another. `value`: minimised; null: failed without a grade.
+- `identity`, `objective`, `optimizer`, `seed`, `budget`, `ended` describe the run. Both labels are
+  those of `experiments.analysis.results`.
+- `evaluation`, `trial`: the index in the order of arrival, from 0, and the id in the order of asks.
+- `fidelity`: share of a full evaluation; `price`: the budget spent, which is less than the fidelity
+  if the trial resumed another. `value`: minimised; null if it failed without a graded penalty.
   `failed`, `error`: statistics go by these, never by the size of the value.
 - `cost_s`, `ask_s`, `tell_s`, `time_s`: seconds of the evaluation, of its share of the ask, of
-  its tell, and from the start of the run to the answer, pauses included.
-- `config.<parameter>`: natural units, null where inactive.
-- `metric.<name>`: natural units, null where it was not measured.
-- `items`: the packed outcomes of items as JSON, in Parquet alone, where a run has them.
+  its tell, and from the start of the run to the answer, including pauses.
+- `simulated_s`: simulated seconds from the start of the run to the answer, if the run has a
+  simulated clock; null if its clock is real.
+- `config.<parameter>`: in natural units; null if inactive.
+- `metric.<name>`: in natural units; null if not measured.
+- `items`: the packed per-item outcomes as JSON, only in Parquet, if a run has them.
 
-A parameter that is a number in one run and text in another is a column of JSON texts; whole
-numbers among others become floats. The header of each run (settings, versions, hardware,
-fingerprint) and its test metrics are in the file's metadata, under `tuneoff`, as JSON; a CSV has
-no place for them. `read_parquet` gives the runs back.
+A parameter that is a number in one run and text in another becomes a column of JSON texts. Integers
+in a column with floats become floats. The header of each run (settings, versions, hardware,
+fingerprint) and its test metrics are stored as JSON in the Parquet file's metadata, under
+`tuneoff`; a CSV file cannot hold them. `read_parquet` returns the runs.
 """
 
 import csv
@@ -38,10 +40,11 @@ _INT64 = range(-(2**63), 2**63)
 
 
 def columns(runs: Sequence[Run]) -> Columns:
-    """Return the table without items: plain values, None where there is none."""
+    """Return the table without items, as plain values; None for missing ones."""
     parameters = dict.fromkeys(name for run in runs for config in run.configs for name in config)
     metrics = dict.fromkeys(name for run in runs for name in run.metrics)
     table: Columns = {}
+    simulated = any(run.ends is not None for run in runs)
 
     def add(name: str, cells: Sequence[Any]) -> None:
         table.setdefault(name, []).extend(cells)
@@ -68,6 +71,8 @@ def columns(runs: Sequence[Run]) -> Columns:
             ("time_s", run.times),
         ):
             add(name, seconds.tolist())
+        if simulated:
+            add("simulated_s", [None] * n if run.ends is None else run.ends.tolist())
         for name in parameters:
             add(f"config.{name}", [config.get(name) for config in run.configs])
         for name in metrics:
@@ -83,7 +88,7 @@ def _nullable(numbers: Any) -> list[float | None]:
 
 
 def _one_type(cells: list[Any]) -> list[Any]:
-    """Return the cells as values of one type: JSON texts where there is no other."""
+    """Convert the cells to one common type, which is JSON text if there is no other."""
     types = {type(cell) for cell in cells if cell is not None}
     fits = all(cell in _INT64 for cell in cells if type(cell) is int)
     if types == {int, float} and fits:
@@ -94,9 +99,9 @@ def _one_type(cells: list[Any]) -> list[Any]:
 
 
 def write_csv(runs: Sequence[Run], path: Path) -> None:
-    """Write the table as CSV in UTF-8; floats with all their digits, an empty cell for null.
+    """Write the table as CSV in UTF-8, with floats in full precision and null as an empty cell.
 
-    A text that a spreadsheet would take for a formula gets an apostrophe in front.
+    An apostrophe is put in front of text that a spreadsheet would treat as a formula.
     """
     table = columns(runs)
     with path.open("w", newline="", encoding="utf-8") as file:
@@ -145,7 +150,7 @@ def _texts(cells: list[Any]) -> bool:
 
 
 def _plain(run: Run, key: str) -> bool:
-    """Tell whether a run has values of a column that are no texts, so that it holds JSON."""
+    """Return whether a run has values of a column other than text, so that the column is JSON."""
     name = key.removeprefix("config.")
     return any(not isinstance(config.get(name, ""), str) for config in run.configs)
 
@@ -154,7 +159,7 @@ def read_parquet(path: Path) -> list[Run]:
     """Return the runs that `write_parquet` wrote.
 
     Raises:
-        ValueError: the file is not one of those.
+        ValueError: `write_parquet` did not write the file.
         OSError: it cannot be read.
     """
     from pyarrow import ArrowInvalid, parquet
@@ -180,7 +185,7 @@ def read_parquet(path: Path) -> list[Run]:
 
 
 def _row(fields: dict[str, Any], cells: Columns) -> dict[str, Any]:
-    """Return a run as a row of a packed file."""
+    """Return a run as a row of a pack."""
     taken: Columns = {
         "id": cells["trial"],
         "fidelity": cells["fidelity"],
@@ -192,6 +197,8 @@ def _row(fields: dict[str, Any], cells: Columns) -> dict[str, Any]:
         "tell_s": cells["tell_s"],
         "time": cells["time_s"],
     }
+    if fields["header"].get("clock") is not None:
+        taken["simulated"] = cells["simulated_s"]
     if "items" in cells:
         taken["items"] = [{} if text is None else json.loads(text) for text in cells["items"]]
     named = {

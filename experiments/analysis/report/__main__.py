@@ -1,4 +1,4 @@
-"""`tuneoff report`: a page about runs, and its figures and tables for papers."""
+"""`tuneoff report`: write a page about runs, with its figures and tables for papers."""
 
 import sys
 from collections.abc import Sequence
@@ -26,16 +26,16 @@ COMMAND = Command(
             as_path,
             REQUIRED,
         ),
-        Setting("metric", "The metric to compare by.", shown="the value that was minimised"),
+        Setting("metric", "The metric to compare by.", shown="the minimised value"),
         Setting(
             "direction",
-            "Whether less (min) or more (max) of the metric is better.",
+            "Whether lower (min) or higher (max) values of the metric are better.",
             one_of("min", "max"),
             shown="as the objective declares",
         ),
-        Setting("equal", "Differences up to this are ties.", number(0), default=0.0),
+        Setting("equal", "Differences up to this size are ties.", number(0), default=0.0),
     ],
-    folders="Folders of runs, or files by tuneoff pack.",
+    folders="Folders of runs, or files written by tuneoff pack.",
 )
 
 
@@ -63,7 +63,7 @@ def make(given: Given) -> list[Path]:
     from experiments.running.looks import looks
 
     with workers(1, 2) as (forests, drawing):
-        forests.submit(prepare)  # while the runs are read
+        forests.submit(prepare)  # imports libraries while the runs are read
         subject = read_subject(given.folders, given["metric"], given["direction"])
         figures = Figures(given["out"] / "figures", looks(subject.suite.optimizers), drawing)
         return write(contents(subject, forests, given["equal"], figures.add), figures, given["out"])

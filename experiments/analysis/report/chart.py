@@ -1,4 +1,4 @@
-"""A chart as data; `page.js` draws it by Plotly, `figures` by matplotlib.
+"""A chart as data. `page.js` draws it with Plotly, and `figures` with matplotlib.
 
 Numbers that are not finite are gaps.
 """
@@ -16,10 +16,10 @@ class Axis:
     """An axis.
 
     Attributes:
-        title: what it shows, with its unit.
-        log: whether it is logarithmic.
-        ticks: labels at 0, 1, 2, ..., where it has no numbers.
-        limits: what is shown of it; all unless given.
+        title: the quantity, with its unit.
+        log: whether the axis is logarithmic.
+        ticks: labels at 0, 1, 2, ... if the axis is categorical.
+        limits: the range shown; by default that of the data.
     """
 
     title: str
@@ -30,18 +30,19 @@ class Axis:
 
 @dataclass(frozen=True)
 class Series:
-    """One line, or one set of points.
+    """One line or one set of points.
 
     Attributes:
-        name: of the optimizer, or of what the series shows.
-        x: (n,).
-        y: (n,).
-        low: lower ends of the intervals of y (of x where the chart's kind is "dot"), or empty.
-        high: upper ends.
-        hover: a line for each point, or empty.
-        failures: where on the x axis evaluations failed, each with what is said of it; they are
-            drawn on a strip of their own below the chart.
-        look: "optimizer": the look that the optimizer has everywhere; else one of its own.
+        name: the name of the optimizer or of another quantity.
+        x: horizontal coordinates, (n,).
+        y: vertical coordinates, (n,).
+        low: lower ends of the intervals of y (of x if the chart's kind is "dot"), or empty.
+        high: upper ends of the intervals, or empty.
+        hover: a line of text for each point, or empty.
+        failures: the x coordinates of failed evaluations, each with a description; they are drawn
+            on a separate strip below the chart.
+        look: "optimizer" for the optimizer's colour and marker in all charts, "marks" for marks of
+            that look without a line, or another look.
     """
 
     name: str
@@ -59,15 +60,15 @@ class Chart:
     """A chart.
 
     Attributes:
-        name: of its files.
-        title: over it.
-        kind: "line"; "step" (a value holds until the next one); "dot": y is a place on an axis
-            of names, intervals are horizontal.
-        objective: the task that it shows, None for all together.
-        caption: what one must know to read it.
+        name: the name of its files.
+        title: the heading above the chart.
+        kind: "line"; "step" (a value holds until the next one); "dot" (y is a position on an axis
+            of names, and intervals are horizontal).
+        objective: the task that the chart shows; None for all tasks together.
+        caption: an explanation for the reader.
         lines: horizontal lines, each with its label.
-        brackets: pairs of places on the axis of names that a bar joins.
-        notes: text at places within the chart: x, y, text.
+        brackets: pairs of positions on the axis of names that are joined by a bar.
+        notes: text within the chart, as (x, y, text).
     """
 
     name: str
@@ -89,5 +90,5 @@ class Chart:
 
 
 def numbers(values: Iterable[Any], digits: int = 6) -> list[Number]:
-    """Return values with so many significant digits; None for those that are not finite."""
+    """Return values rounded to a number of significant digits; None for non-finite ones."""
     return [float(f"{v:.{digits}g}") if math.isfinite(v) else None for v in map(float, values)]

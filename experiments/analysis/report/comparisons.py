@@ -1,4 +1,4 @@
-"""Charts that compare optimizers: critical difference, three currencies, centre bias."""
+"""Charts that compare optimizers: critical difference, ranks by currency, and centre bias."""
 
 import json
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ from experiments.analysis.statistics.ranks import CriticalDifference
 from experiments.analysis.statistics.verdict import listed
 
 MUCH = 3.0
-"""How many times closer, relative to the median optimizer, is called a gain."""
+"""An optimizer gains if its ratio of distances is this many times the median optimizer's."""
 
 
 def critical_difference(found: CriticalDifference) -> Chart:
-    """Return the mean ranks, with bars that join optimizers that are not distinguishable."""
+    """Return a chart of mean ranks, with bars joining optimizers that are not distinguishable."""
     ordered = sorted(found.mean_ranks, key=lambda name: -found.mean_ranks[name])
     place = {name: i for i, name in enumerate(ordered)}
     half = found.difference / 2
@@ -50,7 +50,7 @@ def critical_difference(found: CriticalDifference) -> Chart:
 
 
 def currencies(found: CurrencyRanks) -> Chart:
-    """Return the ranks in each currency, a line for each optimizer."""
+    """Return a chart of mean ranks in each currency, with one line per optimizer."""
     names = list(found.ranks["evaluations"])
     limits = (len(names) + 0.25, 0.75)
     return Chart(
@@ -71,7 +71,7 @@ def currencies(found: CurrencyRanks) -> Chart:
 
 @dataclass(frozen=True)
 class Pair:
-    """One objective with its optimum where it was published, and moved."""
+    """One objective with its optimum in the published position and in a shifted position."""
 
     name: str
     centred: Task
@@ -79,7 +79,7 @@ class Pair:
 
 
 def centre_pairs(suite: Suite) -> list[Pair]:
-    """Return the objectives of which there are runs with `shift=none` and with a shift."""
+    """Return the objectives that have runs both with `shift=none` and with a shift."""
     groups: dict[str, dict[bool, Task]] = {}
     for task in suite.tasks:
         run = next(iter(next(iter(task.runs.values())).values()))
@@ -101,9 +101,9 @@ def _base(name: str) -> str:
 
 
 def centre_bias(pair: Pair) -> Chart:
-    """Return the final regrets on both versions, a row for each optimizer.
+    """Return a chart of the final regrets on both versions, with one row per optimizer.
 
-    Both in units of the shifted version, so that a version that all find easier shows as such.
+    Both use the scale of the shifted version, so that a version that is easier for all shows it.
     """
     names = [name for name in pair.shifted.curves if name in pair.centred.curves][::-1]
     series = []
@@ -141,11 +141,12 @@ def centre_bias(pair: Pair) -> Chart:
 
 
 def gains(pair: Pair) -> dict[str, float]:
-    """Return by optimizer how many times nearer the published optimum it comes than the moved one.
+    """Return, by optimizer, the gain from the published position of the optimum.
 
-    The ratio of median distances, over the median ratio of all optimizers: 1 where it gains as
-    little or as much as they do, or where the two intervals overlap. Empty below three optimizers,
-    which have no such median, and for one run each, which has no interval.
+    This is the ratio of median distances divided by the median ratio of all optimizers. It is 1 if
+    the optimizer gains as much as the median one, or if the two intervals overlap. It is empty with
+    fewer than three optimizers, for which the median is not informative, and with one run each,
+    which gives no interval.
     """
     names = [name for name in pair.shifted.curves if name in pair.centred.curves]
     both = {name: (_above(pair.centred, name), _above(pair.shifted, name)) for name in names}
@@ -158,17 +159,17 @@ def gains(pair: Pair) -> dict[str, float]:
 
 
 def _high(values: Floats) -> float:
-    """Return the upper end of the interval of the median."""
+    """Return the upper end of the confidence interval of the median."""
     return float(interval(values.reshape(-1, 1))[1][0])
 
 
 def bias_line(pair: Pair) -> str:
-    """Return who gains from where the optimum was published, in words."""
+    """Return a sentence on the optimizers that benefit from the published optimum's position."""
     found = gains(pair)
     if not found:
         return (
-            f"{pair.name}: at least three optimizers and two seeds are needed to separate what an "
-            f"optimizer gains from what the objective gives to all of them."
+            f"{pair.name}: at least three optimizers and two seeds are needed to separate an "
+            f"optimizer's own gain from one that is common to all optimizers."
         )
     much = sorted((n for n in found if found[n] >= MUCH), key=lambda n: -found[n])
     if not much:

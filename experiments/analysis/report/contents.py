@@ -1,4 +1,4 @@
-"""What stands in the report, section by section: one list for the page and the files beside it."""
+"""The contents of the report by section, used for both the page and the separate files."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
@@ -27,7 +27,7 @@ from objectives.space import UnitCube
 
 @dataclass(frozen=True)
 class Section:
-    """A heading with what stands under it, in this order."""
+    """A heading with the lines, charts and tables below it, in this order."""
 
     title: str
     lines: list[str] = field(default_factory=list)
@@ -36,20 +36,20 @@ class Section:
 
     @property
     def anchor(self) -> str:
-        """The section's name in the page's address."""
+        """The section's anchor in links to the page."""
         return self.title.lower().replace(" ", "-")
 
 
 @dataclass(frozen=True)
 class Contents:
-    """A report.
+    """The contents of a report.
 
     Attributes:
-        title: of the page.
-        facts: how much there is: runs, evaluations, budget.
-        verdict: sentences.
-        limits: what cannot be said.
-        notes: what a reader must know of the data; warnings.
+        title: the title of the page.
+        facts: the amount of data: runs, evaluations, budget.
+        verdict: the sentences of the verdict.
+        limits: the sentences on what the runs cannot show.
+        notes: caveats about the data, and warnings.
     """
 
     title: str
@@ -66,13 +66,13 @@ def contents(
     equal: float = 0.0,
     known: Callable[[list[Chart]], None] = lambda charts: None,
 ) -> Contents:
-    """Return all that the report says of some runs.
+    """Return the contents of a report on some runs.
 
     Args:
         subject: the runs.
-        pool: where the forests are fitted.
-        equal: differences up to this are ties in the verdict.
-        known: is called with charts as soon as they are known; with each once.
+        pool: the executor that fits the forests.
+        equal: differences up to this size are ties in the verdict.
+        known: a function called with charts as soon as they are complete, once for each chart.
     """
     suite = subject.suite
     fitted = _fitted(subject, pool)
@@ -86,6 +86,7 @@ def contents(
     items = standings.item_table(suite, LEVEL)
     first = [
         Section("Convergence", [], over_budget.convergence(subject), [standings.standings(suite)]),
+        *_pareto(subject),
         Section("Ranks and targets", [], ([rank] if rank else []) + targets),
     ]
     if critical is not None:
@@ -119,6 +120,16 @@ def contents(
         notes=[*warnings, *suite.notes, *notices],
         sections=[s for s in sections if s.lines or s.charts or s.tables],
     )
+
+
+def _pareto(subject: Subject) -> list[Section]:
+    """Return the section on fronts, if an objective has several goals."""
+    if not any(run.header.several for run in subject.runs):
+        return []
+    from experiments.analysis.report import pareto  # moocore, of the extra `stats`
+
+    table = pareto.table(subject)
+    return [Section("Fronts", [], pareto.charts(subject), [table] if table else [])]
 
 
 def _title(suite: Suite) -> str:
@@ -184,7 +195,7 @@ def _flips(found: CurrencyRanks) -> str:
 
 @dataclass(frozen=True)
 class _Fitted:
-    """A task's axes, and its importance as soon as it is known."""
+    """A task's axes, and the future of its parameters' importance."""
 
     task: Task
     cube: UnitCube

@@ -1,4 +1,4 @@
-"""Charts as PDF and SVG, by matplotlib: for papers, in black and white too."""
+"""Charts as PDF and SVG by matplotlib, for papers; they are legible in black and white."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -15,25 +15,28 @@ from experiments.running.looks import DASHES, MARKERS, Look
 from experiments.running.panels import plain_text, with_strips
 
 TONES = ["#c9c9c9", "#7fa8c9", "#b8410a"]
-"""Of the parallel coordinates, worst to best; their lightness falls as well."""
+"""Colours of the parallel coordinates, from worst to best, with decreasing lightness."""
 
 _OWN = {"filled": Look("#0072B2", "solid", "circle"), "hollow": Look("#D55E00", "solid", "circle")}
-_LONG = 48  # characters of a label
-_SHORT = 14  # of one beside a strip
+MARK = Look("#111111", "solid", "star")
+"""The look of a marked point that belongs to no optimizer."""
+
+_LONG = 48  # maximum characters of a label
+_SHORT = 14  # maximum characters of a label beside a strip
 
 KINDS = {"pdf": "CreationDate", "svg": "Date"}
-"""The files of a figure, and what would differ from one time to the next."""
+"""The formats of a figure, each with the metadata to leave out so that files are reproducible."""
 
 _STYLE: dict[Any, Any] = {
-    "font.family": "STIXGeneral",  # fits LaTeX's; small, so that it is embedded quickly
+    "font.family": "STIXGeneral",  # matches LaTeX's fonts, and is small and quick to embed
     "mathtext.fontset": "stix",
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.linewidth": 0.6,
-    "pdf.fonttype": 42,  # text that can be searched and edited
+    "pdf.fonttype": 42,  # so that text can be searched and edited
     "svg.fonttype": "none",
-    "svg.hashsalt": "tuneoff",  # the same file from the same runs
+    "svg.hashsalt": "tuneoff",  # so that the same runs give the same file
 }
 
 
@@ -49,7 +52,7 @@ def save(chart: Chart, looks: dict[str, Look], stem: Path) -> None:
 
 
 def draw(chart: Chart, looks: dict[str, Look]) -> Figure:
-    """Return a figure; its legend stands beside the axes."""
+    """Return a figure with its legend beside the axes."""
     rows = len(chart.y.ticks) if chart.kind == "dot" else 0
     wide = bool(chart.x.ticks) and len(chart.x.ticks) > 4
     height = max(1.4, 0.22 * rows + 0.8) if chart.kind == "dot" else 2.7
@@ -83,7 +86,7 @@ def _legend(figure: Figure, panels: list[Axes]) -> None:
 
 
 def _plain(text: str, longest: int = _LONG) -> str:
-    """Return text in which matplotlib finds no formula, cut where it would take the figure."""
+    """Return text without matplotlib's mathematical markup, shortened to fit the figure."""
     return plain_text(text if len(text) <= longest else text[: longest - 1] + "…")
 
 
@@ -96,6 +99,15 @@ def _line(axes: Axes, chart: Chart, series: Series, looks: dict[str, Look], numb
     if series.look.startswith("tone"):
         tone = int(series.look[4:])
         axes.plot(x, y, color=TONES[tone], linewidth=0.4 + 0.3 * tone, label=_plain(series.name))
+        return
+    if series.look == "marks":
+        look = looks.get(series.name, MARK)
+        size = 6.0 if series.name not in looks else 2.2
+        named = "" if series.name in looks else _plain(series.name)
+        axes.plot(
+            x, y, MARKERS[look.marker], color=look.colour, markersize=size, label=named,
+            alpha=0.45 if series.name in looks else 1.0, zorder=1 if series.name in looks else 5,
+        )  # fmt: skip
         return
     look = looks[series.name]
     step: Literal["post"] | None = "post" if chart.kind == "step" else None
@@ -110,7 +122,7 @@ def _line(axes: Axes, chart: Chart, series: Series, looks: dict[str, Look], numb
 
 
 def _failures(strip: Axes, failing: list[Series], looks: dict[str, Look]) -> None:
-    """Mark when evaluations failed, a row for each optimizer."""
+    """Mark when evaluations failed, in one row per optimizer."""
     for row, series in enumerate(failing):
         budgets = [budget for budget, _ in series.failures]
         colour = looks[series.name].colour
@@ -122,7 +134,7 @@ def _failures(strip: Axes, failing: list[Series], looks: dict[str, Look]) -> Non
 
 
 def _marked(n: int, number: int) -> tuple[int, int] | None:
-    """Return first and every how many points have a marker, about eight of them, staggered."""
+    """Return (first, step) of about eight points with markers, staggered between the series."""
     if n <= 8:
         return None
     every = max(1, n // 8)

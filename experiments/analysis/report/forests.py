@@ -1,12 +1,12 @@
-"""Which parameters mattered: fANOVA and SHAP, on forests fitted to the evaluations of all runs.
+"""Importance of parameters: fANOVA and SHAP, on forests fitted to the evaluations of all runs.
 
 - fANOVA: `statistics.importance`.
 - SHAP: S. Lundberg et al., *From local explanations to global understanding with explainable AI
-  for trees* (Nature Machine Intelligence 2, 2020), shap's: the mean size of each parameter's
-  contribution at the evaluated configurations, as a share of the sum.
+  for trees* (Nature Machine Intelligence 2, 2020), by the package shap: the mean absolute
+  contribution of each parameter at the evaluated configurations, as a share of the sum.
 
-Both see unit points, the values' normal scores (a few configurations that collapse would otherwise
-be all that there is to explain), and failures as the worst.
+Both use unit points and the normal scores of the values, because a few very bad values would
+otherwise dominate the variance. Failures count as the worst value.
 """
 
 import warnings
@@ -21,17 +21,17 @@ from experiments.analysis.statistics.importance import fanova
 from objectives.space import UnitCube
 
 MOST = 400
-"""Evaluations that are used, drawn from all runs alike; the time grows with them."""
+"""The maximum number of evaluations, drawn evenly from all runs; the time grows with it."""
 
 LEAST = 20
 _N_TREES = 16
 _MAX_DEPTH = 6
 _SEED = 0
 _FROZEN = 0.03
-"""A parameter below this share by both measures could be frozen."""
+"""A parameter with less than this share by both measures could be frozen."""
 
 _LEAST_EXPLAINED = 0.3
-"""Forests that explain less of the variance out of bag are not believed."""
+"""Forests that explain less than this share of the variance out of bag are not trusted."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,9 @@ class Importance:
         names: of the parameters that take more than one value.
         fanova: share of variance, by name.
         shap: share of the mean sizes of contributions, by name.
-        explained: R^2 of the forest out of bag.
-        n: evaluations used.
-        n_all: of how many.
+        explained: the out-of-bag R^2 of the forest.
+        n: the number of evaluations used.
+        n_all: the number of evaluations available.
     """
 
     names: list[str]
@@ -56,7 +56,7 @@ class Importance:
 
     @property
     def believed(self) -> bool:
-        """Whether the forest explains enough to speak of its parts."""
+        """Whether the forest explains enough of the variance for the shares to be meaningful."""
         return self.explained >= _LEAST_EXPLAINED
 
     @property
@@ -69,7 +69,7 @@ class Importance:
 
 @dataclass(frozen=True)
 class Sample:
-    """What a forest is fitted to: unit points (n, n_names) and normal scores of values (n,)."""
+    """The data of a forest: unit points, (n, n_names), and normal scores of values, (n,)."""
 
     names: list[str]
     points: Floats
@@ -78,9 +78,9 @@ class Sample:
 
 
 def sample(runs: Sequence[Run], cube: UnitCube) -> Sample | None:
-    """Return evaluations of a task; None where there is too little to fit.
+    """Return a sample of a task's evaluations; None if a forest cannot be fitted.
 
-    That is below `LEAST` evaluations, fewer than two parameters, or all values the same.
+    This is so with fewer than `LEAST` evaluations, fewer than two parameters, or all values equal.
     """
     every = [(run, i) for run in runs for i in np.flatnonzero(run.fidelities == 1.0).tolist()]
     rng = np.random.default_rng(_SEED)
@@ -96,7 +96,7 @@ def sample(runs: Sequence[Run], cube: UnitCube) -> Sample | None:
 
 
 def prepare() -> None:
-    """Import what `measure` needs: seconds."""
+    """Import the libraries that `measure` needs, which takes seconds."""
     import optuna
     import shap
     from sklearn.ensemble import RandomForestRegressor
@@ -125,11 +125,11 @@ def _value(run: Run, i: int) -> float:
 
 
 def _shap(points: Floats, scores: Floats) -> tuple[list[float], float]:
-    import shap  # two seconds of imports, and the extra `report`
+    import shap  # needs the extra `report`; takes two seconds to import
     from sklearn.ensemble import RandomForestRegressor
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a few points without an out-of-bag estimate
+        warnings.simplefilter("ignore")  # a few points may have no out-of-bag estimate
         forest = RandomForestRegressor(
             2 * _N_TREES, max_depth=_MAX_DEPTH, oob_score=True, random_state=_SEED
         ).fit(points, scores)

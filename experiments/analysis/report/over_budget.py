@@ -1,4 +1,4 @@
-"""Charts over the budget: convergence of every objective, ranks, targets, the optimizers' time."""
+"""Charts over the budget: convergence on each objective, ranks, targets, and optimizers' time."""
 
 from collections.abc import Callable
 
@@ -14,10 +14,10 @@ from experiments.analysis.statistics.anytime import Suite, Task
 from experiments.analysis.statistics.intervals import interval
 
 _BUDGET = "budget spent (full evaluations)"
-_STEPS = 100  # at most, of one line
+_STEPS = 100  # maximum number of steps in one line
 _TAU = 0.1
 _FAR = 3.0
-"""A default that lies further from the best, in heights of the chart, is left out of it."""
+"""A default further from the best than this many chart heights is not drawn."""
 
 
 def convergence(subject: Subject) -> list[Chart]:
@@ -65,14 +65,14 @@ def _convergence(task: Task, shown: Shown) -> Chart:
 
 
 def _lines(shown: Shown, limits: tuple[float, float] | None) -> list[tuple[float, str]]:
-    """Return the lines of the optimum and of the default, where they are within the limits."""
+    """Return horizontal lines for the optimum and the default, if they are within the limits."""
     low, high = limits or (-np.inf, np.inf)
     named = ((shown.optimum, "optimum"), (shown.default, "default configuration"))
     return [(at, label) for at, label in named if at is not None and low <= at <= high]
 
 
 def _failures(task: Task, optimizer: str) -> list[tuple[float, str]]:
-    """Return at which budgets how many of the runs failed."""
+    """Return the budgets at which evaluations failed, each with the number of runs affected."""
     counts: dict[float, int] = {}
     runs = list(task.runs.get(optimizer, {}).values())
     for run in runs:
@@ -86,7 +86,7 @@ def _failures(task: Task, optimizer: str) -> list[tuple[float, str]]:
 
 
 def _limits(series: list[Series], shown: Shown) -> tuple[float, float] | None:
-    """Return limits that leave out the first steps where these would press all others flat."""
+    """Return limits that exclude the first steps if these would compress all others."""
     if shown.log:
         return None
     lines = [[y for y in one.y if y is not None] for one in series]
@@ -105,7 +105,7 @@ def _limits(series: list[Series], shown: Shown) -> tuple[float, float] | None:
 
 
 def rank_over_budget(suite: Suite) -> Chart | None:
-    """Return the mean ranks; None where no task has all optimizers."""
+    """Return a chart of mean ranks over the budget; None if no task has all optimizers."""
     grid = max((task.grid for task in suite.tasks), key=len)
     tables = [ranks.over_budget(task, suite.optimizers) for task in suite.tasks]
     ranked = [
@@ -137,7 +137,7 @@ def _tasks(n: int) -> str:
 def reached_targets(suite: Suite) -> list[Chart]:
     """Return the ECDF, the performance profile and the data profile."""
     share = Axis("share", limits=(-0.02, 1.02))
-    seen = "a known optimum" if all(t.known for t in suite.tasks) else "the best value seen"
+    seen = "the known optimum" if all(t.known for t in suite.tasks) else "the best value found"
     ecdf = Chart(
         "ecdf",
         "Targets reached",
@@ -189,13 +189,13 @@ def _profile(
             for each in suite.optimizers
             for xs, ys in [_thinned(x, shares[each])]
         ],
-        caption=f"{said}. A problem is solved when {1 - _TAU:.0%} of the distance of a typical "
-        f"first success is gone.",
+        caption=f"{said}. A problem is solved when the distance of a typical first success from "
+        f"the reference value is reduced by {1 - _TAU:.0%}.",
     )
 
 
 def _thinned(x: Floats, y: Floats) -> tuple[Floats, Floats]:
-    """Leave out the steps at which nothing changes, and some of very many."""
+    """Remove the steps at which nothing changes, and thin out the rest if there are many."""
     keep = np.append(True, np.diff(y) != 0)
     keep[-1] = True
     x, y = x[keep], y[keep]
@@ -204,7 +204,7 @@ def _thinned(x: Floats, y: Floats) -> tuple[Floats, Floats]:
 
 
 def own_time(suite: Suite) -> Chart:
-    """Return the seconds that optimizers spent in ask and tell, evaluation by evaluation."""
+    """Return a chart of the seconds that optimizers spent in ask and tell for each evaluation."""
     series = []
     for name in suite.optimizers:
         runs = [run for task in suite.tasks for run in task.runs.get(name, {}).values()]

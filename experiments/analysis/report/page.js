@@ -13,6 +13,11 @@ function lookOf(series) {
   return series.look === "optimizer" ? (looks[series.name] ?? PLAIN) : PLAIN;
 }
 
+// A configuration on several lines, as a hover label has no width of its own.
+function wrapped(text) {
+  return escaped(text).replace(/((?:[^,]*,){3})/g, "$1<br>");
+}
+
 // A few points of each line have its marker, staggered, so that lines that coincide show.
 function sizes(n, number) {
   const every = Math.max(1, Math.floor(n / 8));
@@ -54,6 +59,12 @@ function drawn(chart, series, number) {
     const tone = Number(series.look.slice(4));
     return [{ x: series.x, y: series.y, mode: "lines", name: escaped(series.name), hoverinfo: "skip",
       connectgaps: false, showlegend: true, line: { color: TONES[tone], width: 0.6 + 0.4 * tone } }];
+  }
+  if (series.look === "marks") {
+    const own = looks[series.name], look = own ?? { colour: color("--text"), marker: "star" };
+    return [{ x: series.x, y: series.y, mode: "markers", name: escaped(series.name), meta: own ? series.name : undefined,
+      showlegend: !own, text: series.hover.map(wrapped), hovertemplate: `%{y:.4g} at %{x:.4g}<br>%{text}<extra>${escaped(series.name)}</extra>`,
+      marker: { color: look.colour, symbol: look.marker, size: own ? 5 : 11, opacity: own ? 0.55 : 1 } }];
   }
   const look = { ...lookOf(series) };
   if (chart.kind === "dot") {

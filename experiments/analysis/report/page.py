@@ -1,4 +1,4 @@
-"""Write the report: `index.html`, and the figures and tables beside it."""
+"""Write the report: `index.html`, and separate files for its figures and tables."""
 
 import json
 import re
@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 
 
 class Figures:
-    """The charts of a report by the names of their files, drawn in a pool as they come."""
+    """The charts of a report by file name, drawn in a pool as soon as they are added."""
 
     def __init__(self, folder: Path, looked: dict[str, Look], pool: Executor) -> None:
         self.charts: dict[str, Chart] = {}
@@ -26,10 +26,10 @@ class Figures:
         self._saved: list[Future[None]] = []
 
     def add(self, charts: Sequence[Chart]) -> None:
-        """Draw those that are not empty.
+        """Draw the charts that are not empty.
 
         Raises:
-            OSError: the folder cannot be made.
+            OSError: the folder cannot be created.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         for chart in charts:
@@ -45,7 +45,7 @@ class Figures:
         """Wait for the files and return their paths.
 
         Raises:
-            OSError: one cannot be written.
+            OSError: a file cannot be written.
         """
         for each in self._saved:
             each.result()
@@ -53,7 +53,7 @@ class Figures:
 
 
 def write(made: Contents, figures: Figures, folder: Path) -> list[Path]:
-    """Write page and tables, and return the paths of all files, the page first.
+    """Write the page and the tables, and return the paths of all files, the page first.
 
     Raises:
         OSError: the folder cannot be written.
@@ -72,7 +72,7 @@ def write(made: Contents, figures: Figures, folder: Path) -> list[Path]:
 
 
 def file_name(text: str) -> str:
-    """Return text as part of a file's name, on any system."""
+    """Return text in a form that is valid in a file name on any system."""
     return re.sub(r"[^\w.=-]+", "_", text, flags=re.ASCII).strip("_")[:100]
 
 
@@ -104,7 +104,7 @@ def html(made: Contents, figures: Figures) -> str:
 
 
 def embedded(data: Any) -> str:
-    """Return JSON that no HTML parser can end, or take for a comment: `<`, `>`, `&` as escapes."""
+    """Return JSON with `<`, `>` and `&` escaped, so that it is safe within an HTML script."""
     text = json.dumps(data, separators=(",", ":"), allow_nan=False)
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")

@@ -1,4 +1,4 @@
-"""Charts of the parameters: parallel coordinates, and importance."""
+"""Charts of the parameters: parallel coordinates and importance."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,15 +12,15 @@ from experiments.analysis.statistics.anytime import Task
 from experiments.analysis.statistics.verdict import listed
 from objectives.space import UnitCube
 
-_MOST = 300  # lines
+_MOST = 300  # maximum number of lines
 _CLASSES = [("worst half", 0.5, 1.0), ("next 40 %", 0.1, 0.5), ("best tenth", 0.0, 0.1)]
 
 
 def parallel(task: Task, runs: Sequence[Run], cube: UnitCube) -> Chart:
-    """Return the evaluated configurations as lines over the parameters, the best on top.
+    """Return the evaluated configurations as lines over the parameters, with the best on top.
 
-    Each axis goes from the parameter's lower end to its upper one, in its own scale; an inactive
-    parameter is a gap. Within an instance, configurations are ranked among its own.
+    Each axis extends from the parameter's lower to its upper bound on its own scale. An inactive
+    parameter is a gap. Configurations are ranked within their instance.
     """
     every = [
         (run, i)
@@ -50,13 +50,13 @@ def parallel(task: Task, runs: Sequence[Run], cube: UnitCube) -> Chart:
         Axis("", ticks=[], limits=(-0.1, 1.1)),
         series,
         objective=task.name,
-        caption=f"{of} full evaluations that succeeded. Numbers are the ends of axes.",
+        caption=f"{of} successful full evaluations. Numbers are the ends of the axes.",
         notes=notes,
     )
 
 
 def _shares(task: Task, chosen: Sequence[tuple[Run, int]]) -> list[float]:
-    """Return what share of the configurations is better than each."""
+    """Return, for each configuration, the share of configurations that are better."""
     above = [(run.values[i] - task.reference[run.seed]) / task.scale[run.seed] for run, i in chosen]
     order = np.argsort(np.argsort(above, kind="stable"), kind="stable")
     return [float(rank) / max(len(above), 1) for rank in order]
@@ -83,12 +83,12 @@ def _ends(cube: UnitCube, axis: int) -> list[tuple[float, float, str]]:
 
 
 def _short(value: float) -> str:
-    """Return a number in few characters; whole numbers as they are."""
+    """Return a number in few characters; integers are unchanged."""
     return f"{value:d}" if isinstance(value, int) and abs(value) < 1e5 else f"{value:.3g}"
 
 
 def importance_chart(task: Task, found: Importance) -> Chart:
-    """Return both measures, a row for each parameter."""
+    """Return a chart of both measures, with one row per parameter."""
     names = sorted(found.names, key=lambda name: found.fanova[name] + found.shap[name])
     used = f"{found.n} of {found.n_all}" if found.n < found.n_all else f"all {found.n}"
     rest = max(0.0, 1 - sum(found.fanova.values()))
@@ -113,11 +113,9 @@ def importance_chart(task: Task, found: Importance) -> Chart:
 
 
 def frozen_line(found: Importance | None) -> str:
-    """Return what could be frozen, in words."""
+    """Return a clause that names the parameters that could be frozen."""
     if found is None:
-        return (
-            "there are too few evaluations to fit a forest, so nothing follows for the parameters."
-        )
+        return "there are too few evaluations to fit a forest, so importance cannot be estimated."
     if not found.believed:
         return "a forest explains too little out of bag, so it gives no reason to freeze anything."
     if not found.frozen:

@@ -1,9 +1,9 @@
-"""What pictures show of a task: the metric in its natural units and sign, not the value.
+"""The quantity that figures show for a task: the metric in natural units, rather than the value.
 
-Where an objective declares the metric that its value stands for, and which way is better, pictures
-show that. Where it does not and the optimum is known, they show how far above it the incumbent is,
-on a logarithmic axis, as instances of a problem have optima of different heights. Else they show
-the value.
+If an objective declares the metric that its value stands for and the better direction, figures show
+this metric. Otherwise, if the optimum is known, they show the distance of the incumbent above it on
+a logarithmic axis, because the optimum differs between the instances of a problem. Otherwise they
+show the value.
 """
 
 from collections.abc import Sequence
@@ -13,9 +13,10 @@ import numpy as np
 
 from experiments.analysis.results import Floats, Run
 from experiments.analysis.statistics.anytime import Quantity, Suite, Task, best_so_far
+from experiments.analysis.statistics.fronts import HYPERVOLUME, INDICATORS
 from experiments.running.headline import Headline, headline
 
-FLOOR = 1e-8  # of a distance from the optimum, as COCO's final target
+FLOOR = 1e-8  # least distance from the optimum that is shown, equal to COCO's final target
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,12 @@ class Shown:
     """How the incumbents of a task are shown.
 
     Attributes:
-        label: of the axis, with the unit where there is one.
-        sign: -1 where higher is better.
+        label: the label of the axis, with its unit if there is one.
+        sign: -1 if higher is better, and otherwise 1.
         log: whether the axis is logarithmic.
-        optimum: in shown units, where it is known and one number.
-        default: what the objective's default configuration came to, in shown units, where a run
-            evaluated it and all runs are on one instance.
+        optimum: the optimum in shown units, if it is known and the same for all runs.
+        default: the shown metric of the default configuration, if a run evaluated it and all runs
+            are on one instance.
         curves: by optimizer, (n_seeds, n_steps) in shown units; worst is `sign` times infinity
             before the first success.
     """
@@ -47,8 +48,10 @@ class Shown:
 
 
 def show(suite: Suite, task: Task) -> Shown:
-    """Return how a task is shown."""
+    """Return how the incumbents of a task are shown."""
     runs = [run for own in task.runs.values() for run in own.values()]
+    if runs[0].header.several:
+        return _of_several(suite.quantity, task, runs)
     if suite.quantity.metric is not None:
         return _chosen(suite.quantity, task, runs)
     about = headline(runs[0].header)
@@ -60,8 +63,19 @@ def show(suite: Suite, task: Task) -> Shown:
     return Shown("value (minimised)", 1, False, None, _default(task, runs, None), curves)
 
 
+def _of_several(quantity: Quantity, task: Task, runs: Sequence[Run]) -> Shown:
+    """Show what the sets of incumbents came to."""
+    metric = quantity.metric or HYPERVOLUME
+    sign = INDICATORS.get(metric, quantity.sign)
+    curves = {name: sign * task.matrix(name) for name in task.curves}
+    if metric != HYPERVOLUME:
+        return Shown(metric, sign, False, None, None, curves)
+    label = "hypervolume up to the declared reference"
+    return Shown(label, sign, False, runs[0].header.hypervolume, None, curves)
+
+
 def _chosen(quantity: Quantity, task: Task, runs: Sequence[Run]) -> Shown:
-    """Show the metric that was asked for."""
+    """Show the requested metric."""
     assert quantity.metric is not None
     goal = runs[0].header.goals.get(quantity.metric)
     unit = f" ({goal.unit})" if goal is not None and goal.unit else ""
@@ -88,7 +102,7 @@ def _in_metric(task: Task, runs: Sequence[Run], about: Headline, metric: str) ->
 
 
 def _default(task: Task, runs: Sequence[Run], metric: str | None) -> float | None:
-    """Return the default configuration's number, the first that a run has; None without one."""
+    """Return the default configuration's metric in the first run that evaluated it, or None."""
     if task.instances:
         return None
     for run in runs:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from experiments.analysis.labels import is_own
 from experiments.analysis.report.shown import FLOOR, show
 from experiments.analysis.report.subject import Subject
 from experiments.analysis.report.table import Cell, Row, Table, number
@@ -15,15 +16,16 @@ from experiments.analysis.statistics.currencies import CURRENCIES, CurrencyRanks
 from experiments.analysis.statistics.items import compare_items, has_items
 from experiments.analysis.statistics.ranks import task_ranks
 from experiments.analysis.statistics.targets import expected_running_time
+from experiments.running.looks import OWN
 from experiments.running.provenance import project
 
-_LONG = 160  # characters of an error that are shown
+_LONG = 160  # maximum characters shown of an error
 TARGET = 0.1
-"""Normalised regret that the expected running time is to: this share of a first success's."""
+"""The target of the expected running time, in normalised regret."""
 
 
 def standings(suite: Suite) -> Table:
-    """Return the final incumbents of each optimizer on each objective, in natural units."""
+    """Return a table of the final incumbents of each optimizer on each objective."""
     rows = []
     for task in suite.tasks:
         shown = show(suite, task)
@@ -51,7 +53,7 @@ def _final(value: float, floored: bool) -> Cell:
 
 
 def currency_table(found: CurrencyRanks) -> Table:
-    """Return the mean ranks in each currency; a flip is marked at the one that fell behind."""
+    """Return a table of mean ranks by currency; flips are marked at the one that falls behind."""
     fell: dict[tuple[str, str], list[str]] = defaultdict(list)
     for ahead, other, currency in found.flips:
         fell[ahead, currency].append(other)
@@ -64,14 +66,20 @@ def currency_table(found: CurrencyRanks) -> Table:
             cells.append(Cell(f"{rank:.2f}{mark}", rank))
         behind = [f"{', '.join(fell[name, c])} ({c})" for c in CURRENCIES if fell[name, c]]
         share = found.own_share[name]
+        if found.others:
+            cells.append(number(found.others.get(name, np.nan), 3))
         cells += [Cell(f"{share:.1%}", share), Cell("; ".join(behind) or "–")]
         rows.append(Row(cells, name))
-    columns = ["optimizer", *CURRENCIES, "own share of time", "falls behind (▾)"]
-    return Table("currencies", columns, rows, "Mean ranks in each currency")
+    beside = [f"evaluations, without {OWN}"] if found.others else []
+    columns = ["optimizer", *CURRENCIES, *beside, "own share of time", "falls behind (▾)"]
+    caption = "Mean ranks in each currency"
+    if any(map(is_own, found.ranks["evaluations"])):
+        caption += f"; {OWN}: a method of this suite's own, judged by its authors"
+    return Table("currencies", columns, rows, caption)
 
 
 def own_time_table(suite: Suite) -> Table:
-    """Return what the optimizers' own time comes to."""
+    """Return a table of the optimizers' own time."""
     rows = []
     for name in suite.optimizers:
         runs = [run for task in suite.tasks for run in task.runs.get(name, {}).values()]
@@ -82,12 +90,12 @@ def own_time_table(suite: Suite) -> Table:
         longest = max(float(run.ask_s.max()) for run in runs)
         numbers = [float(np.median(own)), float(np.median(each)), longest]
         rows.append(Row([Cell(name), *(Cell(seconds(s), s) for s in numbers)], name))
-    columns = ["optimizer", "a run", "an evaluation", "longest ask"]
+    columns = ["optimizer", "per run", "per evaluation", "longest ask"]
     return Table("own_time", columns, rows, "Median time inside ask and tell")
 
 
 def seconds(s: float) -> str:
-    """Return a time in its natural unit."""
+    """Return a duration as text, in the unit that suits its size."""
     if s < 1e-3:
         return f"{s * 1e6:.3g} µs"
     if s < 1:
@@ -96,7 +104,7 @@ def seconds(s: float) -> str:
 
 
 def incumbents(subject: Subject) -> Table:
-    """Return each run's incumbent, with its metrics and those of its test."""
+    """Return a table of each run's incumbent, with its metrics and its test metrics."""
     runs = [run for task in subject.suite.tasks for run in subject.runs_of(task)]
     kept = {id(run): run.incumbent() for run in runs}
     metrics = _names(run.metrics for run in runs)
@@ -110,7 +118,10 @@ def incumbents(subject: Subject) -> Table:
         else:
             tested = {t["id"]: t["metrics"] for t in run.tests}.get(int(run.ids[i]), {})
             nothing = np.full(len(run.ids), np.nan)
-            cells += [Cell(f"{i + 1}", i + 1), number(float(run.values[i]), 5)]
+            cells += [
+                Cell(f"{i + 1}", i + 1),
+                number(float(run.values[i]), 5),
+            ]  # none of several goals
             cells += [number(tested.get(name, np.nan)) for name in tests]
             cells += [number(float(run.metrics.get(name, nothing)[i])) for name in metrics]
             cells += [Cell(config_text(run.configs[i]))]
@@ -130,7 +141,7 @@ def _names(rows: Any) -> list[str]:
 
 
 def config_text(config: dict[str, Any]) -> str:
-    """Return a configuration in one line."""
+    """Return a configuration as one line of text."""
     return ", ".join(
         f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
         for name, value in config.items()
@@ -138,7 +149,7 @@ def config_text(config: dict[str, Any]) -> str:
 
 
 def item_table(suite: Suite, level: float) -> Table | None:
-    """Return the incumbents compared item by item, where evaluations log items of the metric."""
+    """Return a table that compares incumbents item by item; None if no items are logged."""
     rows = []
     for task in suite.tasks:
         run = next(run for own in task.runs.values() for run in own.values())
@@ -158,7 +169,7 @@ def item_table(suite: Suite, level: float) -> Table | None:
 
 
 def failures(runs: Sequence[Run]) -> Table | None:
-    """Return which errors were met how often, the most frequent first; None without any."""
+    """Return a table of errors with their counts, the most frequent first; None without errors."""
     counts: Counter[tuple[str, str, str]] = Counter()
     for run in runs:
         for error in run.errors:
@@ -177,7 +188,7 @@ def failures(runs: Sequence[Run]) -> Table | None:
 
 
 def provenance(tasks: Sequence[Task]) -> tuple[Table, list[str]]:
-    """Return with what the runs of each objective were made, and warnings where that differs."""
+    """Return a table of each objective's code and machines, and warnings where runs differ."""
     rows, warnings = [], []
     for task in tasks:
         runs = [run for own in task.runs.values() for run in own.values()]
@@ -210,7 +221,7 @@ _FACTS = ("code", "hardware", "fingerprint")
 
 def _facts(run: Run) -> dict[str, str]:
     header = run.header
-    tools = project()["optional-dependencies"]["dev"]  # of no influence on a run
+    tools = project()["optional-dependencies"]["dev"]  # these do not influence a run
     code, hardware = header.code, header.hardware
     commit = code.get("commit", "")
     short = commit[:10] + ("-dirty" if commit.endswith("-dirty") else "")

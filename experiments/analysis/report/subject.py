@@ -1,4 +1,4 @@
-"""Read the runs of a report: which there are, which are missing, and what must be said of them."""
+"""Read the runs of a report, find the missing ones, and collect notes on them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from experiments.analysis.statistics.gather import known_optima, missing, quanti
 
 @dataclass(frozen=True)
 class Subject:
-    """What is reported on.
+    """The runs that a report is about.
 
     Attributes:
-        runs: all that have an evaluation.
-        suite: the same on common budgets.
+        runs: all runs that have an evaluation.
+        suite: the same runs on common budgets.
     """
 
     runs: list[Run]
@@ -27,12 +27,12 @@ class Subject:
 
 
 def read_subject(paths: Sequence[Path], metric: str | None, direction: str | None) -> Subject:
-    """Read and compare.
+    """Read the runs and put them on common budgets.
 
     Args:
         paths: as for `experiments.analysis.results.load`.
-        metric: to compare at the incumbents instead of the value.
-        direction: min or max; needed where the logs do not tell it of the metric.
+        metric: compared at the incumbents instead of the value.
+        direction: min or max; required if no log declares the direction of the metric.
 
     Raises:
         ValueError: there is nothing to compare, a log is damaged or of another format, runs of
@@ -41,7 +41,7 @@ def read_subject(paths: Sequence[Path], metric: str | None, direction: str | Non
     """
     for path in paths:
         if not path.exists():
-            raise ValueError(f"{path}: expected a folder of runs, got none there")
+            raise ValueError(f"{path}: expected a folder of runs, got a path that does not exist")
     every = load(paths)
     runs = [run for run in every if len(run.ids)]
     if not runs:

@@ -1,4 +1,4 @@
-"""Tables, for the page and for LaTeX (booktabs)."""
+"""Tables for the page and for LaTeX (booktabs)."""
 
 import re
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ _SPECIAL = {
 
 @dataclass(frozen=True)
 class Cell:
-    """What is shown, and the number by which it is sorted (None: by the text)."""
+    """The text of a cell, and the number by which it is sorted (None: sorted by the text)."""
 
     text: str
     number: float | None = None
@@ -22,7 +22,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """Cells, and what the row is about, for the filters."""
+    """The cells of a row, and the objective and optimizer by which the page filters rows."""
 
     cells: list[Cell]
     optimizer: str | None = None
@@ -34,10 +34,10 @@ class Table:
     """A table.
 
     Attributes:
-        name: of its file.
-        columns: headings.
-        rows: as many cells as headings each.
-        caption: above it.
+        name: the name of its file.
+        columns: the headings.
+        rows: rows with one cell per heading.
+        caption: the text above the table.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Table:
     caption: str = ""
 
     def numeric(self, column: int) -> bool:
-        """Return whether a column holds numbers, and is aligned to the right."""
+        """Return whether a column holds numbers, which are aligned to the right."""
         cells = [row.cells[column] for row in self.rows]
         return any(cell.number is not None for cell in cells)
 
@@ -71,19 +71,19 @@ def _line(texts: Sequence[str]) -> str:
 
 
 def escape(text: str) -> str:
-    """Return text that LaTeX prints as it is; a letter that pdflatex may not know as its number."""
+    """Return text escaped for LaTeX; letters that pdflatex may lack are shown as code points."""
     plain = re.sub(r"\s+", " ", text)
     return "".join(_SPECIAL.get(character) or _letter(character) for character in plain)
 
 
 def _letter(character: str) -> str:
-    """Return a letter of Latin-1 as it is, `U+4E2D` for others."""
+    """Return a letter of Latin-1 unchanged, and another one as its code point, such as `U+4E2D`."""
     known = " " <= character <= "~" or "¡" <= character <= "ÿ"
     return character if known else f"U+{ord(character):04X}"
 
 
 def number(value: float, digits: int = 4) -> Cell:
-    """Return a cell with so many significant digits; a dash where there is no number."""
+    """Return a cell with a number of significant digits, or a dash if the value is not finite."""
     if value != value or value in (float("inf"), float("-inf")):
         return Cell("–", float("inf") if value != value else value)
     return Cell(f"{value:.{digits}g}", value)

@@ -1,8 +1,8 @@
-"""Processes that compute and draw parts of a report, and that never outlive it.
+"""Worker processes that compute and draw parts of a report, and that never outlive the command.
 
-They are forked, so that they have all modules; what they compute does not need the runs. A thread
-of each worker reads from a pipe of which only the command holds the other end. However the command
-ends, even by `kill -9`, the system closes that end, and the workers end at once.
+They are forked, so all modules are already imported; their work does not need the runs. A thread of
+each worker reads from a pipe whose other end only the command holds. However the command ends, even
+by `kill -9`, the system closes that end, and the workers end at once.
 """
 
 import os
@@ -16,7 +16,7 @@ from multiprocessing import get_context
 
 @contextmanager
 def workers(*sizes: int) -> Iterator[list[Executor]]:
-    """Yield a pool of each size; where the block ends by an exception, so does their work."""
+    """Yield a pool of each size; if the block raises an exception, their work is cancelled."""
     read_end, write_end = os.pipe()
     pools = [
         ProcessPoolExecutor(
@@ -30,7 +30,7 @@ def workers(*sizes: int) -> Iterator[list[Executor]]:
         whole = True
     finally:
         if not whole:
-            os.close(write_end)  # before the pools are waited for
+            os.close(write_end)  # ends the workers, so that waiting for the pools does not block
         for pool in pools:
             pool.shutdown(cancel_futures=True)
         if whole:
@@ -39,7 +39,7 @@ def workers(*sizes: int) -> Iterator[list[Executor]]:
 
 
 def _begin(read_end: int, write_end: int) -> None:
-    """Leave Ctrl-C to the command, and end with it."""
+    """Ignore Ctrl-C, which the command handles, and end when the command ends."""
     os.close(write_end)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

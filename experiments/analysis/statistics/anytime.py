@@ -5,8 +5,8 @@
 
 A task is an objective; seeds of one objective are one task. Lower is better throughout. Nothing
 is dropped: a failed evaluation spends its budget, a run has no incumbent (infinity) before its
-first success, a run that ended early or is unfinished keeps its incumbent, and what cannot be
-compared is said in `Suite.notes`.
+first success, and a run that ended early or is unfinished keeps its incumbent. `Suite.notes` says
+what cannot be compared.
 """
 
 import json
@@ -19,10 +19,13 @@ from itertools import zip_longest
 import numpy as np
 
 from experiments.analysis.results import ROUNDING, Floats, Run
+from experiments.analysis.statistics import fronts
 from experiments.analysis.statistics.budgets import common_budget, spent, steps, within
 from experiments.analysis.statistics.notes import budget_notes, seed_notes, waiting_note
 from experiments.analysis.statistics.references import fixed_optimizers, references, scales
 from experiments.running.incumbent import places
+
+_WITH_OPTIMA = (None, fronts.HYPERVOLUME)
 
 Optima = Mapping[str, float]
 """Known optima by `problem(run)`."""
@@ -30,11 +33,11 @@ Optima = Mapping[str, float]
 
 @dataclass(frozen=True)
 class Missing:
-    """A run that was planned and has no log that could be compared.
+    """A planned run without a log that could be compared.
 
     Attributes:
-        failed: it was tried and failed; it counts as a run without a success. False: it was
-            not made yet.
+        failed: True if the run failed, in which case it counts as a run without a success; False
+            if it has not been made yet.
     """
 
     optimizer: str
@@ -68,14 +71,14 @@ class Task:
         grid: budget spent, in full evaluations, (n_steps,); the last is the common budget.
         curves: by optimizer and seed, the quantity at the incumbent, (n_steps,), signed so that
             lower is better; infinite before the first success.
-        n_failed: by optimizer and seed, the failed evaluations within the common budget.
-        instances: whether each seed is another instance of the problem.
-        reference: by seed, the known optimum, or the best that any run saw of that problem.
-        scale: by seed, what a first success is above the reference: the median over the runs.
+        n_failed: by optimizer and seed, the number of failed evaluations within the common budget.
+        instances: whether each seed is a different instance of the problem.
+        reference: by seed, the known optimum, or the best value that any run found on that problem.
+        scale: by seed, the median over the runs of (first success - reference).
         known: whether the reference is a known optimum.
-        fixed: the optimizers whose runs are one trajectory, whatever the seed.
+        fixed: the optimizers whose runs are one and the same trajectory for every seed.
         runs: by optimizer and seed; a failed run without a log is absent.
-        given: the largest budget that a run was given.
+        given: the largest budget of any run.
     """
 
     name: str
@@ -97,25 +100,25 @@ class Task:
 
     @property
     def seeds(self) -> list[int]:
-        """The seeds that every optimizer of the task has."""
+        """The seeds for which every optimizer of the task has a run."""
         each = [set(by_seed) for by_seed in self.curves.values()]
         return sorted(set.intersection(*each)) if each else []
 
     def matrix(self, optimizer: str, seeds: Sequence[int] | None = None) -> Floats:
-        """Return an optimizer's curves, (n_seeds, n_steps); of all its seeds unless some are."""
+        """Return an optimizer's curves, (n_seeds, n_steps), for some or all of its seeds."""
         own = self.curves[optimizer]
         chosen = sorted(own) if seeds is None else seeds
         return np.array([own[seed] for seed in chosen]).reshape(len(chosen), len(self.grid))
 
     def final(self, optimizer: str, seeds: Sequence[int] | None = None) -> Floats:
-        """Return what its runs came to under the common budget, (n_seeds,)."""
+        """Return the quantity at the incumbents of its runs at the common budget, (n_seeds,)."""
         return self.matrix(optimizer, seeds)[:, -1]
 
     def regret(self, optimizer: str, seeds: Sequence[int] | None = None) -> Floats:
         """Return normalised regret, (n_seeds, n_steps).
 
-        (best so far - reference) / scale: 0 is the optimum, 1 what a first success typically
-        is, infinity no success yet. Under noise a value below the optimum counts as 0.
+        This is (best so far - reference) / scale: 0 at the optimum, 1 at a typical first success,
+        and infinity before the first success. A value below the optimum, due to noise, counts as 0.
         """
         chosen = sorted(self.curves[optimizer]) if seeds is None else seeds
         reference = np.array([[self.reference[seed]] for seed in chosen]).reshape(-1, 1)
@@ -124,9 +127,9 @@ class Task:
         return found
 
     def area(self, optimizer: str, seeds: Sequence[int] | None = None) -> Floats:
-        """Return the mean over the steps of normalised regret, at most 1 each, (n_seeds,).
+        """Return the mean over the steps of normalised regret, each capped at 1, (n_seeds,).
 
-        A description, not what ranks go by: its cap depends on the other runs.
+        This is descriptive and is not used for ranks, because the cap depends on the other runs.
         """
         area: Floats = np.minimum(self.regret(optimizer, seeds), 1.0).mean(axis=1)
         return area
@@ -134,11 +137,11 @@ class Task:
 
 @dataclass(frozen=True)
 class Suite:
-    """What is compared with what.
+    """The tasks and the optimizers that are compared.
 
     Attributes:
-        optimizers: every optimizer that has a run on some task, in the order of their names.
-        notes: what a reader must know: truncated budgets, missing and failed runs, optimizers
+        optimizers: every optimizer that has a run on some task, sorted by name.
+        notes: caveats for the reader: truncated budgets, missing and failed runs, optimizers
             that do not depend on the seed.
     """
 
@@ -149,7 +152,7 @@ class Suite:
 
 
 def problem(run: Run) -> str:
-    """Return what tells the run's problem from others: its objective's settings, as JSON."""
+    """Return a key that identifies the run's problem: its objective's settings, as JSON."""
     return json.dumps(run.header.objective, sort_keys=True)
 
 
@@ -163,13 +166,13 @@ def compare_on(
 
     Args:
         runs: from `experiments.analysis.results.load`.
-        quantity: what is compared; the value unless given.
-        optima: known optima of problems; elsewhere the best seen by anyone is the reference.
-        missing: planned runs that are not among `runs`, or failed.
+        quantity: what is compared; the value by default.
+        optima: known optima of problems; for others, the best value of any run is the reference.
+        missing: planned runs that failed or are not among `runs`.
 
     Raises:
-        ValueError: no evaluations; two runs of one seed; runs on different data or models; a
-            metric that a run does not have.
+        ValueError: there are no evaluations, two runs have one seed, runs differ in data or model,
+            or a run lacks the metric.
     """
     if not runs:
         raise ValueError("results: expected runs to compare, got none")
@@ -191,13 +194,13 @@ def compare_on(
 
 
 def _by_number(name: str) -> list[tuple[str, float]]:
-    """Return a key that puts function=2 before function=10."""
+    """Return a sort key by which function=2 comes before function=10."""
     parts = re.split(r"(\d+)", name)
     return [(text, float(digits or 0)) for text, digits in zip_longest(parts[::2], parts[1::2])]
 
 
 def _check_same_problem(name: str, runs: Sequence[Run]) -> None:
-    """Raise where one seed was run twice, or one problem on different data or models."""
+    """Raise if one seed was run twice, or one problem with different data or models."""
     seen: dict[tuple[str, int], Run] = {}
     prints: dict[str, Run] = {}
     for run in runs:
@@ -241,11 +244,13 @@ def _task(
         if seed not in curves[optimizer]:
             curves[optimizer][seed] = np.full(len(grid), np.inf)
             n_failed[optimizer][seed] = 0
-            notes.append(f"{optimizer} failed as a whole on {name}, seed {seed}: it ranks last")
+            notes.append(f"the run of {optimizer} on {name} with seed {seed} failed: it ranks last")
     problems = {seed: problem(run) for own in by_seed.values() for seed, run in own.items()}
     instances = len(set(problems.values())) > 1
     fixed = frozenset() if instances else fixed_optimizers(by_seed, budget)
-    reference, known = references(curves, problems, optima if quantity.metric is None else {})
+    reference, known = references(
+        curves, problems, optima if quantity.metric in _WITH_OPTIMA else {}
+    )
     scale = scales(curves, problems, reference)
     ordered = {optimizer: dict(sorted(curves[optimizer].items())) for optimizer in sorted(curves)}
     return Task(
@@ -257,15 +262,17 @@ def _task(
 def best_so_far(run: Run, grid: Floats, quantity: Quantity) -> Floats:
     """Return the quantity at the incumbent after each budget of the grid, (n_steps,).
 
-    Runs are compared at the highest fidelity: the incumbent is that of the full evaluations.
+    Runs are compared at the highest fidelity, so only full evaluations can become the incumbent.
 
     Raises:
-        ValueError: the run does not have the metric at an incumbent.
+        ValueError: the metric was not measured at an incumbent.
     """
+    if run.header.several:
+        return fronts.curve(run, grid, quantity.metric)
     partial = run.fidelities < 1.0
-    found = places(run.values.tolist(), run.fidelities.tolist(), run.failed | partial)
+    found = places(run.values.tolist(), run.fidelities.tolist(), run.failed | partial | ~run.kept)
     last = np.searchsorted(spent(run), grid + ROUNDING, side="right") - 1
-    # The last place stands for none: no answer yet, or no success.
+    # The last entry stands for no incumbent: no answer yet, or no success.
     places_at = np.array([*(len(found) if at is None else at for at in found), len(found)])
     incumbent = np.where(last < 0, len(found), places_at[last])
     if quantity.metric is None:
@@ -275,7 +282,7 @@ def best_so_far(run: Run, grid: Floats, quantity: Quantity) -> Floats:
     if np.isnan(curve[-1]):
         raise ValueError(
             f"metric: expected {quantity.metric} at the incumbent of {run.optimizer} on "
-            f"{run.objective}, seed {run.seed}, got none there"
+            f"{run.objective}, seed {run.seed}, got an evaluation without it"
         )
     return curve
 

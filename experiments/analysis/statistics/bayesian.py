@@ -1,14 +1,14 @@
 """The Bayesian signed-rank test with a region of practical equivalence, by `baycomp`.
 
 Benavoli et al. (JMLR 18, 2017), sec. 4.2: the probabilities that the first optimizer is better by
-more than the region, that the two are equivalent, and that the second is better. Over tasks it
-takes one number per task, the mean over the seeds that both have; within a task, one per seed.
+more than the region, that the two are equivalent, and that the second is better. Across tasks, the
+test uses one number per task, the mean over the common seeds; within a task, one per seed.
 
-- Normalised regret is capped at 1 for each run: a run without a success counts as much as one
-  that ends at a typical first success, so how bad a run is beyond that is not seen.
-- A difference of zero is not dropped. It lies within the region and speaks for equivalence.
-- The probabilities come from 20,000 draws. They are drawn for the differences in their own order
-  and direction, so that names and the order of tasks and seeds change nothing.
+- The normalised regret of a run is capped at 1: a run without a success counts as much as one that
+  ends at a typical first success, so larger regrets are not told apart.
+- A difference of zero is kept: it lies within the region and is evidence of equivalence.
+- The probabilities are estimated from 20,000 draws. The differences are first put into a canonical
+  order and direction, so the result does not depend on names or on the order of tasks and seeds.
 """
 
 from collections.abc import Sequence
@@ -23,14 +23,14 @@ from experiments.analysis.statistics.improvement import common_seeds
 from experiments.analysis.statistics.paired import differences
 
 ROPE = 0.01
-"""Normalised regret within which two optimizers are equivalent: 1 % of a first success's."""
+"""Differences of normalised regret up to this are equivalent: 1 % of a typical first success's."""
 
-LEAST_NUMBERS = 5  # below it the prior's one pseudo-observation is a sixth of all
+LEAST_NUMBERS = 5  # with fewer, the prior's pseudo-observation has over a sixth of the weight
 
 
 @dataclass(frozen=True)
 class Posterior:
-    """Three probabilities that add up to 1, and the numbers that they come from."""
+    """Three probabilities that add up to 1, and the number of differences they are based on."""
 
     first: str
     second: str
@@ -43,19 +43,19 @@ class Posterior:
 def signed_rank(
     first: Floats, second: Floats, rope: float, seed: int = 0
 ) -> tuple[float, float, float]:
-    """Return the probabilities for paired numbers, lower is better, (n,) each.
+    """Return the probabilities for paired numbers, (n,) each; lower is better.
 
     Raises:
         ValueError: `rope` is negative.
     """
     if rope < 0:
         raise ValueError(f"rope: expected a number of at least 0, got {rope}")
-    import baycomp  # the extra `stats`, and a second of imports
+    import baycomp  # needs the extra `stats`; takes a second to import
 
     d = np.sort(differences(first, second))
     turned = [*-d[::-1]] < [*d]
     ordered = -d[::-1] if turned else d
-    # baycomp's "left" is that the first has the greater numbers.
+    # baycomp's "left" is the probability that the first has the greater numbers.
     worse, same, better = map(
         float,
         baycomp.SignedRankTest.probs(
@@ -66,7 +66,7 @@ def signed_rank(
 
 
 def over_tasks(suite: Suite, first: str, second: str, rope: float = ROPE) -> Posterior | None:
-    """Compare mean normalised regrets at the common budget; None below `LEAST_NUMBERS` tasks."""
+    """Compare mean normalised regrets across tasks; None with fewer than `LEAST_NUMBERS` tasks."""
     found = [
         (_mean(task, first, seeds), _mean(task, second, seeds))
         for task in suite.tasks
@@ -76,9 +76,9 @@ def over_tasks(suite: Suite, first: str, second: str, rope: float = ROPE) -> Pos
 
 
 def within_task(task: Task, first: str, second: str, rope: float = ROPE) -> Posterior | None:
-    """Compare the normalised regrets of common seeds; None where the numbers do not allow it.
+    """Compare the normalised regrets of common seeds within a task.
 
-    They do not below `LEAST_NUMBERS` pairs, or where one does not depend on the seed.
+    None with fewer than `LEAST_NUMBERS` pairs, or if an optimizer does not depend on the seed.
     """
     common = common_seeds(task, first, second)
     if {first, second} & task.fixed or not common:
@@ -88,7 +88,7 @@ def within_task(task: Task, first: str, second: str, rope: float = ROPE) -> Post
 
 
 def _mean(task: Task, optimizer: str, seeds: Sequence[int]) -> float:
-    """Return the mean regret, a run's at most 1: no success is as good as a first one."""
+    """Return the mean normalised regret over seeds, each capped at 1."""
     capped = np.minimum(task.regret(optimizer, seeds)[:, -1], 1.0)
     return fsum(capped.tolist()) / len(seeds)
 

@@ -1,8 +1,8 @@
 """The budget on which the runs of a task are compared, in full evaluations.
 
-Every run is held to what the task's runs were all given. A run that did not spend that much keeps
-its incumbent to the end: one that ended has no more to ask, one that failed will ask no more, and
-one that is unfinished might have found better, so that breaking off never helps an optimizer.
+Every run is compared at the budget that all runs of the task were given. A run that spent less
+keeps its incumbent up to that budget, whether it ended, failed or is unfinished. An unfinished run
+might have found a better configuration, so interrupting a run never helps its optimizer.
 """
 
 from collections.abc import Sequence
@@ -15,38 +15,38 @@ from experiments.analysis.results import ROUNDING, Floats, Run
 def spent(run: Run) -> Floats:
     """Return the budget spent until each answer, (n,).
 
-    A trial at a share f of a full evaluation spends f. One that continues another's checkpoint
-    spends the difference.
+    A trial at fidelity f spends f. A trial that resumes the checkpoint of another spends the
+    difference of the two fidelities.
     """
     return run.spent
 
 
 def within(run: Run, budget: float) -> np.ndarray:
-    """Tell which answers came within a budget, (n,)."""
+    """Return which answers arrived within a budget, (n,)."""
     return np.asarray(spent(run) <= budget + ROUNDING)
 
 
 def total(run: Run) -> float:
-    """Return what a run spent in all."""
+    """Return the total budget that a run spent."""
     return float(spent(run)[-1]) if len(run.fidelities) else 0.0
 
 
 def common_budget(name: str, runs: Sequence[Run], failed: set[tuple[str, int]]) -> float:
-    """Return the budget that every run of the task was given, and that one of them spent.
+    """Return the largest budget that every run was given and that at least one run spent.
 
     Args:
-        name: of the task.
-        runs: its runs.
-        failed: optimizer and seed of those that failed as a whole, which may hold no evaluation.
+        name: the task's name.
+        runs: the task's runs.
+        failed: optimizer and seed of the failed runs, which may have no evaluation.
 
     Raises:
-        ValueError: another run has no evaluation.
+        ValueError: a run that did not fail has no evaluation.
     """
     for run in runs:
         if not len(run.fidelities) and (run.optimizer, run.seed) not in failed:
             raise ValueError(
                 f"{name}: expected evaluations, got a run without any ({run.optimizer}, seed "
-                f"{run.seed}); finish it with the command that began it, or leave it out"
+                f"{run.seed}); finish it with the command that started it, or leave it out"
             )
     given = min(run.budget for run in runs)
     furthest = max(run.budget if run.ended else total(run) for run in runs)
@@ -54,6 +54,6 @@ def common_budget(name: str, runs: Sequence[Run], failed: set[tuple[str, int]]) 
 
 
 def steps(budget: float) -> Floats:
-    """Return 1, 2, ..., the budget; the budget alone where that is below 1."""
+    """Return 1, 2, ..., budget; only the budget if it is below 1."""
     whole = np.arange(1.0, np.floor(budget + ROUNDING) + 1)
     return whole if len(whole) and budget - whole[-1] < ROUNDING else np.append(whole, budget)

@@ -1,25 +1,25 @@
-"""How often the verdict tells equal optimizers apart (A/A), and what differences it finds.
+"""The verdict's rate of false claims for equal optimizers (A/A tests), and its power.
 
-    python -m experiments.analysis.statistics.calibration [FOLDER...] [--out FOLDER] [--suites 1000]
+    python -m experiments.analysis.statistics.calibration [FOLDER...] [out=FOLDER] [suites=1000]
 
-FOLDER: runs of one optimizer with many seeds (random search, say), to draw from; without any,
-the synthetic populations alone. Writes `calibration.csv` and `power.csv`. About five minutes
-on one core; the same arguments give the same bytes.
+FOLDER: runs of one optimizer, such as random search, with many seeds, from which suites are drawn;
+without a folder, only the synthetic populations are used. Writes `calibration.csv` and `power.csv`.
+It takes about five minutes on one core; the same arguments give the same bytes.
 
-Calibration, by population, optimizers, tasks and seeds, over simulated suites of one optimizer
-under several names. `runs_are` says whether the runs of a task are seeds of one problem or
-instances of it, of which only equal ones are compared:
-- suites_pct: suites with any "distinguishable" in the verdict; at most 5 is claimed.
-- verdicts_pct: pairs called "distinguishable".
-- nemenyi_pct: suites with two mean ranks further apart than the critical difference; empty where
-  the tasks do not support one.
-- t_suites_pct: suites in which paired t tests with Holm within the tasks would have called any
-  two runs' means different; empty where runs have no success, to which they have no answer.
+Calibration simulates suites in which one optimizer has several names, by population and by number
+of optimizers, tasks and seeds. `runs_are` says whether the runs of a task are seeds of one problem
+or instances of it; only runs of the same instance are compared:
+- suites_pct: suites whose verdict calls any pair distinguishable; it should be at most 5.
+- verdicts_pct: pairs called distinguishable.
+- nemenyi_pct: suites in which two mean ranks are further apart than the critical difference; empty
+  where the number of tasks does not support one.
+- t_suites_pct: suites in which paired t tests, Holm-corrected within each task, would call the
+  means of any two optimizers different; empty where runs lack a success, which a t test cannot
+  handle.
 
-The standard error of a share p of n suites is sqrt(p (1 - p) / n): .7 points for 5 % of 1,000.
+The standard error of a share p of n suites is sqrt(p (1 - p) / n): 0.7 points for 5 % of 1,000.
 """
 
-import argparse
 import csv
 import sys
 from collections.abc import Iterator, Sequence
@@ -36,7 +36,9 @@ from experiments.analysis.statistics.equal_suites import (
 )
 from experiments.analysis.statistics.power import across_tasks, within_a_task
 from experiments.analysis.statistics.simulated import SYNTHETIC, Population, logged
-from experiments.running.mistakes import answered
+from experiments.running.readers import path as as_path
+from experiments.running.readers import whole
+from experiments.running.settings import Command, Given, Setting
 
 OPTIMIZERS = (2, 3, 5, 12)
 ONE_TASK = ((1, "seeds", 5), (1, "seeds", 10), (1, "seeds", 20))
@@ -47,13 +49,13 @@ MANY_TASKS = tuple(
         ("instances", 3), ("instances", 5), ("instances", 6), ("seeds", 5), ("seeds", 10)
     )
 )  # fmt: skip
-"""Tasks, what the runs of a task are, and how many there are."""
+"""The number of tasks, whether a task's runs are seeds or instances, and their number."""
 
 IN_MANY_TASKS = ("two local optima", "six values", "logged runs")
-"""The populations that are drawn for many tasks as well."""
+"""The populations that are also simulated with many tasks."""
 
 _SEED = 20_260
-_AT_ONCE = 40  # suites, for the sake of memory
+_AT_ONCE = 40  # suites simulated together, which limits the memory
 
 
 def calibrate(
@@ -87,7 +89,7 @@ def calibrate(
 
 
 def _share(counts: Sequence[int | None], n: int) -> float | None:
-    """Return the percentage; None where a count is none."""
+    """Return the percentage; None if a count is None."""
     known = [count for count in counts if count is not None]
     return 100 * sum(known) / n if len(known) == len(counts) else None
 
@@ -120,27 +122,38 @@ def write(path: Path, rows: Iterator[dict[str, object]]) -> None:
             print(*row.values(), sep=", ", flush=True)
 
 
+_MODULE = "experiments.analysis.statistics.calibration"
+COMMAND = Command(
+    "calibration",
+    "Simulate suites of equal optimizers, and count how often the verdict tells them apart.",
+    [
+        (f"python -m {_MODULE} random_search", "with populations drawn from these runs too"),
+        (f"python -m {_MODULE} suites=100 out=quick", "synthetic populations, less precisely"),
+    ],
+    [
+        Setting(
+            "out", "The folder of the two tables.", as_path, Path("results/statistics_calibration")
+        ),
+        Setting("suites", "The number of simulated suites of a row.", whole(1), 1000),
+    ],
+    folders="Runs of one optimizer with many seeds, to draw populations from.",
+    least_folders=0,
+    module=_MODULE,
+)
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run the simulations; return the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m experiments.analysis.statistics.calibration",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("folders", nargs="*", type=Path, metavar="FOLDER")
-    parser.add_argument("--out", type=Path, default=Path("results/statistics_calibration"))
-    parser.add_argument("--suites", type=int, default=1000, help="simulated suites a row")
-    given = parser.parse_args(arguments)
+    return COMMAND.answer(arguments, _simulate)
 
-    def command() -> int:
-        populations = dict(SYNTHETIC)
-        if given.folders:
-            populations["logged runs"] = logged(load(given.folders))
-        write(given.out / "calibration.csv", _calibrations(populations, given.suites))
-        write(given.out / "power.csv", chain(within_a_task(), across_tasks()))
-        return 0
 
-    return answered(command, list(arguments))
+def _simulate(given: Given) -> int:
+    populations = dict(SYNTHETIC)
+    if given.folders:
+        populations["logged runs"] = logged(load(given.folders))
+    write(given["out"] / "calibration.csv", _calibrations(populations, given["suites"]))
+    write(given["out"] / "power.csv", chain(within_a_task(), across_tasks()))
+    return 0
 
 
 if __name__ == "__main__":

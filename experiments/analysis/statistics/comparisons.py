@@ -15,13 +15,13 @@ from experiments.analysis.statistics.signed_rank import signed_rank
 
 @dataclass(frozen=True)
 class Comparison:
-    """One pair, on one task or (task None) across all.
+    """The comparison of one pair, on one task or, if `task` is None, across all tasks.
 
     Attributes:
-        test: in the order first, second; lower is better.
-        corrected: p by Holm, and doubled where two kinds of claims share the level; None where
-            there is nothing to test.
-        level: that `corrected` is held against.
+        test: the test of first against second; lower is better.
+        corrected: the Holm-corrected p-value, doubled if two kinds of claims share the level;
+            None if there is nothing to test.
+        level: the significance level with which `corrected` is compared.
     """
 
     first: str
@@ -33,19 +33,19 @@ class Comparison:
 
     @property
     def distinguishable(self) -> bool:
-        """Whether chance alone would hardly give this."""
+        """Whether the difference is significant: the corrected p-value is below the level."""
         return self.corrected is not None and self.corrected < self.level and self.test.sign != 0
 
     @property
     def better(self) -> str | None:
-        """The better of two that are distinguishable."""
+        """The better optimizer of the two; None if they are not distinguishable."""
         if not self.distinguishable:
             return None
         return self.first if self.test.sign < 0 else self.second
 
 
 def across_tasks(suite: Suite, level: float, equal: float) -> list[Comparison]:
-    """Test every pair over tasks, by one margin of wins per task."""
+    """Test every pair across tasks, by one margin of wins per task."""
     by_task = [margins(task, suite.optimizers, equal) for task in suite.tasks]
     pairs = list(combinations(suite.optimizers, 2))
     own = {pair: [found[pair] for found in by_task if pair in found] for pair in pairs}
@@ -53,10 +53,10 @@ def across_tasks(suite: Suite, level: float, equal: float) -> list[Comparison]:
 
 
 def over_tasks(found: Sequence[Margin]) -> PairedTest:
-    """Test a pair over tasks; `wins` is the mean share of wins.
+    """Test a pair across tasks; `wins` is the mean share of wins.
 
-    The tasks' margins, as shares of their comparisons, are ranked as integers over one common
-    denominator, so that ties are ties whatever the names and the order.
+    The margins of the tasks, as shares of their comparisons, are ranked as integers over a common
+    denominator. Ties are therefore exact, and names and order do not matter.
     """
     if not found:
         return PairedTest(None, 0, 0.5, 0, "signed-rank")
@@ -70,7 +70,7 @@ def over_tasks(found: Sequence[Margin]) -> PairedTest:
 
 
 def within_task(task: Task, level: float, equal: float = 0.0) -> list[Comparison]:
-    """Test every pair of optimizers of a task on their common seeds; not corrected yet."""
+    """Test every pair of optimizers of a task on their common seeds, without correction."""
     tests: dict[tuple[str, str], PairedTest] = {}
     for seeds, group in by_seeds(task, list(task.curves)).items():
         finals = {
@@ -84,11 +84,11 @@ def within_task(task: Task, level: float, equal: float = 0.0) -> list[Comparison
 
 
 def testable_kinds(kinds: Mapping[str, tuple[int, int]], level: float) -> frozenset[str]:
-    """Return the kinds of claims that could tell a pair apart at their share of the level.
+    """Return the kinds of claims that can be significant at their share of the level.
 
     Args:
-        kinds: by kind, the most numbers that one of its tests has, and how many tests it has.
-        level: of all kinds together.
+        kinds: by kind, the largest number of pairs of any of its tests, and the number of tests.
+        level: the significance level of all kinds together.
     """
     for share in (2, 1):
         found = {kind for kind, (n, tests) in kinds.items() if least_p(n) * tests * share < level}
@@ -98,7 +98,7 @@ def testable_kinds(kinds: Mapping[str, tuple[int, int]], level: float) -> frozen
 
 
 def corrected(comparisons: Sequence[Comparison], share: int) -> list[Comparison]:
-    """Return the comparisons with p by Holm over all of them, times the kinds that share."""
+    """Return the comparisons with their p-values Holm-corrected and multiplied by `share`."""
     p_values = iter(holm([one.test.p for one in comparisons if one.test.p is not None]))
     return [
         one if one.test.p is None else replace(one, corrected=min(1.0, share * next(p_values)))

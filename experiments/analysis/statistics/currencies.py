@@ -1,31 +1,32 @@
 """Mean ranks when the budget is counted in evaluations, in time, or in cost.
 
 - evaluations: full-evaluation equivalents, the budget of the run.
-- time: the evaluations' cost and the optimizer's own seconds in ask and tell, one after the
-  other; pauses and parallel workers are left out. Where the clock is simulated, the simulated
-  time, which contains the workers and leaves out the optimizer's own seconds.
+- time: the sum of the evaluations' cost and the optimizer's seconds in ask and tell; pauses and
+  parallel workers are ignored. If the clock is simulated, it is the simulated time, which reflects
+  parallel workers but not the optimizer's own seconds.
 - cost: the evaluations' cost alone.
 
-In time and cost the common budget of a task is what the least run of it spent in all, as in
-evaluations; so a slow optimizer is judged by what it had found by then, and one that had found
-nothing is last. Two things do not set it, for everyone would be judged before anything could be
-found:
-- An evaluation that cost less than a tenth of a typical one counts as a typical one, for that is
-  what refusals and crashes cost. So an optimizer that fails throughout at no cost does not end
-  the comparison at 0. A typical cost is the median weighted by cost: half of all that was spent
-  went into evaluations that cost less.
-- A run that did not spend the common budget of evaluations is left out, unless all are such.
-Either keeps what it had found when it had no more to spend. Whether an evaluation failed plays no
-part, so that a failure that costs what a success would have changes nothing but its own run.
+In time and cost, the common budget of a task is the smallest total that any run of it spent. So a
+slow optimizer is judged by what it had found by then, and one that had found nothing ranks last.
+Two rules prevent a common budget so small that nothing could be found within it:
+- In these totals, an evaluation that cost less than a tenth of a typical one counts as a typical
+  one, because refusals and crashes cost little. So an optimizer that always fails at no cost does
+  not reduce the common budget to 0. The typical cost is the median weighted by cost: half of the
+  total was spent on evaluations that cost less.
+- A run that did not spend the common budget of evaluations does not set the common budget, unless
+  this is so for all runs.
+Such a run keeps its incumbent up to the common budget. Whether an evaluation failed plays no part,
+so a failure that costs as much as a success affects only its own run.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
 
 import numpy as np
 
+from experiments.analysis.labels import is_own
 from experiments.analysis.results import ROUNDING, Floats, Run
 from experiments.analysis.statistics import budgets
 from experiments.analysis.statistics.anytime import Suite, Task
@@ -43,19 +44,22 @@ class CurrencyRanks:
 
     Attributes:
         ranks: by currency and optimizer; over the tasks that all optimizers have.
-        flips: (ahead in evaluations, ahead in the other currency, the currency).
-        budgets: by currency and task, the common budget.
-        own_share: by optimizer, its own seconds as a share of all its time.
+        flips: (optimizer ahead in evaluations, optimizer ahead in the currency, the currency).
+        budgets: the common budget by currency and task.
+        own_share: by optimizer, the seconds in ask and tell as a share of its total time.
+        others: by optimizer, the mean ranks in evaluations without this suite's own methods; empty
+            if there are none of them, or fewer than two others.
     """
 
     ranks: dict[Currency, dict[str, float]]
     flips: list[tuple[str, str, Currency]]
     budgets: dict[Currency, dict[str, float]]
     own_share: dict[str, float]
+    others: dict[str, float]
 
 
 def currency_ranks(suite: Suite) -> CurrencyRanks | None:
-    """Return the ranks; None where no task has runs of all optimizers."""
+    """Return the ranks; None if no task has runs of all optimizers."""
     names, table = rank_table(suite)
     if not names:
         return None
@@ -70,16 +74,29 @@ def currency_ranks(suite: Suite) -> CurrencyRanks | None:
         common[currency] = {task.name: _common(task, currency) for task in tasks}
         rows = [_ranks(task, suite.optimizers, currency) for task in tasks]
         ranks[currency] = _named(suite.optimizers, np.mean(rows, axis=0))
-    return CurrencyRanks(ranks, _flips(ranks), common, _own_shares(suite))
+    return CurrencyRanks(ranks, _flips(ranks), common, _own_shares(suite), _others(suite))
+
+
+def _others(suite: Suite) -> dict[str, float]:
+    """Return mean ranks among the optimizers that are not this suite's own."""
+    others = [name for name in suite.optimizers if not is_own(name)]
+    if not 2 <= len(others) < len(suite.optimizers):
+        return {}
+    tasks = [
+        replace(task, curves={name: task.curves[name] for name in others if name in task.curves})
+        for task in suite.tasks
+    ]
+    found, table = rank_table(replace(suite, optimizers=others, tasks=tasks))
+    return _named(others, table.mean(axis=0)) if found else {}
 
 
 def _named(names: Sequence[str], numbers: Floats) -> dict[str, float]:
-    # Means of ranks that are equal may differ in their last digit, which must not look like order.
+    # Equal means of ranks may differ in the last digit, which must not count as a difference.
     return {name: round(float(x), _DIGITS) for name, x in zip(names, numbers, strict=True)}
 
 
 def spent(run: Run, currency: Currency) -> Floats:
-    """Return what was spent until each answer, (n,): evaluations, or seconds."""
+    """Return the cumulative spending at each answer, (n,), in evaluations or seconds."""
     if currency == "evaluations":
         return budgets.spent(run)
     if currency == "time" and run.ends is not None:
@@ -88,7 +105,7 @@ def spent(run: Run, currency: Currency) -> Floats:
 
 
 def _own_seconds(run: Run, currency: Currency) -> Floats:
-    """Return the optimizer's seconds before each answer, (n,), where they are counted."""
+    """Return the optimizer's own seconds before each answer, (n,); zeros for currency cost."""
     if currency != "time" or not len(run.ids):
         return np.zeros(len(run.ids))
     return np.asarray(run.ask_s + np.append(0.0, run.tell_s[:-1]), dtype=np.float64)
@@ -117,7 +134,7 @@ def _typical_cost(task: Task, runs: Sequence[Run]) -> float:
 
 
 def _charged(task: Task, run: Run, typical: float, currency: Currency) -> float:
-    """Return what a run spent, were its cheapest evaluations typical ones."""
+    """Return a run's total spending, with its cheapest evaluations counted as typical ones."""
     usual = typical * run.prices
     charged = np.where(run.costs < usual * _CHEAP, usual, run.costs)
     counted = budgets.within(run, task.budget)
@@ -141,7 +158,7 @@ def _ranks(task: Task, optimizers: Sequence[str], currency: Currency) -> Floats:
 
 
 def _held(task: Task, run: Run, seed: int, budget: float, currency: Currency) -> float:
-    """Return the run's quantity when so much of the currency was spent."""
+    """Return the quantity at the run's incumbent once this budget of the currency was spent."""
     counted = int(budgets.within(run, task.budget).sum())
     n = int((spent(run, currency)[:counted] <= budget * (1 + 1e-9)).sum())
     evaluations = float(budgets.spent(run)[n - 1]) if n else 0.0

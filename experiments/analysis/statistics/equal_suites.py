@@ -1,9 +1,9 @@
-"""How often suites of equal optimizers get a false claim: many simulated suites at once.
+"""Count false claims in many simulated suites of equal optimizers.
 
-The verdict of a suite takes tens of milliseconds, so a thousand suites are screened as arrays: by
-the least p value of each kind of claim, which is what the first step of Holm's correction goes by.
-Every suite that the screen holds for one with a claim, and the first few of each design, go
-through `verdict` itself, which alone counts.
+The verdict of one suite takes tens of milliseconds, so a thousand suites are screened as arrays by
+the least p-value of each kind of claim, which the first step of Holm's correction uses. Every suite
+with a claim according to the screen, and the first few suites of each design, are then passed to
+`verdict`, and only its results are counted.
 """
 
 from dataclasses import dataclass
@@ -21,19 +21,19 @@ from experiments.analysis.statistics.signed_rank import codes, signed_rank_array
 from experiments.analysis.statistics.simulated import suite_of
 from experiments.analysis.statistics.verdict import LEVEL, verdict
 
-_CHECKED = 3  # suites of a design that go through the verdict whatever the screen says
+_CHECKED = 3  # suites per design that are passed to `verdict` whatever the screen says
 _ROUNDING = 1e-12
-_SLACK = 0.8  # standard deviations; far more than the normal approximation is off
+_SLACK = 0.8  # standard deviations; far more than the error of the normal approximation
 
 
 @dataclass(frozen=True)
 class Claims:
-    """What was said of the suites of a design.
+    """The claims made about the suites of one design.
 
     Attributes:
-        any_claim: suites in which two optimizers were called distinguishable.
-        claims: pairs that were.
-        verdicts: pairs that were compared.
+        any_claim: number of suites in which any two optimizers were called distinguishable.
+        claims: number of pairs called distinguishable.
+        verdicts: number of pairs compared.
     """
 
     any_claim: int
@@ -42,10 +42,10 @@ class Claims:
 
 
 def false_claims(values: Floats, instances: bool) -> Claims:
-    """Return what the verdict says of suites, (n_suites, n_tasks, n_optimizers, n_seeds).
+    """Count the verdict's claims about suites of values (n_suites, n_tasks, n_optimizers, n_seeds).
 
     Raises:
-        RuntimeError: the verdict of one of the first suites is another than the screen's.
+        RuntimeError: the verdict of one of the first suites differs from the screen's result.
     """
     suspected = screened(values, instances)
     any_claim = claims = verdicts = 0
@@ -53,7 +53,7 @@ def false_claims(values: Floats, instances: bool) -> Claims:
         found = verdict(suite_of(values[number], instances))
         told = sum(one.distinguishable for one in (*found.across, *found.within))
         if (told > 0) != suspected[number]:
-            raise RuntimeError(f"suite {number}: expected the verdict that the screen has")
+            raise RuntimeError(f"suite {number}: expected the screen's verdict, got another one")
         any_claim, claims = any_claim + (told > 0), claims + told
     n_suites, n_tasks, n_optimizers, _ = values.shape
     kinds = n_tasks + (n_tasks > 1)
@@ -62,7 +62,7 @@ def false_claims(values: Floats, instances: bool) -> Claims:
 
 
 def screened(values: Floats, instances: bool) -> NDArray[np.bool_]:
-    """Tell for each suite whether its verdict calls any two optimizers distinguishable."""
+    """Return for each suite whether its verdict calls any two optimizers distinguishable."""
     n_suites, n_tasks, n_optimizers, n_seeds = values.shape
     first, second = np.triu_indices(n_optimizers, 1)
     kinds = {"within": (n_seeds, n_tasks * len(first))}
@@ -85,7 +85,7 @@ def screened(values: Floats, instances: bool) -> NDArray[np.bool_]:
 def _ahead(
     values: Floats, first: NDArray[np.int64], second: NDArray[np.int64], instances: bool
 ) -> Floats:
-    """Return comparisons won less those lost by task and pair, (n_suites, n_tasks, n_pairs)."""
+    """Return wins minus losses by task and pair, (n_suites, n_tasks, n_pairs)."""
     flat = codes(values.reshape(*values.shape[:2], -1), _ROUNDING)
     order = flat.reshape(values.shape).astype(np.int16)
     a, b = order[:, :, first], order[:, :, second]
@@ -98,9 +98,9 @@ def _ahead(
 
 
 def _least(d: Floats, needed: float) -> Floats:
-    """Return the p values of rows of differences, and 1 where p cannot be below `needed`."""
+    """Return the p-values of rows of differences, and 1 where p cannot be below `needed`."""
     size = codes(np.abs(d)).astype(np.float64)
-    weights = np.sign(d) * (size + 1)  # not the ranks, but in their order
+    weights = np.sign(d) * (size + 1)  # not the ranks, but numbers in the same order
     ranks = np.argsort(np.argsort(np.abs(weights), axis=1), axis=1) + 1.0
     z = np.abs((np.sign(d) * ranks).sum(axis=1)) / np.sqrt((ranks**2 * (d != 0)).sum(axis=1) + 1e-9)
     near = np.flatnonzero(z > norm.isf(needed / 2) - _SLACK)
@@ -110,7 +110,7 @@ def _least(d: Floats, needed: float) -> Floats:
 
 
 def nemenyi_claims(values: Floats) -> int | None:
-    """Return in how many suites mean ranks differ by the critical difference; None without one."""
+    """Count the suites in which mean ranks differ by the critical difference; None without one."""
     n_suites, n_tasks, n_optimizers, _ = values.shape
     difference = nemenyi(n_optimizers, n_tasks, LEVEL)
     if n_tasks <= LEAST_TASKS or n_optimizers < 3 or difference >= n_optimizers - 1:
@@ -122,9 +122,9 @@ def nemenyi_claims(values: Floats) -> int | None:
 
 
 def t_test_claims(values: Floats) -> int | None:
-    """Return in how many suites paired t tests with Holm would call two runs' means different.
+    """Count the suites in which Holm-corrected paired t tests call any two means different.
 
-    None where a run has no success, to which they have no answer.
+    None if a run has no success, which a t test cannot handle.
     """
     if not np.isfinite(values).all():
         return None

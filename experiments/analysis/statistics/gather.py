@@ -1,4 +1,4 @@
-"""From folders of results to a suite: the runs, those that are missing, and known optima."""
+"""Build a suite from folders of results: the runs, the missing runs, and known optima."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any
 
 from experiments.analysis.results import Run, load
 from experiments.analysis.statistics.anytime import Missing, Quantity, Suite, compare_on, problem
+from experiments.analysis.statistics.fronts import HYPERVOLUME, INDICATORS
 from experiments.running.plan import read_plan, states
 
 
@@ -17,22 +18,22 @@ def gather(
 ) -> Suite:
     """Read folders and packed files, and put their runs on common budgets.
 
-    Where a folder holds the plan of a sweep, at any depth, its runs that failed as a whole count
-    as runs without a success, and those not made yet are said.
+    If a folder holds the plan of a sweep, at any depth, the failed runs of the plan count as runs
+    without a success, and a note lists the runs that have not been made yet.
 
     Args:
         paths: as for `experiments.analysis.results.load`.
-        metric: to compare at the incumbents instead of the value.
-        direction: min or max; needed where no objective declares it of the metric.
-        optima: whether known optima are wanted, for regrets; tests and ranks need none.
+        metric: compared at the incumbents instead of the value.
+        direction: min or max; required if no objective declares the direction of the metric.
+        optima: whether to use known optima, which only regrets need.
 
     Raises:
-        ValueError: what is wrong with the folders, or with the metric.
+        ValueError: the folders or the metric are invalid.
         OSError: a file cannot be read.
     """
     runs = load(paths)
     quantity = quantity_of(runs, metric, direction)
-    wanted = optima and quantity.metric is None
+    wanted = optima and quantity.metric in (None, HYPERVOLUME)
     known = known_optima(runs) if wanted else {}
     suite = compare_on(runs, quantity, known, missing(paths, runs))
     suite.notes.extend([*_cut_off(paths), *_spread_notes(runs)])
@@ -40,13 +41,20 @@ def gather(
 
 
 def known_optima(runs: Sequence[Run]) -> dict[str, float]:
-    """Return the known optima by problem, as the headers say them."""
-    optima = {problem(run): run.header.optimum for run in runs}
+    """Return the known optima by problem, as stated in the headers."""
+    optima = {problem(run): _optimum(run) for run in runs}
     return {key: optimum for key, optimum in optima.items() if optimum is not None}
 
 
+def _optimum(run: Run) -> float | None:
+    """Return the lowest possible value; of several goals, the largest hypervolume, negated."""
+    if not run.header.several:
+        return run.header.optimum
+    return None if run.header.hypervolume is None else -run.header.hypervolume
+
+
 def quantity_of(runs: Sequence[Run], metric: str | None, direction: str | None) -> Quantity:
-    """Return what is compared, checking that all runs have it.
+    """Return the quantity that is compared.
 
     A metric that an objective declares as a goal has that goal's direction.
 
@@ -55,11 +63,15 @@ def quantity_of(runs: Sequence[Run], metric: str | None, direction: str | None) 
     """
     if direction not in (None, "min", "max"):
         raise ValueError(f"direction: expected min or max, got {direction}")
+    if metric is None and runs and all(run.header.several for run in runs):
+        metric = HYPERVOLUME
     if metric in (None, "value"):
         if direction is not None:
-            raise ValueError("direction: expected none, for the value is minimised, got one")
+            raise ValueError("direction: expected none, as the value is always minimised, got one")
         return Quantity()
     assert metric is not None
+    if metric in INDICATORS and any(run.header.several for run in runs):
+        return Quantity(metric, INDICATORS[metric])
     known = {name for run in runs for name in (*run.metrics, *_tested(run))}
     if metric not in known:
         raise ValueError(
@@ -69,7 +81,7 @@ def quantity_of(runs: Sequence[Run], metric: str | None, direction: str | None) 
 
 
 def _direction(runs: Sequence[Run], metric: str, given: str | None) -> str:
-    """Return min or max, as the objectives declare it of a metric, or else as it is given."""
+    """Return min or max, as the objectives declare it for the metric, or else as given."""
     goals = [goal for run in runs if (goal := run.header.goals.get(metric)) is not None]
     declared = {"min" if goal.minimise else "max" for goal in goals}
     if len(declared) > 1:
@@ -95,7 +107,7 @@ def _tested(run: Run) -> Iterable[str]:
 
 
 def missing(paths: Sequence[Path], runs: Sequence[Run]) -> list[Missing]:
-    """Return the planned runs that failed, or are not made yet, under the labels of the others."""
+    """Return the planned runs that failed or have not been made yet, labelled like the others."""
     by_identity = {run.header.identity: run for run in runs}
     found = []
     for folder in sorted({plan.parent for path in paths for plan in path.rglob("experiment.json")}):
@@ -115,7 +127,7 @@ def missing(paths: Sequence[Path], runs: Sequence[Run]) -> list[Missing]:
 
 
 def _labels(planned: Sequence[dict[str, Any]], runs: dict[str, Run]) -> dict[tuple[str, str], str]:
-    """Map the plan's names to the labels of the runs that exist, or to themselves."""
+    """Map each name in the plan to the label of an existing run, or to itself."""
     found: dict[tuple[str, str], str] = {}
     for one in planned:
         run = runs.get(one["identity"])
@@ -128,10 +140,10 @@ def _labels(planned: Sequence[dict[str, Any]], runs: dict[str, Run]) -> dict[tup
 
 
 def _cut_off(paths: Sequence[Path]) -> list[str]:
-    """Say which logs end before their header, and so are no runs yet."""
+    """Return a note on logs that end within their header, and so are not runs yet."""
     logs = [log for path in paths if path.is_dir() for log in path.rglob("log.jsonl")]
     empty = [log for log in logs if not _begun(log)]
-    return [f"logs without a whole header: {len(empty)}, first {empty[0]}"] if empty else []
+    return [f"logs without a complete header: {len(empty)}, first {empty[0]}"] if empty else []
 
 
 def _begun(log: Path) -> bool:
@@ -140,7 +152,7 @@ def _begun(log: Path) -> bool:
 
 
 def _spread_notes(runs: Sequence[Run]) -> list[str]:
-    """Warn where runs of one comparison come from different code, versions or hardware."""
+    """Return a note for each of code, package versions and hardware in which the runs differ."""
     sources = {
         "code": "with {} different versions of the code",
         "versions": "with {} different sets of packages",

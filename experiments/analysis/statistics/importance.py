@@ -1,8 +1,8 @@
-"""fANOVA: the share of variance that each quantity's own main effect has.
+"""fANOVA: the share of variance due to the main effect of each quantity.
 
 F. Hutter, H. Hoos and K. Leyton-Brown, *An Efficient Approach for Assessing Hyperparameter
-Importance* (ICML 2014), by Optuna's evaluator: a random forest's variance over the space; what is
-left of 1 is interactions.
+Importance* (ICML 2014), by Optuna's evaluator. It decomposes the variance of a random forest's
+predictions over the space; the rest up to 1 is due to interactions.
 """
 
 from collections.abc import Mapping
@@ -24,11 +24,11 @@ def fanova(
     """Return the shares of the quantities.
 
     Args:
-        points: by quantity, (n,); what lies outside its ends is taken to them.
-        ends: by quantity, its range, over which the variance is taken.
+        points: by quantity, (n,); clipped to its range.
+        ends: by quantity, the range over which the variance is computed.
         values: (n,).
-        n_trees: of the forest.
-        max_depth: of a tree.
+        n_trees: the number of trees in the forest.
+        max_depth: the maximum depth of a tree.
     """
     import optuna  # the extra `optuna`
     from optuna.distributions import FloatDistribution

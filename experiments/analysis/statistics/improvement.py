@@ -1,12 +1,13 @@
-"""Probability of improvement: how likely a run of one optimizer ends better than one of another.
+"""Probability of improvement: how likely a run of one optimizer ends better than a run of another.
 
 Agarwal et al. (NeurIPS 2021), sec. 4.3: P(X < Y) + P(X = Y) / 2 on each task, averaged over the
-tasks, with a BCa interval (`intervals`) from resampling the runs within each task. Their `rliable`
-would bring arch, seaborn and statsmodels, and drops no failure only if somebody grades it first.
+tasks, with a BCa interval (`intervals`) from resampling the runs within each task. Their package
+`rliable` is not used: it depends on arch, seaborn and statsmodels, and needs a finite value for
+each failure.
 
-Where all seeds are one problem, every run of one is compared with every run of the other. Where
-each seed is another instance, only runs of the same instance are. Either way on the seeds that
-both have.
+If all seeds are the same problem, every run of one optimizer is compared with every run of the
+other. If each seed is a different instance, only runs of the same instance are compared. Both use
+only the seeds that both optimizers have.
 """
 
 from collections.abc import Sequence
@@ -28,9 +29,9 @@ class Improvement:
     """How likely the first optimizer is better.
 
     Attributes:
-        low: end of the 95 % interval over runs, given these tasks; NaN for one run each.
-        high: the other end.
-        n_tasks: on which both have runs of common seeds.
+        low: lower end of the 95 % interval over runs, given these tasks; NaN for one run each.
+        high: upper end of the interval.
+        n_tasks: the number of tasks on which both have runs of common seeds.
     """
 
     first: str
@@ -43,11 +44,11 @@ class Improvement:
 
 @dataclass(frozen=True)
 class Margin:
-    """A task's one number for a pair, as two integers.
+    """The margin of wins of a pair on one task, as two integers.
 
     Attributes:
-        ahead: comparisons of runs that the first wins, less those that it loses.
-        n: comparisons.
+        ahead: the number of comparisons that the first wins, less the number that it loses.
+        n: the number of comparisons.
     """
 
     ahead: int
@@ -55,7 +56,7 @@ class Margin:
 
     @property
     def share(self) -> float:
-        """The share of comparisons that the first wins, ties counted half."""
+        """The share of comparisons that the first wins, with ties counted as half."""
         return (self.n + self.ahead) / (2 * self.n)
 
 
@@ -65,7 +66,7 @@ def common_seeds(task: Task, first: str, second: str) -> tuple[int, ...]:
 
 
 def by_seeds(task: Task, optimizers: Sequence[str]) -> dict[tuple[int, ...], list[tuple[str, str]]]:
-    """Return the pairs of optimizers by the seeds that they have in common; none is left out."""
+    """Return all pairs of optimizers, grouped by the seeds that they have in common."""
     found: dict[tuple[int, ...], list[tuple[str, str]]] = {}
     for pair in combinations(optimizers, 2):
         found.setdefault(common_seeds(task, *pair), []).append(pair)
@@ -96,18 +97,18 @@ def margins(
 def win_shares(
     task: Task, optimizers: Sequence[str], equal: float = 0.0
 ) -> dict[tuple[str, str], float]:
-    """Return for each pair that has common seeds the share of comparisons that its first wins."""
+    """Return the first optimizer's share of wins for each pair that has common seeds."""
     return {pair: margin.share for pair, margin in margins(task, optimizers, equal).items()}
 
 
 def ahead_by(
     first: Floats, second: Floats, instances: bool, equal: float = 0.0
 ) -> tuple[NDArray[np.int64], int]:
-    """Return comparisons won less those lost, (...,), and how many there are of each.
+    """Return wins minus losses, (...,), and the number of comparisons in each.
 
     Args:
-        first: what runs of equal seeds ended with, (..., n_seeds).
-        second: likewise.
+        first: the final values of the first optimizer's runs, (..., n_seeds).
+        second: those of the second, for the same seeds.
         instances: whether only runs of the same seed are compared.
         equal: differences up to this are ties.
     """
@@ -121,7 +122,7 @@ def ahead_by(
 def improvement(
     suite: Suite, first: str, second: str, seed: int = 0, equal: float = 0.0
 ) -> Improvement | None:
-    """Return the probability over all tasks; None where they share no seed of any task.
+    """Return the probability over all tasks; None if the two share no seed on any task.
 
     Differences up to `equal` are ties.
     """
@@ -142,9 +143,9 @@ _Table = NDArray[np.int8]
 
 
 def _table(task: Task, first: str, second: str, seeds: Sequence[int], equal: float) -> _Table:
-    """Return the outcome of each comparison, in an order that seeds have no part in.
+    """Return the outcome of each comparison, in an order that does not depend on the seeds.
 
-    (n_seeds,) where each seed is an instance; else (n_seeds, n_seeds).
+    The shape is (n_seeds,) if each seed is an instance, and otherwise (n_seeds, n_seeds).
     """
     a, b = (task.final(name, seeds) for name in (first, second))
     if task.instances:
@@ -153,9 +154,9 @@ def _table(task: Task, first: str, second: str, seeds: Sequence[int], equal: flo
 
 
 def _interval(tables: Sequence[_Table], seed: int) -> tuple[float, float]:
-    """Return the ends of the interval, whatever the names and the order of the tasks.
+    """Return the ends of the interval, which do not depend on names or on the order of tasks.
 
-    Resamples are drawn in the order given, so that is one which the outcomes decide.
+    Resamples are drawn table by table, so the tables are first sorted by their outcomes.
     """
     other = [np.sort(-table) if table.ndim == 1 else -table.T for table in tables]
     ways = [sorted(way, key=_key) for way in (tables, other)]

@@ -1,13 +1,14 @@
-"""Which configuration to report: the best seen, the recommended, the confirmed.
+"""Which configuration to report: the best seen, the recommended, or the confirmed one.
 
-- Best seen: the incumbent, by its own evaluation. Under noise it is the luckiest as well.
-- Recommended, from the run's own log: the least posterior mean of a configuration's value under a
-  normal prior for all of them (empirical Bayes), so that one that was evaluated again and again is
-  believed more. Without noise, or where none was evaluated twice, it is the best seen.
-- Confirmed: the least mean over new evaluations of the top few, under seeds that no run has seen,
-  paid from a budget of their own (`experiments.sweeping.confirm`).
+- Best seen: the incumbent, by its own evaluation. Under noise its value is optimistically biased.
+- Recommended, from the run's log alone: the configuration with the least posterior mean under a
+  common normal prior (empirical Bayes), so repeated evaluations of a configuration reduce the
+  shrinkage. Without noise, or if no configuration was evaluated twice, it is the best seen.
+- Confirmed: the configuration with the least mean over new evaluations of the top few, with seeds
+  that no run has used, paid from a separate budget (`experiments.sweeping.confirm`).
 
-A configuration that failed in any of its evaluations comes after all that never did.
+A configuration that failed, or broke a limit, in any of its evaluations ranks after all that never
+did.
 """
 
 import json
@@ -23,12 +24,12 @@ from objectives.trial import Config
 
 @dataclass(frozen=True)
 class Candidate:
-    """A configuration of a run, by its full evaluations.
+    """A configuration of a run with its full evaluations.
 
     Attributes:
-        values: of the successes, (n_successes,).
-        n_failed: evaluations of it that failed.
-        place: of its best evaluation in the run, by which ties are broken.
+        values: the values of its successful evaluations, (n_successes,).
+        n_failed: the number of its failed evaluations.
+        place: the index of its best evaluation in the run, which breaks ties.
     """
 
     config: Config
@@ -48,18 +49,18 @@ class Candidate:
 
     @property
     def standard_error(self) -> float:
-        """Of the mean; NaN below two values."""
+        """The standard error of the mean; NaN with fewer than two values."""
         n = len(self.values)
         return float(self.values.std(ddof=1) / np.sqrt(n)) if n > 1 else np.nan
 
 
 def candidates(run: Run) -> list[Candidate]:
-    """Return the configurations that had a full evaluation, the best seen first."""
+    """Return the configurations that have a full evaluation, the best seen first."""
     places: dict[str, list[int]] = defaultdict(list)
     for place, config in enumerate(run.configs):
         if run.fidelities[place] == 1.0:
-            places[json.dumps(config, sort_keys=True)].append(place)
-    good = ~run.failed & ~np.isnan(run.values)
+            places[_key(config)].append(place)
+    good = ~run.failed & ~np.isnan(run.values) & run.kept
     found = []
     for own in places.values():
         succeeded = [place for place in own if good[place]]
@@ -76,29 +77,47 @@ def best_seen(run: Run) -> Candidate | None:
 
 
 def recommended(run: Run, noise_sd: float) -> Candidate | None:
-    """Return what the log recommends; None without a success.
+    """Return the configuration with the least posterior mean; None without a success.
 
-    Posterior mean of a configuration with m values of mean y: (t y + s mu / m) / (t + s / m),
-    with s the variance of the noise, mu the mean over configurations, and t the variance of
-    their means less that of the noise in them.
+    The posterior mean of a configuration with m values of mean y is
+    (t y + s mu / m) / (t + s / m), where s is the variance of the noise, mu the mean over
+    configurations, and t the variance of their means less the variance of the noise in them.
 
     Args:
-        run: its log.
+        run: the run, with its evaluations.
         noise_sd: standard deviation of the value over evaluations of one configuration.
     """
     succeeded = [one for one in candidates(run) if len(one.values)]
     if not succeeded:
         return None
+    model = normal_model(run, noise_sd)
+    keys = [(one.n_failed > 0, model[_key(one.config)][0], one.place) for one in succeeded]
+    return succeeded[min(range(len(keys)), key=keys.__getitem__)]
+
+
+def normal_model(run: Run, noise_sd: float) -> dict[str, tuple[float, float]]:
+    """Return the posterior mean and variance of each configuration's value, by its JSON.
+
+    The model is that of `recommended`; the variance is t s / (m t + s).
+    """
+    succeeded = [one for one in candidates(run) if len(one.values)]
+    if not succeeded:
+        return {}
     means = np.array([one.mean for one in succeeded])
     noise = noise_sd**2 / np.array([len(one.values) for one in succeeded])
     spread = max(float(means.var() - noise.mean()), 1e-12)
     posterior = (spread * means + noise * means.mean()) / (spread + noise)
-    keys = [(one.n_failed > 0, p, one.place) for one, p in zip(succeeded, posterior, strict=True)]
-    return succeeded[min(range(len(keys)), key=keys.__getitem__)]
+    variance = spread * noise / (spread + noise)
+    rows = zip(succeeded, posterior.tolist(), variance.tolist(), strict=True)
+    return {_key(one.config): (mean, var) for one, mean, var in rows}
+
+
+def _key(config: Config) -> str:
+    return json.dumps(config, sort_keys=True)
 
 
 def top(run: Run, noise_sd: float, n: int) -> list[Candidate]:
-    """Return at most n candidates to confirm: the recommended, then the best seen in order."""
+    """Return at most n candidates to confirm: the recommended one, then the best seen in order."""
     first = recommended(run, noise_sd)
     if first is None:
         return []
@@ -107,6 +126,6 @@ def top(run: Run, noise_sd: float, n: int) -> list[Candidate]:
 
 
 def confirmed(again: Sequence[Candidate]) -> Candidate | None:
-    """Return the confirmed one among newly evaluated candidates; None without a success."""
+    """Return the best of the newly evaluated candidates; None without a success."""
     found = [one for one in again if len(one.values)]
     return min(found, key=lambda one: (one.n_failed > 0, one.mean, one.place), default=None)

@@ -1,15 +1,15 @@
-"""Bootstrapped intervals over runs: BCa, by `scipy.stats.bootstrap`.
+"""Bootstrap confidence intervals over runs: BCa, by `scipy.stats.bootstrap`.
 
-Efron's (1987) interval, bias-corrected and accelerated: the percentile interval, its ends moved for
-the bias and the skewness of the statistic. Few runs keep it too short for a mean: of five lognormal
-runs the 95 % interval of the mean holds it in 74 % of samples (the percentile interval in 72 %), of
-twenty in 88 %; that of the median holds it in 93 to 95 %. Where every resample gives the same, both
-ends are that. Where the correction is undefined, as where the statistic is at the end of all
-resamples, the end is the percentile's.
+Efron's (1987) bias-corrected and accelerated interval is the percentile interval with its ends
+adjusted for the bias and the skewness of the statistic. With few runs its coverage for a mean is
+too low: the nominal 95 % interval covers the mean of five lognormal runs in 74 % of samples
+(percentile interval: 72 %) and of twenty runs in 88 %. For the median its coverage is 93 to 95 %.
+If all resamples give the same value, both ends equal it. If the correction is undefined, for
+example because the statistic lies at the end of all resamples, the percentile interval's end is
+used.
 
-Whole curves are resampled, so that the ends of one interval belong to the same resamples at every
-step. One run has no interval: both ends are NaN. An infinite end says that so many runs had no
-success.
+Whole curves are resampled, so the intervals at all steps come from the same resamples. One run has
+no interval: both ends are NaN. An end is infinite if enough runs have no success.
 """
 
 import warnings
@@ -23,7 +23,7 @@ from scipy.stats import DegenerateDataWarning, bootstrap
 from experiments.analysis.results import Floats
 
 N_RESAMPLES = 1000
-_NONE = 1e90  # stands for infinity where resamples are interpolated between; its cube is finite
+_NONE = 1e90  # replaces infinity in interpolation between resamples; its cube is finite
 
 
 def interval(
@@ -36,9 +36,9 @@ def interval(
 
     Args:
         curves: (n_runs, n_steps), infinite before a run's first success.
-        statistic: a mean over runs without a success is infinite.
-        confidence: of the interval, at each step.
-        seed: of the resamples.
+        statistic: the statistic over runs; a mean that includes a run without success is infinite.
+        confidence: the confidence level of the interval, at each step.
+        seed: the seed of the resamples.
     """
     if len(curves) < 2:
         empty = np.full(curves.shape[1], np.nan)
@@ -59,14 +59,14 @@ def bca(
     seed: int = 0,
     axis: int = -1,
 ) -> tuple[Floats, Floats]:
-    """Return both ends of the BCa interval of a statistic of samples that are drawn apart.
+    """Return both ends of the BCa interval of a statistic of independently resampled samples.
 
     Args:
-        samples: of runs along `axis`, at least one of two or more.
-        statistic: takes as many samples and `axis`.
-        confidence: of the interval.
-        seed: of the resamples.
-        axis: of the runs.
+        samples: the samples, with runs along `axis`; at least one has two or more runs.
+        statistic: a function of these samples and `axis`.
+        confidence: the confidence level of the interval.
+        seed: the seed of the resamples.
+        axis: the axis of the runs.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DegenerateDataWarning)

@@ -1,10 +1,11 @@
 """Paired inference item by item, where evaluations log per-item outcomes.
 
-It tells whether the incumbents of two optimizers differ on these items; whether the optimizers
-do takes seeds. With several seeds, an item's outcome is the mean over the incumbents of the
-common seeds. Pairs are tested over items by the suite's own test, the exact signed-rank test
-(`signed_rank`), with Holm over all pairs. For right and wrong answers that is the exact McNemar
-test. Items on which two incumbents do not differ say nothing and are left out.
+It tests whether the incumbents of two optimizers differ on these items; only several seeds can
+show whether the optimizers differ. With several seeds, an item's outcome is the mean over the
+incumbents of the common seeds. Each pair is tested over items by the exact signed-rank test
+(`signed_rank`), with Holm's correction over all pairs. For right and wrong answers this is the
+exact McNemar test. Items on which two incumbents do not differ carry no information and are left
+out.
 """
 
 import base64
@@ -18,7 +19,7 @@ from experiments.analysis.statistics.anytime import Task
 from experiments.analysis.statistics.paired import differences, holm
 from experiments.analysis.statistics.signed_rank import signed_rank
 
-_FLOAT16 = 2e-3  # relative: float16 has 11 bits, and means of it fewer errors
+_FLOAT16 = 2e-3  # relative tolerance: float16 has a precision of 11 bits
 
 
 @dataclass(frozen=True)
@@ -26,9 +27,9 @@ class ItemComparison:
     """Two optimizers' incumbents on the same items.
 
     Attributes:
-        difference: mean over items of the first's outcome less the second's, in natural units.
-        standard_error: of the difference, paired by item; NaN for one item.
-        corrected: p by Holm over all pairs.
+        difference: the mean over items of (first - second), in natural units.
+        standard_error: the standard error of the difference, paired by item; NaN for one item.
+        corrected: the p-value, Holm-corrected over all pairs.
     """
 
     first: str
@@ -41,7 +42,7 @@ class ItemComparison:
 
 
 def has_items(task: Task, metric: str) -> bool:
-    """Tell whether every optimizer has a run whose incumbent logged outcomes of the metric."""
+    """Return whether every optimizer has a run whose incumbent logged outcomes of the metric."""
     return bool(task.runs) and all(
         any(_packed(task, run, metric) is not None for run in by_seed.values())
         for by_seed in task.runs.values()
@@ -49,10 +50,10 @@ def has_items(task: Task, metric: str) -> bool:
 
 
 def compare_items(task: Task, metric: str) -> list[ItemComparison]:
-    """Compare the incumbents under the common budget, every pair of optimizers.
+    """Compare the incumbents of every pair of optimizers at the common budget.
 
     Raises:
-        ValueError: outcomes do not average to the metric, or are not as many for all runs.
+        ValueError: outcomes do not average to the metric, or their number differs between runs.
     """
     outcomes = _aligned(
         task.name, {name: _outcomes(task, runs, metric) for name, runs in task.runs.items()}
@@ -81,7 +82,7 @@ def _packed(task: Task, run: Run, metric: str) -> str | None:
 
 
 def _place(task: Task, run: Run) -> int | None:
-    """Return the place of the incumbent under the common budget, if it is a full evaluation."""
+    """Return the index of the incumbent at the common budget, if it is a full evaluation."""
     place = run.incumbent(task.budget)
     return None if place is None or run.fidelities[place] < 1.0 else place
 
@@ -97,16 +98,16 @@ def _outcomes(task: Task, runs: dict[int, Run], metric: str) -> dict[int, Floats
 
 
 def _aligned(name: str, outcomes: dict[str, dict[int, Floats]]) -> dict[str, dict[int, Floats]]:
-    """Cut all outcomes to the same items, checking that what is cut away is padding.
+    """Truncate all outcomes to the same items, checking that only padding is removed.
 
-    Where all outcomes are 0, the last byte does not tell its items from its padding; those of
-    other runs do.
+    If all outcomes of a run are 0, its last byte does not show where the padding begins; the
+    outcomes of other runs do.
     """
     every = [outcome for by_seed in outcomes.values() for outcome in by_seed.values()]
     least = min(map(len, every), default=0)
     if any(outcome[least:].any() for outcome in every):
         sizes = sorted({len(outcome) for outcome in every})
-        raise ValueError(f"{name}: expected as many items in all runs, got {sizes}")
+        raise ValueError(f"{name}: expected the same number of items in all runs, got {sizes}")
     return {
         optimizer: {seed: outcome[:least] for seed, outcome in by_seed.items()}
         for optimizer, by_seed in outcomes.items()
@@ -114,13 +115,13 @@ def _aligned(name: str, outcomes: dict[str, dict[int, Floats]]) -> dict[str, dic
 
 
 def unpack(text: str, mean: float) -> Floats:
-    """Return packed outcomes, whichever packing gives the metric as their mean, (n_items,).
+    """Return packed outcomes, (n_items,), by the packing whose mean is the metric.
 
-    The log does not say which of its two packings an objective chose, nor how many of the last
-    byte's bits are items.
+    The log says neither which of the two packings an objective chose, nor how many bits of the
+    last byte are items.
 
     Raises:
-        ValueError: neither gives it.
+        ValueError: neither packing gives the metric as the mean.
     """
     raw = base64.b64decode(text)
     bits = np.unpackbits(np.frombuffer(raw, dtype=np.uint8)).astype(np.float64)

@@ -1,4 +1,4 @@
-"""Notes on a comparison: what a reader must know before its outcome."""
+"""Notes on a comparison: the caveats that a reader must know before its outcome."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -12,14 +12,14 @@ _MOST_NAMED = 5
 def budget_notes(
     name: str, runs: Sequence[Run], budget: float, failed: set[tuple[str, int]]
 ) -> list[str]:
-    """Say which runs had more than the common budget, and which did not come to it."""
+    """Say which runs were given more than the common budget, and which did not reach it."""
     notes = []
     most = max(run.budget for run in runs)
     if budget < most - ROUNDING:
         had = [run for run in runs if run.budget > budget + ROUNDING]
         notes.append(
-            f"{name}: compared at the common budget of {budget:g}, although {len(had)} of "
-            f"{len(runs)} runs were given more, up to {most:g}"
+            f"{name}: runs are compared at the common budget of {budget:g}; {len(had)} of "
+            f"{len(runs)} runs had a larger budget, up to {most:g}"
         )
     broken = [
         run
@@ -30,9 +30,9 @@ def budget_notes(
     if broken:
         first = broken[0]
         notes.append(
-            f"{name}: {len(broken)} of {len(runs)} runs are unfinished and keep their best until "
-            f"the end, first {first.optimizer} of seed {first.seed} after {total(first):g} of "
-            f"{budget:g}; finish them with the command that began them"
+            f"{name}: {len(broken)} of {len(runs)} runs are unfinished, so their incumbents are "
+            f"carried forward to the common budget (first: {first.optimizer}, seed {first.seed}, "
+            f"at {total(first):g} of {budget:g}); finish them with the command that started them"
         )
     return notes
 
@@ -43,26 +43,26 @@ def seed_notes(
     """Say which optimizers lack seeds of a task that others have.
 
     Args:
-        name: of the task.
-        seeds: by optimizer.
-        optimizers: of all tasks.
+        name: the task's name.
+        seeds: the seeds of each optimizer on the task.
+        optimizers: the optimizers of all tasks.
     """
     every = {seed for own in seeds.values() for seed in own}
     lacking = {one: len(every - {*seeds.get(one, ())}) for one in optimizers}
     return [
-        f"{one} lacks {n} of {len(every)} seeds on {name}: pairs are compared on the seeds that "
-        f"both have, ranks on those that all have; if the missing runs went badly, {one} looks "
-        f"better than it is"
+        f"{one} has no run for {n} of {len(every)} seeds on {name}: pairs are compared on the "
+        f"seeds that both optimizers have, and ranks use the seeds that all have; if the missing "
+        f"runs went badly, {one} looks better than it is"
         for one, n in lacking.items()
         if n
     ]
 
 
 def waiting_note(waiting: Iterable[tuple[str, str]]) -> list[str]:
-    """Say which planned runs are not made yet, given the optimizer and the objective of each."""
+    """Say which planned runs have not been made yet, given the optimizer and objective of each."""
     counts = Counter(f"{optimizer} on {objective}" for optimizer, objective in waiting)
     if not counts:
         return []
     shown = ", ".join(f"{name} ({n})" for name, n in list(counts.items())[:_MOST_NAMED])
     more = ", ..." if len(counts) > _MOST_NAMED else ""
-    return [f"planned runs that are not made yet: {counts.total()}: {shown}{more}"]
+    return [f"planned runs that have not been made yet: {counts.total()} ({shown}{more})"]

@@ -1,20 +1,20 @@
-"""Paired tests, and Holm's correction. The one implementation; the paper uses it too.
+"""Paired tests and Holm's correction. This is the only implementation; the paper uses it too.
 
-- Two optimizers that vary: Wilcoxon's signed-rank test, by the exact distribution of its
-  statistic (`signed_rank`). So ties are no trouble, infinite differences (a run without a
-  success) have the highest rank, and nothing is assumed about the values but what the null
-  hypothesis says: that the two could be exchanged in a pair.
-- One whose runs are all the same trajectory, whatever the seed, is a constant, not a sample.
-  Against it the sign test asks on which side of the constant the other's runs lie. (The
-  signed-rank test would also ask whether they are symmetric, which values bounded by an optimum
-  never are.) Whoever calls says which optimizers are such: runs that merely end at the same
-  value are a sample.
+- Two optimizers that vary with the seed: Wilcoxon's signed-rank test, by the exact distribution of
+  its statistic (`signed_rank`). Ties are handled exactly, and infinite differences (a run without a
+  success) have the highest rank. Nothing is assumed about the values except the null hypothesis
+  that the two values of a pair are exchangeable.
+- An optimizer whose runs are the same trajectory for every seed is a constant, not a sample. The
+  other optimizer is compared with it by the sign test: on which side of the constant do its runs
+  lie? (The signed-rank test would also require them to be symmetric about their median, which
+  values bounded by an optimum are not.) The caller says which optimizers are constant; runs that
+  merely end at the same value are a sample.
 - Between two constants there is nothing to test.
 
-The least p that n pairs can give is 2^(1 - n): .0625 for 5, so 5 seeds of one task never tell two
-optimizers apart at the level .05, and the pairs of 30 optimizers need more; `least_pairs`. A t
-test would say more of 5 pairs, and would be wrong where runs end in one of few local optima: then
-differences of +-1 with little spread are likely by chance alone (`calibration`).
+The least p-value that n pairs can give is 2^(1 - n): .0625 for 5. So 5 seeds of one task never
+distinguish two optimizers at the .05 level, and more comparisons need more pairs (`least_pairs`). A
+t test would be significant more often with 5 pairs, but invalid if runs end in one of a few local
+optima: then differences of about +-1 with little spread are likely by chance alone (`calibration`).
 """
 
 from collections.abc import Sequence
@@ -32,13 +32,13 @@ _DIGITS, _LEAST = 12, 1e-290
 
 @dataclass(frozen=True)
 class PairedTest:
-    """The test of one pair in one quantity, the lower the better.
+    """The test of one pair of optimizers in one quantity; lower is better.
 
     Attributes:
-        p: two-sided; None where there is nothing to test.
-        sign: -1 where the first is better, 1 where the second is, 0 where neither.
-        wins: the probability that the first is better in a pair, ties counted half.
-        n: pairs.
+        p: the two-sided p-value; None if there is nothing to test.
+        sign: -1 if the first is better, 1 if the second is, 0 if neither.
+        wins: the share of pairs in which the first is better, with ties counted as half.
+        n: the number of pairs.
         kind: "signed-rank", "sign" (against a constant) or "none".
     """
 
@@ -50,15 +50,15 @@ class PairedTest:
 
 
 def paired(first: Floats, second: Floats, fixed: tuple[bool, bool] = (False, False)) -> PairedTest:
-    """Test whether pairs of values, (n,) each, could be exchanged.
+    """Test whether the two values of each pair are exchangeable.
 
     Args:
-        first: infinite where a run had no success.
-        second: likewise, of the same seeds or instances.
-        fixed: which of the two are copies of one trajectory, whatever the seed.
+        first: the values of one optimizer, (n,); infinite for a run without a success.
+        second: the values of the other for the same seeds or instances, (n,).
+        fixed: whether each of the two has the same trajectory for every seed.
 
     Raises:
-        ValueError: they are not as many.
+        ValueError: their shapes differ.
     """
     return paired_rows(first[None, :], second[None, :], [fixed])[0]
 
@@ -68,7 +68,7 @@ def paired_rows(
 ) -> list[PairedTest]:
     """Return `paired` of each row, (n_tests, n_pairs); differences up to `equal` are ties."""
     if first.shape != second.shape or first.ndim != 2:
-        raise ValueError(f"pairs: expected as many values, got {first.shape} and {second.shape}")
+        raise ValueError(f"pairs: expected equal shapes, got {first.shape} and {second.shape}")
     n = first.shape[1]
     if n == 0:
         return [PairedTest(None, 0, 0.5, 0, "none") for _ in first]
@@ -92,10 +92,10 @@ def _sign(number: int) -> int:
 
 
 def differences(first: Floats, second: Floats, equal: float = 0.0) -> Floats:
-    """Return first - second, to twelve digits of the greater of the two.
+    """Return first - second, rounded to twelve significant digits of the larger of the two.
 
-    0 where both are infinite, where they are the same but for rounding, or where they differ by
-    no more than `equal`.
+    The difference is 0 if both are infinite, if they are equal up to rounding, or if they differ
+    by at most `equal`.
     """
     alike = np.isinf(first) & (first == second)
     a, b = (np.where(alike, 0.0, side) for side in (first, second))
@@ -108,13 +108,13 @@ def differences(first: Floats, second: Floats, equal: float = 0.0) -> Floats:
 
 
 def outcomes(first: Floats, second: Floats, equal: float = 0.0) -> NDArray[np.int64]:
-    """Return 1 where first is the lower, -1 where second is, 0 where they tie."""
+    """Return 1 where first is lower, -1 where second is lower, and 0 for ties."""
     a, b = np.broadcast_arrays(first, second)
     return -np.sign(differences(a, b, equal)).astype(np.int64)
 
 
 def rounded(values: Floats) -> Floats:
-    """Return values to twelve significant digits, for equal answers may differ after them."""
+    """Return values rounded to twelve significant digits, beyond which equal answers may differ."""
     size = np.abs(values)
     plain = np.isfinite(values) & (size > _LEAST)
     digits = np.ceil(np.log10(np.where(plain, size, 1.0)))
@@ -126,7 +126,7 @@ def rounded(values: Floats) -> Floats:
 
 
 def sign_test(d: Floats) -> tuple[float, int]:
-    """Return the exact two-sided p of the sign test (ties left out), and the majority's sign."""
+    """Return the exact two-sided p-value of the sign test without ties, and the majority's sign."""
     above, below = int((d > 0).sum()), int((d < 0).sum())
     if above + below == 0:
         return 1.0, 0
@@ -135,12 +135,12 @@ def sign_test(d: Floats) -> tuple[float, int]:
 
 
 def least_p(n: int) -> float:
-    """Return the least p that either test can give for n pairs: 2^(1 - n)."""
+    """Return the least p-value that either test can give for n pairs: 2^(1 - n)."""
     return min(1.0, 2.0 ** (1 - n))
 
 
 def least_pairs(n_comparisons: int, level: float) -> int:
-    """Return how many pairs it takes to tell anything apart among so many comparisons."""
+    """Return the number of pairs needed for any significance among this many comparisons."""
     n = 1
     while least_p(n) * n_comparisons >= level:
         n += 1
@@ -148,9 +148,10 @@ def least_pairs(n_comparisons: int, level: float) -> int:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Return Holm's (1979) step-down correction, in the order given.
+    """Return the p-values after Holm's (1979) step-down correction, in the order given.
 
-    The k-th least of m is multiplied by m - k + 1; corrected values never fall and are at most 1.
+    The k-th smallest of m is multiplied by m - k + 1; corrected values are then made non-decreasing
+    in k and capped at 1.
     """
     m = len(p_values)
     order = np.argsort(p_values, kind="stable")

@@ -1,14 +1,16 @@
-"""Every pair of optimizers in numbers: what stands behind a verdict, and how much it is.
+"""The numbers of every pair of optimizers: p-values behind a verdict, and effect sizes.
 
-One row for each pair, across all tasks (`task` is empty), or within the task where there is one:
-- `p`: Holm's, as the verdict has it, and `better`, the better of two that are distinguishable;
-- `improvement`: the probability that a run of the first ends better than one of the second, with
-  its bootstrapped 95 % interval (`improvement.py`);
-- `first_better`, `equivalent`, `second_better`: the Bayesian signed-rank test's (`bayesian.py`),
-  within `ROPE` of normalised regret, which is capped at 1; empty where there are too few numbers.
+There is one row per pair, across all tasks (`task` is empty) or within the named task:
+- `p`: the verdict's Holm-corrected p-value, and `better`, the better optimizer if the two are
+  distinguishable;
+- `improvement`: the probability that a run of the first ends better than a run of the second, with
+  its bootstrap 95 % interval (`improvement.py`);
+- `first_better`, `equivalent`, `second_better`: the probabilities of the Bayesian signed-rank test
+  (`bayesian.py`) with a region of equivalence of `ROPE` in normalised regret, which is capped at 1;
+  empty where there are too few numbers.
 
-The last two are not corrected for the number of pairs: they say how large a difference is, and
-make no claim.
+The last two are not corrected for the number of pairs: they describe the size of a difference and
+are not claims of significance.
 """
 
 import csv
@@ -26,7 +28,7 @@ from experiments.analysis.statistics.verdict import Verdict
 
 @dataclass(frozen=True)
 class Pair:
-    """A comparison; None where a number cannot be computed."""
+    """The numbers of one comparison; None where a number cannot be computed."""
 
     task: str
     first: str
@@ -43,7 +45,7 @@ class Pair:
 
 
 def pairs(suite: Suite, found: Verdict) -> Iterator[Pair]:
-    """Yield the pairs of a verdict on the suite."""
+    """Yield the numbers of each pair in a verdict on the suite."""
     for one in found.across or found.within:
         yield _pair(suite, one, found.equal)
 
@@ -71,7 +73,7 @@ def _pair(suite: Suite, one: Comparison, equal: float) -> Pair:
 
 
 def as_csv(rows: Iterator[Pair]) -> str:
-    """Return CSV with a line of names; four significant digits."""
+    """Return the pairs as CSV with a header line, to four significant digits."""
     text = StringIO()
     writer = csv.DictWriter(text, [field.name for field in fields(Pair)], lineterminator="\n")
     writer.writeheader()
@@ -80,7 +82,7 @@ def as_csv(rows: Iterator[Pair]) -> str:
             {
                 name: f"{value:.4g}" if isinstance(value, float) else cell(value)
                 for name, value in asdict(row).items()
-                if value == value  # an interval of one run each is none
+                if value == value  # NaN: one run each gives no interval
             }
         )
     return text.getvalue()

@@ -1,11 +1,11 @@
-"""Which differences the verdict finds with a power of 80 %, and with how many seeds or tasks.
+"""The number of seeds or tasks with which the verdict detects a difference with a power of 80 %.
 
-Two optimizers end at lognormal values, the second higher by `difference` standard deviations of
-the logarithm, so a run of the first is better with the probability Phi(difference / sqrt 2).
-Across tasks any increasing transform gives the same; within a task, where differences are ranked,
-normal values would need about a sixth fewer seeds. Power is that of one pair among all the
-comparisons of as many optimizers, by the first step of Holm's correction: what Holm gives at
-least.
+The final values of two optimizers are lognormal, and the logarithm of the second's is higher by
+`difference` standard deviations. So a run of the first is better with probability
+Phi(difference / sqrt 2). Across tasks, any increasing transform of the values gives the same power.
+Within a task, where differences are ranked, normal values would need about a sixth fewer seeds. The
+power is that of one pair among all comparisons of the given number of optimizers, by the first step
+of Holm's correction, so it is a lower bound on the power with the full correction.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -27,13 +27,13 @@ _N_DRAWS = 400
 _SEED = 20_261
 
 _Draw = Callable[[np.random.Generator, int], Floats]
-"""Returns as many p values as there are draws, given the number of seeds or tasks."""
+"""Returns one p-value per simulated draw, given the number of seeds or tasks."""
 
 
 def within_a_task(
     differences: Sequence[float] = DIFFERENCES, level: float = 0.05
 ) -> Iterator[dict[str, object]]:
-    """Yield the seeds that it takes on one task."""
+    """Yield rows with the number of seeds needed on one task."""
     for difference in differences:
 
         def draw(rng: np.random.Generator, n: int, by: float = difference) -> Floats:
@@ -46,7 +46,7 @@ def within_a_task(
 def across_tasks(
     differences: Sequence[float] = DIFFERENCES, n_seeds: int = 5, level: float = 0.05
 ) -> Iterator[dict[str, object]]:
-    """Yield the tasks that it takes with so many seeds each, the same difference on all."""
+    """Yield rows with the number of tasks needed, given the seeds per task and one difference."""
     for difference in differences:
 
         def draw(rng: np.random.Generator, n: int, by: float = difference) -> Floats:
@@ -59,7 +59,7 @@ def across_tasks(
 
 
 def _pair(rng: np.random.Generator, shape: tuple[int, ...], by: float) -> tuple[Floats, Floats]:
-    """Return what the two optimizers end with."""
+    """Return the final values of the two optimizers."""
     return np.exp(rng.standard_normal(shape)), np.exp(rng.standard_normal(shape) + by)
 
 

@@ -1,8 +1,8 @@
-"""Ranks: within a seed, over seeds, over tasks; and Nemenyi's critical difference.
+"""Mean ranks over seeds and tasks, and Nemenyi's critical difference.
 
-Ranks are taken among the optimizers' runs of one seed (1 is best; ties share the mean; a run
-without a success is last), averaged over the seeds to the task's one row, and averaged over the
-tasks. Nothing else goes in: no scale, no reference.
+The optimizers' runs of one seed are ranked (1 is best; ties share their mean rank; a run without a
+success is last). Ranks are averaged over the seeds, which gives one row per task, and then over the
+tasks. They do not depend on any scale or reference value.
 """
 
 from collections.abc import Sequence
@@ -19,11 +19,11 @@ from experiments.analysis.statistics.signed_rank import codes
 
 _ROUNDING = 1e-12  # relative
 LEAST_TASKS = 10
-"""Friedman's and Nemenyi's approximations are used above 10 tasks (Demsar, 2006, sec. 3.2.2)."""
+"""Friedman's and Nemenyi's approximations hold for more than 10 tasks (Demsar, 2006, 3.2.2)."""
 
 
 def task_ranks(task: Task, optimizers: Sequence[str], step: int = -1) -> Floats | None:
-    """Return mean ranks over the common seeds, (n_optimizers,); None where one has no run."""
+    """Return mean ranks over the common seeds, (n_optimizers,); None if there are none."""
     seeds = task.seeds
     if not seeds or any(name not in task.curves for name in optimizers):
         return None
@@ -32,7 +32,7 @@ def task_ranks(task: Task, optimizers: Sequence[str], step: int = -1) -> Floats 
 
 
 def rank_columns(values: Floats) -> Floats:
-    """Rank (n_optimizers, n_columns) within each column; what differs by rounding is a tie."""
+    """Rank (n_optimizers, n_columns) within each column; rounding differences count as ties."""
     return np.asarray(rankdata(codes(values.T, _ROUNDING), axis=1).T, dtype=np.float64)
 
 
@@ -59,15 +59,15 @@ def anytime_ranks(suite: Suite) -> Floats | None:
 
 @dataclass(frozen=True)
 class CriticalDifference:
-    """Friedman's test over tasks, and by how much mean ranks must differ.
+    """Friedman's test over tasks, and Nemenyi's critical difference of mean ranks.
 
     Attributes:
-        mean_ranks: by optimizer.
-        p: of Friedman's test in Iman and Davenport's form.
-        difference: Nemenyi's critical difference at the level.
-        detectable: the difference of true mean ranks that is found with a power of 80 %.
-        n_tasks: that were ranked.
-        groups: maximal groups of optimizers not told apart, each sorted by mean rank.
+        mean_ranks: the mean rank of each optimizer.
+        p: the p-value of Friedman's test in Iman and Davenport's form.
+        difference: Nemenyi's critical difference at the significance level.
+        detectable: the difference of true mean ranks that is detected with a power of 80 %.
+        n_tasks: the number of tasks that were ranked.
+        groups: maximal groups of optimizers that are not distinguishable, sorted by mean rank.
     """
 
     mean_ranks: dict[str, float]
@@ -79,16 +79,16 @@ class CriticalDifference:
 
 
 def critical_difference(suite: Suite, level: float) -> CriticalDifference | None:
-    """Return the critical difference; None where the tasks do not support one.
+    """Return the critical difference; None if the data do not support one.
 
-    They do where there are more than `LEAST_TASKS` of them, at least three optimizers, and the
-    difference is less than the largest that mean ranks can have.
+    It requires more than `LEAST_TASKS` tasks and at least three optimizers, and it must be smaller
+    than the largest possible difference of mean ranks.
     """
     _, table = rank_table(suite)
     n, k = table.shape
     if n <= LEAST_TASKS or k < 3:
         return None
-    rows = rank_columns(table.T).T  # one number per task: its ranks, ranked
+    rows = rank_columns(table.T).T  # Friedman's test ranks each task's mean ranks
     difference = nemenyi(k, n, level)
     if difference >= k - 1:
         return None
@@ -113,7 +113,11 @@ def nemenyi(n_optimizers: int, n_tasks: int, level: float) -> float:
 
 
 def friedman(rows: Floats) -> float:
-    """Return p of Friedman's test of ranks (n_tasks, n_optimizers), by Iman and Davenport's F."""
+    """Return the p-value of Friedman's test, in Iman and Davenport's form.
+
+    Args:
+        rows: ranks, (n_tasks, n_optimizers).
+    """
     n, k = rows.shape
     if np.ptp(rows, axis=1).max() == 0:
         return 1.0
@@ -125,7 +129,7 @@ def friedman(rows: Floats) -> float:
 
 
 def _groups(names: Sequence[str], mean: Floats, difference: float) -> list[list[str]]:
-    """Return the maximal runs of neighbours that lie within the difference."""
+    """Return the maximal groups of optimizers whose mean ranks lie within the difference."""
     order = np.argsort(mean, kind="stable")
     found: list[list[str]] = []
     last = -1

@@ -1,4 +1,4 @@
-"""What a task's runs are held against: references, scales, and who does not depend on the seed."""
+"""Reference values and scales of a task, and optimizers that do not depend on the seed."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -11,18 +11,18 @@ from experiments.analysis.statistics.paired import rounded
 from objectives.trial import Config
 
 Curves = Mapping[str, Mapping[int, Floats]]
-"""By optimizer and seed, the least so far at each step, (n_steps,); infinite before a success."""
+"""By optimizer and seed, the best so far at each step, (n_steps,); infinite before a success."""
 
 
 def fixed_optimizers(runs: Mapping[str, Mapping[int, Run]], budget: float) -> frozenset[str]:
-    """Return the optimizers whose runs of several seeds are one trajectory.
+    """Return the optimizers whose runs with several seeds are one and the same trajectory.
 
-    All runs asked for the same configurations in the same order and were told the same. An
-    unfinished run may be a part of that trajectory.
+    All such runs asked for the same configurations in the same order and got the same answers. An
+    unfinished run may be the beginning of that trajectory.
 
     Args:
         runs: by optimizer and seed.
-        budget: what came after it was spent does not count.
+        budget: evaluations that arrived after this budget was spent are ignored.
     """
     found = set()
     for optimizer, by_seed in runs.items():
@@ -65,9 +65,9 @@ def references(
     """Return the reference by seed, and whether all are known optima.
 
     Args:
-        curves: of the runs.
-        problems: by seed, what tells its problem from others.
-        optima: by problem.
+        curves: the curves of the runs.
+        problems: by seed, the key that identifies its problem.
+        optima: the known optima by problem.
     """
     known = all(key in optima for key in problems.values())
     best: dict[str, float] = {}
@@ -85,7 +85,7 @@ def scales(
     problems: Mapping[int, str],
     reference: Mapping[int, float],
 ) -> dict[int, float]:
-    """Return by seed how far above the reference a first success typically is, or else 1."""
+    """Return, by seed, the typical distance of a first success from the reference, or else 1."""
     scale: dict[str, float] = {}
     for key, each in _by_problem(curves, problems).items():
         firsts = [curve[np.isfinite(curve)][0] for curve in each if np.isfinite(curve).any()]

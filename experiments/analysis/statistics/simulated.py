@@ -1,9 +1,9 @@
-"""Suites of one and the same optimizer under many names, and one that is better by so much.
+"""Simulated suites of one optimizer under many names.
 
-`Population` draws what runs end with, (n_tasks, n_optimizers, n_seeds), the lower the better.
-The synthetic ones are the shapes that regrets have: skewed over decades, heavy-tailed, stuck in
-one of two local optima, of few values, without a success in places; and with a seed that makes
-a run good or bad for all optimizers, as shared initial designs do.
+A `Population` draws the final values of runs, (n_tasks, n_optimizers, n_seeds); lower is better.
+The synthetic populations have the typical shapes of regrets: spread over decades, heavy-tailed,
+stuck in one of two local optima, with few distinct values, or partly without a success. In one of
+them the seed makes a run good or bad for all optimizers, as shared initial designs do.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,32 +18,32 @@ Population = Callable[[np.random.Generator, Shape], Floats]
 
 
 def lognormal(rng: np.random.Generator, shape: Shape) -> Floats:
-    """Return regrets over several decades."""
+    """Return regrets spread over several decades."""
     return np.exp(2.0 * rng.standard_normal(shape))
 
 
 def heavy(rng: np.random.Generator, shape: Shape) -> Floats:
-    """Return regrets without a mean (Pareto, index 0.8)."""
+    """Return regrets without a finite mean (Pareto, index 0.8)."""
     return np.asarray(rng.pareto(0.8, shape))
 
 
 def two_optima(rng: np.random.Generator, shape: Shape) -> Floats:
-    """Return runs stuck in one of two local optima, with little spread in each."""
+    """Return regrets of runs stuck in one of two local optima, with little spread in each."""
     return np.asarray(rng.integers(0, 2, shape) + 0.001 * rng.exponential(size=shape))
 
 
 def few_values(rng: np.random.Generator, shape: Shape) -> Floats:
-    """Return one of six values, so that many pairs are ties."""
+    """Return regrets with six distinct values, so that many pairs are ties."""
     return np.asarray(rng.integers(0, 6, shape), dtype=np.float64)
 
 
 def failing(rng: np.random.Generator, shape: Shape) -> Floats:
-    """Return lognormal regrets, a fifth of the runs without a success."""
+    """Return lognormal regrets, with a fifth of the runs without a success."""
     return np.where(rng.random(shape) < 0.2, np.inf, lognormal(rng, shape))
 
 
 def shared_seeds(rng: np.random.Generator, shape: Shape) -> Floats:
-    """Return lognormal regrets of which half the variance belongs to the seed."""
+    """Return lognormal regrets with half of the variance due to the seed."""
     of_seed = rng.standard_normal((shape[0], 1, shape[2]))
     return np.asarray(np.exp(np.sqrt(2.0) * (of_seed + rng.standard_normal(shape))))
 
@@ -59,9 +59,9 @@ SYNTHETIC: dict[str, Population] = {
 
 
 def logged(runs: Sequence[Run]) -> Population:
-    """Return the population that draws, with replacement, from runs of one optimizer.
+    """Return a population that draws, with replacement, from logged runs of one optimizer.
 
-    Each simulated task is one of theirs, in turn.
+    The simulated tasks cycle through the tasks of these runs.
     """
     pools = [task.final(name) for task in compare_on(runs).tasks for name in task.curves]
 
@@ -72,11 +72,11 @@ def logged(runs: Sequence[Run]) -> Population:
 
 
 def suite_of(values: Floats, instances: bool = False) -> Suite:
-    """Return the suite in which run i of optimizer j on task t came to values[t, j, i].
+    """Return the suite in which run i of optimizer j on task t ends at values[t, j, i].
 
     Args:
         values: (n_tasks, n_optimizers, n_seeds).
-        instances: whether each seed is another instance of the problem.
+        instances: whether each seed is a different instance of the problem.
     """
     names = [f"o{j:02d}" for j in range(values.shape[1])]
     seeds = range(values.shape[2])

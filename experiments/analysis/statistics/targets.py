@@ -1,9 +1,9 @@
 """Running times to targets: ERT, ECDF, performance and data profiles.
 
-A target is a normalised regret tau: a run reaches it at the first step at which its best so far
-is within tau x scale of the reference. That is the test of More and Wild (SIAM J. Optim. 20,
-2009), f(x) <= f_L + tau (f(x0) - f_L), with the typical first success for f(x0). A run that does
-not reach it has an infinite time, and has spent its whole budget.
+A target is a normalised regret tau. A run reaches it at the first step at which its best value so
+far is within tau x scale of the reference. This is the test of More and Wild (SIAM J. Optim. 20,
+2009), f(x) <= f_L + tau (f(x0) - f_L), with the typical first success as f(x0). A run that does not
+reach the target has an infinite running time and has spent its whole budget.
 """
 
 from collections.abc import Sequence
@@ -14,11 +14,11 @@ from experiments.analysis.results import Floats
 from experiments.analysis.statistics.anytime import Suite, Task
 
 TARGETS = tuple(float(tau) for tau in np.logspace(0, -3, 31))
-"""From a typical first success to a thousandth of it; ten a decade."""
+"""Targets from a typical first success to a thousandth of it, ten per decade."""
 
 
 def times(task: Task, optimizer: str, targets: Sequence[float] = TARGETS) -> Floats:
-    """Return the budget spent until each target, (n_seeds, n_targets); infinite if never."""
+    """Return the budget spent to reach each target, (n_seeds, n_targets); infinite if never."""
     regret = task.regret(optimizer)
     reached = regret[:, :, None] <= np.asarray(targets) * (1 + 1e-12) + 1e-15
     first = task.grid[np.argmax(reached, axis=1)]
@@ -26,10 +26,11 @@ def times(task: Task, optimizer: str, targets: Sequence[float] = TARGETS) -> Flo
 
 
 def expected_running_time(task: Task, optimizer: str, targets: Sequence[float] = TARGETS) -> Floats:
-    """Return ERT by target, (n_targets,); infinite where no run reached it.
+    """Return the ERT of each target, (n_targets,); infinite if no run reached it.
 
-    All budget spent until the target, the whole of it by runs that missed it, over the number of
-    runs that reached it (Hansen et al., COCO, 2021, sec. 4.2). The expectation of restarts.
+    The ERT is the sum over runs of the budget spent to reach the target, or of the whole budget if
+    the run missed it, divided by the number of runs that reached it (Hansen et al., COCO, 2021,
+    sec. 4.2). It estimates the expected running time of a restarted optimizer.
     """
     found = times(task, optimizer, targets)
     reached = np.isfinite(found)
@@ -39,9 +40,9 @@ def expected_running_time(task: Task, optimizer: str, targets: Sequence[float] =
 
 
 def ecdf(suite: Suite, optimizer: str, targets: Sequence[float] = TARGETS) -> tuple[Floats, Floats]:
-    """Return budgets (n,) and the share of all (task, run, target) reached by each, (n,).
+    """Return budgets, (n,), and the share of all (task, run, target) reached within each, (n,).
 
-    A task on which the optimizer has no run counts as nothing reached there.
+    On a task without a run of the optimizer, no target counts as reached.
     """
     shares = []
     budgets = np.unique(np.concatenate([task.grid for task in suite.tasks]))
@@ -55,9 +56,9 @@ def ecdf(suite: Suite, optimizer: str, targets: Sequence[float] = TARGETS) -> tu
 
 
 def _solved(suite: Suite, tau: float) -> tuple[list[str], Floats, Floats]:
-    """Return optimizers, times (n_problems, n_optimizers), and parameters of each problem.
+    """Return optimizers, times (n_problems, n_optimizers), and each problem's dimension.
 
-    A problem is a seed of a task. A run that is missing never reaches anything.
+    A problem is one seed of one task. A missing run reaches no target.
     """
     rows, dimensions = [], []
     for task in suite.tasks:
@@ -73,16 +74,16 @@ def _solved(suite: Suite, tau: float) -> tuple[list[str], Floats, Floats]:
 
 
 def _dimension(task: Task) -> int:
-    """Return the most parameters that a configuration of the task has."""
+    """Return the largest number of parameters in a configuration of the task."""
     runs = [run for by_seed in task.runs.values() for run in by_seed.values()]
     return max((len(config) for run in runs for config in run.configs), default=1)
 
 
 def performance_profile(suite: Suite, tau: float = 0.1) -> tuple[Floats, dict[str, Floats]]:
-    """Return ratios (n,) and, by optimizer, the share of problems solved within each, (n,).
+    """Return ratios, (n,), and, by optimizer, the share of problems solved within each, (n,).
 
-    Dolan and More (2002): the time to the target over the least time of any optimizer on that
-    problem. A problem that nobody solves counts for nobody, in all shares.
+    The ratio is the time to the target over the least time of any optimizer on that problem (Dolan
+    and More, 2002). A problem that no optimizer solves stays in the denominator of every share.
     """
     names, solved, _ = _solved(suite, tau)
     best = solved.min(axis=1, keepdims=True)
@@ -92,9 +93,9 @@ def performance_profile(suite: Suite, tau: float = 0.1) -> tuple[Floats, dict[st
 
 
 def data_profile(suite: Suite, tau: float = 0.1) -> tuple[Floats, dict[str, Floats]]:
-    """Return budgets over (parameters + 1), and the share of problems solved within each.
+    """Return budgets / (parameters + 1), (n,), and the share of problems solved within each, (n,).
 
-    More and Wild (2009), eq. 2.9: in units of simplex gradients.
+    This is eq. 2.9 of More and Wild (2009), with budgets in units of simplex gradients.
     """
     names, solved, dimensions = _solved(suite, tau)
     return _shares(names, solved / (dimensions[:, None] + 1))

@@ -1,13 +1,13 @@
-"""The verdict: which optimizers are distinguishable from which, at what level, on what.
+"""The verdict: which optimizers are distinguishable on which tasks at a significance level.
 
-Two kinds of claims, each corrected by Holm over all its comparisons:
-- across tasks: one number per task and pair, the share of runs in which the first is better; the
-  signed-rank test over tasks. It speaks of tasks like these.
-- within a task: pairs of runs of one seed or instance (`paired`). It speaks of this task.
+There are two kinds of claims, each Holm-corrected over all its comparisons:
+- across tasks: the signed-rank test with one number per task and pair, the share of runs in which
+  the first is better. The conclusion is about tasks like these.
+- within a task: paired runs of one seed or instance (`paired`). The conclusion is about this task.
 
-Where both kinds can be made, each gets half of the level, so that the chance of any false claim
-in the whole verdict is at most the level. A kind that could not tell anything apart whatever its
-numbers (too few tasks, too few seeds) takes nothing, and the verdict says so.
+If both kinds are possible, each gets half of the level, so that the probability of any false claim
+in the whole verdict is at most the level. A kind that cannot become significant (too few tasks or
+too few seeds) gets no share of the level, and the verdict says so.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ from experiments.analysis.statistics.comparisons import (
 from experiments.analysis.statistics.paired import least_p, least_pairs
 
 LEVEL = 0.05
-_MOST_NAMED = 6  # tasks in one sentence
+_MOST_NAMED = 6  # tasks named in one sentence
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,10 @@ class Verdict:
     """All comparisons of a suite.
 
     Attributes:
-        across: by pair; empty where there is one task.
-        within: by task and pair.
-        testable: which of the kinds could tell something apart.
-        equal: differences up to this are ties.
+        across: the comparisons across tasks, by pair; empty if there is one task.
+        within: the comparisons within tasks, by task and pair.
+        testable: the kinds of claims that can become significant.
+        equal: differences up to this size are ties.
     """
 
     across: list[Comparison]
@@ -52,9 +52,10 @@ def verdict(suite: Suite, level: float = LEVEL, equal: float = 0.0) -> Verdict:
     """Compare every pair of optimizers.
 
     Args:
-        suite: of runs.
-        level: the chance of any false claim.
-        equal: ends of runs that differ by no more are ties, where less means nothing.
+        suite: the runs.
+        level: the family-wise error rate: the probability of any false claim.
+        equal: final values that differ by at most this are ties, because a smaller difference is
+            of no practical importance.
 
     Raises:
         ValueError: the level is not in (0, 1), or `equal` is negative or infinite.
@@ -78,9 +79,9 @@ def verdict(suite: Suite, level: float = LEVEL, equal: float = 0.0) -> Verdict:
 
 
 def sentences(suite: Suite, found: Verdict) -> list[str]:
-    """Return the verdict in words."""
+    """Return the verdict as sentences."""
     if len(suite.optimizers) < 2:
-        return [f"{suite.optimizers[0]} alone: nothing to compare it with."]
+        return [f"There is only one optimizer, {suite.optimizers[0]}: nothing can be compared."]
     said = []
     if len(suite.tasks) > 1:
         said.append(_about_all(suite, found))
@@ -95,7 +96,7 @@ def sentences(suite: Suite, found: Verdict) -> list[str]:
 
 
 def _compared(suite: Suite, tasks: Sequence[Task], found: Verdict) -> str:
-    """Return what is compared, after which budget, and what counts as a tie, in brackets."""
+    """Return, in parentheses, what is compared, after which budget, and what counts as a tie."""
     low, high = (round(pick(task.budget for task in tasks), 6) for pick in (min, max))
     budget = f"{low:g}" if low == high else f"{low:g} to {high:g}"
     given = max(task.given for task in tasks)
@@ -106,7 +107,7 @@ def _compared(suite: Suite, tasks: Sequence[Task], found: Verdict) -> str:
 
 
 def _on(names: Sequence[str], n_tasks: int) -> str:
-    """Return on which tasks something is said."""
+    """Return the tasks that a sentence is about."""
     if len(names) == 1:
         return f"On {names[0]}"
     if len(names) == n_tasks:
@@ -122,14 +123,14 @@ def _about_all(suite: Suite, found: Verdict) -> str:
     if "across" not in found.testable:
         need = least_pairs(max(1, len(found.across)), found.level)
         return (
-            f"{where}, nothing can be said: a test over tasks has one number per task, and "
-            f"{counted(len(found.across), 'comparison')} would take at least {need} tasks."
+            f"{where}, no conclusion is possible: the test across tasks uses one number per task, "
+            f"and {counted(len(found.across), 'comparison')} would require at least {need} tasks."
         )
-    return f"{where}, at the level {found.level:g} (Holm): {_pairs(found.across)}."
+    return f"{where}, at significance level {found.level:g} (Holm): {_pairs(found.across)}."
 
 
 def _about(task: Task, comparisons: Sequence[Comparison], found: Verdict) -> str:
-    """Return what is said of a task, after where it is said."""
+    """Return the conclusion about a task, which follows the name of the task in a sentence."""
     sizes = [one.test.n for one in comparisons]
     n, least = max(sizes, default=0), min(sizes, default=0)
     noun = "instance" if task.instances else "seed"
@@ -137,21 +138,21 @@ def _about(task: Task, comparisons: Sequence[Comparison], found: Verdict) -> str
     fixed = _fixed(task)
     if not any(one.test.p is not None for one in comparisons):
         if not n:
-            return f"nothing can be tested: no two optimizers have common seeds.{fixed}"
+            return f"no test is possible: no two optimizers have common seeds.{fixed}"
         return (
-            f"nothing can be tested: over {pairs}, no optimizer's runs depend on the seed, so "
-            f"each has one result.{fixed}"
+            f"no test is possible: over {pairs}, no optimizer's runs depend on the seed, so each "
+            f"has a single result.{fixed}"
         )
     family = sum(one.test.p is not None for one in found.within)
     share = max(1, len(found.testable))
     if "within" not in found.testable or least_p(n) * family * share >= found.level:
         need = least_pairs(family * share, found.level)
         return (
-            f"not distinguishable: {pairs} cannot tell any pair apart at the level "
-            f"{found.level:g}; it takes at least {need} for {counted(family, 'comparison')}.{fixed}"
+            f"no pair is distinguishable: with {pairs}, no test can reach significance level "
+            f"{found.level:g}; {counted(family, 'comparison')} would need at least {need}.{fixed}"
         )
     told = _pairs(comparisons)
-    return f"over {pairs}, at the level {found.level:g} (Holm): {told}.{fixed}"
+    return f"over {pairs}, at significance level {found.level:g} (Holm): {told}.{fixed}"
 
 
 def _fixed(task: Task) -> str:
@@ -161,12 +162,12 @@ def _fixed(task: Task) -> str:
     names = listed(sorted(task.fixed))
     if len(task.fixed) == 1:
         return (
-            f" {names} does not depend on the seed: all its runs are the same, so they count as "
-            f"one constant, to which the runs of the others are compared."
+            f" {names} does not depend on the seed: all its runs are identical, so they count as "
+            f"one constant, with which the runs of the others are compared."
         )
     return (
-        f" {names} do not depend on the seed: all runs of each are the same, so they count as one "
-        f"constant, to which the runs of the others are compared."
+        f" {names} do not depend on the seed: all runs of each are identical, so they count as one "
+        f"constant, with which the runs of the others are compared."
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from numbers import Real
 from typing import Any, NoReturn
 
+from experiments.running.events import check_answer
 from experiments.running.executors.executor import Answer
 from objectives.objective import HostFault, Objective
 from objectives.trial import Evaluation, Trial
@@ -43,7 +44,11 @@ def evaluate(objective: Objective, trial: Trial) -> Answer:
     """
     started = time.perf_counter()
     try:
-        return Answer(trial, normalised(objective.evaluate(given(trial))))
+        evaluation = normalised(objective.evaluate(given(trial)))
+        if evaluation.value is None and evaluation.error is None and len(objective.goals) < 2:
+            raise ValueError("evaluation: expected a value or an error, got neither")
+        check_answer(evaluation, objective.goals, objective.limits)
+        return Answer(trial, evaluation)
     except _RAISED as error:
         if _is_interrupt(error):
             raise
@@ -137,8 +142,6 @@ def normalised(evaluation: Any) -> Evaluation:
     if error is not None and (not isinstance(error, str) or not error.strip()):
         _wrong("error", "text or None", error)
     value = evaluation.value
-    if value is None and error is None:
-        raise ValueError("evaluation: expected a value or an error, got neither")
     if value is not None:
         value = _finite("value", "a finite number", value)
     cost = _finite("cost", "seconds", evaluation.cost)

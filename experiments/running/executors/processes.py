@@ -4,6 +4,7 @@ A crash, `os._exit`, the out-of-memory killer and a time limit each end a single
 runner is killed, its workers finish their evaluations and leave the answers in the run's folder.
 """
 
+import multiprocessing
 import pickle
 import time
 from collections import Counter, deque
@@ -191,7 +192,9 @@ class _Evaluating:
                 return evaluating.test(self._objective, task.trial)
         assert self._objective.folder is not None
         handover = Handover(self._objective.folder)
+        _leave_without_runner()
         with handover.claim(task):
+            _leave_without_runner()  # it may have ended since; from here on, its successor waits
             _tell(report)
             with interrupts.released():
                 answer = evaluating.evaluate(self._objective, task)
@@ -199,6 +202,17 @@ class _Evaluating:
                 with suppress(OSError):  # on a full disk, the log has reserved space for it
                     handover.put(answer)
             return answer
+
+
+def _leave_without_runner() -> None:
+    """End this worker if its runner has ended before the evaluation began.
+
+    A runner that resumes submits every trial that no worker has claimed. A worker that is slow to
+    start would evaluate its trial a second time.
+    """
+    runner = multiprocessing.parent_process()
+    if runner is not None and not runner.is_alive():
+        raise SystemExit(0)
 
 
 def _tell(report: Report) -> None:

@@ -6,7 +6,9 @@ with this process.
 
 import os
 import re
+import signal
 import socket
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from typing import Any
 
 from objectives.objective import Resources
 
+_FOUND_BY_RAY = "auto"  # the address for which Ray looks for a running cluster itself
 _CONNECT_S = 5.0
 _PING_S = 10.0
 _HOST_PORT = re.compile(r"(?:ray://)?(?P<host>[^:/\s]+):(?P<port>\d+)")
@@ -198,6 +201,16 @@ def _ray() -> Any:
 
 
 def _connect(ray: Any, address: str | None, cpus: int | None) -> None:
+    """Connect, and keep the handler of SIGTERM, which Ray replaces by one that exits anywhere."""
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        _init(ray, address, cpus)
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)
+
+
+def _init(ray: Any, address: str | None, cpus: int | None) -> None:
     quiet = {"log_to_driver": False, "logging_level": "ERROR"}
     if address is None:
         ray.init("local", num_cpus=cpus, include_dashboard=False, **quiet)
@@ -211,7 +224,7 @@ def _connect(ray: Any, address: str | None, cpus: int | None) -> None:
 def _checked(address: str) -> str:
     """Return the address, or raise where nothing listens; Ray itself would try for a minute."""
     found = _HOST_PORT.fullmatch(address)
-    if address != "auto" and found is None:
+    if address != _FOUND_BY_RAY and found is None:
         raise ValueError(f"executor.address: expected auto or host:port, got {address!r}")
     if found is not None:
         try:

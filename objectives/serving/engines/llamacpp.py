@@ -20,7 +20,8 @@ from types import MappingProxyType
 from typing import Any
 
 from objectives.checkpoint import SMOLLM2, find
-from objectives.serving.engine import Demand, Engine, Launch
+from objectives.deployment import Deployment, Entry
+from objectives.serving.engine import DEPLOYED_PORT, Demand, Engine, Launch
 from objectives.serving.engines import host_faults
 from objectives.serving.engines.checks import checked_tokens
 from objectives.serving.kinds import SWITCH, Kind, one_of, whole
@@ -57,6 +58,33 @@ _ERROR = re.compile(r"\S+ E +(.*)")  # a line of its log: time, level, text
 _SLACK = 32  # tokens of a slot beyond the largest request: drafts, and the end of the text
 
 
+def _pair(name: str, flag: str) -> Entry:
+    """Return the entry of a flag that is followed by its value as a word of its own."""
+    return {"by": name, "else": [flag, f"{{{name}}}"]}
+
+
+def _switch(name: str, on: str, off: str) -> Entry:
+    return {"by": name, "cases": {"true": [on], "false": [off]}}
+
+
+_FLAGS: list[Entry] = [
+    _pair("n_threads", "--threads"),
+    _pair("n_threads_batch", "--threads-batch"),
+    _pair("n_parallel", "--parallel"),
+    _pair("n_batch", "--batch-size"),
+    _pair("n_ubatch", "--ubatch-size"),
+    _pair("flash_attn", "--flash-attn"),
+    _pair("cache_type_k", "--cache-type-k"),
+    _pair("cache_type_v", "--cache-type-v"),
+    _switch("cont_batching", "--cont-batching", "--no-cont-batching"),
+    _switch("cache_prompt", "--cache-prompt", "--no-cache-prompt"),
+    _pair("n_cache_reuse", "--cache-reuse"),
+    _switch("kv_unified", "--kv-unified", "--no-kv-unified"),
+    {"by": "poll", "else": ["--poll", "{poll}", "--poll-batch", "{poll}"]},
+    {"by": "speculative", "cases": {"ngram_simple": ["--spec-type", "ngram-simple"]}},
+]
+
+
 class LlamaCpp(Engine):
     """llama.cpp with one GGUF file.
 
@@ -91,6 +119,23 @@ class LlamaCpp(Engine):
                 )
             self._digest = str(self._path.stat().st_size)
         self._model = model
+
+    def deployment(self, demand: Demand) -> Deployment:
+        """Return the command line of `llama-server`, which llama.cpp ships.
+
+        Its context is for all slots together, and each slot holds the largest request.
+        """
+        model = self._path.name if self._model == SMOLLM2 else self._model
+        slot = demand.tokens + _SLACK
+        first: list[Entry] = ["llama-server", "--model", model, "--host", self.host]
+        context: Entry = {
+            "by": "n_parallel",
+            "absent": ["--ctx-size", str(slot)],
+            "else": ["--ctx-size", f"{{n_parallel*{slot}}}"],
+        }
+        return Deployment(
+            self.name, [*first, "--port", str(DEPLOYED_PORT), "--fit", "off", context, *_FLAGS]
+        )
 
     @property
     def tokens(self) -> tuple[int, int]:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from objectives.checkpoint import SMOLLM2, find
-from objectives.serving.engine import Demand, Engine, Launch
+from objectives.deployment import Deployment, Entry, fill
+from objectives.serving.engine import DEPLOYED_PORT, Demand, Engine, Launch
 from objectives.serving.engines import host_faults
 from objectives.serving.engines.checks import checked_environment, checked_flags, checked_tokens
 from objectives.serving.engines.hf_folder import hf_folder
@@ -86,6 +87,7 @@ class NodeEngine(Engine):
         self._tokens = checked_tokens(tokens)
         self._environment, self._flags = checked_environment(environment), checked_flags(flags)
         check_settings("objective.engine", environment, flags)
+        self._named = list(program)
         self._device, self._gpus, self._launcher = device, gpus, launcher
         self.uses_gpus = device == "cuda"
         self.most_gpus = gpus if self.uses_gpus else 1
@@ -109,8 +111,16 @@ class NodeEngine(Engine):
         return self._tokens
 
     @abstractmethod
+    def words(self, model: str, port: int, demand: Demand) -> list[Entry]:
+        """Return what follows the program on the command line, as `deployment` describes it."""
+
     def command(self, config: Config, model: str, port: int, demand: Demand) -> list[str]:
-        """Return what follows the program on the command line."""
+        """Return what follows the program on the command line of a configuration."""
+        return fill(self.words(model, port, demand), config)
+
+    def deployment(self, demand: Demand) -> Deployment:
+        words = self.words(self._model, DEPLOYED_PORT, demand)
+        return Deployment(self.name, [*self._named, *words, *self._flags], dict(self._environment))
 
     def body(self, prompt: Sequence[int], answer_tokens: int) -> dict[str, Any]:
         # Both engines may send several tokens in a chunk; so each chunk says how many there are.

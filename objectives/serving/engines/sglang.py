@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from objectives.deployment import Entry
 from objectives.serving.engine import Demand
 from objectives.serving.engines.node_engine import NodeEngine
 from objectives.serving.kinds import SHARE, SWITCH, WORD, Kind, whole
@@ -45,6 +46,15 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
 )
 
 
+_FLAGS: list[Entry] = [
+    *(
+        {"by": name, "cases": {"none": []}, "else": [f"{flag}={{{name}}}"]}
+        for name, (flag, _) in _VALUES.items()
+    ),
+    *({"by": name, "cases": {"true": [flag]}} for name, flag in _SWITCHES.items()),
+]
+
+
 class Sglang(NodeEngine):
     """SGLang with one model."""
 
@@ -68,14 +78,13 @@ class Sglang(NodeEngine):
         }
     )
 
-    def command(self, config: Config, model: str, port: int, demand: Demand) -> list[str]:
+    def words(self, model: str, port: int, demand: Demand) -> list[Entry]:
         # As two words: `sglang serve` looks for the model by this flag before it reads the others.
-        words = ["--model-path", model, f"--host={self.host}", f"--port={port}"]
-        words += [f"--context-length={self.longest(demand)}", "--enable-metrics"]
-        for name, (flag, _) in _VALUES.items():
-            if config.get(name, "none") != "none":
-                words.append(f"{flag}={config[name]}")
-        return [*words, *(flag for name, flag in _SWITCHES.items() if config.get(name) is True)]
+        return [
+            *("--model-path", model, f"--host={self.host}", f"--port={port}"),
+            *(f"--context-length={self.longest(demand)}", "--enable-metrics"),
+            *_FLAGS,
+        ]
 
     def gpus(self, config: Config) -> int:
         sizes = ("tp_size", "dp_size", "pp_size")

@@ -17,6 +17,7 @@ import json
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from objectives.deployment import Entry
 from objectives.serving.engine import Demand
 from objectives.serving.engines.node_engine import NodeEngine
 from objectives.serving.kinds import SHARE, SWITCH, WORD, Kind, one_of, whole
@@ -60,6 +61,50 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
 )
 
 
+def _value(name: str) -> Entry:
+    flag = f"--{name.replace('_', '-')}={{{name}}}"
+    return {"by": name, "cases": {"none": []}, "else": [flag]}
+
+
+def _switch(name: str) -> Entry:
+    flag = name.replace("_", "-")
+    return {"by": name, "cases": {"true": [f"--{flag}"], "false": [f"--no-{flag}"]}}
+
+
+def _compiled(mode: str) -> list[Entry]:
+    return [f"--compilation-config={json.dumps({'cudagraph_mode': mode})}"]
+
+
+def _speculative() -> Entry:
+    """Return the entry of --speculative-config, with those of its keys that have a value."""
+    drafts = '"num_speculative_tokens": {num_speculative_tokens}'
+    # vLLM would set the shortest window to the longest one.
+    window = '"prompt_lookup_max": {prompt_lookup_max}, "prompt_lookup_min": 2'
+
+    def config(*keys: str) -> list[Entry]:
+        inside = ", ".join(['"method": "{speculative}"', *keys])
+        return [f"--speculative-config={{{inside}}}"]
+
+    def windowed(*keys: str) -> list[Entry]:
+        return [{"by": "prompt_lookup_max", "absent": config(*keys), "else": config(*keys, window)}]
+
+    known = {"by": "num_speculative_tokens", "absent": windowed(), "else": windowed(drafts)}
+    return {"by": "speculative", "cases": {"none": []}, "else": [known]}
+
+
+_FLAGS: list[Entry] = [
+    *map(_value, _VALUES),
+    *map(_switch, _SWITCHES),
+    {
+        "by": "compilation",
+        "cases": {"eager": ["--enforce-eager"]}
+        | {name: _compiled(mode) for name, mode in _MODES.items()},
+    },
+    "--max-cudagraph-capture-size={cudagraph_max_size}",
+    _speculative(),
+]
+
+
 class Vllm(NodeEngine):
     """vLLM with one model."""
 
@@ -86,28 +131,15 @@ class Vllm(NodeEngine):
         }
     )
 
-    def command(self, config: Config, model: str, port: int, demand: Demand) -> list[str]:
+    def words(self, model: str, port: int, demand: Demand) -> list[Entry]:
         # `--model=`, as `vllm serve` and `python -m vllm.entrypoints.openai.api_server` both take.
-        words = [f"--model={model}", f"--host={self.host}", f"--port={port}"]
-        words.append(f"--max-model-len={self.longest(demand)}")
-        words += [
-            f"--{_dashed(name)}={config[name]}"
-            for name in _VALUES
-            if config.get(name, "none") != "none"
+        return [
+            f"--model={model}",
+            f"--host={self.host}",
+            f"--port={port}",
+            f"--max-model-len={self.longest(demand)}",
+            *_FLAGS,
         ]
-        for name in _SWITCHES:
-            if name in config:
-                words.append(f"--{'' if config[name] else 'no-'}{_dashed(name)}")
-        if config.get("compilation") == "eager":
-            words.append("--enforce-eager")
-        elif "compilation" in config:
-            mode = {"cudagraph_mode": _MODES[str(config["compilation"])]}
-            words.append(f"--compilation-config={json.dumps(mode)}")
-        if "cudagraph_max_size" in config:
-            words.append(f"--max-cudagraph-capture-size={config['cudagraph_max_size']}")
-        if config.get("speculative", "none") != "none":
-            words.append(f"--speculative-config={json.dumps(_speculative(config))}")
-        return words
 
     def gpus(self, config: Config) -> int:
         sizes = ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size")
@@ -128,16 +160,3 @@ class Vllm(NodeEngine):
                 f"chunked prefill, got {budget}"
             )
         return super().refusal(config, demand)
-
-
-def _dashed(name: str) -> str:
-    return name.replace("_", "-")
-
-
-def _speculative(config: Config) -> dict[str, object]:
-    settings: dict[str, object] = {"method": config["speculative"]}
-    for name in ("num_speculative_tokens", "prompt_lookup_max"):
-        if name in config:
-            settings[name] = config[name]
-    # vLLM would set the shortest window to the longest one.
-    return {**settings, "prompt_lookup_min": 2} if "prompt_lookup_max" in config else settings

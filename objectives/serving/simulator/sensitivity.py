@@ -9,7 +9,6 @@ stay in it, and how many fail that served before. Without noise; the settings ar
 `conf/objective/serving_sim.yaml`.
 """
 
-import csv
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -22,6 +21,7 @@ from scipy.stats import spearmanr
 
 from objectives.serving.simulator.deployment import Deployment, Overheads
 from objectives.serving.simulator.serving_sim import ServingSim
+from objectives.serving.simulator.words import TABLE, Program, Word, write_table
 from objectives.trial import Config, Trial
 
 CONF = Path(__file__).parents[3] / "conf" / "objective"
@@ -109,28 +109,32 @@ def table(n: int) -> list[tuple[str, ...]]:
     return lines
 
 
+PROGRAM = Program(
+    "objectives.serving.simulator.sensitivity",
+    "Change one assumption of the simulator at a time, and print how the ranking changes.",
+    [("configurations=300", "the default")],
+    words={
+        "configurations": Word(
+            "The number of random configurations that are ranked.",
+            "300",
+            "an integer of at least 10",
+            lambda text: text.isdecimal() and int(text) >= 10,
+        ),
+        "table": TABLE,
+    },
+)
+
+
 def main(arguments: Sequence[str]) -> int:
     """Print the table; return the exit status."""
-    words = dict(word.split("=", 1) for word in arguments if "=" in word)
-    given = words.get("configurations", "300")
-    if len(words) != len(arguments) or not set(words) <= {"configurations", "table"}:
-        print(
-            f"sensitivity: expected [configurations=300] [table=FILE], got {' '.join(arguments)}",
-            file=sys.stderr,
-        )
-        return 2
-    if not given.isdecimal() or int(given) < 10:
-        print(
-            f"configurations: expected a whole number of at least 10, got {given}", file=sys.stderr
-        )
-        return 2
-    lines = table(int(given))
+    return PROGRAM.answer(arguments, _print)
+
+
+def _print(_: Path, words: dict[str, str]) -> None:
+    lines = table(int(words["configurations"]))
     for line in [HEADER, *lines]:
         print("  ".join(cell.ljust(34 if i == 0 else 16) for i, cell in enumerate(line)).rstrip())
-    if "table" in words:
-        with Path(words["table"]).expanduser().open("w", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerows([HEADER, *lines])
-    return 0
+    write_table(words["table"], [HEADER, *lines])
 
 
 if __name__ == "__main__":

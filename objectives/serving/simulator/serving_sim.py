@@ -12,6 +12,7 @@ from typing import Any
 
 from objectives.functions.box import whole
 from objectives.objective import Objective
+from objectives.override import with_pinned
 from objectives.serving import constraints
 from objectives.serving.grades import Failure, record
 from objectives.serving.load import arrivals
@@ -24,10 +25,16 @@ from objectives.serving.simulator.kernels import CONSTANTS_FILE
 from objectives.serving.simulator.launch import check_survives, start
 from objectives.serving.simulator.memory import memory_bytes
 from objectives.serving.simulator.node import serve_load
-from objectives.space import build_space, check
+from objectives.serving.wanted import ceiling, per_gpu, wanted
+from objectives.space import build_space, check, constants
 from objectives.trial import Config, Evaluation, Trial, Value
+from objectives.wanted import Names
 
-PARAMETERS = tuple(field.name for field in dataclasses.fields(Settings)) + ("speculative",)
+TYPES: dict[str, type] = {
+    **{field.name: type(field.default) for field in dataclasses.fields(Settings)},
+    "speculative": str,
+}
+PARAMETERS = tuple(TYPES)
 ENGINES = ("vllm", "sglang")
 VALUE_SD = 10.0  # of the value, per unit of `noise`, where it is largest: beside a limit of the SLO
 
@@ -64,6 +71,8 @@ class ServingSim(Objective):
         slo: Mapping[str, Mapping[str, Any]],
         score: str,
         base: str,
+        goals: Names,
+        limits: Mapping[str, float] | str | None,
         load_timeout_s: float,
         noise: float,
         run_noise: float,
@@ -93,10 +102,16 @@ class ServingSim(Objective):
         self._limit_s = float(load_timeout_s)
         self._score = build(score, base, slo, len(self._plan))
         self.goals = goal_of(self._score.metric) if score != "slo" or not slo else {}
+        self._ceiling = self._score.ceiling
+        self._wanted = wanted(goals, limits, self._score.slo, base)
+        if self._wanted is not None:
+            self.goals, self.limits = self._wanted.goals, self._wanted.limits
+            self._ceiling = ceiling(self._wanted, self._limit_s)
         needed = (*(limit.metric for limit in self._score.slo), self._score.metric)
         self.fidelities = fidelities(self._plan, needed)
         self.noise_sd = VALUE_SD * max(noise, run_noise)
-        self.default: Config = dict(default)
+        fixed = constants(self.space)
+        self.default: Config = {name: fixed.get(name, value) for name, value in default.items()}
         self._check_default()
         self._reference: dict[str, float] | None = None
 
@@ -106,7 +121,7 @@ class ServingSim(Objective):
                 raise ValueError(
                     f"objective.space: expected parameters of {list(PARAMETERS)}, got {name}"
                 )
-        self.space = build_space(space)
+        self.space = build_space(with_pinned(space), types=TYPES)
         self._constraints = constraints.read(list(texts), self.space)
 
     def _check_default(self) -> None:
@@ -125,16 +140,24 @@ class ServingSim(Objective):
         plan = self._plan.first(max(round(trial.fidelity * len(self._plan)), 1))
         metrics: dict[str, float] = {}
         try:
-            related = self._simulated_reference() if self._score.needs_reference else {}
-            self._run(trial.config, plan, self._deployment, trial.id, metrics)
-            self._score.check(metrics)
-            value = self._score.value(metrics, related)
+            value = self._value(trial, plan, metrics)
         except Failure as failure:
             said = record(failure)
             metrics |= failure.metrics
-            value = self._score.ceiling + failure.grade
-            return Evaluation(value, _cost(metrics), metrics, error=said.error, items=said.items)
+            graded = self._ceiling + failure.grade
+            return Evaluation(graded, _cost(metrics), metrics, error=said.error, items=said.items)
         return Evaluation(value, _cost(metrics), metrics)
+
+    def _value(self, trial: Trial, plan: arrivals.Plan, metrics: dict[str, float]) -> float | None:
+        """Simulate a trial, put what is measured into `metrics`, and return the value."""
+        scored = self._wanted is None and self._score.needs_reference
+        related = self._simulated_reference() if scored else {}
+        self._run(trial.config, plan, self._deployment, trial.id, metrics)
+        if self._wanted is not None:
+            metrics |= per_gpu(metrics)
+            return self._wanted.value(metrics)
+        self._score.check(metrics)
+        return self._score.value(metrics, related)
 
     def fingerprint(self) -> dict[str, Any]:
         return {"kernel_constants": hashlib.sha256(CONSTANTS_FILE.read_bytes()).hexdigest()[:16]}

@@ -1,6 +1,6 @@
 """Compare the simulator with measured serving points.
 
-Usage: `python -m objectives.serving.simulator.validate CSV`.
+Usage: `python -m objectives.serving.simulator.validate FILE [half=test] [table=FILE]`.
 
 The CSV is of the form of `measured_end_to_end.csv` (ai-dynamo/aiconfigurator, Apache-2.0): one
 measured configuration a row. Printed: per model, system, engine and number format the median
@@ -18,10 +18,9 @@ the error of the TTFT falls from 41 to 23 % on the calibration half. For every o
 campaign the same assumption makes it larger.
 
 That protocol, and the overheads in `simulator/engine.py`, were chosen on the half of the rows
-whose identifier has an even CRC-32, the calibration half; `--half test` prints the other one.
+whose identifier has an even CRC-32, the calibration half; `half=test` prints the other one.
 """
 
-import argparse
 import csv
 import sys
 import zlib
@@ -38,6 +37,7 @@ from objectives.serving.simulator.cards import MODELS, SYSTEMS
 from objectives.serving.simulator.deployment import OVERHEADS, Deployment, Settings
 from objectives.serving.simulator.memory import kv_blocks
 from objectives.serving.simulator.node import serve_load
+from objectives.serving.simulator.words import TABLE, Program, choice, write_table
 
 HALVES = ("all", "calibration", "test")
 WAVES = 10  # requests in all, per request under way
@@ -67,24 +67,28 @@ class Compared:
     measured_tpot_ms: float
 
 
+PROGRAM = Program(
+    "objectives.serving.simulator.validate",
+    "Compare the simulator with measured serving points, and print the errors by group.",
+    [
+        ("measured_end_to_end.csv", "all rows"),
+        ("measured_end_to_end.csv half=test table=errors.csv", "those that nothing was chosen on"),
+    ],
+    "a CSV of the form of measured_end_to_end.csv (ai-dynamo/aiconfigurator)",
+    {"half": choice("Which rows: all, or one half.", "all", HALVES), "table": TABLE},
+)
+
+
 def main(arguments: Sequence[str]) -> int:
     """Print the errors for a file; return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m objectives.serving.simulator.validate")
-    parser.add_argument("csv", type=Path)
-    parser.add_argument("--half", choices=HALVES, default="all")
-    parser.add_argument("--table", type=Path, help="write the table, as CSV")
-    given = parser.parse_args(arguments)
-    try:
-        rows = [row for row in read(given.csv) if given.half in ("all", half(row))]
-    except (OSError, ValueError) as error:
-        print(error, file=sys.stderr)
-        return 1
+    return PROGRAM.answer(arguments, _print)
+
+
+def _print(path: Path, words: dict[str, str]) -> None:
+    rows = [row for row in read(path) if words["half"] in ("all", half(row))]
     table = summary(rows)
     print_table(table)
-    if given.table:
-        with given.table.open("w", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerows([HEADER, *table])
-    return 0
+    write_table(words["table"], [HEADER, *table])
 
 
 def read(path: Path) -> list[Row]:

@@ -27,6 +27,7 @@ from objectives.serving.simulator.cards import MODELS, Model, System, system_of
 from objectives.serving.simulator.deployment import OVERHEADS, Deployment, Settings
 from objectives.serving.simulator.memory import kv_blocks
 from objectives.serving.simulator.node import serve_load
+from objectives.serving.simulator.words import TABLE, Program, choice, write_table
 
 HOST_FIXED = 1.5e-3  # seconds a step, of vLLM's scheduler of 2024
 HOST_EACH = 60e-6  # and per sequence
@@ -48,30 +49,26 @@ SHAPES = {  # from each model's config.json
 }
 
 
+PROGRAM = Program(
+    "objectives.serving.simulator.validate_batches",
+    "Compare the simulator with measured batches, and print the ratios by card, GPUs and batch.",
+    [("batches.csv", "the test half"), ("batches.csv half=all table=ratios.csv", "all rows")],
+    "a CSV of measured batches",
+    {"half": choice("Which rows: all, or one half.", "test", HALVES), "table": TABLE},
+)
+
+
 def main(arguments: Sequence[str]) -> int:
     """Print the table; return the exit status."""
-    words = dict(word.split("=", 1) for word in arguments if "=" in word)
-    paths = [word for word in arguments if "=" not in word]
-    half = words.get("half", "test")
-    if len(paths) != 1 or half not in HALVES or not set(words) <= {"half", "table"}:
-        print(
-            f"validate_batches: expected CSV [half={'|'.join(HALVES)}] [table=FILE], "
-            f"got {' '.join(arguments) or 'nothing'}",
-            file=sys.stderr,
-        )
-        return 2
-    try:
-        rows = read(Path(paths[0]).expanduser())
-        lines = table([row for row in rows if half in ("all", half_of(row))])
-        if "table" in words:
-            with Path(words["table"]).expanduser().open("w", newline="") as file:
-                csv.writer(file, lineterminator="\n").writerows([HEADER, *lines])
-    except (OSError, ValueError) as error:
-        print(error, file=sys.stderr)
-        return 2
+    return PROGRAM.answer(arguments, _print)
+
+
+def _print(path: Path, words: dict[str, str]) -> None:
+    half = words["half"]
+    lines = table([row for row in read(path) if half in ("all", half_of(row))])
+    write_table(words["table"], [HEADER, *lines])
     for line in [HEADER, *lines]:
         print("  ".join(cell.ljust(16) for cell in line).rstrip())
-    return 0
 
 
 def read(path: Path) -> list[dict[str, str]]:

@@ -1,6 +1,6 @@
 """Signs and order of a measured CPU sweep, against the simulator's scheduler on a CPU's constants.
 
-`python -m objectives.serving.simulator.validate_cpu [--table FILE]`: llama.cpp with SmolLM2-135M
+`python -m objectives.serving.simulator.validate_cpu [table=FILE]`: llama.cpp with SmolLM2-135M
 on two cores, 8 requests under way, 16 in all, of 64 shared tokens and about 86 others, 32 tokens
 back. The sweep was measured once on such a machine; the base, five times, varied by 4 %.
 
@@ -10,8 +10,7 @@ So only signs (against the base) and order mean something. Left out: flash atten
 the KV cache, oversubscribed threads and static batches, which the simulator does not model.
 """
 
-import argparse
-import csv
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from objectives.serving.simulator.deployment import Settings
 from objectives.serving.simulator.scheduler import serve
 from objectives.serving.simulator.state import GAPS, Rules, new_state
 from objectives.serving.simulator.steps import Costs, Decode, Gemm, Prefill
+from objectives.serving.simulator.words import Program, write_table
 
 COMPUTE = 1.75e11  # FLOP/s of two cores, from the base's TTFT
 BANDWIDTH = 1.0e10  # bytes/s of weights, from one slot's ITL
@@ -124,11 +124,19 @@ def sign(value: float, base: float) -> int:
     return 0 if abs(change) <= NOISE else int(np.sign(change))
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the sweep, the signs that agree and the rank correlations."""
-    parser = argparse.ArgumentParser(prog="python -m objectives.serving.simulator.validate_cpu")
-    parser.add_argument("--table", type=Path, help="write the table, as CSV")
-    given = parser.parse_args(arguments)
+PROGRAM = Program(
+    "objectives.serving.simulator.validate_cpu",
+    "Compare signs and order of a measured CPU sweep with those of the simulator.",
+    [("table=signs.csv", "also writes the table")],
+)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the sweep, the signs that agree and the rank correlations; return the exit status."""
+    return PROGRAM.answer(arguments, _print)
+
+
+def _print(_: Path, words: dict[str, str]) -> None:
     found = np.array([simulated(case) for case in CASES])
     measured = np.array([case.measured for case in CASES])
     lines: list[list[str]] = [["metric", "setting", "measured", "simulated", "signs"]]
@@ -146,10 +154,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         lines.append([metric, "(all)", f"{agreed} of {clear} signs", f"rho {rho:.2f}", ""])
     for one in lines:
         print("  ".join(cell.ljust(18) for cell in one).rstrip())
-    if given.table:
-        with given.table.open("w", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerows(lines)
+    write_table(words["table"], lines)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,131 @@
+"""What `tuneoff best` prints: configurations as data, as command lines, or as shell variables."""
+
+import json
+import re
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+
+from experiments.analysis.results import Run
+from experiments.analysis.statistics.gain import Estimate, Recommendation, recommendation
+from objectives.trial import Config
+
+Found = dict[str, Any]
+
+
+def recommended(run: Run, again: Run | None) -> Found:
+    """Return the recommended configuration, the default and the gain as plain values.
+
+    Args:
+        run: a run with one goal.
+        again: its confirmation, or None.
+    """
+    found = recommendation(run, again)
+    if found is None:
+        return {}
+    return {
+        "recommended": {**_estimate(found.best), **put_to_use(run, found.best.config)},
+        "default": _default(run, found),
+        **_gain(found),
+    }
+
+
+def put_to_use(run: Run, config: Config) -> Found:
+    """Return the command line of a configuration and its settings; nothing if none is known."""
+    deployment = run.header.deployment
+    if deployment is None:
+        return {}
+    command = shlex.join(deployment.command(config))
+    found: Found = {"command": command, "settings": deployment.settings(config)}
+    environment = {"environment": deployment.environment} if deployment.environment else {}
+    return {**found, **environment}
+
+
+def confirmations(runs: Sequence[Run]) -> dict[str, Run]:
+    """Return the confirmations among runs by the identity of the run that they confirm."""
+    found = {}
+    for run in runs:
+        confirms = run.header.optimizer.get("confirms")
+        if isinstance(confirms, str) and len(run.ids):
+            found[confirms] = run
+    return found
+
+
+def text(found: Sequence[Found], format: str) -> str:
+    """Return what was found in one of the formats yaml, json, flags and env."""
+    if format == "json":
+        return json.dumps(found, indent=2)
+    if format == "yaml":
+        shown: str = yaml.safe_dump(list(found), sort_keys=False, allow_unicode=True, width=1000)
+        return shown.rstrip()
+    return "\n\n".join("\n".join([*_comments(one), *_lines(one, format)]) for one in found)
+
+
+def _estimate(estimate: Estimate) -> Found:
+    return {
+        "value": estimate.value,
+        "evidence": estimate.evidence,
+        "evaluations": estimate.evaluations,
+        "config": estimate.config,
+    }
+
+
+def _default(run: Run, found: Recommendation) -> Found | None:
+    default = run.header.default
+    if default is None:
+        return None
+    unknown = {"value": None, "config": default}
+    known = unknown if found.default is None else _estimate(found.default)
+    return {**known, **put_to_use(run, default)}
+
+
+def _gain(found: Recommendation) -> Found:
+    gain = found.gain
+    if gain is None:
+        return {"verdict": "the default was not evaluated; start=default evaluates it first"}
+    interval = {"mean": gain.mean, "interval_95": [gain.low, gain.high], "evidence": gain.evidence}
+    return {"gain": interval, "verdict": gain.verdict}
+
+
+def _comments(one: Found) -> list[str]:
+    """Return what is said of a configuration, as comments of a shell."""
+    about = f"# {one['optimizer']} on {one['objective']}, seed {one['seed']}"
+    best = one.get("recommended")
+    if best is None:
+        return [f"{about}: no success"]
+    lines = [about, f"# value {best['value']!r}: {best['evidence']}"]
+    if "gain" in one:
+        gain = one["gain"]
+        low, high = gain["interval_95"]
+        lines.append(
+            f"# gain over the default {gain['mean']:.6g} [{low:.6g}, {high:.6g}]: "
+            f"{gain['evidence']}"
+        )
+    return [*lines, f"# {one['verdict']}"]
+
+
+def _lines(one: Found, format: str) -> list[str]:
+    best = one.get("recommended")
+    if best is None:
+        return []
+    environment = {str(key): str(value) for key, value in best.get("environment", {}).items()}
+    if format == "env":
+        return [
+            f"{key}={shlex.quote(value)}"
+            for key, value in {**environment, **_variables(best["config"])}.items()
+        ]
+    before = "".join(f"{key}={shlex.quote(value)} " for key, value in environment.items())
+    if "command" in best:
+        return [before + best["command"]]
+    return [shlex.join(f"--{name}={_plain(value)}" for name, value in best["config"].items())]
+
+
+def _variables(config: Config) -> dict[str, str]:
+    """Return the parameters as variables of a shell, in capitals."""
+    return {re.sub(r"\W", "_", name).upper(): _plain(value) for name, value in config.items()}
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

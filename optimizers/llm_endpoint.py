@@ -1,0 +1,165 @@
+"""Calls of an OpenAI-compatible endpoint, and the file in which their answers are kept."""
+
+import hashlib
+import json
+import math
+import os
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+FILE = "llm_answers.jsonl"
+"""One line per answer: the trial's id, the prompt and its digest, the answer, and its fate."""
+
+_KEY = "OPENAI_API_KEY"  # the environment variable with the endpoint's key, where it needs one
+
+
+class Endpoint:
+    """An endpoint for chat completions.
+
+    Args:
+        url: up to and including `/v1`; None: there is none.
+        model: the name of the model.
+        temperature: of the sampling.
+        max_tokens: of an answer.
+        timeout_s: of one call.
+
+    Raises:
+        ValueError: a setting is out of its range.
+    """
+
+    def __init__(
+        self, url: str | None, model: str, temperature: float, max_tokens: int, timeout_s: float
+    ) -> None:
+        if url is not None and not str(url).startswith(("http://", "https://")):
+            raise ValueError(f"llm.url: expected an address that begins with http, got {url!r}")
+        if not isinstance(model, str) or not model:
+            raise ValueError(f"llm.model: expected the name of a model, got {model!r}")
+        for name, number in (("temperature", temperature), ("timeout_s", timeout_s)):
+            good = isinstance(number, (int, float)) and not isinstance(number, bool)
+            if not good or not 0 <= number < math.inf:
+                raise ValueError(f"llm.{name}: expected a number >= 0, got {number!r}")
+        if isinstance(max_tokens, bool) or not isinstance(max_tokens, int) or max_tokens < 1:
+            raise ValueError(f"llm.max_tokens: expected a positive integer, got {max_tokens!r}")
+        self._url, self._model = url, model
+        self._temperature, self._max_tokens = temperature, max_tokens
+        self._timeout_s = timeout_s
+
+    def complete(
+        self, system: str, prompt: str, seed: int, schema: dict[str, Any] | None = None
+    ) -> str:
+        """Return the text of one answer.
+
+        Args:
+            system: what the model is told of its role.
+            prompt: the user's message.
+            seed: of the sampling, for endpoints that know it.
+            schema: the JSON schema that the endpoint is asked to enforce, or None.
+
+        Raises:
+            ValueError: there is no endpoint.
+            ConnectionError: the endpoint does not answer, or not as OpenAI's would.
+        """
+        if self._url is None:
+            raise ValueError(
+                "llm.url: expected the address of an OpenAI-compatible endpoint such as "
+                "http://127.0.0.1:8080/v1, got none; set optimizer.url or TUNEOFF_LLM_URL"
+            )
+        body: dict[str, Any] = {
+            "model": self._model,
+            "messages": [
+                {"role": "system", "content": system},
+                {"role": "user", "content": prompt},
+            ],
+            "temperature": self._temperature,
+            "max_tokens": self._max_tokens,
+            "seed": seed,
+        }
+        if schema is not None:
+            named = {"name": "configuration", "schema": schema}
+            body["response_format"] = {"type": "json_schema", "json_schema": named}
+        headers = {"Content-Type": "application/json"}
+        if os.environ.get(_KEY):
+            headers["Authorization"] = f"Bearer {os.environ[_KEY]}"
+        request = urllib.request.Request(
+            f"{self._url.rstrip('/')}/chat/completions", json.dumps(body).encode(), headers
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=self._timeout_s) as answer:
+                return _text(json.load(answer))
+        except (OSError, ValueError) as error:  # urllib's errors are OSErrors
+            reason = " ".join(str(error).split())
+            raise ConnectionError(
+                f"llm.url: expected an answer from {self._url}, got: {reason}; start the server "
+                f"and repeat the command, which resumes the run"
+            ) from None
+
+
+def _text(answer: Any) -> str:
+    """Return the text of the first choice.
+
+    Raises:
+        ValueError: the answer is not a chat completion.
+    """
+    try:
+        return str(answer["choices"][0]["message"]["content"] or "")
+    except (KeyError, IndexError, TypeError):
+        raise ValueError(f"no chat completion: {str(answer)[:200]}") from None
+
+
+class Answers:
+    """The answers of a run, in memory and in a file of the run's folder."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, str], str] | None = None
+
+    def find(self, folder: Path | None, id: int, prompt: str) -> str | None:
+        """Return the answer to the prompt of a trial, or None if there is none yet."""
+        return self._load(folder).get((id, _digest(prompt)))
+
+    def keep(self, folder: Path | None, id: int, prompt: str, text: str, fate: str) -> None:
+        """Store an answer, on the disk where there is a folder, unless it is known."""
+        known, key = self._load(folder), (id, _digest(prompt))
+        if key in known:
+            return
+        known[key] = text
+        if folder is None:
+            return
+        line = {"id": id, "digest": key[1], "fate": fate, "answer": text, "prompt": prompt}
+        with (folder / FILE).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _load(self, folder: Path | None) -> dict[tuple[int, str], str]:
+        if self._known is None:
+            path = None if folder is None else folder / FILE
+            self._known = _read(path) if path is not None and path.exists() else {}
+        return self._known
+
+
+def _read(path: Path) -> dict[tuple[int, str], str]:
+    """Return the answers of a file; a last line that is half written is cut off.
+
+    Raises:
+        ValueError: another line is damaged.
+    """
+    text = path.read_text(encoding="utf-8")
+    whole, _, rest = text.rpartition("\n")
+    if rest:
+        path.write_text(whole + "\n" if whole else "", encoding="utf-8")
+    known: dict[tuple[int, str], str] = {}
+    for number, line in enumerate(whole.splitlines(), start=1):
+        try:
+            event = json.loads(line)
+            known[int(event["id"]), str(event["digest"])] = str(event["answer"])
+        except (ValueError, KeyError, TypeError):
+            raise ValueError(
+                f"{path}: expected an answer in line {number}, got {line[:80]!r}; remove the file "
+                f"to ask the model again"
+            ) from None
+    return known
+
+
+def _digest(prompt: str) -> str:
+    return hashlib.sha256(prompt.encode()).hexdigest()[:16]
