@@ -75,7 +75,13 @@ def _best(given: Given) -> int:
     again = confirmations(runs)
     own = {run.header.identity for run in runs}
     listed = [run for run in runs if run.header.optimizer.get("confirms") not in own]
-    found = [{**best(run), **recommended(run, again.get(run.header.identity))} for run in listed]
+    found = [
+        {
+            **best(run),
+            **({} if run.header.several else recommended(run, again.get(run.header.identity))),
+        }
+        for run in listed
+    ]
     shown = text(found, given["format"])
     if given["out"] is None:
         print(shown)
