@@ -94,7 +94,10 @@ def _comments(one: Found) -> list[str]:
     about = f"# {one['optimizer']} on {one['objective']}, seed {one['seed']}"
     best = one.get("recommended")
     if best is None:
-        return [f"{about}: no success"]
+        several = one.get("front")
+        return [
+            f"{about}: {'several goals; choose one of format=yaml' if several else 'no success'}"
+        ]
     lines = [about, f"# value {best['value']!r}: {best['evidence']}"]
     if "gain" in one:
         gain = one["gain"]
