@@ -1,6 +1,9 @@
 """The confirmatory comparison of `gp_bo` with its peers, as conf/experiment/confirmation.yaml says.
 
     python tests/benchmarks/confirmation.py results/confirmation
+    python tests/benchmarks/confirmation.py results/confirmation peers=tpe,cma_es
+
+With `peers=`, the tables are about other peers than the hypotheses, or some of them.
 
 Prints Markdown: mean ranks, and for each set of functions, budget and peer the difference of the
 mean log10 regrets with its corrected p. Every comparison uses the runs that both optimizers have.
@@ -9,7 +12,7 @@ The hypotheses are fixed; this file was tagged with them before the first run.
 
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -88,19 +91,21 @@ def ranks(table: dict[str, dict[Key, NDArray[np.float64]]], chosen: Callable[[Ke
 
 
 def comparisons(
-    table: dict[str, dict[Key, NDArray[np.float64]]], chosen: Callable[[Key], bool]
+    table: dict[str, dict[Key, NDArray[np.float64]]],
+    chosen: Callable[[Key], bool],
+    peers: Sequence[str],
 ) -> str:
     """Return, for each budget and peer, the difference and whether it is distinguishable."""
     lines = ["| evaluations | peer | functions | mean difference | ahead on | p (Holm) | |"]
     lines += ["|---|---|---|---|---|---|---|"]
     for column, mark in enumerate(MARKS):
         deltas = []
-        for peer in PEERS:
+        for peer in peers:
             common = sorted(key for key in set(table[OURS]) & set(table[peer]) if chosen(key))
             ours, theirs = by_function(table[OURS], common), by_function(table[peer], common)
             deltas.append(np.array([ours[f][column] - theirs[f][column] for f in ours]))
         for peer, delta, p in zip(
-            PEERS, deltas, holm([float(wilcoxon(d).pvalue) for d in deltas]), strict=True
+            peers, deltas, holm([float(wilcoxon(d).pvalue) for d in deltas]), strict=True
         ):
             words = "ahead" if delta.mean() < 0 else "behind"
             words = f"{words} (p < {LEVEL:g})" if p < LEVEL else "not distinguishable"
@@ -112,17 +117,22 @@ def comparisons(
 
 
 def main(arguments: list[str]) -> int:
+    peers = PEERS
+    if len(arguments) == 2 and arguments[1].startswith("peers="):
+        peers = tuple(arguments.pop().removeprefix("peers=").split(","))
     if len(arguments) != 1 or not Path(arguments[0]).exists():
         print(f"confirmation: expected a folder of results, got {' '.join(arguments) or 'none'}")
         return 2
     table = regrets(load([Path(arguments[0])]))
-    missing = [name for name in (OURS, *PEERS) if name not in table]
+    missing = [name for name in (OURS, *peers) if name not in table]
     if missing:
         print(f"confirmation: expected finished runs of {missing[0]}, got none")
         return 2
     for title, chosen in SETS.items():
         print(f"## {title.capitalize()}\n\nMean ranks:\n\n{ranks(table, chosen)}\n")
-        print(f"{OURS} against each peer, in log10 regret:\n\n{comparisons(table, chosen)}\n")
+        print(
+            f"{OURS} against each peer, in log10 regret:\n\n{comparisons(table, chosen, peers)}\n"
+        )
     return 0
 
 
