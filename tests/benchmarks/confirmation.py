@@ -117,7 +117,7 @@ def comparisons(
 
 
 def main(arguments: list[str]) -> int:
-    peers = PEERS
+    peers: tuple[str, ...] = PEERS
     if len(arguments) == 2 and arguments[1].startswith("peers="):
         peers = tuple(arguments.pop().removeprefix("peers=").split(","))
     if len(arguments) != 1 or not Path(arguments[0]).exists():
