@@ -60,6 +60,7 @@ class QLogNEHVI(BoTorchGP):
     """
 
     version: int = 1
+    name = "qlognehvi"
 
     def __init__(
         self,
@@ -80,10 +81,7 @@ class QLogNEHVI(BoTorchGP):
             num_restarts=num_restarts,
             raw_samples=raw_samples,
         )
-        if isinstance(mc_samples, bool) or not isinstance(mc_samples, int) or mc_samples < 1:
-            raise ValueError(
-                f"qlognehvi.mc_samples: expected a positive integer, got {mc_samples!r}"
-            )
+        self._expect_positive("mc_samples", mc_samples)
         self._mc_samples = mc_samples
         self._goals = dict(goals) if len(goals) > 1 else {}
         self._limits = dict(limits)

@@ -39,6 +39,8 @@ class Saasbo(BoTorchGP):
         ValueError: a setting is out of its range.
     """
 
+    name = "saasbo"
+
     def __init__(
         self,
         space: ConfigurationSpace,
@@ -56,8 +58,7 @@ class Saasbo(BoTorchGP):
             num_restarts=num_restarts,
             raw_samples=raw_samples,
         )
-        if isinstance(n_taus, bool) or not isinstance(n_taus, int) or n_taus < 1:
-            raise ValueError(f"saasbo.n_taus: expected a positive integer, got {n_taus!r}")
+        self._expect_positive("n_taus", n_taus)
         self._n_taus = n_taus
 
     def _build(self, points: torch.Tensor, objective: torch.Tensor) -> SingleTaskGP:

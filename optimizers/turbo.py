@@ -102,6 +102,8 @@ class Turbo(BoTorchGP):
         ValueError: the setting is out of its range.
     """
 
+    name = "turbo"
+
     def __init__(self, space: ConfigurationSpace, *, seed: int, n_initial: int) -> None:
         super().__init__(space, seed=seed, n_initial=n_initial, num_restarts=1, raw_samples=1)
         self._restart()

@@ -102,7 +102,10 @@ def test_new_evaluations_replace_the_lucky_value() -> None:
 
 
 def test_a_run_that_did_not_evaluate_the_default_says_so() -> None:
-    assert "start=default" in recommended(made_run([1.0, 2.0]), None)["verdict"]
+    run = made_run([1.0, 2.0])
+    assert "states no default" in recommended(run, None)["verdict"]
+    elsewhere = replace(run, header=replace(run.header, default={"x": 0.9}))
+    assert "start=default" in recommended(elsewhere, None)["verdict"]
     assert recommended(made_run([None]), None) == {}
 
 

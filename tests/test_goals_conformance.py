@@ -35,6 +35,6 @@ def _cases() -> Iterator[Any]:
         yield pytest.param(fact, name, marks=[pytest.mark.slow] if slow else [])
 
 
-@pytest.mark.parametrize(("fact", "name"), _cases())
+@pytest.mark.parametrize(("fact", "name"), list(_cases()))
 def test_an_optimizer_of_several_goals_keeps_the_contract(fact: str, name: str) -> None:
     getattr(GoalsSuite.of(LIMITED[name])(), fact)()

@@ -41,33 +41,19 @@ def _elsewhere() -> dict[str, Any]:
     return dict(zip(ALL, asked_elsewhere([maker(name) for name in ALL]), strict=True))
 
 
-def _keeps(fact: str, name: str, monkeypatch: pytest.MonkeyPatch, thorough: bool) -> None:
+CASES = [
+    *(pytest.param(fact, name, True) for fact in FACTS for name in QUICK),
+    *(pytest.param(fact, name, False) for fact in QUICK_FACTS for name in SLOW),
+    *(pytest.param(fact, name, True, marks=pytest.mark.slow) for fact in FACTS for name in SLOW),
+]
+"""Facts, names, and whether to look at everything or at what is quick to see."""
+
+
+@pytest.mark.parametrize(("fact", "name", "thorough"), CASES)
+def test_an_optimizer_keeps_the_contract(
+    fact: str, name: str, thorough: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     suite = OptimizerSuite.of(maker(name))()
     monkeypatch.setattr(suite, "thorough", thorough)
     monkeypatch.setattr(suite, "asked_elsewhere", lambda: _elsewhere()[name])
     getattr(suite, fact)()
-
-
-@pytest.mark.parametrize("name", QUICK)
-@pytest.mark.parametrize("fact", FACTS)
-def test_an_optimizer_keeps_the_contract(
-    fact: str, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _keeps(fact, name, monkeypatch, thorough=True)
-
-
-@pytest.mark.parametrize("name", SLOW)
-@pytest.mark.parametrize("fact", QUICK_FACTS)
-def test_a_slow_optimizer_keeps_what_is_quick_to_see(
-    fact: str, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _keeps(fact, name, monkeypatch, thorough=False)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", SLOW)
-@pytest.mark.parametrize("fact", FACTS)
-def test_a_slow_optimizer_keeps_the_contract(
-    fact: str, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _keeps(fact, name, monkeypatch, thorough=True)

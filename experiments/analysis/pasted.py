@@ -28,7 +28,7 @@ def recommended(run: Run, again: Run | None) -> Found:
     return {
         "recommended": {**_estimate(found.best), **put_to_use(run, found.best.config)},
         "default": _default(run, found),
-        **_gain(found),
+        **_gain(run, found),
     }
 
 
@@ -81,8 +81,10 @@ def _default(run: Run, found: Recommendation) -> Found | None:
     return {**known, **put_to_use(run, default)}
 
 
-def _gain(found: Recommendation) -> Found:
+def _gain(run: Run, found: Recommendation) -> Found:
     gain = found.gain
+    if run.header.default is None:
+        return {"verdict": "the objective states no default to compare with"}
     if gain is None:
         return {"verdict": "the default was not evaluated; start=default evaluates it first"}
     interval = {"mean": gain.mean, "interval_95": [gain.low, gain.high], "evidence": gain.evidence}

@@ -8,7 +8,7 @@ _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
 def cell(value: Any) -> Any:
-    """Return a value for a CSV file: booleans as in JSON, and text that is no formula.
+    """Return a value that is safe in a CSV file; booleans are written as in JSON.
 
     A spreadsheet treats text that begins with =, +, -, @, |, % or a control character as a formula,
     which may run a program. An apostrophe is put in front of such text.

@@ -88,7 +88,7 @@ def _nullable(numbers: Any) -> list[float | None]:
 
 
 def _one_type(cells: list[Any]) -> list[Any]:
-    """Convert the cells to one common type, which is JSON text if there is no other."""
+    """Convert the cells to one common type; cells without a common type become JSON text."""
     types = {type(cell) for cell in cells if cell is not None}
     fits = all(cell in _INT64 for cell in cells if type(cell) is int)
     if types == {int, float} and fits:

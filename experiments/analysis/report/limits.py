@@ -39,7 +39,8 @@ def limits(subject: Subject, critical: CriticalDifference | None, pairs: list[Pa
         said.append(
             f"Whether mean ranks differ significantly: a critical difference requires at least "
             f"three optimizers on more than {LEAST_TASKS} objectives, and more optimizers require "
-            f"more objectives. There are {len(suite.optimizers)} optimizers on {n} here."
+            f"more objectives. Here {len(suite.optimizers)} optimizers have runs in common on "
+            f"{n} objectives."
         )
     unknown = [task.name for task in suite.tasks if not task.known]
     if unknown:

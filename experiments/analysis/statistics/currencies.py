@@ -48,7 +48,7 @@ class CurrencyRanks:
         budgets: the common budget by currency and task.
         own_share: by optimizer, the seconds in ask and tell as a share of its total time.
         others: by optimizer, the mean ranks in evaluations without this suite's own methods; empty
-            if there are none of them, or fewer than two others.
+            if no such method, or fewer than two other optimizers, took part.
     """
 
     ranks: dict[Currency, dict[str, float]]

@@ -98,7 +98,9 @@ def recommendation(run: Run, again: Run | None = None) -> Recommendation | None:
     seen = best_seen(run)
     if seen is None:
         return None
-    best = Estimate(seen.config, seen.best, "its only evaluation, without declared noise", 1)
+    best = Estimate(
+        seen.config, seen.best, "a single evaluation of an objective that declares no noise", 1
+    )
     place = run.default()
     if place is None:
         return Recommendation(best, None, None)

@@ -23,7 +23,7 @@ LEAST_TASKS = 10
 
 
 def task_ranks(task: Task, optimizers: Sequence[str], step: int = -1) -> Floats | None:
-    """Return mean ranks over the common seeds, (n_optimizers,); None if there are none."""
+    """Return mean ranks (n_optimizers,) over the common seeds; None without common seeds."""
     seeds = task.seeds
     if not seeds or any(name not in task.curves for name in optimizers):
         return None

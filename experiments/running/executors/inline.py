@@ -10,28 +10,14 @@ from objectives.objective import Objective
 from objectives.trial import Trial
 
 
-class Inline:
-    """Evaluates trials in the order of submission.
-
-    A crash of the objective ends the run, and there is no time limit; see `processes.py`.
-    """
-
-    rounds = False
-    flush = True
+class InProcess:
+    """What executors share that evaluate in the runner's own process."""
 
     def __init__(self, objective: Objective) -> None:
         self._objective = objective
-        self._queue: deque[Trial] = deque()
 
-    def start(self, folder: Path, pending: list[Trial]) -> list[Answer]:
-        self._objective.folder = folder
-        return []
-
-    def submit(self, trial: Trial) -> None:
-        self._queue.append(trial)
-
-    def next(self) -> Answer:
-        trial = self._queue.popleft()
+    def evaluated(self, trial: Trial) -> Answer:
+        """Evaluate a trial now."""
         if self._objective.cheap:  # defer signals, so that a finished evaluation is never lost
             with interrupts.held():
                 return evaluating.evaluate(self._objective, trial)
@@ -44,6 +30,30 @@ class Inline:
     def test(self, trial: Trial) -> dict[str, float]:
         with interrupts.released():
             return evaluating.test(self._objective, trial)
+
+
+class Inline(InProcess):
+    """Evaluates trials in the order of submission.
+
+    A crash of the objective ends the run, and there is no time limit; see `processes.py`.
+    """
+
+    rounds = False
+    flush = True
+
+    def __init__(self, objective: Objective) -> None:
+        super().__init__(objective)
+        self._queue: deque[Trial] = deque()
+
+    def start(self, folder: Path, pending: list[Trial]) -> list[Answer]:
+        self._objective.folder = folder
+        return []
+
+    def submit(self, trial: Trial) -> None:
+        self._queue.append(trial)
+
+    def next(self) -> Answer:
+        return self.evaluated(self._queue.popleft())
 
     def close(self) -> None:
         self._queue.clear()

@@ -16,16 +16,15 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.running import interrupts
 from experiments.running.events import Ask, Evaluated, Event, Extended, Refused
-from experiments.running.executors import evaluating
 from experiments.running.executors.executor import Answer
+from experiments.running.executors.inline import InProcess
 from experiments.running.run_log import read
 from objectives.objective import Objective
 from objectives.trial import Evaluation, Trial
 
 
-class Simulated:
+class Simulated(InProcess):
     """Any number of simulated workers, each with a host of its own.
 
     The duration of an evaluation is its cost if the objective simulates its costs. Otherwise it is
@@ -54,7 +53,7 @@ class Simulated:
         """
         self.rounds = rounds
         self.flush = not objective.cheap
-        self._objective = objective
+        super().__init__(objective)
         self._seconds, self._jitter = seconds, jitter
         self._timeout_s = evaluation_timeout_s
         self._now = 0.0
@@ -73,7 +72,7 @@ class Simulated:
 
     def submit(self, trial: Trial) -> None:
         self._shares[trial.id] = trial.fidelity
-        answer = self._evaluated(trial)
+        answer = self._timed(trial)
         began = self._started.pop(trial.id, self._now)
         cost = 0.0 if answer.evaluation is None else answer.evaluation.cost
         # A trial that was pending when the log ended cannot have been answered before its end.
@@ -82,13 +81,8 @@ class Simulated:
         timed = replace(answer, simulated_s=ends)
         heapq.heappush(self._queue, (ends, self._n_submitted, timed))
 
-    def _evaluated(self, trial: Trial) -> Answer:
-        if self._objective.cheap:  # as in `Inline`
-            with interrupts.held():
-                answer = evaluating.evaluate(self._objective, trial)
-        else:
-            with interrupts.released():
-                answer = evaluating.evaluate(self._objective, trial)
+    def _timed(self, trial: Trial) -> Answer:
+        answer = self.evaluated(trial)
         if answer.evaluation is None:
             return answer
         evaluation = replace(answer.evaluation, cost=self._cost(trial, answer))
@@ -112,13 +106,6 @@ class Simulated:
     def next(self) -> Answer:
         self._now, _, answer = heapq.heappop(self._queue)
         return answer
-
-    def forget(self, trials: list[Trial]) -> None:
-        pass  # no answer is stored outside the log
-
-    def test(self, trial: Trial) -> dict[str, float]:
-        with interrupts.released():
-            return evaluating.test(self._objective, trial)
 
     def close(self) -> None:
         self._queue.clear()
