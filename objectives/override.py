@@ -32,7 +32,23 @@ def override(defaults: Descriptions, overrides: Descriptions) -> dict[str, dict[
             )
         if not isinstance(pinned(keys), Mapping):
             raise ValueError(f"space.{name}: expected a mapping such as {{upper: 3}}, got {keys!r}")
+        if not isinstance(keys, Mapping):
+            _check_pin(f"space.{name}", defaults[name], keys)
     return {name: _merged(keys, overrides.get(name, {})) for name, keys in defaults.items()}
+
+
+def _check_pin(where: str, description: Mapping[str, Any], value: Any) -> None:
+    """Raise `ValueError` unless a parameter of this description can have a value."""
+    kind = description.get("type")
+    choices = description.get("choices")
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if kind in ("float", "int") and (not is_number or (kind == "int" and value != int(value))):
+        rule = "a whole number" if kind == "int" else "a number"
+        raise ValueError(
+            f"{where}: expected {rule} or a mapping such as {{upper: 3}}, got {value!r}"
+        )
+    if isinstance(choices, list | tuple) and value not in choices:
+        raise ValueError(f"{where}: expected one of {list(choices)} or a mapping, got {value!r}")
 
 
 def _merged(old: Mapping[str, Any], new: Any) -> dict[str, Any]:

@@ -180,6 +180,15 @@ def check(space: ConfigurationSpace, config: Config) -> None:
         raise ValueError(f"config: expected a point of the space, got {config}: {reason}") from None
 
 
+def holds(space: ConfigurationSpace, config: Config) -> bool:
+    """Return whether `config` is a point of `space`."""
+    try:
+        check(space, config)
+    except ValueError:
+        return False
+    return True
+
+
 def plain(config: Mapping[str, Any]) -> Config:
     """Return `config` with numpy's scalars as plain Python values."""
     return {

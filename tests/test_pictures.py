@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
@@ -9,6 +10,7 @@ from experiments.analysis import compare
 from experiments.running import looks as looks_module
 from experiments.running import provenance
 from experiments.running.convergence import draw
+from experiments.running.from_words import run_of
 from experiments.running.looks import Look, looks
 from experiments.running.panels import plain_text, view
 from experiments.running.run_log import RunLog, read
@@ -164,3 +166,18 @@ def test_labels_of_one_name_differ_where_their_settings_do() -> None:
 
 def test_names_with_control_characters_are_drawn_as_escapes() -> None:
     assert plain_text("a\x1b[31m$x$") == r"a\x1b[31m\$x\$"
+
+
+def test_a_run_of_several_goals_shows_them_against_each_other(tmp_path: Path) -> None:
+    run = run_of("optimizer=random", "objective=branin_currin", "budget=8")
+    with run.open(tmp_path) as log:
+        run.execute(log)
+        seen: list[Figure] = []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Figure, "savefig", lambda figure, *_, **__: seen.append(figure))
+            draw(log.history, tmp_path / "convergence.png")
+        (axes,) = seen[0].axes
+        n_best = len(log.history.incumbents())
+    assert axes.get_xlabel().startswith("f1") and axes.get_ylabel().startswith("f2")
+    lines = {str(line.get_label()): len(np.ravel(line.get_xdata())) for line in axes.lines}
+    assert lines["evaluation"] == 8 and lines["incumbents"] == n_best > 0

@@ -207,7 +207,9 @@ def test_an_integer_axis_is_evaluated_at_its_integers() -> None:
     ("space", "message"),
     [
         ({"x3": {"upper": 3}}, r"space: expected one of the parameters \['x1', 'x2'\], got x3"),
-        ({"x1": 3}, r"space\.x1: expected a mapping such as .*, got 3"),
+        ({"x1": [3]}, r"space\.x1: expected a mapping such as .*, got \[3\]"),
+        ({"x1": "a"}, r"space\.x1: expected a number or a mapping such as .*, got 'a'"),
+        ({"x1": True}, r"space\.x1: expected a number or a mapping such as .*, got True"),
         ([1], r"space: expected a mapping of parameters to their keys, got \[1\]"),
         ({"x1": {"uper": 3}}, r"space\.x1: expected the keys .*, got uper"),
         ({"x1": {"upper": -9}}, r"space\.x1: expected lower <= upper, got -5\.0 > -9"),

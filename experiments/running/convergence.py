@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
+from experiments.running.header import Header
 from experiments.running.headline import default_number, headline, top_fidelity
 from experiments.running.history import History
 from experiments.running.incumbent import Incumbent
@@ -43,30 +44,71 @@ def draw(history: History, path: Path) -> None:
     """Write `convergence.png`: the incumbent over the budget spent, and every evaluation.
 
     The vertical axis shows the metric that the value stands for, where the objective names one.
-    Failed evaluations have no metric and are marked on a separate strip below.
+    Failed evaluations have no metric and are marked on a separate strip below. With several goals,
+    the figure shows the first two of them against each other, and the incumbents.
     """
     assert history.header is not None
-    header = history.header
-    points = _points(history)
     figure = Figure(figsize=(7.0, 4.4), dpi=150)
     FigureCanvasAgg(figure)
+    if history.header.several:
+        _draw_goals(figure, history)
+    else:
+        _draw_over_budget(figure, history)
+    notice = plain_text(history.header.notice or "")
+    note = figure.supxlabel(notice, fontsize=7, color="0.3", wrap=True) if notice else None
+    _set_margins(figure, note)
+    figure.savefig(path, pil_kwargs={"compress_level": 1})
+
+
+def _draw_over_budget(figure: Figure, history: History) -> None:
+    assert history.header is not None
+    header, points = history.header, _points(history)
     ((axes, strip),) = with_strips(figure, 1 if points.failures else 0)
     _draw_evaluations(axes, points, header.names["optimizer"])
     if strip is not None:
         strip.plot(points.failures, [0] * len(points.failures), "x", color=FAILED, label="failed")
         strip.set_yticks([0], [f"failed ({len(points.failures)})"])
-    names, bottom = header.names, strip or axes
-    axes.set_title(
-        f"{plain_text(names['optimizer'])} on {plain_text(names['objective'])}, seed {header.seed}"
-    )
+    bottom = strip or axes
+    axes.set_title(_title(header))
     bottom.set_xlabel(BUDGET)
     axes.set_ylabel(plain_text(headline(header).label))
     bottom.xaxis.set_major_locator(MaxNLocator(integer=True))
     legend(axes, *([strip] if strip else []))
-    notice = plain_text(header.notice or "")
-    note = figure.supxlabel(notice, fontsize=7, color="0.3", wrap=True) if notice else None
-    _set_margins(figure, note)
-    figure.savefig(path, pil_kwargs={"compress_level": 1})
+
+
+def _title(header: Header) -> str:
+    names = header.names
+    run = f"{plain_text(names['optimizer'])} on {plain_text(names['objective'])}"
+    return f"{run}, seed {header.seed}"
+
+
+def _draw_goals(figure: Figure, history: History) -> None:
+    """Draw the first two goals of every full success, the incumbents, and the known front."""
+    assert history.header is not None
+    header, axes = history.header, figure.subplots()
+    first, second = list(header.goals)[:2]
+    full = {
+        id: (evaluation.metrics[first], evaluation.metrics[second])
+        for id, evaluation in history.evaluations.items()
+        if evaluation.error is None and history.trials[id].fidelity == 1.0
+    }
+    n_failed = sum(evaluation.error is not None for evaluation in history.evaluations.values())
+    if full:
+        axes.plot(*_split(list(full.values())), "o", color=PLAIN, markersize=4, label="evaluation")
+    best = sorted(full[id] for id in history.incumbents() if id in full)
+    look = looks([header.names["optimizer"]])[header.names["optimizer"]]
+    if best:
+        axes.plot(*_split(best), "o", color=look.colour, markersize=7, label="incumbents")
+    if header.front and len(header.goals) == 2:
+        known = sorted((point[0], point[1]) for point in header.front)
+        axes.plot(*_split(known), ".", color="0.6", markersize=2, zorder=0, label="known front")
+    axes.set_title(_title(header) + (f" ({n_failed} failed)" if n_failed else ""))
+    for name, label in ((first, axes.set_xlabel), (second, axes.set_ylabel)):
+        goal = header.goals[name]
+        unit = f", {goal.unit}" if goal.unit else ""
+        label(plain_text(f"{name}{unit}, {'less' if goal.minimise else 'more'} is better"))
+    if full:
+        legend(axes)
 
 
 def _set_margins(figure: Figure, note: Text | None) -> None:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from objectives.draws import draws
 from objectives.objective import Objective
 from objectives.override import Descriptions, override
-from objectives.space import build_space, check
+from objectives.space import build_space, check, holds
 from objectives.trial import Config, Evaluation, Trial
 
 _REACH = 0.15  # of an axis' width: the largest shift
@@ -77,7 +77,7 @@ class BoxFunction(Objective):
                 space,
             )
         )
-        inside = [config for config in map(self._config, known) if self._holds(config)]
+        inside = [config for config in map(self._config, known) if holds(self.space, config)]
         self.minimisers = tuple(inside)
         self.optimum = optimum if inside else None
 
@@ -95,13 +95,6 @@ class BoxFunction(Objective):
     def _config(self, minimiser: Vector) -> Config:
         moved = (minimiser + self.shifted_by).tolist()
         return dict(zip(self.names, moved, strict=True))
-
-    def _holds(self, config: Config) -> bool:
-        try:
-            check(self.space, config)
-        except ValueError:
-            return False
-        return True
 
 
 def whole(where: str, value: object, lowest: int, highest: float = math.inf) -> int:

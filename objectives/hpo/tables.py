@@ -35,7 +35,7 @@ from objectives.draws import draws
 from objectives.functions.box import whole
 from objectives.objective import Objective
 from objectives.override import override
-from objectives.space import build_space, check
+from objectives.space import build_space, check, holds
 from objectives.trial import Config, Evaluation, Goal, Trial, Value
 
 _REPEATS = ("mean", "draw")
@@ -136,7 +136,7 @@ class HpoTable(Objective):
         least = np.inf
         for key, each in values.items():
             mean = float(each.mean())
-            if mean <= least and self._holds(self._config(key)):
+            if mean <= least and holds(self.space, self._config(key)):
                 inside[key], least = mean, mean
         self.optimum = least if inside else None
         best = [key for key, mean in inside.items() if mean == least]
@@ -145,13 +145,6 @@ class HpoTable(Objective):
     def _config(self, key: str) -> Config:
         pairs = zip(self._choices.items(), key, strict=True)
         return {name: choices[int(place)] for (name, choices), place in pairs}
-
-    def _holds(self, config: Config) -> bool:
-        try:
-            check(self.space, config)
-        except ValueError:
-            return False
-        return True
 
     def evaluate(self, trial: Trial) -> Evaluation:
         check(self.space, trial.config)
