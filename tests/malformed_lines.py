@@ -156,7 +156,7 @@ RUN = {
     "objective.space.x1.upper": ["x", "nan", "inf", "-99", "[1]", "true", "${nope}"],
     "objective.space.x1.type": ["flaot", "1", "[float]"],
     "objective.space.x1": [
-        "1",
+        "one",
         "x",
         "[1]",
         "null_",
