@@ -4,10 +4,11 @@ A switch that is given as text or as 0 and 1 starts the same server for both of 
 size of 1.5 is refused by the engine after minutes: so both are refused where the space is read.
 """
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from objectives import expected
 
 _VALUE_KEYS = ("lower", "upper", "value")
 
@@ -23,8 +24,8 @@ class Kind:
     """
 
     type: type[bool] | type[int] | type[float] | type[str]
-    least: float = -math.inf
-    most: float = math.inf
+    least: float | None = None
+    most: float | None = None
     words: tuple[str, ...] = ()
 
     @property
@@ -34,13 +35,8 @@ class Kind:
             return "true or false"
         if self.type is str:
             return f"one of {', '.join(self.words)}" if self.words else "a word"
-        ends = [
-            f"{sign} {end:g}"
-            for sign, end in ((">=", self.least), ("<=", self.most))
-            if math.isfinite(end)
-        ]
-        what = "a whole number" if self.type is int else "a number"
-        return " ".join([what, " and ".join(ends)]).strip()
+        what = "an integer" if self.type is int else "a finite number"
+        return what + expected.bounds_in_words(least=self.least, most=self.most)
 
     def allows(self, value: object) -> bool:
         """Tell whether a parameter may have a value."""
@@ -48,8 +44,9 @@ class Kind:
             return self.type is bool and isinstance(value, bool)
         if self.type is str or isinstance(value, str):
             return self.type is str and isinstance(value, str) and value in (self.words or (value,))
-        types = (int,) if self.type is int else (int, float)
-        return isinstance(value, types) and self.least <= value <= self.most
+        if self.type is int:
+            return expected.is_whole(value, self.least, self.most)
+        return expected.is_number(value, least=self.least, most=self.most)
 
 
 SWITCH = Kind(bool)
@@ -57,7 +54,7 @@ SHARE = Kind(float, least=0.0, most=1.0)
 WORD = Kind(str)
 
 
-def whole(least: int = 1, most: float = math.inf) -> Kind:
+def whole(least: int = 1, most: int | None = None) -> Kind:
     """Return the kind of a whole number."""
     return Kind(int, least, most)
 
@@ -106,4 +103,4 @@ def _check(where: str, kind: Kind, value: object) -> None:
     if not kind.allows(value):
         quoted = kind.type is str and isinstance(value, bool)
         hint = "; put words such as on and off in quotes" if quoted else ""
-        raise ValueError(f"{where}: expected {kind.rule}, got {value!r}{hint}")
+        expected.refuse(where, kind.rule, value, hint)
