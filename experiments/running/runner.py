@@ -99,7 +99,8 @@ class _Loop:
             self.answer(answer)
         done = {answer.trial.id for answer in finished}
         left = [trial for trial in pending if trial.id not in done]
-        self._submit(left, history.spent - sum(map(history.price, left)))
+        spent = history.spent - sum(map(history.price, left))
+        self._submit(left, spent, self._asked_before_refused())
 
     def ask(self, n_workers: int) -> None:
         """Ask for one trial per idle worker, and submit those that the budget pays."""
@@ -118,12 +119,15 @@ class _Loop:
         spent = history.spent
         self._log.append(self.clock.ask_event(n, trials), durable=False)
         self.pending += len(trials)
-        self._submit([history.trials[trial.id] for trial in trials], spent)
+        before: set[int] | None = set() if history.refused else None
+        self._submit([history.trials[trial.id] for trial in trials], spent, before)
 
-    def _submit(self, trials: list[Trial], spent: float) -> None:
-        """Submit trials until the budget is exhausted, and refuse the others."""
+    def _submit(self, trials: list[Trial], spent: float, before: set[int] | None) -> None:
+        """Submit trials until the budget is exhausted, and refuse the others.
+
+        `before` holds the ids of the trials asked before the first refused one; None if none is.
+        """
         history = self._log.history
-        before = self._asked_before_refused()
         refused: list[int] = []
         for trial in trials:
             price = history.price(trial)
