@@ -1,4 +1,4 @@
-"""The answer: mean ranks of the optimizers on each body of evidence, after 20, 30 and 50 evaluations.
+"""The answer: the optimizers' mean ranks on each body of evidence, after 20, 30 and 50 evaluations.
 
 A body of evidence is a committed experiment. On each, and after each number of evaluations, the
 optimizers' incumbents are ranked: the runs of one seed are ranked (1 is best, ties share their mean
@@ -56,6 +56,7 @@ class Evidence:
         hours: the CPU hours of its runs: the optimizers' own time, and the cost of the evaluations
             where it was measured rather than looked up or simulated.
         ranks: by number of evaluations; a number above the common budget is absent.
+        told: the optimizers and seeds of its runs.
     """
 
     name: str
@@ -73,19 +74,22 @@ class Evidence:
         return {"results": self.path, "runs": self.told}
 
 
-def read(name: str, path: Path, shown: str, *, measured: bool, workers: int | None) -> Evidence:
+def of(
+    name: str, runs: Sequence[Run], path: str, *, measured: bool, workers: int | None = None
+) -> Evidence:
     """Return the evidence of an experiment.
 
     Args:
-        path: a folder of runs or a packed file.
-        shown: the path as the settings give it.
+        name: its heading.
+        runs: its runs, labelled together.
+        path: where they are, as the settings give it.
         measured: whether the evaluations' costs were measured while the experiment ran.
         workers: only runs with this number of workers count; None: all runs.
 
     Raises:
-        ValueError, OSError: the runs cannot be read or compared.
+        ValueError: the runs cannot be compared.
     """
-    runs = [run for run in load([path]) if workers in (None, run.header.workers)]
+    runs = [run for run in runs if workers in (None, run.header.workers)]
     suite = compare_on(runs, optima=known_optima(runs))
     ranks = {mark: _ranks(_within(suite, mark)) for mark in MARKS if _reaches(suite, mark)}
     spent = sum(float(run.ask_s.sum() + run.tell_s.sum()) for run in runs)
@@ -93,7 +97,7 @@ def read(name: str, path: Path, shown: str, *, measured: bool, workers: int | No
         spent += sum(float(run.costs.sum()) for run in runs)
     return Evidence(
         name=name,
-        path=shown,
+        path=path,
         runs=len(runs),
         tasks=len(suite.tasks),
         seeds=min(len(task.seeds) for task in suite.tasks),
@@ -147,15 +151,14 @@ def gather(entries: Sequence[Mapping[str, Any]], root: Path) -> tuple[list[Evide
         if not path.exists():
             absent.append(str(entry["name"]))
             continue
-        found.append(
-            read(
-                str(entry["name"]),
-                path,
-                str(entry["runs"]),
-                measured=bool(entry["measured"]),
-                workers=entry.get("workers"),
-            )
+        body = of(
+            str(entry["name"]),
+            load([path]),
+            str(entry["runs"]),
+            measured=bool(entry["measured"]),
+            workers=entry.get("workers"),
         )
+        found += [body] if body.ranks else []
     return found, absent
 
 
@@ -167,8 +170,8 @@ def sections(evidence: Sequence[Evidence], absent: Sequence[str]) -> list[Sectio
 def _order(evidence: Sequence[Evidence]) -> list[str]:
     """Return the optimizers by the mean of their relative ranks at the last mark of each body.
 
-    A relative rank is 0 for the first of a body of evidence and 1 for the last. Optimizers with more
-    bodies of evidence come first.
+    A relative rank is 0 for the first of a body of evidence and 1 for the last. Optimizers with
+    more bodies of evidence come first.
     """
     places: dict[str, list[float]] = {}
     for body in evidence:
