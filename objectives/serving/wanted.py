@@ -1,7 +1,7 @@
-"""The goals and limits of a serving objective, where its settings choose them.
+"""The goals and limits of a serving objective, if its settings choose them.
 
-Then the score does not count: a load is judged by its metrics alone, and an evaluation that breaks
-a limit is a success with its metrics. `limits: slo` takes the limits of the SLO.
+With goals or limits, the score is not used: a load is judged only by its metrics. An evaluation
+that violates a limit is a success and keeps its metrics. `limits: slo` takes the limits of the SLO.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,16 +19,16 @@ SLO = "slo"
 def wanted(
     goals: Names, limits: Mapping[str, float] | str | None, slo: Sequence[Limit], base: str
 ) -> Wanted | None:
-    """Return the goals and limits; None where both settings are null, so that the score counts.
+    """Return the goals and limits; None if both settings are null, so that the score is used.
 
     Args:
-        goals: the setting `goals`; None: the metric `base`, if it is a rate per GPU.
-        limits: the setting `limits`; `slo` for those of the SLO.
+        goals: the setting `goals`; None means the metric `base`, if it is a rate per GPU.
+        limits: the setting `limits`; `slo` means the limits of the SLO.
         slo: the lines of the SLO.
         base: the metric that the score is relative to.
 
     Raises:
-        ValueError: a setting is not as described.
+        ValueError: a setting does not have the described form.
     """
     if goals is None and limits is None:
         return None
@@ -44,12 +44,12 @@ def measured(more: Any = ()) -> dict[str, Goal]:
 
 
 def per_gpu(metrics: Mapping[str, float]) -> dict[str, float]:
-    """Return the rates divided by the GPUs of the configuration, one where it has none."""
+    """Return the rates divided by the configuration's number of GPUs, which is 1 if absent."""
     gpus = metrics.get("gpus") or 1.0
     return {f"{rate}{PER_GPU}": metrics[rate] / gpus for rate in RATES if rate in metrics}
 
 
 def ceiling(chosen: Wanted, load_timeout_s: float) -> float:
-    """Return a value above every success: no rate is below 0, and no latency above a time-out."""
+    """Return a value above every success: a rate is at least 0, a latency at most a time limit."""
     (goal, *_) = chosen.goals.values()
     return load_timeout_s if goal.minimise else 0.0
