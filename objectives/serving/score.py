@@ -167,8 +167,13 @@ class Score(ABC):
     def __init__(self, slo: list[Limit]) -> None:
         self.slo = slo
 
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics that a load has to measure for this score."""
+        return (*(limit.metric for limit in self.slo), self.metric)
+
     @abstractmethod
-    def value(self, metrics: Mapping[str, float], reference: Mapping[str, float]) -> float:
+    def value(self, metrics: Mapping[str, float], reference: Mapping[str, float]) -> float | None:
         """Return the value to minimise: finite, and at most `ceiling`."""
 
     def check(self, metrics: Mapping[str, float]) -> None:
@@ -252,8 +257,8 @@ class Compat(Score):
         return limit.weight * math.exp(min(min(v, most) / limit.steepness, _EXPONENT))
 
 
-def goals(score: Score, most_gpus: int, gpu_cost: float) -> dict[str, Goal]:
-    """Return the name of what the value represents; "" if the value is a score of its own.
+def goals_of(score: Score, most_gpus: int, gpu_cost: float) -> dict[str, Goal]:
+    """Return what the value stands for; nothing where it stands for itself.
 
     A rate is per GPU, which matters if configurations differ in their number of GPUs. The same
     holds for a latency whose value includes the number of GPUs.
