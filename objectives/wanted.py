@@ -17,8 +17,7 @@ from dataclasses import dataclass, replace
 from objectives.trial import Goal, Limit, signed
 
 Names = Sequence[str] | Mapping[str, float | None] | None
-"""The setting `goals`: names of metrics, or the references of the hypervolume by metric; None means
-the objective's default goals.
+"""The setting `goals`: metrics, or hypervolume references by metric; None means the default.
 """
 
 Bounds = Mapping[str, float] | None

@@ -26,11 +26,12 @@ class Bench:
     """The procedure by which configurations are measured.
 
     Attributes:
-        engine: what is served.
-        generator: what sends the load.
-        limits: the SLO's limits by metric.
-        more: metrics that have to be measured beside the standard ones and those of the limits.
-        settings: how often, how long, and what spoils it.
+        engine: the engine that serves the requests.
+        generator: the load generator that sends the requests.
+        limits: the limits of the service level objective (SLO), by metric.
+        more: metrics to measure in addition to the standard ones and those with limits.
+        settings: the number of requests, the time limits, and the conditions that invalidate a
+            measurement.
     """
 
     engine: Engine

@@ -258,7 +258,7 @@ class Compat(Score):
 
 
 def goals_of(score: Score, most_gpus: int, gpu_cost: float) -> dict[str, Goal]:
-    """Return what the value stands for; nothing where it stands for itself.
+    """Return the goal that the value represents, by metric; empty if the value is a score.
 
     A rate is per GPU, which matters if configurations differ in their number of GPUs. The same
     holds for a latency whose value includes the number of GPUs.

@@ -36,7 +36,7 @@ TYPES: dict[str, type] = {
 }
 PARAMETERS = tuple(TYPES)
 ENGINES = ("vllm", "sglang")
-VALUE_SD = 10.0  # of the value, per unit of `noise`, where it is largest: beside a limit of the SLO
+VALUE_SD = 10.0  # of the value, per unit of `noise`, where it is largest: near a limit of the SLO
 _LONGEST_START_S = 600.0  # above the start-up time of every model and system
 
 
@@ -148,7 +148,7 @@ class ServingSim(Objective):
         return Evaluation(value, _cost(metrics), metrics)
 
     def _value(self, trial: Trial, plan: arrivals.Plan, metrics: dict[str, float]) -> float | None:
-        """Simulate a trial, put what is measured into `metrics`, and return the value."""
+        """Simulate a trial, fill `metrics`, and return the value."""
         related = self._simulated_reference() if self._score.needs_reference else {}
         self._run(trial.config, plan, self._deployment, trial.id, metrics)
         self._score.check(metrics)
