@@ -19,12 +19,17 @@ from objectives import expected
 _progress: dict[str, str] = {}  # read by `interrupted`; has the log's path once the log exists
 
 
-def run_one(settings: DictConfig, names: dict[str, str]) -> None:
+def run_one(settings: DictConfig, names: dict[str, str]) -> list[str]:
     """Make the run that the composed settings describe, resuming it from its log if there is one.
+
+    With `dry_run=true`, only say what the run would do.
 
     Args:
         settings: the composed settings of conf/config.yaml.
         names: the names of the two YAML files, by family.
+
+    Returns:
+        The faults that a dry run found, one line each.
 
     Raises:
         ValueError, OSError, HydraException: a mistake that the user can correct; see `mistakes`.
@@ -34,12 +39,18 @@ def run_one(settings: DictConfig, names: dict[str, str]) -> None:
         as_path("out", settings.out)
     run = Run(run_settings(settings, names))
     folder = _folder(settings, run)
+    if settings.dry_run:
+        from experiments.running.dry_run import look_ahead  # only a dry run needs it
+
+        text, faults = look_ahead(run, folder, settings.tracking)
+        print(text)
+        return faults
     path = folder / "log.jsonl"
     earlier = run.history(folder)
     if run.is_finished(earlier):
         print(f"already finished: {len(earlier.evaluations)} evaluations, nothing to do")
         print(summary(earlier, path))
-        return
+        return []
     client = mlflow_client() if settings.tracking == "mlflow" else None
     with run.open(folder) as log:
         _say(log, earlier)
@@ -63,6 +74,7 @@ def run_one(settings: DictConfig, names: dict[str, str]) -> None:
             convergence = import_drawing("experiments.running.convergence")
             convergence.draw(log.history, folder / "convergence.png")
             print(f"  picture    {folder / 'convergence.png'}")
+    return []
 
 
 def _say(log: RunLog, earlier: History) -> None:
@@ -90,6 +102,7 @@ def check_settings(settings: DictConfig) -> None:
         raise ValueError(f"progress: expected auto, true or false, got {settings.progress!r}")
     expected.one_of("tracking", settings.tracking, BACKENDS)
     expected.switch("plot", settings.plot)
+    expected.switch("dry_run", settings.dry_run)
 
 
 def _folder(settings: DictConfig, run: Run) -> Path:

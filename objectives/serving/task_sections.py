@@ -1,4 +1,4 @@
-"""Values of the right type out of a JSON file's sections, or an error that names file and place."""
+"""Read values of the right type from a JSON file's sections; errors name file and place."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -9,17 +9,17 @@ from objectives import expected
 
 
 class Sections:
-    """Takes values of the right type out of a file's sections, or says where another one stands."""
+    """Reads values of the right type from a file's sections; errors name the place."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def wrong(self, where: str, rule: str, value: object, then: str = "") -> ValueError:
-        """Return the error that says what was expected where."""
+        """Return the error that says what was expected at a place."""
         return ValueError(f"{self.path}: {where}: expected {rule}, got {_shown(value)}{then}")
 
     def keys(self, section: Any, where: str, known: list[str]) -> dict[str, Any]:
-        """Return a section all of whose keys are known."""
+        """Return a section; raise if one of its keys is unknown."""
         if not isinstance(section, dict):
             raise self.wrong(where or "file", "an object with keys", section)
         for key in section:
@@ -31,7 +31,7 @@ class Sections:
         return section
 
     def mapping(self, section: Mapping[str, Any], where: str, key: str) -> dict[str, Any]:
-        """Return a section in a section, with at least one key."""
+        """Return a subsection with at least one key."""
         found = section.get(key)
         if not isinstance(found, dict) or not found:
             expected.refuse(self._place(where, key), "an object with keys", found)
@@ -40,25 +40,25 @@ class Sections:
     def one_of(
         self, section: Mapping[str, Any], where: str, key: str, known: Collection[str]
     ) -> str:
-        """Return a word of some."""
+        """Return one of several words."""
         return expected.one_of(self._place(where, key), section.get(key), known)
 
     def number(
         self, section: Mapping[str, Any], where: str, key: str, usual: float | None
     ) -> float:
-        """Return a positive number; `usual` where the file does not say it."""
+        """Return a positive number; `usual` if the key is absent."""
         return float(expected.number(self._place(where, key), section.get(key, usual), above=0))
 
     def whole(self, section: Mapping[str, Any], where: str, key: str, usual: int) -> int:
-        """Return a whole number of at least 1."""
+        """Return an integer of at least 1."""
         return expected.whole(self._place(where, key), section.get(key, usual), 1)
 
     def switch(self, section: Mapping[str, Any], where: str, key: str) -> bool:
-        """Return true or false; absent is false."""
+        """Return true or false; false if the key is absent."""
         return expected.switch(self._place(where, key), section.get(key, False))
 
     def listed(self, section: Mapping[str, Any], where: str, key: str, kind: type[Any]) -> Any:
-        """Return a list of texts, or of whole numbers of at least 1."""
+        """Return a list of texts, or of integers of at least 1."""
         found, place = section.get(key), self._place(where, key)
         if not isinstance(found, list) or not found:
             expected.refuse(place, "a list of values", found)
@@ -78,12 +78,12 @@ def _shown(value: object) -> str:
 
 
 def read_json(path: Path) -> Any:
-    """Return what a JSON file holds; raise ValueError where it cannot be read.
+    """Return the content of a JSON file; raise ValueError if it cannot be read.
 
-    A key that stands twice in an object is refused: Python's reader would drop the first value.
+    A duplicate key in an object is refused, because Python's reader would drop the first value.
     """
     try:
-        if not path.is_file() and path.exists():  # a pipe would wait for a writer
+        if not path.is_file() and path.exists():  # reading a pipe would wait for a writer
             raise ValueError("something that is not a regular file")
         return json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_once)
     except OSError as error:
@@ -93,7 +93,7 @@ def read_json(path: Path) -> Any:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object whose keys differ."""
+    """Return an object; raise if a key occurs twice."""
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
