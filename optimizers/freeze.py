@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 from optuna.distributions import FloatDistribution
 from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvaluator
 
+from objectives import expected
 from objectives.space import UnitCube
 from objectives.trial import Config, Evaluation, Trial
 from optimizers.lhs import design_size
@@ -272,18 +273,10 @@ def _smallest_set(shares: NDArray[np.float64], keep: float) -> set[int]:
 
 def _check(**shares: float) -> None:
     for name, share in shares.items():
-        good = isinstance(share, (int, float)) and not isinstance(share, bool) and 0 < share <= 1
-        if not good:
-            raise ValueError(f"freeze.{name}: expected a number in (0, 1], got {share!r}")
+        expected.number(f"freeze.{name}", share, above=0, most=1)
 
 
 def _check_counts(review_every: int, explore_every: int, importance: str) -> None:
-    for name, count, least in (
-        ("review_every", review_every, 1),
-        ("explore_every", explore_every, 0),
-    ):
-        if isinstance(count, bool) or not isinstance(count, int) or count < least:
-            raise ValueError(f"freeze.{name}: expected an integer >= {least}, got {count!r}")
-    if importance not in EVALUATORS:
-        known = " or ".join(EVALUATORS)
-        raise ValueError(f"freeze.importance: expected {known}, got {importance!r}")
+    expected.whole("freeze.review_every", review_every, 1)
+    expected.whole("freeze.explore_every", explore_every, 0)
+    expected.one_of("freeze.importance", importance, EVALUATORS)

@@ -35,6 +35,7 @@ from ConfigSpace import (
     UniformIntegerHyperparameter,
 )
 
+from objectives import expected
 from objectives.space import UnitCube
 from objectives.trial import Config, Evaluation, Trial
 from optimizers.llm_endpoint import Answers, Endpoint
@@ -233,9 +234,7 @@ def _key(config: Config) -> str:
 
 def _check(n_random: int, history: int, share: float, partner: MakePartner | None) -> None:
     for name, count in (("n_random", n_random), ("history", history)):
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise ValueError(f"llm.{name}: expected a positive integer, got {count!r}")
-    if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 < share <= 1:
-        raise ValueError(f"llm.share: expected a number in (0, 1], got {share!r}")
+        expected.whole(f"llm.{name}", count, 1)
+    expected.number("llm.share", share, above=0, most=1)
     if share < 1 and partner is None:
         raise ValueError("llm.partner: expected an optimizer where llm.share is below 1, got none")

@@ -2,11 +2,12 @@
 
 import hashlib
 import json
-import math
 import os
 import urllib.request
 from pathlib import Path
 from typing import Any
+
+from objectives import expected
 
 FILE = "llm_answers.jsonl"
 """One line per answer: the trial's id, the prompt and its digest, the answer, and its fate."""
@@ -33,17 +34,11 @@ class Endpoint:
     ) -> None:
         if url is not None and not str(url).startswith(("http://", "https://")):
             raise ValueError(f"llm.url: expected an address that begins with http, got {url!r}")
-        if not isinstance(model, str) or not model:
-            raise ValueError(f"llm.model: expected the name of a model, got {model!r}")
-        for name, number in (("temperature", temperature), ("timeout_s", timeout_s)):
-            good = isinstance(number, (int, float)) and not isinstance(number, bool)
-            if not good or not 0 <= number < math.inf:
-                raise ValueError(f"llm.{name}: expected a number >= 0, got {number!r}")
-        if isinstance(max_tokens, bool) or not isinstance(max_tokens, int) or max_tokens < 1:
-            raise ValueError(f"llm.max_tokens: expected a positive integer, got {max_tokens!r}")
-        self._url, self._model = url, model
-        self._temperature, self._max_tokens = temperature, max_tokens
-        self._timeout_s = timeout_s
+        self._url = url
+        self._model = expected.text("llm.model", model, "the name of a model")
+        self._temperature = expected.number("llm.temperature", temperature, least=0)
+        self._max_tokens = expected.whole("llm.max_tokens", max_tokens, 1)
+        self._timeout_s = expected.number("llm.timeout_s", timeout_s, least=0)
 
     def complete(
         self, system: str, prompt: str, seed: int, schema: dict[str, Any] | None = None

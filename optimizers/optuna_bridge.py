@@ -22,7 +22,6 @@ exceeds it as far as the worst evaluation so far.
 import inspect
 import warnings
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -41,6 +40,7 @@ from optuna.distributions import (
 )
 from optuna.trial import TrialState
 
+from objectives import expected
 from objectives.space import UnitCube, plain
 from objectives.trial import Config, Evaluation, Goal, Limit, Trial
 from optimizers.goal_targets import ToldGoals
@@ -208,12 +208,8 @@ def _sampler(name: str, options: Mapping[str, Any], rng: np.random.Generator) ->
         and issubclass(value, optuna.samplers.BaseSampler)
         and not inspect.isabstract(value)
     }
-    if not isinstance(name, str) or name not in known:
-        close = get_close_matches(str(name), known, n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
-        raise ValueError(f"optuna.sampler: expected one of {sorted(known)}, got {name}{hint}")
-    if not isinstance(options, Mapping) or not all(isinstance(key, str) for key in options):
-        raise ValueError(f"optuna.options: expected arguments by name, got {options!r}")
+    expected.one_of("optuna.sampler", name, sorted(known))
+    expected.keyed("optuna.options", options, "arguments by name")
     arguments = dict(options)
     if "seed" in inspect.signature(known[name]).parameters:
         arguments.setdefault("seed", int(rng.integers(2**31)))

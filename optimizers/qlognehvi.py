@@ -31,6 +31,7 @@ from ConfigSpace import ConfigurationSpace
 from gpytorch.mlls import ExactMarginalLogLikelihood
 from numpy.typing import NDArray
 
+from objectives import expected
 from objectives.trial import Evaluation, Goal, Limit, Trial
 from optimizers.botorch_gp import BoTorchGP
 from optimizers.goal_targets import excesses, goal_targets, succeeded
@@ -81,7 +82,7 @@ class QLogNEHVI(BoTorchGP):
             num_restarts=num_restarts,
             raw_samples=raw_samples,
         )
-        self._expect_positive("mc_samples", mc_samples)
+        expected.whole(f"{self.name}.mc_samples", mc_samples, 1)
         self._mc_samples = mc_samples
         self._goals = dict(goals) if len(goals) > 1 else {}
         self._limits = dict(limits)

@@ -33,6 +33,7 @@ import numpy as np
 from ConfigSpace import ConfigurationSpace
 from numpy.typing import NDArray
 
+from objectives import expected
 from objectives.space import UnitCube, build_space
 from objectives.trial import Config, Evaluation, Trial
 from optimizers.optimizer import Optimizer
@@ -63,8 +64,7 @@ class Rembo(Optimizer):
 
     def __init__(self, space: ConfigurationSpace, *, seed: int, inner: MakeInner, dim: int) -> None:
         super().__init__(space, seed=seed)
-        if isinstance(dim, bool) or not isinstance(dim, int) or dim < 1:
-            raise ValueError(f"rembo.dim: expected a positive integer, got {dim!r}")
+        expected.whole("rembo.dim", dim, 1)
         self._cube = UnitCube(space)
         self._rng = np.random.default_rng(seed)
         d = min(dim, self._cube.dim)

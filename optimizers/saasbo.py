@@ -23,6 +23,7 @@ from botorch.models import SingleTaskGP
 from botorch.models.map_saas import EnsembleMapSaasSingleTaskGP
 from ConfigSpace import ConfigurationSpace
 
+from objectives import expected
 from optimizers.botorch_gp import BoTorchGP
 
 
@@ -58,7 +59,7 @@ class Saasbo(BoTorchGP):
             num_restarts=num_restarts,
             raw_samples=raw_samples,
         )
-        self._expect_positive("n_taus", n_taus)
+        expected.whole(f"{self.name}.n_taus", n_taus, 1)
         self._n_taus = n_taus
 
     def _build(self, points: torch.Tensor, objective: torch.Tensor) -> SingleTaskGP:

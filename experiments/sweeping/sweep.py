@@ -8,6 +8,7 @@ a time, or on Ray each on a node of its own.
 
 import os
 import re
+import shlex
 import signal
 import sys
 import time
@@ -40,6 +41,7 @@ from experiments.sweeping.making import Ending, make_run
 from objectives.objective import Resources
 
 _OWN = "as in the experiment"
+_LIMITS = ("hours", "cost", "patience", "regret")
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -84,7 +86,9 @@ class Sweep:
         found = self.states()
         self._failed = {i: len(e) for i, e in failures(read_ledger(self._folder)).items()}
         to_make = [
-            run for identity, run in self._runs.items() if found[identity].state not in _SETTLED
+            run
+            for identity, run in self._runs.items()
+            if found[identity].state not in _SETTLED or found[identity].stopped
         ]
         bar = _bar(self._runs, found) if shown else None
         for name in _THREADS:  # one thread per run; its results do not depend on the number
@@ -265,6 +269,8 @@ COMMAND = Command(
         Setting(
             "start", "Configurations to evaluate first: default, or a list.", _changed, shown=_OWN
         ),
+        Setting("stop", "A rule that ends runs early, with its settings.", shown=_OWN),
+        *(Setting(f"stop.{limit}", "A limit of that rule.", shown=_OWN) for limit in _LIMITS),
     ],
     takes_config_dir=True,
 )
@@ -285,6 +291,9 @@ def _sweep(given: Given, arguments: Sequence[str]) -> int:
     try:
         use_config_dirs(given.config_dirs)
         changes = {key: given[key] for key in experiments.CHANGES if given[key] is not None}
+        limits = [f"stop.{key}={given[f'stop.{key}']}" for key in _LIMITS if given[f"stop.{key}"]]
+        if limits:
+            changes["stop"] = shlex.join([changes.get("stop", "none"), *limits])
         experiment = experiments.load(given["experiment"], changes)
         folder = given["out"] or default_folder(given["experiment"])
         sweep = Sweep(experiment, experiment.plan(), folder)

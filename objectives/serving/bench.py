@@ -1,6 +1,6 @@
 """One measurement of one configuration: start, warm up, load, measure, stop."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from objectives.serving.host.host import CpuWatch
 from objectives.serving.host.server import Server
 from objectives.serving.load.arrivals import Plan
 from objectives.serving.load.load_generator import Load, LoadGenerator
-from objectives.serving.load.measures import PER_GPU, RATES, measure
+from objectives.serving.load.measures import measure, per_gpu
 from objectives.serving.measuring import Measuring
 from objectives.trial import Config
 
@@ -29,14 +29,14 @@ class Bench:
         engine: what is served.
         generator: what sends the load.
         limits: the SLO's limits by metric.
-        more: a metric that has to be measured beside the standard ones and those of the limits.
+        more: metrics that have to be measured beside the standard ones and those of the limits.
         settings: how often, how long, and what spoils it.
     """
 
     engine: Engine
     generator: LoadGenerator
     limits: Mapping[str, float]
-    more: str
+    more: Sequence[str]
     settings: Measuring
 
     def run(self, config: Config, plan: Plan) -> tuple[dict[str, float], dict[str, str]]:
@@ -89,8 +89,8 @@ class Bench:
                 lost = server.fault()
         metrics["client_late_s"] = load.late_s
         if len(load.requests):
-            metrics |= measure(load.requests, self.limits, [self.more])
-            metrics |= {f"{rate}{PER_GPU}": metrics[rate] / metrics["gpus"] for rate in RATES}
+            metrics |= measure(load.requests, self.limits, self.more)
+            metrics |= per_gpu(metrics)
             items |= load.requests.pack()
         done = int(load.requests.succeeded.sum())
         self._judge(load, ended, lost, done, len(plan))

@@ -27,9 +27,11 @@ from objectives.serving.load.fidelity import check_answers, fidelities, shortene
 from objectives.serving.load.load_generator import LoadGenerator
 from objectives.serving.measuring import Measuring
 from objectives.serving.reference import reference
-from objectives.serving.score import build, goals
+from objectives.serving.score import build, goals_of
+from objectives.serving.wanted import ByGoals, Limits, by_goals
 from objectives.space import add_rules, build_space, check, constants
 from objectives.trial import Config, Evaluation, Trial, Value
+from objectives.wanted import Names
 
 _CORES = re.compile(r"(?:(\d+) ?\* ?)?cores")
 
@@ -70,6 +72,8 @@ class Serving(Objective):
         slo: Mapping[str, Mapping[str, Any]],
         score: str,
         base: str,
+        goals: Names,
+        limits: Limits,
         gpu_cost: float,
         reference_runs: int,
         repeats: int,
@@ -99,13 +103,17 @@ class Serving(Objective):
             raise ValueError("objective.port: expected a whole number >= 1, got 0")
         self._plan = arrivals.plan(load, seed)
         self._load = {**load, "generator": type(generator).__name__}
-        self._score = build(score, base, slo, len(self._plan), gpu_cost)
-        limits = {limit.metric: limit.limit for limit in self._score.slo}
-        self._metrics = (*limits, self._score.metric)
+        scored = build(score, base, slo, len(self._plan), gpu_cost)
+        longest_s = max(startup_timeout_s, load_timeout_s)
+        self._score = by_goals(goals, limits, scored, base, len(self._plan), longest_s)
+        self._metrics = self._score.metrics
         check_answers(self._plan, self._metrics)
-        self._bench = Bench(engine, generator, limits, self._score.metric, settings)
+        bounds = {limit.metric: limit.limit for limit in self._score.slo}
+        self._bench = Bench(engine, generator, bounds, self._metrics, settings)
         self._set_space(space, constraints, default)
-        self.goals = goals(self._score, engine.most_gpus, gpu_cost)
+        self.goals = goals_of(self._score, engine.most_gpus, gpu_cost)
+        if isinstance(self._score, ByGoals):
+            self.goals, self.limits = self._score.wanted.goals, self._score.wanted.limits
         self.fidelities = fidelities(self._plan, self._metrics)
         self.resources = Resources(
             gpus=engine.most_gpus if engine.uses_gpus else 0, cores=cores(), whole_host=True

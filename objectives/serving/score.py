@@ -166,8 +166,13 @@ class Score(ABC):
     def __init__(self, slo: list[Limit]) -> None:
         self.slo = slo
 
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics that a load has to measure for this score."""
+        return (*(limit.metric for limit in self.slo), self.metric)
+
     @abstractmethod
-    def value(self, metrics: Mapping[str, float], reference: Mapping[str, float]) -> float:
+    def value(self, metrics: Mapping[str, float], reference: Mapping[str, float]) -> float | None:
         """Return the value to minimise: finite, and at most `ceiling`."""
 
     def check(self, metrics: Mapping[str, float]) -> None:
@@ -251,7 +256,7 @@ class Compat(Score):
         return limit.weight * math.exp(min(min(v, most) / limit.steepness, _EXPONENT))
 
 
-def goals(score: Score, most_gpus: int, gpu_cost: float) -> dict[str, Goal]:
+def goals_of(score: Score, most_gpus: int, gpu_cost: float) -> dict[str, Goal]:
     """Return what the value stands for; nothing where it stands for itself.
 
     A rate counts per GPU, which matters where configurations differ in them; so does a latency

@@ -35,7 +35,9 @@ from objectives.serving.host.launcher import Launcher
 from objectives.serving.load.load_generator import LoadGenerator
 from objectives.serving.objective import Serving
 from objectives.serving.task_file import Task, read_task
+from objectives.serving.wanted import Limits
 from objectives.trial import Config, Value
+from objectives.wanted import Names
 
 EXAMPLE = Path(__file__).with_name("example_task.json")
 _ENGINES: Mapping[str, type[NodeEngine]] = {"sglang": Sglang, "vllm": Vllm}
@@ -60,6 +62,8 @@ class ServingTask(Serving):
         scenario: str | None,
         concurrency: int | None,
         score: str,
+        goals: Names,
+        limits: Limits,
         gpu_cost: float,
         program: list[str] | None,
         model: str | None,
@@ -105,6 +109,8 @@ class ServingTask(Serving):
             slo=_slo(self._task, score),
             score=score,
             base=self._task.base,
+            goals=goals,
+            limits=limits,
             gpu_cost=gpu_cost,
             reference_runs=reference_runs,
             repeats=repeats,

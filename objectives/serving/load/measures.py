@@ -139,6 +139,12 @@ def _unit(metric: str) -> str:
     return "s" if metric.endswith("_s") else ""
 
 
+def per_gpu(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Return the rates divided by the GPUs of the configuration, one where it has none."""
+    gpus = metrics.get("gpus") or 1.0
+    return {f"{rate}{PER_GPU}": metrics[rate] / gpus for rate in RATES}
+
+
 def check_metric(where: str, metric: str, n_requests: int) -> None:
     """Raise ValueError unless a load of this many requests measures the metric.
 
