@@ -42,8 +42,8 @@ def _best_trial(storage: Any, study_id: int) -> FrozenTrial:
 class _File:
     """Optuna's backend of a journal: a file that one storage of this process writes.
 
-    Others may read it. The lines are written to the file by `flush`, once for each pass. In memory are only the lines
-    that the storage has not read yet.
+    Others may read it. The lines are written to the file by `flush`, once for each pass. In memory
+    are only the lines that the storage has not read yet.
     """
 
     def __init__(self, path: Path) -> None:
