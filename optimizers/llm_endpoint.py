@@ -1,4 +1,4 @@
-"""Calls of an OpenAI-compatible endpoint, and the file in which their answers are kept."""
+"""Calls of an OpenAI-compatible endpoint, and the file that stores their answers."""
 
 import hashlib
 import json
@@ -10,7 +10,7 @@ from typing import Any
 from objectives import expected
 
 FILE = "llm_answers.jsonl"
-"""One line per answer: the trial's id, the prompt and its digest, the answer, and its fate."""
+"""One line per answer: the trial's id, the prompt and its digest, the answer, and its outcome."""
 
 _KEY = "OPENAI_API_KEY"  # the environment variable with the endpoint's key, where it needs one
 
@@ -19,11 +19,11 @@ class Endpoint:
     """An endpoint for chat completions.
 
     Args:
-        url: up to and including `/v1`; None: there is none.
+        url: the address, up to and including `/v1`; None means that there is no endpoint.
         model: the name of the model.
-        temperature: of the sampling.
-        max_tokens: of an answer.
-        timeout_s: of one call.
+        temperature: the temperature of the sampling.
+        max_tokens: the largest number of tokens of an answer.
+        timeout_s: the time limit of one call.
 
     Raises:
         ValueError: a setting is out of its range.
@@ -46,14 +46,15 @@ class Endpoint:
         """Return the text of one answer.
 
         Args:
-            system: what the model is told of its role.
+            system: the description of the model's role.
             prompt: the user's message.
-            seed: of the sampling, for endpoints that know it.
+            seed: the seed of the sampling, for endpoints that support it.
             schema: the JSON schema that the endpoint is asked to enforce, or None.
 
         Raises:
             ValueError: there is no endpoint.
-            ConnectionError: the endpoint does not answer, or not as OpenAI's would.
+            ConnectionError: the endpoint does not answer, or its answer has another form than
+                OpenAI's.
         """
         if self._url is None:
             raise ValueError(
@@ -113,7 +114,7 @@ class Answers:
         return self._load(folder).get((id, _digest(prompt)))
 
     def keep(self, folder: Path | None, id: int, prompt: str, text: str, fate: str) -> None:
-        """Store an answer, on the disk where there is a folder, unless it is known."""
+        """Store an answer unless it is known; write it to the disk if there is a folder."""
         known, key = self._load(folder), (id, _digest(prompt))
         if key in known:
             return
@@ -134,7 +135,7 @@ class Answers:
 
 
 def _read(path: Path) -> dict[tuple[int, str], str]:
-    """Return the answers of a file; a last line that is half written is cut off.
+    """Return the answers of a file; an incomplete last line is removed.
 
     Raises:
         ValueError: another line is damaged.

@@ -15,8 +15,8 @@ Departures:
 - A configuration that the study did not propose (in a replay that drifted) is added to the study.
 
 Several goals are the study's objectives, all minimised. A failure is told as the worst number of
-each goal so far. A limit is a constraint of the study, by how much it is exceeded; a failure
-exceeds it as far as the worst evaluation so far.
+each goal so far. The excess of a limit is a constraint of the study; a failure has the largest
+excess so far.
 """
 
 import inspect
@@ -224,11 +224,12 @@ def _sampler(name: str, options: Mapping[str, Any], rng: np.random.Generator) ->
 
 
 _INDIFFERENT = ("RandomSampler", "QMCSampler", "GridSampler", "BruteForceSampler")
-"""Samplers that learn nothing from an evaluation, so that any limits are welcome."""
+"""Samplers that learn nothing from an evaluation, so that they accept any limits."""
 
 
 def _check_takes(name: str, options: Mapping[str, Any], n_goals: int, limited: bool) -> None:
-    """Raise `ValueError` unless a sampler handles so many goals, and limits if there are some."""
+    """Raise `ValueError` unless a sampler handles the number of goals, and any limits.
+    """
     by_class = inspect.signature(getattr(optuna.samplers, name)).parameters
     if limited and "constraints_func" not in by_class and name not in _INDIFFERENT:
         raise ValueError(

@@ -4,7 +4,7 @@ A population of configurations is trained together, from one fidelity to the nex
 every member of the worst fifth copies the checkpoint and the configuration of a random member of
 the best fifth (exploit: truncation selection, section 4.1.1) and then changes the configuration
 (explore). With probability `resample`, a changeable number is drawn anew; otherwise it is
-multiplied by .8 or 1.2 in natural units and clipped to its bounds. A changeable choice is drawn
+multiplied by 0.8 or 1.2 in natural units and clipped to its bounds. A changeable choice is drawn
 anew with the same probability.
 
 The objective declares which parameters may change when training continues from a checkpoint
@@ -154,7 +154,7 @@ class PopulationBasedTraining(Optimizer):
         return config
 
     def _multiplied(self, config: Config, axis: int) -> float:
-        """Return the unit coordinate after multiplying a number by .8 or 1.2; choices keep it."""
+        """Return the unit coordinate after multiplying a number by 0.8 or 1.2; choices keep it."""
         name = self._cube.names[axis]
         parameter, value = self.space[name], config[name]
         factor = _FACTORS[int(self._rng.integers(2))]

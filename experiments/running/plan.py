@@ -86,7 +86,7 @@ def failures(events: Iterable[dict[str, Any]]) -> dict[str, list[str]]:
 
 def states(folder: Path, plan: dict[str, Any]) -> dict[str, RunState]:
     """Return the state of every planned run by its identity."""
-    events, running = read_ledger(folder), locked()
+    events, locked = read_ledger(folder), locked_files()
     failed = failures(events)
     made = {event["identity"] for event in events if event["event"] == "done"}
     found = {}
@@ -101,7 +101,7 @@ def states(folder: Path, plan: dict[str, Any]) -> dict[str, RunState]:
         n = path.read_bytes().count(b'{"event": "evaluation"') if path.exists() else 0
         errors = failed.get(identity, [])
         state = "partial" if path.exists() else "waiting"
-        if path.exists() and path.stat().st_ino in running:
+        if path.exists() and path.stat().st_ino in locked:
             state = "running"
         elif len(errors) >= ATTEMPTS:
             state = "failed"
@@ -134,7 +134,7 @@ def summary(states: Iterable[RunState]) -> str:
     return ", ".join(f"{counts[name]} {name}" for name in order if counts[name] or name == "done")
 
 
-def locked() -> set[int]:
+def locked_files() -> set[int]:
     """Return the inodes of locked files, or an empty set if the system does not list locks.
 
     The devices are ignored, because on overlay and btrfs `stat` reports another device than the

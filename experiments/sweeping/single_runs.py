@@ -6,7 +6,7 @@ from pathlib import Path
 from experiments.analysis.labels import labels_of
 from experiments.running.display import duration, result_rows
 from experiments.running.layout import aligned, wrapped
-from experiments.running.plan import locked
+from experiments.running.plan import locked_files
 from experiments.running.progress import Progress, progress
 from experiments.running.run_log import read
 from experiments.sweeping.glances import Glance, best_lines, left, looked_at
@@ -32,7 +32,7 @@ def show_runs(
     Raises:
         ValueError: there is only one log, and it is damaged or empty.
     """
-    running = locked()
+    running = locked_files()
     if len(logs) == 1:
         lines = _in_full(logs[0], logs[0].stat().st_ino in running)
         return [wrapped(line, columns, " " * 13) for line in lines], []

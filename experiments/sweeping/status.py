@@ -21,7 +21,7 @@ from experiments.running.layout import aligned, width, wrapped
 from experiments.running.plan import (
     PLAN,
     RunState,
-    locked,
+    locked_files,
     read_ledger,
     read_plan,
     states,
@@ -178,7 +178,7 @@ def _sweep(folder: Path, columns: int | None) -> tuple[list[str], list[str]]:
     ledger = read_ledger(folder)
     runs = {run["identity"]: run for run in plan["runs"]}
     places = [folder / run["folder"] / "log.jsonl" for run in plan["runs"]]
-    looked, broken = looked_at([place for place in places if place.exists()], locked())
+    looked, broken = looked_at([place for place in places if place.exists()], locked_files())
     seen = {run.header.identity: run for run in looked if run.header.identity in runs}
 
     def label(run: Glance) -> str:

@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from experiments.running.following import Folders, GrowingLog
 from experiments.running.mistakes import complain, explain
-from experiments.running.plan import locked
+from experiments.running.plan import locked_files
 from experiments.watching.study import LiveStudy, study_name
 
 _MOST_COMPLAINTS = 10  # lines about logs that cannot be read
@@ -104,7 +104,7 @@ class Journal:
             self._forget(self._runs.pop(path))
         for path in found:
             self._runs.setdefault(path, _Followed(GrowingLog(path)))
-        running = locked()
+        running = locked_files()
         with _quiet():
             for run in self._in_order():
                 try:
