@@ -9,6 +9,7 @@ from typing import Any
 from ConfigSpace import ConfigurationSpace
 
 from objectives.deployment import Deployment as Deployment
+from objectives.outlook import Outlook as Outlook
 from objectives.trial import Config, Evaluation, Fidelities, Goal, Limit, Trial
 
 
@@ -128,6 +129,13 @@ class Objective(ABC):
         The header of the log holds it. It is not part of the run's identity.
         """
         return None
+
+    def outlook(self) -> Outlook:
+        """Return what an evaluation will take, and what would stop it, without making one.
+
+        A dry run shows it. What the constructor has checked need not be checked again.
+        """
+        return Outlook()
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what the values depend on besides the settings: digests of data and models.

@@ -86,7 +86,7 @@ def failures(events: Iterable[dict[str, Any]]) -> dict[str, list[str]]:
 
 def states(folder: Path, plan: dict[str, Any]) -> dict[str, RunState]:
     """Return the state of every planned run by its identity."""
-    events, locked = read_ledger(folder), _locked()
+    events, locked = read_ledger(folder), locked_files()
     failed = failures(events)
     made = {event["identity"] for event in events if event["event"] == "done"}
     found = {}
@@ -134,7 +134,7 @@ def summary(states: Iterable[RunState]) -> str:
     return ", ".join(f"{counts[name]} {name}" for name in order if counts[name] or name == "done")
 
 
-def _locked() -> set[int]:
+def locked_files() -> set[int]:
     """Return the inodes of locked files, or an empty set if the system does not list locks.
 
     The devices are ignored, because on overlay and btrfs `stat` reports another device than the

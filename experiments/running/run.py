@@ -201,6 +201,15 @@ class Run:
         made = make_optimizer(self.settings.optimizer, self._problem, self.settings.seed)
         return StartPoints(made, self.start) if self.start else made
 
+    def make_executor(self) -> Executor:
+        """Return a fresh executor for the evaluations.
+
+        Raises:
+            ValueError: it cannot be made, or cannot evaluate this objective.
+        """
+        settings = self.settings
+        return self._new_executor(self.objective, settings.workers, settings.evaluation_timeout_s)
+
     @property
     def _problem(self) -> Problem:
         """What the optimizer may know of the objective."""
@@ -236,12 +245,10 @@ class Run:
                 process, or no optimizer can be created from the settings.
             OSError: the folder cannot be written.
         """
-        settings, header = self.settings, self.header
+        header = self.header
         self.stop.check(header)
         self._optimizer = self.make_optimizer()
-        self._executor = self._new_executor(
-            self.objective, settings.workers, settings.evaluation_timeout_s
-        )
+        self._executor = self.make_executor()
         log = RunLog(folder)
         self._optimizer.folder = folder
         try:

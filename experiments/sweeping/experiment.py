@@ -183,7 +183,7 @@ def load(name: str, changes: dict[str, Any]) -> Experiment:
     workers = _workers(found.get("workers", 1))
     for seed, n_workers in itertools.product(seeds, workers):
         checked = {"seed": seed, "budget": found["budget"], "workers": n_workers}
-        unused = {"plot": False, "progress": "auto", "tracking": "none"}
+        unused = {"plot": False, "dry_run": False, "progress": "auto", "tracking": "none"}
         check_settings(OmegaConf.create({**checked, **unused}))
     entries = {family: list(_entries(family, found[family])) for family in KEYS[:2]}
     for family, written in entries.items():

@@ -22,6 +22,7 @@ import yaml
 from experiments.running import interrupts
 from experiments.running.composing import use_config_dirs
 from experiments.running.executors.pool import GRACE_S, Done, Pool, Progress, TaskPool
+from experiments.running.mistakes import complain
 from experiments.running.plan import (
     ATTEMPTS,
     RunState,
@@ -239,6 +240,7 @@ COMMAND = Command(
         ("tuneoff sweep experiment=smoke runs=2", "two runs at once, a few seconds"),
         ("tuneoff sweep experiment=smoke optimizers='[random,soo]' seeds=0,1", "a part of it"),
         ("tuneoff sweep experiment=mine.yaml out=~/results/mine", "an experiment of your own"),
+        ("tuneoff sweep experiment=smoke dry_run=true", "says what it would run, and checks it"),
         ("tuneoff sweep experiment=smoke retry=true", "two more attempts for failed runs"),
         (
             "tuneoff sweep experiment=smoke executor='simulated executor.jitter=0.5' workers=16",
@@ -254,6 +256,12 @@ COMMAND = Command(
             "Whether to show a progress bar: auto (only on a terminal), true or false.",
             one_of("auto", "true", "false"),
             default="auto",
+        ),
+        Setting(
+            "dry_run",
+            "Whether to say what would be run, and check it, without running it.",
+            switch,
+            default=False,
         ),
         Setting("retry", "Whether to give failed runs two more attempts.", switch, default=False),
         Setting("optimizers", "A list that replaces the experiment's.", _changed, shown=_OWN),
@@ -286,6 +294,19 @@ def main(arguments: Sequence[str]) -> int:
     return COMMAND.answer(arguments, lambda given: _sweep(given, arguments))
 
 
+def _look_ahead(
+    experiment: experiments.Experiment, planned: list[PlannedRun], folder: Path, runs: int
+) -> int:
+    """Print what the sweep would do, and the faults that were found; return the exit status."""
+    from experiments.sweeping.dry_run import look_ahead  # only a dry run needs it
+
+    text, faults = look_ahead(experiment, planned, folder, runs)
+    print(text)
+    for line in faults:
+        complain(line)
+    return 2 if faults else 0
+
+
 def _sweep(given: Given, arguments: Sequence[str]) -> int:
     sweep: Sweep | None = None
     try:
@@ -296,7 +317,10 @@ def _sweep(given: Given, arguments: Sequence[str]) -> int:
             changes["stop"] = shlex.join([changes.get("stop", "none"), *limits])
         experiment = experiments.load(given["experiment"], changes)
         folder = given["out"] or default_folder(given["experiment"])
-        sweep = Sweep(experiment, experiment.plan(), folder)
+        planned = experiment.plan()
+        if given["dry_run"]:
+            return _look_ahead(experiment, planned, folder, given["runs"])
+        sweep = Sweep(experiment, planned, folder)
         auto = sys.stderr is not None and sys.stderr.isatty()
         shown = auto if given["progress"] == PROGRESS_AUTO else given["progress"] == "true"
         sweep.make(given["runs"], given["retry"], shown)

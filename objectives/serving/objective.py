@@ -13,13 +13,13 @@ from itertools import product
 from typing import Any
 
 from objectives.deployment import Deployment
-from objectives.objective import HostFault, Objective, Resources
+from objectives.objective import HostFault, Objective, Outlook, Resources
 from objectives.parameters import pinned
 from objectives.serving import constraints
 from objectives.serving.bench import Bench
 from objectives.serving.engine import Demand, Engine
 from objectives.serving.grades import Failure, Invalid, SetUpError, record
-from objectives.serving.host.host import cores, hardware
+from objectives.serving.host.host import cores, hardware, is_free
 from objectives.serving.kinds import check_config, check_space
 from objectives.serving.load import arrivals
 from objectives.serving.load.fidelity import check_answers, fidelities, shortened
@@ -186,6 +186,15 @@ class Serving(Objective):
         except Invalid as invalid:
             raise HostFault(record(invalid).error) from None
         return Evaluation(value, time.perf_counter() - started, metrics, items=items)
+
+    def outlook(self) -> Outlook:
+        """Return the duration of the load, to which the start of the server is added."""
+        arrivals_s, port = self._plan.arrivals_s, self._bench.settings.port
+        seconds = None if arrivals_s is None else float(arrivals_s[-1])
+        if port == 0 or is_free(self._engine.host, port):
+            return Outlook(seconds)
+        taken = f"objective.port: expected a free port of this machine, got {port}, which is taken"
+        return Outlook(seconds, faults=[taken])
 
     def fingerprint(self) -> dict[str, Any]:
         return {**self._engine.fingerprint(), "hardware": hardware()}

@@ -6,7 +6,7 @@ from time import perf_counter
 
 from objectives.draws import draws
 from objectives.functions.box import whole
-from objectives.objective import Objective
+from objectives.objective import Objective, Outlook
 from objectives.space import check
 from objectives.trial import Evaluation, Trial
 from objectives.wrappers.wrapper import Wrapper, number
@@ -45,6 +45,11 @@ class Slow(Wrapper):
         self.cost_scale = number("cost_scale", cost_scale)
         self.cheap = inner.cheap and self.seconds <= 0.01 and not self.cost_scale
         self.simulates_cost = False  # the sleep is measured
+
+    def outlook(self) -> Outlook:
+        inner = self.inner.outlook()
+        known = inner.seconds is not None or (self.inner.cheap and not self.cost_scale)
+        return replace(inner, seconds=self.seconds + (inner.seconds or 0.0) if known else None)
 
     def evaluate(self, trial: Trial) -> Evaluation:
         check(self.space, trial.config)

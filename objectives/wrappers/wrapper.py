@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from objectives.objective import Objective
+from objectives.objective import Objective, Outlook
 from objectives.trial import Evaluation, Trial
 
 
@@ -46,6 +46,9 @@ class Wrapper(Objective):
 
     def test(self, trial: Trial) -> dict[str, float]:
         return self.inner.test(trial)
+
+    def outlook(self) -> Outlook:
+        return self.inner.outlook()
 
     def fingerprint(self) -> dict[str, Any]:
         return self.inner.fingerprint()

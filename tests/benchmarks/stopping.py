@@ -105,6 +105,12 @@ def scales(runs: Sequence[Run]) -> dict[str, float]:
     }
 
 
+def searches(run: Run) -> bool:
+    """Return whether a run is a search with one goal, and resumes no trial."""
+    plain = not run.header.several and "confirms" not in run.header.optimizer
+    return plain and bool(len(run.ids)) and bool(np.array_equal(run.prices, run.fidelities))
+
+
 def key(run: Run) -> str:
     """Return the settings of a run's objective as JSON."""
     return json.dumps(run.header.objective, sort_keys=True)
@@ -113,7 +119,7 @@ def key(run: Run) -> str:
 def replayed(runs: Sequence[Run]) -> dict[str, list[Outcome]]:
     """Return the outcomes of each rule over runs with one goal."""
     known = {name: scale for name, scale in scales(runs).items() if scale > 0}
-    usable = [run for run in runs if not run.header.several and key(run) in known and len(run.ids)]
+    usable = [run for run in runs if searches(run) and key(run) in known]
     found: dict[str, list[Outcome]] = defaultdict(list)
     _replay(usable, at_patience, known, found)
     stride = max(1, len(usable) // MOST_RUNS)
