@@ -1,4 +1,4 @@
-"""Where evaluations run: what one does to its process, or hands over, costs only itself."""
+"""Executors: an evaluation that harms its process or returns invalid values costs only itself."""
 
 import asyncio
 import os
@@ -78,7 +78,7 @@ def test_the_death_of_a_worker_that_has_just_reported_is_not_lost() -> None:
     try:
         pool.submit(0)
         while pool._workers[0].process.is_alive():
-            time.sleep(0.01)  # its report is read when it is dead already
+            time.sleep(0.01)  # its report is read when it has already ended
         assert pool.next(60) == Progress(0, "begun")
         assert pool.next(60) == Done(0, died="signal SIGKILL")
         assert pool.free == 1
@@ -258,7 +258,7 @@ def test_an_objective_that_cannot_be_pickled_is_refused_in_one_line() -> None:
 
 
 class Handing(Objective):
-    """Hands over what it was given."""
+    """Returns the value that it was given."""
 
     space = Odd.space
 
@@ -358,7 +358,7 @@ RAISED: list[tuple[BaseException, str]] = [
 
 
 class Raising(Objective):
-    """Raises what it was given."""
+    """Raises the exception that it was given."""
 
     space = Odd.space
 
