@@ -21,6 +21,7 @@ COMMANDS = {
     "run": ("experiments.running.run_command", "Run one optimizer on one objective."),
     "sweep": ("experiments.sweeping.sweep", "Make or resume all runs of an experiment."),
     "status": ("experiments.sweeping.status", "Show the progress of an experiment."),
+    "watch": ("experiments.watching.watch", "Show runs live in optuna-dashboard."),
     "pack": ("experiments.analysis.pack", "Pack runs into one small file."),
     "best": ("experiments.analysis.best", "Print the best configuration of each run."),
     "confirm": ("experiments.sweeping.confirm", "Evaluate the best configurations again."),

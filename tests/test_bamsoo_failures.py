@@ -34,7 +34,7 @@ def test_it_survives_failures(every: int) -> None:
 
 
 def _best(optimizer: SOO, told: Callable[[float, int], float], seed: int) -> float:
-    """Return the log of the least value of a bowl in a run that is told something made of it."""
+    """Return the log of the least value of a bowl in a run that is told transformed values."""
     bowl, best = bowl_at(seed), math.inf
     for _ in range(50):
         (trial,) = optimizer.ask(1)

@@ -1,4 +1,4 @@
-"""`tuneoff`: its help, where it finds things, and how it ends."""
+"""`tuneoff`: its help, the files that it finds, and its exit status."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""What a person types, in real processes: runs, resumes, interrupts, and mistakes."""
+"""Typed command lines in real processes: runs, resumes, interrupts, and mistakes."""
 
 import json
 import os

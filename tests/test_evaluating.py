@@ -20,7 +20,7 @@ from odd import Odd
 
 
 class Handing(Objective):
-    """Hands over what it was given."""
+    """Returns the value that it was given."""
 
     space = Odd.space
 
@@ -120,7 +120,7 @@ RAISED: list[tuple[BaseException, str]] = [
 
 
 class Raising(Objective):
-    """Raises what it was given."""
+    """Raises the exception that it was given."""
 
     space = Odd.space
 

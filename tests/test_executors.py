@@ -1,4 +1,4 @@
-"""Where evaluations run: what one does to its process, or hands over, costs only itself."""
+"""Executors: an evaluation that harms its process or returns invalid values costs only itself."""
 
 import os
 import signal
@@ -70,7 +70,7 @@ def test_the_death_of_a_worker_that_has_just_reported_is_not_lost() -> None:
     try:
         pool.submit(0)
         while pool._workers[0].process.is_alive():
-            time.sleep(0.01)  # its report is read when it is dead already
+            time.sleep(0.01)  # its report is read when it has already ended
         assert pool.next(60) == Progress(0, "begun")
         assert pool.next(60) == Done(0, died="signal SIGKILL")
         assert pool.free == 1

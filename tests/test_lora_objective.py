@@ -72,7 +72,7 @@ def _usual() -> Evaluation:
 
 @cache
 def _base(precision: str) -> dict[str, str]:
-    """The items' outcomes where nothing can have been learned: the rate is zero."""
+    """The items' outcomes without any learning: the rate is zero."""
     return _evaluate(precision=precision, learning_rate=0.0).items
 
 

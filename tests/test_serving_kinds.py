@@ -1,4 +1,4 @@
-"""What a parameter of an engine may be; anything else is refused where the space is read."""
+"""The permitted values of an engine's parameters; others are refused when the space is read."""
 
 from pathlib import Path
 from typing import Any

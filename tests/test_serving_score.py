@@ -1,4 +1,4 @@
-"""From the rows of a load to metrics, score and grades."""
+"""The metrics, the score and the grades of a load's requests."""
 
 import base64
 import math
@@ -128,7 +128,7 @@ def test_goodput_is_negated_and_needs_no_reference() -> None:
 
 @pytest.mark.parametrize("failed", [0.05, 0.1, 0.3, 0.5])
 def test_a_latency_does_not_gain_by_failing_requests(failed: float) -> None:
-    # Half the requests failing at .5 s is worse than none at 2 s; so is one of twenty.
+    # Half the requests failing at 0.5 s is worse than none at 2 s; so is one of twenty.
     score = build("latency", "e2e_p90_s", {}, 20)
     reference = {"e2e_p90_s": 1.0}
     fast = score.value({"e2e_p90_s": 0.5, "failed_share": failed}, reference)
@@ -139,7 +139,7 @@ def test_a_latency_does_not_gain_by_failing_requests(failed: float) -> None:
 
 
 def test_a_failed_request_costs_a_latency_more_the_more_there_are() -> None:
-    # Of p90 a tenth may fail: b goes from log(.5) to log(20) on the way there.
+    # Of p90 a tenth may fail: b goes from log(0.5) to log(20) on the way there.
     score = build("slo", "e2e_p90_s", {}, 20)
     values = [
         score.value({"e2e_p90_s": 0.5, "failed_share": f}, {"e2e_p90_s": 1.0})

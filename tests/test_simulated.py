@@ -1,4 +1,4 @@
-"""Runs under a simulated clock: the order of events, resuming, identity, and what analysis sees."""
+"""Runs under a simulated clock: the order of events, resuming, identity, and analysis."""
 
 import csv
 import heapq

@@ -211,7 +211,7 @@ def test_a_cube_keeps_to_the_rules_of_its_space() -> None:
     cube = UnitCube(space)
     assert before.allows({"n": 8, "m": 8}) and not cube.allows({"n": 8, "m": 8})
     assert not cube.allows({"n": 1, "m": 1})  # the clauses stay
-    check(space, {"n": 8, "m": 8})  # a point of the space all the same
+    check(space, {"n": 8, "m": 8})  # nevertheless a point of the space
     drawn = [cube.config(point) for point in cube.draw(np.random.default_rng(0), 200)]
     assert all(_is_small(config) for config in drawn)
     assert {"n": 2, "m": 4} in drawn

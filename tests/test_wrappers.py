@@ -23,7 +23,7 @@ CONFIG: Config = {"x1": 2.0, "x2": 3.0}
 
 
 class Lonely(Objective):
-    """Differs from the defaults of the contract wherever it can."""
+    """Differs from the defaults of the contract in every possible attribute."""
 
     resources = Resources(gpus=2, cores=3, whole_host=True)
     version = 7

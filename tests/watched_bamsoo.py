@@ -27,7 +27,7 @@ def bowl_value(trial: Trial) -> float:
 
 
 class Bound(NamedTuple):
-    """What the N-th bound was computed from, and what came of it."""
+    """The inputs and the results of the N-th bound."""
 
     n: int
     mean: float
@@ -38,7 +38,7 @@ class Bound(NamedTuple):
 
 
 class Watched(BaMSOO):
-    """BaMSOO that keeps every bound and what it expands."""
+    """BaMSOO that records every bound and every expansion."""
 
     def __init__(self, space: ConfigurationSpace, **settings: Any) -> None:
         defaults: dict[str, Any] = {
@@ -100,7 +100,7 @@ class Watched(BaMSOO):
 
 
 class Scripted(GaussianProcess):
-    """A model of one mean and one standard deviation everywhere; counts its calls."""
+    """A model with constant mean and standard deviation, which counts its calls."""
 
     def __init__(self, space: ConfigurationSpace, mean: float, sd: float) -> None:
         super().__init__(UnitCube(space))

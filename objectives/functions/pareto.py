@@ -13,7 +13,7 @@ departure: BoTorch leaves out the factor g of ZDT3's f2, which the publication h
 The shift. In the published problems the front lies where an axis is 0 (ZDT) or 1/2 (DTLZ2), which
 favours optimizers that begin there. So each axis that only measures the distance from the front
 enters as z = |x - c| / max(c, 1 - c), for ZDT, or as x - c + 1/2, for DTLZ2, with c drawn by the
-seed of the shift, uniform in [.2, .8]. The front stays what it is.
+seed of the shift, uniform in [0.2, 0.8]. The front stays what it is.
 """
 
 import math
@@ -252,7 +252,7 @@ class C2Dtlz2(Dtlz2):
     """DTLZ2 whose front is feasible only near the axes and near its middle.
 
     The metric `slack` is at least 0 where min(min_i ((f_i - 1)^2 + sum_(j != i) (f_j^2 - r^2)),
-    sum_i ((f_i - 1 / sqrt m)^2 - r^2)) is at most 0, with r = .2; that is the limit.
+    sum_i ((f_i - 1 / sqrt m)^2 - r^2)) is at most 0, with r = 0.2; that is the limit.
     """
 
     also = {"slack": Goal(minimise=False)}
