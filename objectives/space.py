@@ -68,8 +68,10 @@ def is_whole(description: Mapping[str, Any]) -> bool:
 
 def constants(space: ConfigurationSpace) -> Config:
     """Return the parameters of a space that are constants, with their values."""
-    found = {name: parameter for name, parameter in space.items() if hasattr(parameter, "value")}
-    return plain({name: parameter.value for name, parameter in found.items()})
+    parameters = {
+        name: parameter for name, parameter in space.items() if hasattr(parameter, "value")
+    }
+    return plain({name: parameter.value for name, parameter in parameters.items()})
 
 
 def check(space: ConfigurationSpace, config: Config) -> None:

@@ -84,14 +84,14 @@ class Sweep:
         self._ledger.append(event="start", workers=runs_at_once, runs=len(self._runs))
         if retry:
             self._ledger.append(event="retry")
-        found = self.states()
+        states = self.states()
         self._failed = {i: len(e) for i, e in failures(read_ledger(self._folder)).items()}
         to_make = [
             run
             for identity, run in self._runs.items()
-            if found[identity].state not in _SETTLED or found[identity].stopped
+            if states[identity].state not in _SETTLED or states[identity].stopped
         ]
-        bar = _bar(self._runs, found) if shown else None
+        bar = _bar(self._runs, states) if shown else None
         for name in _THREADS:  # one thread per run; its results do not depend on the number
             os.environ.setdefault(name, "1")
         groups = (
@@ -123,19 +123,19 @@ class Sweep:
         """Execute runs, as many at once as the pool has workers."""
         queue = deque(runs)
         started: dict[str, float] = {}
-        made: Counter[str] = Counter()
+        n_evaluated: Counter[str] = Counter()
         while queue or pool.busy:
             while queue and pool.free:
                 run = queue.popleft()
                 identity = run.header.identity
-                started[identity], made[identity] = time.monotonic(), 0
+                started[identity], n_evaluated[identity] = time.monotonic(), 0
                 pool.submit((run, self._folder.absolute() / run.folder))
             message = pool.next()
             if message is None:
                 continue
             identity = message.task[0].header.identity
             if isinstance(message, Progress):
-                made[identity] += message.report
+                n_evaluated[identity] += message.report
                 if bar is not None:
                     bar.update(message.report)
                 continue
@@ -144,17 +144,21 @@ class Sweep:
             if ending.host:  # the remaining runs would fail in the same way
                 self._host_faults.append(f"{self._runs[identity]}: {ending.error}")
                 queue.clear()
-            elif self._again(identity, ending, message.traceback, seconds, made.pop(identity)):
+            elif self._again(
+                identity, ending, message.traceback, seconds, n_evaluated.pop(identity)
+            ):
                 queue.append(self._runs[identity])
 
     def _again(
-        self, identity: str, ending: Ending, traceback: str | None, seconds: float, made: int
+        self, identity: str, ending: Ending, traceback: str | None, seconds: float, n_evaluated: int
     ) -> bool:
         """Record in the ledger how a run ended; return whether it should be retried."""
         if ending.elsewhere:
             return False
         if ending.error is None:
-            self._ledger.append(event="done", identity=identity, wall_s=seconds, evaluations=made)
+            self._ledger.append(
+                event="done", identity=identity, wall_s=seconds, evaluations=n_evaluated
+            )
             return False
         self._failed[identity] = self._failed.get(identity, 0) + 1
         self._ledger.append(
@@ -168,18 +172,18 @@ class Sweep:
 
     def report(self) -> bool:
         """Print a summary and the failed runs; return whether all runs are done."""
-        found = self.states()
-        print(f"{summary(found.values())}: {self._folder}")
-        for identity, state in found.items():
+        states = self.states()
+        print(f"{summary(states.values())}: {self._folder}")
+        for identity, state in states.items():
             if state.state == "failed":
                 print(f"failed: {self._runs[identity]}: {state.error}", file=sys.stderr)
         for line in self._host_faults:
             print(f"stopped by the host, not failed: {line}", file=sys.stderr)
         if self._host_faults:
             print("repeat the command to resume these runs", file=sys.stderr)
-        if any(state.state == "failed" for state in found.values()):
+        if any(state.state == "failed" for state in states.values()):
             print("add retry=true to the command to retry the failed runs", file=sys.stderr)
-        return all(state.state == "done" for state in found.values())
+        return all(state.state == "done" for state in states.values())
 
 
 def _alone(run: PlannedRun) -> bool:
@@ -206,12 +210,12 @@ def _ending(done: Done) -> Ending:
 _SETTLED = ("done", "failed", "running")  # "running" means in another process
 
 
-def _bar(runs: dict[str, PlannedRun], found: dict[str, RunState]) -> Any:
+def _bar(runs: dict[str, PlannedRun], states: dict[str, RunState]) -> Any:
     """Return a progress bar that counts the evaluations of all runs."""
     from tqdm import tqdm  # imported only if a bar is shown
 
     each = {identity: run.header.budget for identity, run in runs.items()}
-    done = [each[i] if s.state == "done" else s.evaluations for i, s in found.items()]
+    done = [each[i] if s.state == "done" else s.evaluations for i, s in states.items()]
     return tqdm(
         total=sum(each.values()),
         initial=sum(done),
