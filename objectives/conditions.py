@@ -85,16 +85,16 @@ def first_allowed(space: ConfigurationSpace, clauses: Sequence[Any]) -> Config:
 
 def _mentioned(name: str, clauses: Sequence[Any], space: ConfigurationSpace) -> list[Any]:
     """Return the values of a parameter that occur in clauses and conditions."""
-    found: list[Any] = []
+    values: list[Any] = []
     parts = [part for clause in clauses for part in getattr(clause, "dlcs", [clause])]
     for part in parts:
         if part.hyperparameter.name == name:
-            found += getattr(part, "values", None) or [part.value]
+            values += getattr(part, "values", None) or [part.value]
     for condition in space.child_conditions_of[name]:
         for part in getattr(condition, "dlcs", [condition]):
             if part.parent.name == name:
-                found += getattr(part, "values", None) or [part.value]
-    return found
+                values += getattr(part, "values", None) or [part.value]
+    return values
 
 
 def _candidates(

@@ -112,20 +112,20 @@ def settings_of(words: Sequence[str]) -> dict[str, Any]:
     The form is what the program's option `--config` reads from a YAML file. A flag without a value
     is true, or false if it begins with `--no-`. Words that are no flags are left out.
     """
-    found: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     for word in words:
         if not word.startswith("--"):
             continue
         key, equals, text = word[2:].partition("=")
         value: Any = _parsed(text) if equals else not key.startswith("no-")
         *above, last = (key if equals or value else key[3:]).split(".")
-        inner = found
+        inner = settings
         for name in above:
             inner = inner.setdefault(name, {})
             if not isinstance(inner, dict):
                 raise ValueError(f"deployment.words: expected settings below {name}, got {word}")
         inner[last] = value
-    return found
+    return settings
 
 
 def _word(entry: str, config: Config) -> str | None:
@@ -145,14 +145,14 @@ def _shown(value: Value, factor: str | None) -> str:
 
 
 def _case(entry: Mapping[str, Any], config: Config) -> Sequence[Entry]:
-    found: Sequence[Entry]
+    entries: Sequence[Entry]
     if entry["by"] not in config:
-        found = entry.get("absent", [])
-        return found
+        entries = entry.get("absent", [])
+        return entries
     value = config[entry["by"]]
     key = value if isinstance(value, str) else json.dumps(value)
-    found = entry.get("cases", {}).get(key, entry.get("else", []))
-    return found
+    entries = entry.get("cases", {}).get(key, entry.get("else", []))
+    return entries
 
 
 def _parsed(text: str) -> Any:

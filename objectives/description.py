@@ -28,15 +28,15 @@ def describe(space: ConfigurationSpace) -> Description:
 
 def forbidden(space: ConfigurationSpace) -> list[Config]:
     """Return the combinations of values that no configuration may contain."""
-    found: list[Config] = []
+    configs: list[Config] = []
     for clause in space.forbidden_clauses:
         parts = [*getattr(clause, "components", (clause,))]
         options = [_values(part) for part in parts]
         if all(options):
             names = [part.hyperparameter.name for part in parts]
             combinations = itertools.product(*options)
-            found += [dict(zip(names, values, strict=True)) for values in combinations]
-    return found
+            configs += [dict(zip(names, values, strict=True)) for values in combinations]
+    return configs
 
 
 def _values(part: Any) -> list[Value]:

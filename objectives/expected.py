@@ -24,10 +24,10 @@ Bounds = ParamSpec("Bounds")
 
 def whole(where: str, value: object, least: int | None = None, most: int | None = None) -> int:
     """Return an integer that is neither below `least` nor above `most`."""
-    found = _plain(value)
-    if not isinstance(found, int) or not _within(found, least=least, most=most):
+    plain = _plain(value)
+    if not isinstance(plain, int) or not _within(plain, least=least, most=most):
         refuse(where, f"an integer{bounds_in_words(least=least, most=most)}", value)
-    return found
+    return plain
 
 
 def number(
@@ -50,10 +50,10 @@ def number(
         below: the number that an accepted one must stay below.
     """
     bounds = {"least": least, "above": above, "most": most, "below": below}
-    found = _plain(value)
-    if found is None or not _finite(found) or not _within(found, **bounds):
+    plain = _plain(value)
+    if plain is None or not _finite(plain) or not _within(plain, **bounds):
         refuse(where, f"a finite number{bounds_in_words(**bounds)}", value)
-    return found
+    return plain
 
 
 def switch(where: str, value: object) -> bool:
@@ -116,16 +116,16 @@ def is_whole(
     value: object, least: float | None = None, most: float | None = None
 ) -> TypeGuard[int]:
     """Return whether a value is an integer within bounds."""
-    found = _plain(value)
-    return isinstance(found, int) and _within(found, least=least, most=most)
+    plain = _plain(value)
+    return isinstance(plain, int) and _within(plain, least=least, most=most)
 
 
 def is_number(
     value: object, *, least: float | None = None, most: float | None = None
 ) -> TypeGuard[float]:
     """Return whether a value is a finite number, which a float can represent, within bounds."""
-    found = _plain(value)
-    return found is not None and _finite(found) and _within(found, least=least, most=most)
+    plain = _plain(value)
+    return plain is not None and _finite(plain) and _within(plain, least=least, most=most)
 
 
 def refuse(where: str, rule: str, value: object, advice: str = "") -> NoReturn:

@@ -10,30 +10,19 @@ A space is described by one mapping per parameter:
     degree:        {type: int, lower: 2, upper: 5, when: {kernel: poly}}     # or [a, b]
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from ConfigSpace import (
-    AndConjunction,
-    CategoricalHyperparameter,
-    Configuration,
-    ConfigurationSpace,
-    EqualsCondition,
-    ForbiddenAndConjunction,
-    ForbiddenEqualsClause,
-    ForbiddenInClause,
-    InCondition,
-)
-from ConfigSpace.forbidden import ForbiddenClause
+from ConfigSpace import CategoricalHyperparameter, Configuration, ConfigurationSpace
 from numpy.typing import NDArray
 
 from objectives.axis import Axis
 from objectives.conditions import first_allowed, is_active
-from objectives.parameters import KEYS, expect_type, hyperparameter
-from objectives.trial import Config, Value
+from objectives.declaring import clause_of, declared, expect_shape
+from objectives.parameters import KEYS, expect_type
+from objectives.trial import Config
 
 Rule = Callable[[Config], bool]
 """Returns whether a configuration satisfies a rule."""
@@ -59,104 +48,16 @@ def build_space(
         ValueError: a description is incomplete, contradictory, or has an unknown key, a value is
             not of the parameter's type, or the clauses forbid everything.
     """
-    _expect_shape(parameters, forbidden)
-    space = _declared(parameters, {})
+    expect_shape(parameters, forbidden)
+    space = declared(parameters, {})
     for name, kind in types.items():
         if name in parameters:
             expect_type(f"space.{name}", parameters[name], kind)
     if forbidden:
-        default = first_allowed(space, [_clause(space, clause) for clause in forbidden])
-        space = _declared(parameters, default)
-        space.add(*(_clause(space, clause) for clause in forbidden))
+        default = first_allowed(space, [clause_of(space, clause) for clause in forbidden])
+        space = declared(parameters, default)
+        space.add(*(clause_of(space, clause) for clause in forbidden))
     return space
-
-
-def _expect_shape(parameters: object, forbidden: object) -> None:
-    """Raise `ValueError` unless a description of a space has the right overall shape."""
-    if not isinstance(parameters, Mapping):
-        raise ValueError(f"space: expected parameters with their keys, got {parameters!r}")
-    if not parameters:
-        raise ValueError("space: expected at least one parameter, got none")
-    for name in parameters:
-        if not isinstance(name, str) or not name:
-            raise ValueError(f"space: expected names that are text, got {name!r}")
-    if not isinstance(forbidden, (list, tuple)):
-        raise ValueError(f"forbidden: expected a list of combinations, got {forbidden!r}")
-
-
-def _declared(
-    parameters: Mapping[str, Mapping[str, Any]], default: Mapping[str, Value]
-) -> ConfigurationSpace:
-    """Return the space of the parameters and their conditions, with their defaults."""
-    space = ConfigurationSpace(meta={"axes": list(parameters)})
-    for name, description in parameters.items():
-        _expect_mapping(f"space.{name}", description)
-        with _named(f"space.{name}"):
-            space.add(hyperparameter(name, description, default.get(name)))
-    for name, description in parameters.items():
-        when = description.get("when") or {}
-        _expect_mapping(f"space.{name}.when", when)
-        conditions = [_condition(space, name, parent, when[parent]) for parent in when]
-        with _named(f"space.{name}.when"):
-            if len(conditions) > 1:
-                space.add(AndConjunction(*conditions))
-            elif conditions:
-                space.add(conditions[0])
-    return space
-
-
-def _clause(
-    space: ConfigurationSpace, clause: Mapping[str, Any]
-) -> ForbiddenClause | ForbiddenAndConjunction:
-    """Return a combination of values as a forbidden clause of ConfigSpace."""
-    _expect_mapping("forbidden", clause)
-    where = f"forbidden {dict(clause)}"
-    parts = []
-    for name, values in clause.items():
-        if name not in space:
-            raise ValueError(f"{where}: expected parameters of {list(space)}, got {name}")
-        many = list(values) if isinstance(values, (list, tuple)) else [values]
-        if not many:
-            raise ValueError(f"{where}: expected at least one value of {name}, got none")
-        with _named(where):
-            parts.append(
-                ForbiddenEqualsClause(space[name], many[0])
-                if len(many) == 1
-                else ForbiddenInClause(space[name], many)
-            )
-    return ForbiddenAndConjunction(*parts) if len(parts) > 1 else parts[0]
-
-
-@contextmanager
-def _named(where: str) -> Iterator[None]:
-    """Convert the various exceptions of ConfigSpace into a `ValueError` that names the place."""
-    try:
-        yield
-    except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        prefix = "" if reason.startswith("space.") else f"{where}: expected a legal space, got: "
-        raise ValueError(prefix + reason) from None
-
-
-def _expect_mapping(where: str, value: object) -> None:
-    if not isinstance(value, Mapping) or (where == "forbidden" and not value):
-        raise ValueError(f"{where}: expected keys with values, got {value!r}")
-
-
-def _condition(
-    space: ConfigurationSpace, name: str, parent: str, values: Any
-) -> EqualsCondition | InCondition:
-    """Return the condition that a parent has one of several values."""
-    many = list(values) if isinstance(values, (list, tuple)) else [values]
-    where = f"space.{name}.when"
-    if parent not in space or parent == name:
-        raise ValueError(f"{where}: expected another one of {list(space)}, got {parent}")
-    if not many:
-        raise ValueError(f"{where}.{parent}: expected at least one value, got none")
-    with _named(f"{where}.{parent}"):
-        if len(many) == 1:
-            return EqualsCondition(space[name], space[parent], many[0])
-        return InCondition(space[name], space[parent], many)
 
 
 def is_whole(description: Mapping[str, Any]) -> bool:
@@ -167,8 +68,10 @@ def is_whole(description: Mapping[str, Any]) -> bool:
 
 def constants(space: ConfigurationSpace) -> Config:
     """Return the parameters of a space that are constants, with their values."""
-    found = {name: parameter for name, parameter in space.items() if hasattr(parameter, "value")}
-    return plain({name: parameter.value for name, parameter in found.items()})
+    parameters = {
+        name: parameter for name, parameter in space.items() if hasattr(parameter, "value")
+    }
+    return plain({name: parameter.value for name, parameter in parameters.items()})
 
 
 def check(space: ConfigurationSpace, config: Config) -> None:

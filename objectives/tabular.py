@@ -97,19 +97,19 @@ class Tabular(Objective):
             RuntimeError: the table has neither the configuration nor a row within the tolerance.
         """
         check(self.space, trial.config)
-        found = self._rows.get(_key(trial.config))
-        if found is None and self._tolerance is not None:
+        rows = self._rows.get(_key(trial.config))
+        if rows is None and self._tolerance is not None:
             distances = self._distances(trial.config)
             nearest = int(distances.argmin())
             if distances[nearest] <= self._tolerance:
-                found = self._rows[_key(self._configs[nearest])]
-        if found is None:
+                rows = self._rows[_key(self._configs[nearest])]
+        if rows is None:
             within = "" if self._tolerance is None else f" within {self._tolerance:g} of it"
             raise RuntimeError(
                 f"{self._path}: expected a row of the configuration{within}, got none of "
                 f"{trial.config}"
             )
-        evaluations = [evaluation for _, evaluation in found]
+        evaluations = [evaluation for _, evaluation in rows]
         if self._replicates == "draw" and len(evaluations) > 1:
             rng = draws(self._seed, trial.id)
             return evaluations[int(rng.integers(len(evaluations)))]

@@ -132,7 +132,7 @@ class Evaluation:
         metrics: all other measurements, in natural units and sign.
         error: set if and only if the evaluation failed. Statistics use this field, never the size
             of `value`.
-        items: per-item outcomes, packed as base64 of bits or float16.
+        items: per-item outcomes by metric, packed as in `objectives.items`.
     """
 
     value: float | None

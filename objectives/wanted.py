@@ -83,10 +83,10 @@ class Wanted:
         """
         if self.several:
             return None
-        found = signed(self.goals, metrics)
-        if found is None:
+        values = signed(self.goals, metrics)
+        if values is None:
             raise KeyError(next(iter(self.goals)))
-        return found[0]
+        return values[0]
 
 
 def _names(given: object, measured: Mapping[str, Goal]) -> list[str]:

@@ -171,11 +171,11 @@ class AcquisitionSearch:
                 break
         else:
             return None
-        found, heights = self._climb(worth, starts)
+        points, heights = self._climb(worth, starts)
         if len(self._discrete_axes):
             top = int(np.argmax(heights))
-            found[top], heights[top] = self._alternate(worth, found[top], heights[top], admits)
-        ranked = chain(found[np.argsort(-heights, kind="stable")], starts)
+            points[top], heights[top] = self._alternate(worth, points[top], heights[top], admits)
+        ranked = chain(points[np.argsort(-heights, kind="stable")], starts)
         return self._admitted(ranked, admits)
 
     def _score(self, worth: Acquisition, points: Points) -> Points:
@@ -223,12 +223,12 @@ class AcquisitionSearch:
             bounds=[(0.0, 1.0)] * free.size,
             options={"maxiter": _MAX_ITERATIONS, "ftol": 1e-6},
         )
-        found = starts.copy()
-        found[:, self._float_axes] = np.clip(result.x, 0.0, 1.0).reshape(free.shape)
-        heights, before = self._score(worth, found), self._score(worth, starts)
+        improved = starts.copy()
+        improved[:, self._float_axes] = np.clip(result.x, 0.0, 1.0).reshape(free.shape)
+        heights, before = self._score(worth, improved), self._score(worth, starts)
         worse = before > heights
-        found[worse], heights[worse] = starts[worse], before[worse]
-        return found, heights
+        improved[worse], heights[worse] = starts[worse], before[worse]
+        return improved, heights
 
     def _alternate(
         self, worth: Acquisition, u: Points, height: float, admits: Admits
@@ -241,8 +241,8 @@ class AcquisitionSearch:
             config = self._admitted(others[better], admits)
             if config is None:
                 break
-            found, heights = self._climb(worth, self._cube.point(config)[None])
-            u, height = found[0], float(heights[0])
+            improved, heights = self._climb(worth, self._cube.point(config)[None])
+            u, height = improved[0], float(heights[0])
         return u, height
 
     def _neighbours(self, u: Points) -> Points:

@@ -11,44 +11,27 @@ objective can continue an evaluation; otherwise it is a new one and costs its ow
 trial counts towards the size of its rung and is never promoted.
 """
 
-import numpy as np
+from typing import Unpack
+
 from ConfigSpace import ConfigurationSpace
 
-from objectives.space import UnitCube
 from objectives.trial import Config, Evaluation, Fidelities, Trial
-from optimizers.optimizer import Optimizer
-from optimizers.rungs import ladder
+from optimizers.promoting import LadderSettings, PromotingOptimizer, value_of
 
 
-class Asha(Optimizer):
-    """Promotes without waiting for a rung to fill.
-
-    Args:
-        fidelities: the fidelities of the objective.
-        eta: one configuration in eta is promoted.
-        least: the lowest fidelity to use; None means the objective's lowest.
-
-    Raises:
-        ValueError: a setting is invalid, or the objective has no fidelities.
-    """
+class Asha(PromotingOptimizer):
+    """Promotes without waiting for a rung to fill."""
 
     def __init__(
         self,
         space: ConfigurationSpace,
         *,
-        seed: int,
         fidelities: Fidelities | None,
-        eta: int,
-        least: float | None,
+        **ladder: Unpack[LadderSettings],
     ) -> None:
-        super().__init__(space, seed=seed)
-        self._shares = ladder(fidelities, eta, least)
-        self._resumes = fidelities is not None and fidelities.resumable
-        self._eta = eta
-        self._cube = UnitCube(space)
-        self._rng = np.random.default_rng(seed)
+        super().__init__(space, fidelities=fidelities, **ladder)
         self._rung_of: dict[int, int] = {}
-        self._told: list[dict[int, tuple[float, Config]]] = [{} for _ in self._shares]
+        self._told: list[dict[int, tuple[float, Config]]] = [{} for _ in self._rungs]
         self._promoted: set[int] = set()
 
     def ask(self, n: int = 1) -> list[Trial]:
@@ -56,13 +39,13 @@ class Asha(Optimizer):
 
     def _next(self) -> Trial:
         """Return a promotion, or a new configuration (Alg. 2, lines 12 to 22)."""
-        for rung in reversed(range(len(self._shares) - 1)):  # line 13: top down
-            found = self._promotable(rung)
-            if found is not None:
-                self._promoted.add(found)
-                config = self._told[rung][found][1]
-                return self._asked(rung + 1, config, found)
-        return self._asked(0, self._cube.config(self._cube.draw(self._rng)[0]), None)
+        for rung in reversed(range(len(self._rungs) - 1)):  # line 13: top down
+            best = self._promotable(rung)
+            if best is not None:
+                self._promoted.add(best)
+                config = self._told[rung][best][1]
+                return self._asked(rung + 1, config, best)
+        return self._asked(0, self._new_config(), None)
 
     def _promotable(self, rung: int) -> int | None:
         """Return the best trial among the top 1/eta of a rung that was not promoted (line 14)."""
@@ -73,9 +56,8 @@ class Asha(Optimizer):
                 return id
         return None
 
-    def _asked(self, rung: int, config: Config, resumes: int | None) -> Trial:
-        continued = resumes if self._resumes else None
-        trial = self._trial(config, self._shares[rung], continued)
+    def _asked(self, rung: int, config: Config, promoted: int | None) -> Trial:
+        trial = self._trial_at(self._rungs[rung], config, promoted)
         self._rung_of[trial.id] = rung
         return trial
 
@@ -83,6 +65,4 @@ class Asha(Optimizer):
         rung = self._rung_of.get(trial.id)
         if rung is None:
             return  # a trial of a replay that drifted
-        failed = evaluation.error is not None or evaluation.value is None
-        value = float("inf") if failed or evaluation.value is None else evaluation.value
-        self._told[rung][trial.id] = value, trial.config
+        self._told[rung][trial.id] = value_of(evaluation), trial.config

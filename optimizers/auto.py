@@ -78,7 +78,7 @@ def build(
         if not isinstance(settings, Mapping) or "_target_" not in settings:
             raise ValueError(f"auto.{name}: expected settings with _target_, got {settings!r}")
     chosen = choices[branch(space, design_size("auto", budget))]
-    made: Optimizer = instantiate(dict(chosen), space=space, seed=seed, _convert_="all")
-    made.own = True  # the rule belongs to this suite
-    made.extendable = False  # another budget may choose another optimizer
-    return made
+    optimizer: Optimizer = instantiate(dict(chosen), space=space, seed=seed, _convert_="all")
+    optimizer.own = True  # the rule belongs to this suite
+    optimizer.extendable = False  # another budget may choose another optimizer
+    return optimizer

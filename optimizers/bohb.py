@@ -19,6 +19,8 @@ evaluations. The bandwidth of an axis follows Scott's rule with the standard dev
 points, and is at least `_LEAST`.
 """
 
+from typing import Unpack
+
 import numpy as np
 from ConfigSpace import ConfigurationSpace
 from numpy.typing import NDArray
@@ -26,7 +28,7 @@ from scipy.special import ndtr, ndtri
 
 from objectives import expected
 from objectives.trial import Config, Evaluation, Fidelities, Trial
-from optimizers.hyperband import Hyperband
+from optimizers.hyperband import Hyperband, HyperbandSettings
 
 Floats = NDArray[np.float64]
 _LEAST = 1e-3  # the smallest bandwidth, as in the authors' code
@@ -95,25 +97,14 @@ class Bohb(Hyperband):
         self,
         space: ConfigurationSpace,
         *,
-        seed: int,
         fidelities: Fidelities | None,
-        eta: int,
-        least: float | None,
-        sizes: str,
         good_fraction: float,
         candidates: int,
         bandwidth_factor: float,
         random_fraction: float,
+        **hyperband: Unpack[HyperbandSettings],
     ) -> None:
-        super().__init__(
-            space,
-            seed=seed,
-            fidelities=fidelities,
-            eta=eta,
-            least=least,
-            sizes=sizes,
-            every_bracket=True,
-        )
+        super().__init__(space, fidelities=fidelities, every_bracket=True, **hyperband)
         for name, share in (("good_fraction", good_fraction), ("random_fraction", random_fraction)):
             expected.number(f"optimizer.{name}", share, least=0, most=1)
         self._n_candidates = expected.whole("optimizer.candidates", candidates, 1)

@@ -23,7 +23,7 @@ Departures, all on points that the documentation leaves open:
 """
 
 import warnings
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import torch
@@ -50,6 +50,15 @@ _CUT = 1.5  # the values are then clipped at this multiple of that range
 _TRIES = 100  # maximum number of draws to find a new configuration
 
 Key = tuple[tuple[str, Any], ...]
+
+
+class DesignAndSearch(TypedDict):
+    """The settings of `BoTorchGP`, which its subclasses pass on."""
+
+    seed: int
+    n_initial: int
+    num_restarts: int
+    raw_samples: int
 
 
 class BoTorchGP(Optimizer):

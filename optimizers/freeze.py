@@ -218,8 +218,10 @@ def importances(
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # equal values: all importances are equal
-        found = judge.evaluate(study)
-    shares = np.nan_to_num(np.array([max(float(found.get(name, 0.0)), 0.0) for name in names]))
+        importances = judge.evaluate(study)
+    shares = np.nan_to_num(
+        np.array([max(float(importances.get(name, 0.0)), 0.0) for name in names])
+    )
     total = float(shares.sum())
     equal = np.full(len(names), 1 / len(names))
     normalised: NDArray[np.float64] = shares / total if total > 0 else equal

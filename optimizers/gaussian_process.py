@@ -22,43 +22,30 @@ The posterior mean and variance at x are m + k^T alpha and k(x, x) - |L^-1 k|^2 
 
     -1/2 (z - m)^T alpha - sum log L_ii - n/2 log 2 pi + log p(theta)
 
-(eq. 2.30; `optimizers/kernel.py`). The mean m has its generalised least squares value. A fit takes
-about 10 steps of L-BFGS-B from the last optimum. Each step computes one Cholesky factor, one
-inverse, and one product of K^-1 - alpha alpha^T with the inputs, which gives the gradient with
-respect to all length scales without the n x n differences of each column.
-
-With more than `MANY` data, the hyperparameters are learned from a subset, half of which are the
-best values, and only after every 5 % of new data. The posterior always uses all data.
+(eq. 2.30; `optimizers/hyperparameters.py`). The mean m has its generalised least squares value.
 """
 
 import math
 from typing import NamedTuple
 
 import numpy as np
-import scipy.optimize
-from numpy.typing import NDArray
 from scipy.linalg.lapack import dtrtri
 
 from objectives.space import UnitCube
 from optimizers.features import Features
+from optimizers.hyperparameters import Hyperparameters, representative
 from optimizers.kernel import (
     Inputs,
     Matrix,
     Vector,
-    bounds,
     cholesky,
     default,
     matern,
-    negative_log_posterior,
     squared_distances,
     weights,
 )
 from optimizers.one_thread import one_thread
 from optimizers.warp import CAP, OFFSETS, Scale, Warp
-
-MANY = 200  # largest number of data from which the hyperparameters are learned
-_FEW = 10  # with more data, only the last selected warp and one other in turn are fitted
-_FRESH = 5  # every fifth fit may also start from the default hyperparameters
 
 
 class Slopes(NamedTuple):
@@ -107,15 +94,11 @@ class GaussianProcess:
             features: the map from points to inputs; None uses that of the cube.
         """
         self.features = Features(cube) if features is None else features
-        self._max_iterations = max_iterations
         self._cap = cap
         self._effects = (self.features.n_columns, max(len(self.features.numeric), 1))  # d1, d2
-        self._bounds = bounds(self.features.n_axes)
-        self._warps = warps
-        self._thetas = {offset: default(self.features.n_axes) for offset in warps}
-        self._offset = warps[0]
-        self._n_learned = 0  # number of data at the last fit of the hyperparameters
-        self._n_learnings = 0
+        self._learned = Hyperparameters(
+            self.features.axis_of, self.features.n_axes, warps, max_iterations
+        )
         self.theta = default(self.features.n_axes)
         self.x: Matrix = np.zeros((0, self.features.n_columns))
 
@@ -146,12 +129,12 @@ class GaussianProcess:
             self._scale = Scale.of(values)
             t = np.minimum(self._scale.relative(values), self._cap)
             inputs = self._inputs(self.x)
-            due = len(t) <= MANY or len(t) >= 1.05 * self._n_learned
-            if len(t) > 1 and (self._n_learned == 0 or (refit and due)):
-                self._learn(inputs, t)
-                self._n_learned = len(t)
-            self.theta = self._thetas[self._offset]
-            self._warp = Warp.of(t, self._offset)
+            if self._learned.are_due(len(t), refit):
+                places = representative(t)
+                some = inputs if len(places) == len(t) else self._inputs(self.x[places])
+                self._learned.learn(some, t, places)
+            self.theta = self._learned.theta
+            self._warp = Warp.of(t, self._learned.offset)
             self.z = self._warp.standardised(t)
             self._t = t
             self._condition(inputs)
@@ -180,62 +163,13 @@ class GaussianProcess:
 
         Only for a GP whose warp is the identity, which is defined everywhere.
         """
-        assert self._offset is None
+        assert self._learned.offset is None
         return float(self._warp.standardised(self._scale.relative(np.array([y])))[0])
 
     def _inputs(self, x: Matrix) -> Inputs:
         linear = self.features.linear(x) / math.sqrt(self._effects[0])
         quadratic = self.features.quadratic(x) / math.sqrt(self._effects[1])
         return Inputs(x, linear, quadratic, linear @ linear.T, quadratic @ quadratic.T)
-
-    # ---- learning
-
-    def _learn(self, inputs: Inputs, t: Vector) -> None:
-        """Fit the hyperparameters for some of the warps, and select the most likely warp."""
-        tried = list(self._warps)
-        if self._n_learned > _FEW and len(tried) > 2:
-            rivals = [offset for offset in tried if offset != self._offset]
-            tried = [self._offset, rivals[self._n_learnings % len(rivals)]]
-        chosen = _subset(t)
-        if len(chosen) < len(t):
-            inputs = self._inputs(inputs.x[chosen])
-        losses: dict[float | None, float] = {}
-        for offset in tried:
-            warp = Warp.of(t, offset)
-            z = warp.standardised(t[chosen])
-            theta, loss = self._best_theta(self._thetas[offset], inputs, z)
-            self._thetas[offset] = theta
-            losses[offset] = loss - warp.log_jacobian(t[chosen])  # that of t instead of z
-        self._offset = min(losses, key=lambda offset: losses[offset])
-        self._n_learnings += 1
-
-    def _best_theta(self, last: Vector, inputs: Inputs, z: Vector) -> tuple[Vector, float]:
-        """Return the theta that L-BFGS-B finds from the last or the default one, and its loss."""
-
-        def of(theta: Vector) -> tuple[float, Vector]:
-            return negative_log_posterior(theta, inputs, z, self.features.axis_of)
-
-        fresh = self._n_learnings % _FRESH == 0
-        starts = [last, default(self.features.n_axes)] if fresh else [last]
-        first = [of(start) for start in starts]
-        best = min(range(len(starts)), key=lambda place: first[place][0])
-        known = [first[best]]  # L-BFGS-B first evaluates the loss at its start
-
-        def loss(theta: Vector) -> tuple[float, Vector]:
-            return known.pop() if known else of(theta)
-
-        result = scipy.optimize.minimize(
-            loss,
-            starts[best],
-            jac=True,
-            method="L-BFGS-B",
-            bounds=self._bounds,
-            options={"maxiter": self._max_iterations, "ftol": 1e-4},
-        )
-        theta: Vector = np.array(result.x, dtype=np.float64)
-        if np.isfinite(theta).all() and result.fun <= first[best][0]:
-            return theta, float(result.fun)
-        return last, first[0][0]
 
     # ---- the posterior
 
@@ -341,13 +275,3 @@ class GaussianProcess:
         with one_thread():
             mean, variance = self.at(self.features.of(u))
         return mean, np.sqrt(variance)
-
-
-def _subset(t: Vector) -> NDArray[np.intp]:
-    """Return at most `MANY` indices of t (n,): half are the best, the others spread over ranks."""
-    order = np.argsort(t, kind="stable")
-    if len(t) <= MANY:
-        return np.arange(len(t))
-    half = MANY // 2
-    others = np.linspace(half, len(t) - 1, MANY - half).astype(int)
-    return np.sort(np.concatenate([order[:half], order[others]]))

@@ -118,10 +118,10 @@ def excesses(evaluations: Sequence[Evaluation], limits: Mapping[str, Limit]) -> 
     rows = [
         [limit.excess(e.metrics.get(name)) for name, limit in limits.items()] for e in evaluations
     ]
-    found = np.array(rows, dtype=np.float64).reshape(len(evaluations), len(limits))
-    for column in found.T:
+    table = np.array(rows, dtype=np.float64).reshape(len(evaluations), len(limits))
+    for column in table.T:
         column[~np.isfinite(column)] = max(column[np.isfinite(column)].max(initial=0.0), 0.0)
-    return found
+    return table
 
 
 def feasible(evaluations: Sequence[Evaluation], limits: Mapping[str, Limit]) -> NDArray[np.bool_]:

@@ -16,19 +16,16 @@ from ConfigSpace import ConfigurationSpace
 
 from objectives import expected
 from objectives.space import UnitCube
-from objectives.trial import Config, Evaluation, Trial
+from objectives.trial import Config
+from optimizers.design import Design
 from optimizers.lhs import design_size
-from optimizers.optimizer import Optimizer
 
 _EXCESS = 8  # the largest ratio of all grid points to the wanted distinct and allowed points
 _ORDERS = ("shuffled", "lexicographic")
 
 
-class Grid(Optimizer):
+class Grid(Design):
     """Proposes every point of one grid, in random or in lexicographic order."""
-
-    extendable = False
-    adaptive = False
 
     def __init__(self, space: ConfigurationSpace, *, seed: int, budget: float, order: str) -> None:
         super().__init__(space, seed=seed)
@@ -38,15 +35,6 @@ class Grid(Optimizer):
         if order == "shuffled":
             places = np.random.default_rng(seed).permutation(len(self._design))
             self._design = [self._design[place] for place in places]
-        self._n_served = 0
-
-    def ask(self, n: int = 1) -> list[Trial]:
-        served = self._design[self._n_served : self._n_served + n]
-        self._n_served += len(served)
-        return [self._trial(config) for config in served]
-
-    def tell(self, trial: Trial, evaluation: Evaluation) -> None:
-        pass  # the proposals do not depend on the evaluations
 
 
 def _largest(cube: UnitCube, n_points: int) -> list[Config]:

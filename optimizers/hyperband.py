@@ -10,27 +10,29 @@ is idle. With one worker, the brackets follow one another as in the paper.
 """
 
 from collections.abc import Sequence
+from typing import Unpack
 
-import numpy as np
 from ConfigSpace import ConfigurationSpace
 
 from objectives import expected
-from objectives.space import UnitCube
 from objectives.trial import Config, Evaluation, Fidelities, Trial
 from optimizers.halving import Bracket
-from optimizers.optimizer import Optimizer
-from optimizers.rungs import Size, brackets, ladder
+from optimizers.promoting import LadderSettings, PromotingOptimizer, value_of
+from optimizers.rungs import Size, brackets
 
 SIZES = ("algorithm", "table")
 
 
-class Hyperband(Optimizer):
+class HyperbandSettings(LadderSettings):
+    """The settings of `Hyperband` that a subclass passes on."""
+
+    sizes: str
+
+
+class Hyperband(PromotingOptimizer):
     """Runs brackets of successive halving, one after the other.
 
     Args:
-        fidelities: the fidelities of the objective.
-        eta: one configuration in eta is promoted.
-        least: the lowest fidelity to use; None means the objective's lowest.
         sizes: whether the sizes follow Algorithm 1 (`algorithm`) or the paper's Table 1 (`table`).
         every_bracket: whether a round has all brackets, or only the one with the most halvings.
 
@@ -42,20 +44,14 @@ class Hyperband(Optimizer):
         self,
         space: ConfigurationSpace,
         *,
-        seed: int,
         fidelities: Fidelities | None,
-        eta: int,
-        least: float | None,
         sizes: str,
         every_bracket: bool,
+        **ladder: Unpack[LadderSettings],
     ) -> None:
-        super().__init__(space, seed=seed)
+        super().__init__(space, fidelities=fidelities, **ladder)
         expected.one_of("optimizer.sizes", sizes, SIZES)
-        rungs = ladder(fidelities, eta, least)
-        self._resumes = fidelities is not None and fidelities.resumable
-        self._cube = UnitCube(space)
-        self._rng = np.random.default_rng(seed)
-        rounds = brackets(rungs, eta, sizes == "table")
+        rounds = brackets(self._rungs, self._eta, sizes == "table")
         self._round: Sequence[list[Size]] = rounds if every_bracket else rounds[:1]
         self._n_begun = 0
         self._open: list[Bracket] = []
@@ -76,19 +72,13 @@ class Hyperband(Optimizer):
         self._open.append(bracket)
         return self._asked(bracket, 0, self._new_config(), None)
 
-    def _asked(self, bracket: Bracket, rung: int, config: Config, resumes: int | None) -> Trial:
-        continued = resumes if self._resumes else None
-        trial = self._trial(config, bracket.sizes[rung].share, continued)
+    def _asked(self, bracket: Bracket, rung: int, config: Config, promoted: int | None) -> Trial:
+        trial = self._trial_at(bracket.sizes[rung].share, config, promoted)
         bracket.ask(rung, trial.id, trial.config)
         return trial
 
-    def _new_config(self) -> Config:
-        """Return a new configuration for the lowest rung."""
-        return self._cube.config(self._cube.draw(self._rng)[0])
-
     def tell(self, trial: Trial, evaluation: Evaluation) -> None:
-        failed = evaluation.error is not None or evaluation.value is None
-        value = float("inf") if failed or evaluation.value is None else evaluation.value
+        value = value_of(evaluation)
         for bracket in self._open:
             if bracket.tell(trial.id, trial.config, value):
                 break

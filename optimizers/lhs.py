@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from objectives import expected
 from objectives.space import UnitCube
-from objectives.trial import Config, Evaluation, Trial
-from optimizers.optimizer import Optimizer
+from objectives.trial import Config
+from optimizers.design import Design
 from optimizers.random_search import draw
 
 _SWAPS = 100  # the largest number of swaps that are tried for each forbidden point
@@ -23,11 +23,8 @@ _OPTIMIZATIONS = ("random-cd", "lloyd")
 LARGEST_DESIGN = 1_000_000  # points
 
 
-class LatinHypercube(Optimizer):
+class LatinHypercube(Design):
     """Proposes the points of one Latin hypercube design, one point per evaluation of the budget."""
-
-    extendable = False
-    adaptive = False
 
     def __init__(
         self,
@@ -49,15 +46,6 @@ class LatinHypercube(Optimizer):
         else:
             points = _optimized_design(n_points, cube.dim, scramble, optimization, rng)
         self._design = _allowed(cube, points, rng)
-        self._n_served = 0
-
-    def ask(self, n: int = 1) -> list[Trial]:
-        served = self._design[self._n_served : self._n_served + n]
-        self._n_served += len(served)
-        return [self._trial(config) for config in served]
-
-    def tell(self, trial: Trial, evaluation: Evaluation) -> None:
-        pass  # the proposals do not depend on the evaluations
 
 
 def design_size(where: str, budget: float) -> int:

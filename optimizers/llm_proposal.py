@@ -30,14 +30,14 @@ def proposal(
         cube: the cube of the space.
         best: the configuration that supplies missing values, or None.
     """
-    found = _first_object(text)
-    if found is None:
+    proposed = _first_object(text)
+    if proposed is None:
         return None, REPAIRED
     config: Config = {}
     for name in space:  # parents before children
         if not cube.is_active(name, config):
             continue
-        value = _value(space[name], found.get(name))
+        value = _value(space[name], proposed.get(name))
         if value is None:
             value = (best or {}).get(name)
         if value is None:
@@ -48,8 +48,9 @@ def proposal(
         check_values(space, config, cube)
     except ValueError:
         return None, REPAIRED
-    same = all(name in space for name in found) and all(
-        isinstance(found.get(name), bool) == isinstance(value, bool) and found.get(name) == value
+    same = all(name in space for name in proposed) and all(
+        isinstance(proposed.get(name), bool) == isinstance(value, bool)
+        and proposed.get(name) == value
         for name, value in config.items()
     )
     return config, PROPOSED if same else REPAIRED
@@ -67,11 +68,11 @@ def _first_object(text: str) -> dict[str, Any] | None:
     decoder, place = json.JSONDecoder(), text.find("{")
     while place >= 0:
         try:
-            found, _ = decoder.raw_decode(text, place)
+            value, _ = decoder.raw_decode(text, place)
         except (ValueError, RecursionError):
-            found = None
-        if isinstance(found, dict) and found:
-            return found
+            value = None
+        if isinstance(value, dict) and value:
+            return value
         place = text.find("{", place + 1)
     return None
 

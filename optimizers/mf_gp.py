@@ -42,34 +42,18 @@ from numpy.typing import NDArray
 
 from objectives.trial import Config, Evaluation, Fidelities, Trial
 from optimizers.acquisition import Acquisition, Posterior
-from optimizers.acquisition_search import Key, key
+from optimizers.acquisition_search import key
 from optimizers.fidelity_model import FULL, AtFullFidelity, FidelityProcess
 from optimizers.gp_bo import GaussianProcessOptimizer
 from optimizers.one_thread import one_thread
 from optimizers.rungs import ladder
+from optimizers.standings import Standings
 from optimizers.targets import succeeded, targets
 
 _FEW = 4  # with fewer full evaluations, the low fidelities are trusted
 _BETWEEN = 3  # steps between the first exploitations
 _N_CENTRES = 3  # number of the best told points around which candidates are drawn
 _TINY = 1e-300
-
-
-@dataclass
-class Standing:
-    """The highest fidelity at which a configuration was evaluated.
-
-    Attributes:
-        config: the configuration.
-        share: the highest fidelity that was asked for.
-        id: the trial that was told at this fidelity; None while it is pending.
-        failed: whether one of its trials failed.
-    """
-
-    config: Config
-    share: float
-    id: int | None = None
-    failed: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,7 +95,6 @@ class MultiFidelityGaussianProcess(GaussianProcessOptimizer):
         starts: int,
     ) -> None:
         self._rungs = np.array(ladder(fidelities, eta, least))
-        self._resumes = fidelities is not None and fidelities.resumable
         super().__init__(
             space,
             seed=seed,
@@ -125,7 +108,7 @@ class MultiFidelityGaussianProcess(GaussianProcessOptimizer):
         )
         self._model = FidelityProcess(self._cube)
         self._full = AtFullFidelity(self._model)
-        self._standings: dict[Key, Standing] = {}
+        self._standings = Standings(fidelities is not None and fidelities.resumable)
         self._waiting: dict[int, Trial] = {}
         self._places: list[float] = []  # z of the trials told
         self._useful = True
@@ -146,11 +129,8 @@ class MultiFidelityGaussianProcess(GaussianProcessOptimizer):
 
     def _asked(self, proposal: Proposal) -> Trial:
         config, share = proposal.config, proposal.share
-        before = self._standings.get(key(config))
-        resumed = before.id if before is not None and self._resumes else None
-        cost = self._cost(share, before)
+        resumed, cost = self._standings.ask(config, share)
         trial = self._trial(config, share, resumed)
-        self._standings[key(config)] = Standing(config, share)
         self._waiting[trial.id] = trial
         self._pending[trial.id] = config
         self._known.add(key(config))
@@ -163,25 +143,16 @@ class MultiFidelityGaussianProcess(GaussianProcessOptimizer):
             self._n_since += 1
         return trial
 
-    def _cost(self, share: float, before: Standing | None) -> float:
-        """Return the cost of an evaluation, given the progress of its configuration."""
-        resumed = self._resumes and before is not None and before.id is not None
-        return share - (before.share if before is not None and resumed else 0.0)
-
     def tell(self, trial: Trial, evaluation: Evaluation) -> None:
         super().tell(trial, evaluation)
         self._waiting.pop(trial.id, None)
         self._places.append(self._place(trial.fidelity))
-        before = self._standings.get(key(trial.config))
-        if before is None or trial.fidelity >= before.share:
-            before = Standing(trial.config, trial.fidelity, trial.id)
-            self._standings[key(trial.config)] = before
-        before.failed = before.failed or not succeeded(evaluation)
+        self._standings.tell(trial, failed=not succeeded(evaluation))
 
     def refuse(self, trial: Trial) -> None:
         super().refuse(trial)
         self._waiting.pop(trial.id, None)
-        self._standings.pop(key(trial.config), None)
+        self._standings.forget(trial.config)
 
     def _place(self, share: float) -> float:
         """Return z of a share."""
@@ -258,14 +229,6 @@ class MultiFidelityGaussianProcess(GaussianProcessOptimizer):
         points = np.array([self._cube.point(config) for config in configs])
         return self._gp.features.of_snapped(points.reshape(-1, self._cube.dim))
 
-    def _promotable(self) -> list[Standing]:
-        """Return the configurations that may be evaluated at a higher fidelity."""
-        return [
-            one
-            for one in self._standings.values()
-            if one.id is not None and not one.failed and one.share < self._rungs[-1]
-        ]
-
     def _in_full(
         self, centres: NDArray[np.float64], rng: np.random.Generator, exploits: bool
     ) -> Proposal | None:
@@ -275,9 +238,7 @@ class MultiFidelityGaussianProcess(GaussianProcessOptimizer):
         top = float(self._rungs[-1])
 
         def admits(config: Config) -> bool:
-            one = self._standings.get(key(config))
-            known = one is not None and (one.id is None or one.failed or one.share >= top)
-            return not known and self._cube.allows(config)
+            return not self._standings.is_settled(config, top) and self._cube.allows(config)
 
         config = self._search.maximise(worth, centres, admits, rng)
         return None if config is None else Proposal(config, top, exploits)
@@ -287,7 +248,7 @@ class MultiFidelityGaussianProcess(GaussianProcessOptimizer):
     ) -> Proposal | None:
         """Return the configuration of least posterior mean, in full; None if none is left."""
         worth = Acquisition("mean", self._posterior, 0.0)
-        configs = [one.config for one in self._promotable()]
+        configs = [standing.config for standing in self._standings.below(self._rungs[-1])]
         if not (configs and self._is_early()):
             new = self._search.maximise(worth, centres, self._admits, rng)
             configs += [] if new is None else [new]
@@ -311,9 +272,9 @@ class MultiFidelityGaussianProcess(GaussianProcessOptimizer):
             new = self._search.maximise(worth, centres, self._admits, rng)
         rungs = self._rungs[:1] if self._is_early() and new is not None else self._rungs
         options = [
-            (one.config, float(share), self._cost(float(share), one))
-            for one in self._promotable()
-            for share in rungs[rungs > one.share]
+            (standing.config, float(share), self._standings.cost(float(share), standing))
+            for standing in self._standings.below(self._rungs[-1])
+            for share in rungs[rungs > standing.share]
         ]
         if new is not None:
             options += [(new, float(share), float(share)) for share in rungs]

@@ -78,10 +78,10 @@ class OptunaBridge(Optimizer):
         self._rng = np.random.default_rng(seed)
         self._told = ToldGoals(goals or {}, limits or {})
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        made = _sampler(sampler, options, self._rng)
+        instance = _sampler(sampler, options, self._rng)
         _check_takes(sampler, options, len(goals or ()), bool(limits))
         self._study = optuna.create_study(
-            sampler=made, directions=["minimize"] * self._told.n_values
+            sampler=instance, directions=["minimize"] * self._told.n_values
         )
         # A sampler that has exhausted its grid stops the study, which Optuna allows only inside
         # optimize().

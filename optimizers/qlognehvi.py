@@ -17,7 +17,7 @@ far.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import torch
@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 
 from objectives import expected
 from objectives.trial import Evaluation, Goal, Limit, Trial
-from optimizers.botorch_gp import BoTorchGP
+from optimizers.botorch_gp import BoTorchGP, DesignAndSearch
 from optimizers.goal_targets import excesses, goal_targets, succeeded
 from optimizers.warp import Scale
 
@@ -52,10 +52,8 @@ class QLogNEHVI(BoTorchGP):
     Args:
         goals: the goals by metric; with fewer than two, the value is minimised.
         limits: the limits by metric.
-        n_initial: number of points of the design.
-        num_restarts: number of local searches per ask.
-        raw_samples: number of points from which their starts are chosen.
         mc_samples: number of samples of the expectation.
+        settings: those of `BoTorchGP`.
 
     Raises:
         ValueError: a setting is out of its range.
@@ -68,21 +66,12 @@ class QLogNEHVI(BoTorchGP):
         self,
         space: ConfigurationSpace,
         *,
-        seed: int,
         goals: Mapping[str, Goal],
         limits: Mapping[str, Limit],
-        n_initial: int,
-        num_restarts: int,
-        raw_samples: int,
         mc_samples: int,
+        **settings: Unpack[DesignAndSearch],
     ) -> None:
-        super().__init__(
-            space,
-            seed=seed,
-            n_initial=n_initial,
-            num_restarts=num_restarts,
-            raw_samples=raw_samples,
-        )
+        super().__init__(space, **settings)
         expected.whole(f"{self.name}.mc_samples", mc_samples, 1)
         self._mc_samples = mc_samples
         self._goals = dict(goals) if len(goals) > 1 else {}

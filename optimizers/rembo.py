@@ -83,10 +83,10 @@ class Rembo(Optimizer):
     def ask(self, n: int = 1) -> list[Trial]:
         trials: list[Trial] = []
         while len(trials) < n:
-            found = self._next()
-            if found is None:
+            proposal = self._next()
+            if proposal is None:
                 break
-            config, inner = found
+            config, inner = proposal
             trial = self._trial(config)
             if inner is not None:
                 self._pending[trial.id] = config, inner

@@ -18,23 +18,23 @@ its maximisation, failures and pending trials. The values of tau are drawn anew 
 the trial's own seed.
 """
 
+from typing import Unpack
+
 import torch
 from botorch.models import SingleTaskGP
 from botorch.models.map_saas import EnsembleMapSaasSingleTaskGP
 from ConfigSpace import ConfigurationSpace
 
 from objectives import expected
-from optimizers.botorch_gp import BoTorchGP
+from optimizers.botorch_gp import BoTorchGP, DesignAndSearch
 
 
 class Saasbo(BoTorchGP):
     """Asks for a Sobol design, then for the greatest LogEI of an ensemble of sparse models.
 
     Args:
-        n_initial: number of points of the design.
-        num_restarts: number of local searches per ask.
-        raw_samples: number of points from which their starts are chosen.
         n_taus: number of models of the ensemble.
+        settings: those of `BoTorchGP`.
 
     Raises:
         ValueError: a setting is out of its range.
@@ -46,19 +46,10 @@ class Saasbo(BoTorchGP):
         self,
         space: ConfigurationSpace,
         *,
-        seed: int,
-        n_initial: int,
-        num_restarts: int,
-        raw_samples: int,
         n_taus: int,
+        **settings: Unpack[DesignAndSearch],
     ) -> None:
-        super().__init__(
-            space,
-            seed=seed,
-            n_initial=n_initial,
-            num_restarts=num_restarts,
-            raw_samples=raw_samples,
-        )
+        super().__init__(space, **settings)
         expected.whole(f"{self.name}.n_taus", n_taus, 1)
         self._n_taus = n_taus
 

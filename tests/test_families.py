@@ -53,7 +53,7 @@ def test_a_wrong_family_or_option_of_nevergrad_is_answered_in_one_line() -> None
             floats(2), seed=0, name=name, budget=9, num_workers=1, options=options
         )
 
-    with pytest.raises(ValueError, match=r"in nevergrad.families, got Evolution; did you mean"):
+    with pytest.raises(ValueError, match=r"in nevergrad.families, got 'Evolution'; did you mean"):
         make("Evolution")
     with pytest.raises(ValueError, match=r"nevergrad.options: expected arguments of ConfPSO, got"):
         make("ConfPSO", particles=3)

@@ -85,6 +85,7 @@ def test_the_plumbing_knows_no_concrete_optimizer_and_no_concrete_objective() ->
     contracts = (
         "objectives.description",
         "objectives.expected",
+        "objectives.items",
         "objectives.objective",
         "objectives.space",
         "objectives.trial",

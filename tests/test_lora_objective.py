@@ -10,7 +10,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from objectives.lora_ft import scoring
+from objectives.items import unpack_bits, unpack_floats
 from objectives.lora_ft.data import SHIPPED, read_folder
 from objectives.lora_ft.objective import LoraFineTuning
 from objectives.lora_ft.workbench import split
@@ -97,12 +97,12 @@ def test_at_the_lowest_rate_every_item_is_judged_as_by_the_base_model(
     for name in ("hellaswag_acc", "hellaswag_acc_norm"):
         assert items[name] == base[name]
     for name in ("hellaswag_p_right", "heldout_loss"):
-        ours, theirs = scoring.unpack_floats(items[name]), scoring.unpack_floats(base[name])
+        ours, theirs = unpack_floats(items[name]), unpack_floats(base[name])
         np.testing.assert_allclose(ours, theirs, rtol=2**-10)  # one step of float16
 
 
 def test_a_good_rate_learns() -> None:
-    base = scoring.unpack_floats(_base("auto")["heldout_loss"])
+    base = unpack_floats(_base("auto")["heldout_loss"])
     assert _evaluate(learning_rate=2e-3).metrics["heldout_loss"] < base.mean() - 0.05
 
 
@@ -119,7 +119,7 @@ def test_the_number_of_threads_changes_no_score() -> None:
 def test_a_far_too_large_rate_gives_chance_as_a_value() -> None:
     ruined = _evaluate(learning_rate=0.1, lora_alpha=64, lora_rank=2)
     assert ruined.error is None and ruined.value is not None
-    base = scoring.unpack_floats(_base("auto")["heldout_loss"]).mean()
+    base = unpack_floats(_base("auto")["heldout_loss"]).mean()
     assert ruined.metrics["heldout_loss"] > base + 1
     # Of 4 questions with four choices one is right by chance; all four in 1 of 256 draws.
     assert ruined.metrics["hellaswag_acc_norm"] < 1
@@ -136,8 +136,8 @@ def test_a_lower_fidelity_is_the_beginning_of_the_same_run() -> None:
     third, whole = (objective.evaluate(Trial(0, CONFIG, share)) for share in (1 / 3, 1.0))
     # Of 3 steps one, and of 4 held-out items 2.
     assert third.metrics["train_loss"] != whole.metrics["train_loss"]
-    assert len(scoring.unpack_floats(third.items["heldout_loss"])) == 2
-    assert len(scoring.unpack_floats(whole.items["heldout_loss"])) == 4
+    assert len(unpack_floats(third.items["heldout_loss"])) == 2
+    assert len(unpack_floats(whole.items["heldout_loss"])) == 4
     assert _usual().value == whole.value
 
 
@@ -153,9 +153,9 @@ def test_items_hold_the_outcome_behind_every_metric() -> None:
     evaluation = _usual()
     metrics, items = evaluation.metrics, evaluation.items
     for name in ("hellaswag_acc", "hellaswag_acc_norm"):
-        assert scoring.unpack_bits(items[name], N_QUESTIONS).mean() == metrics[name]
+        assert unpack_bits(items[name], N_QUESTIONS).mean() == metrics[name]
     for name in ("hellaswag_p_right", "heldout_loss"):
-        mean = scoring.unpack_floats(items[name]).mean()
+        mean = unpack_floats(items[name]).mean()
         assert mean == pytest.approx(metrics[name], rel=1e-3)
 
 

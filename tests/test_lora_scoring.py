@@ -166,13 +166,6 @@ def test_the_probability_of_the_right_choice_is_a_softmax_of_normalised_likeliho
     assert judged.p_right[0] == pytest.approx(1 / (1 + math.e))
 
 
-def test_outcomes_survive_packing() -> None:
-    right = np.array([True, False, False, True, True, False, True, True, True, False])
-    assert scoring.unpack_bits(scoring.pack_bits(right), 10).tolist() == right.tolist()
-    shares = np.array([0.25, 0.5, 0.125])
-    assert scoring.unpack_floats(scoring.pack_floats(shares)).tolist() == shares.tolist()
-
-
 def test_the_tokenizer_reads_digits_one_by_one_and_gives_the_text_back(folder: Path) -> None:
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     text = "In 1984, Ada's naïve  code\nprinted 3.14!"

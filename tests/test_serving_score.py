@@ -34,7 +34,9 @@ def slo(**change: Any) -> dict[str, dict[str, Any]]:
 
 def scored(score: Score, ttft: float, tokens: float = 50.0) -> float:
     metrics = {"ttft_p90_s": ttft, "output_tokens_per_s": tokens, "e2e_p90_s": 3.0}
-    return score.value({**metrics, "goodput_per_s": 1.0}, REFERENCE)
+    value = score.value({**metrics, "goodput_per_s": 1.0}, REFERENCE)
+    assert value is not None
+    return value
 
 
 def test_metrics_are_those_worked_out_by_hand() -> None:
@@ -131,6 +133,7 @@ def test_a_latency_does_not_gain_by_failing_requests(failed: float) -> None:
     reference = {"e2e_p90_s": 1.0}
     fast = score.value({"e2e_p90_s": 0.5, "failed_share": failed}, reference)
     slow = score.value({"e2e_p90_s": 2.0, "failed_share": 0.0}, reference)
+    assert fast is not None and slow is not None
     assert fast > slow == pytest.approx(math.log(2))
     assert fast <= score.ceiling
 

@@ -11,7 +11,7 @@ from experiments.analysis.statistics.bayesian import over_tasks, signed_rank, wi
 from experiments.analysis.statistics.currencies import currency_ranks
 from experiments.analysis.statistics.improvement import improvement
 from experiments.analysis.statistics.intervals import interval
-from experiments.analysis.statistics.items import compare_items, has_items, unpack
+from experiments.analysis.statistics.items import compare_items, has_items
 from experiments.analysis.statistics.targets import (
     data_profile,
     ecdf,
@@ -20,6 +20,7 @@ from experiments.analysis.statistics.targets import (
     times,
 )
 from made_runs import made_run
+from objectives.items import unpack
 
 INF = float("inf")
 

@@ -6,7 +6,6 @@ of the model before training. The table grows, so every statement here is about 
 exist, which are a uniform sample of the grid.
 """
 
-import base64
 import csv
 import json
 import lzma
@@ -21,6 +20,7 @@ from scipy import stats
 
 from experiments.paper.numbers import Cell, Facts, Section, Source, Table, count, number
 from experiments.paper.published import Floats
+from objectives.items import unpack_floats
 
 GRID_SIZE = 640
 TIE = 0.01  # nats per token: differences below it are ties by the data sheet
@@ -103,15 +103,15 @@ def read(path: Path, name: str, untrained: Path) -> LoraTable:
     for row in _rows(path.with_name("items.csv.xz"), ("cell", "train_seed", "name", "items")):
         known = found.get((int(row["cell"]), int(row["train_seed"])))
         if known and row["name"] == "selection 1":
-            known.items = _unpack(row["items"])
+            known.items = unpack_floats(row["items"])
     base = json.loads(untrained.read_text(encoding="utf-8"))
     ordered = [found[key] for key in sorted(found)]
     return LoraTable(
         name,
         [training for training in ordered if training.seed == 0],
         [training for training in ordered if training.seed != 0],
-        float(_unpack(base["selection 1"]).mean()),
-        float(_unpack(base["test"]).mean()),
+        float(unpack_floats(base["selection 1"]).mean()),
+        float(unpack_floats(base["test"]).mean()),
         cpu_s,
     )
 
@@ -131,10 +131,6 @@ def _rows(path: Path, needed: Sequence[str]) -> Iterator[dict[str, str]]:
 def _scoring(row: dict[str, str]) -> float:
     """Return the seconds that an early checkpoint's scoring took; the end counts its training."""
     return float(row["seconds"]) - float(row.get("train_seconds") or row["seconds"])
-
-
-def _unpack(text: str) -> Floats:
-    return np.frombuffer(base64.b64decode(text), dtype="<f2").astype(np.float64)
 
 
 def sections(table: LoraTable) -> list[Section]:

@@ -5,16 +5,13 @@ outcomes by the exact McNemar test, numbers by the mean of the paired difference
 interval. Otherwise the difference is compared with the noise that the objective declares.
 """
 
-import base64
-import binascii
 import math
 
 import numpy as np
 from numpy.typing import NDArray
 
 from experiments.running.history import History
-
-_FLOAT16 = 2e-3  # relative rounding error of outcomes that are stored as float16
+from objectives.items import unpack
 
 
 def certainty(history: History, best: int, other: int) -> str | None:
@@ -52,28 +49,15 @@ def _by_noise(history: History, best: int, other: int) -> str | None:
 
 
 def _outcomes(history: History, id: int, metric: str) -> NDArray[np.float64] | None:
-    """Return the outcomes of a trial's items, shape (n,); None if it has no item outcomes.
-
-    The packed form does not say whether it contains bits or numbers, nor how many bits of the last
-    byte are padding. The interpretation whose mean equals the metric is used.
-    """
+    """Return the outcomes of a trial's items, shape (n,); None if it has no item outcomes."""
     evaluation = history.evaluations[id]
     mean, text = evaluation.metrics.get(metric), evaluation.items.get(metric)
     if mean is None or text is None:
         return None
     try:
-        raw = base64.b64decode(text, validate=True)
-    except binascii.Error:
+        return unpack(text, mean)
+    except ValueError:
         return None
-    bits = np.unpackbits(np.frombuffer(raw, dtype=np.uint8)).astype(np.float64)
-    for n in range(len(bits), max(len(bits) - 8, 0), -1):
-        if abs(bits[:n].mean() - mean) < 1e-9 and not bits[n:].any():
-            return bits[:n]
-    if raw and len(raw) % 2 == 0:
-        numbers = np.frombuffer(raw, dtype="<f2").astype(np.float64)
-        if abs(numbers.mean() - mean) <= _FLOAT16 * max(abs(mean), 1e-3):
-            return numbers
-    return None
 
 
 def _by_item(best: NDArray[np.float64], other: NDArray[np.float64]) -> str | None:

@@ -53,9 +53,9 @@ class Truth:
     def __call__(self, config: Config) -> float:
         key = repr(sorted(config.items()))
         if key not in self._known:
-            found = self.objective.evaluate(Trial(0, config))
-            failed = found.error is not None or found.value is None
-            self._known[key] = math.inf if failed or found.value is None else found.value
+            evaluation = self.objective.evaluate(Trial(0, config))
+            failed = evaluation.error is not None or evaluation.value is None
+            self._known[key] = math.inf if failed or evaluation.value is None else evaluation.value
         return self._known[key]
 
 

@@ -14,8 +14,7 @@ such as `simulated executor.rounds=true`; the default is `auto`.
 """
 
 import itertools
-import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -29,7 +28,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from experiments.running import provenance
 from experiments.running.command_line import check_settings
-from experiments.running.composing import composed, config_dirs, options, values
+from experiments.running.composing import composed, config_dirs, options
 from experiments.running.executors.choice import executor_of
 from experiments.running.executors.pool import TaskPool, Work
 from experiments.running.header import Header
@@ -37,6 +36,15 @@ from experiments.running.making import SCALARISE, with_scalarisation
 from experiments.running.mistakes import explain
 from experiments.running.readers import path as as_path
 from experiments.running.run import Run, RunSettings, folder_name
+from experiments.sweeping.entries import (
+    expanded,
+    name_of,
+    named_entry,
+    seeds_of,
+    shown,
+    words_of,
+    workers_of,
+)
 from objectives.objective import Objective, Resources
 
 KEYS = ("optimizers", "objectives", "seeds", "budget")
@@ -46,8 +54,6 @@ CHANGES = (*KEYS, *OPTIONAL)
 
 Spreader = Callable[[Work, int, Resources], TaskPool]
 """Makes a pool from the work, the number of tasks at once and the resources of each."""
-
-_MOST = 100_000  # the largest number of values of one setting; more is probably a typing error
 
 
 @dataclass(frozen=True)
@@ -111,7 +117,7 @@ class Experiment:
         objectives = {entry: _compose("objective", entry) for entry in self.objectives}
         executor = entry_settings("executor", self.executor)
         stop = entry_settings("stop", self.stop)
-        made: dict[str, Objective] = {}
+        instances: dict[str, Objective] = {}
         runs: dict[str, PlannedRun] = {}
         for seed, objective, optimizer, workers in itertools.product(
             self.seeds, objectives, optimizers, self.workers
@@ -119,10 +125,10 @@ class Experiment:
             alone = {"seed": seed, "budget": self.budget, "workers": workers}
             resolved = _resolve(optimizers[optimizer], objectives[objective], alone)
             key = provenance.digest(resolved["objective"])
-            if key not in made:
-                made[key] = _make(objective, resolved["objective"])
+            if key not in instances:
+                instances[key] = _make(objective, resolved["objective"])
             settings = RunSettings(
-                names={"optimizer": _name(optimizer), "objective": _name(objective)},
+                names={"optimizer": name_of(optimizer), "objective": name_of(objective)},
                 optimizer=resolved["optimizer"],
                 objective=resolved["objective"],
                 seed=seed,
@@ -133,11 +139,11 @@ class Experiment:
                 executor=executor,
                 stop=stop,
             )
-            header = Run(settings, made[key]).header
-            label = _shown(optimizer)
+            header = Run(settings, instances[key]).header
+            label = shown(optimizer)
             if len(self.workers) > 1:
                 label += f" workers={workers}"
-            planned = PlannedRun(label, _shown(objective), settings, header)
+            planned = PlannedRun(label, shown(objective), settings, header)
             same = runs.setdefault(header.identity, planned)
             if same is not planned:
                 raise ValueError(f"{self.name}: expected different runs, got {planned} twice")
@@ -167,25 +173,25 @@ def load(name: str, changes: dict[str, Any]) -> Experiment:
         known = ", ".join(options("experiment"))
         raise ValueError(f"experiment: expected one of {known}, or a YAML file, got {name}")
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"{path}: expected YAML in UTF-8, got: {reason}") from None
-    if not isinstance(found, dict) or not set(KEYS) <= set(found) <= set(CHANGES):
-        got = ", ".join(map(str, found)) if isinstance(found, dict) else repr(found)
+    if not isinstance(content, dict) or not set(KEYS) <= set(content) <= set(CHANGES):
+        got = ", ".join(map(str, content)) if isinstance(content, dict) else repr(content)
         raise ValueError(
             f"{path}: expected the keys {', '.join(KEYS)} and optionally "
             f"{', '.join(OPTIONAL)}, got {got}"
         )
-    executors = [found.get("executor"), changes.get("executor")]
-    found.update(changes)
-    seeds = _seeds(found["seeds"])
-    workers = _workers(found.get("workers", 1))
+    executors = [content.get("executor"), changes.get("executor")]
+    content.update(changes)
+    seeds = seeds_of(content["seeds"])
+    workers = workers_of(content.get("workers", 1))
     for seed, n_workers in itertools.product(seeds, workers):
-        checked = {"seed": seed, "budget": found["budget"], "workers": n_workers}
+        checked = {"seed": seed, "budget": content["budget"], "workers": n_workers}
         unused = {"plot": False, "dry_run": False, "progress": "auto", "tracking": "none"}
         check_settings(OmegaConf.create({**checked, **unused}))
-    entries = {family: list(_entries(family, found[family])) for family in KEYS[:2]}
+    entries = {family: list(expanded(family, content[family])) for family in KEYS[:2]}
     for family, written in entries.items():
         if len(set(written)) < len(written):
             raise ValueError(f"{family}: expected different entries, got {', '.join(written)}")
@@ -194,10 +200,10 @@ def load(name: str, changes: dict[str, Any]) -> Experiment:
         optimizers=entries["optimizers"],
         objectives=entries["objectives"],
         seeds=seeds,
-        budget=found["budget"],
+        budget=content["budget"],
         workers=workers,
-        start=found.get("start"),
-        stop=_named_entry("stop", found.get("stop") or "none"),
+        start=content.get("start"),
+        stop=named_entry("stop", content.get("stop") or "none"),
     )
     return _with_executors(experiment, [entry for entry in executors if entry is not None])
 
@@ -209,19 +215,13 @@ def _with_executors(experiment: Experiment, entries: Sequence[Any]) -> Experimen
     the other executor.
     """
     for entry in entries:
-        _named_entry("executor", entry)
+        named_entry("executor", entry)
         spreads = hasattr(executor_of(entry_settings("executor", entry)), "spread")
         if spreads:
             experiment = replace(experiment, spread=entry)
         else:
             experiment = replace(experiment, executor=entry)
     return experiment
-
-
-def _named_entry(family: str, entry: Any) -> str:
-    if not isinstance(entry, str):
-        raise ValueError(f"{family}: expected a name with its overrides, got {entry!r}")
-    return entry
 
 
 def entry_settings(family: str, entry: str) -> dict[str, Any]:
@@ -239,15 +239,6 @@ def entry_settings(family: str, entry: str) -> dict[str, Any]:
     return {str(key): value for key, value in settings.items()}
 
 
-def _workers(given: Any) -> tuple[Any, ...]:
-    """Return the numbers of workers given in the form `4` or `[1, 4, 16]`."""
-    workers = tuple(given) if isinstance(given, list) else (given,)
-    if not workers or len(set(map(str, workers))) < len(workers):
-        rule = "different numbers" if workers else "at least one number"
-        raise ValueError(f"workers: expected {rule}, got {given}; for example [1, 4, 16]")
-    return workers
-
-
 def _file(name: str) -> Path | None:
     """Return the file of an experiment given by name or path; None if it does not exist."""
     if name.endswith((".yaml", ".yml")):
@@ -257,64 +248,13 @@ def _file(name: str) -> Path | None:
     return next((path for path in paths if path.is_file()), None)
 
 
-def _seeds(given: Any) -> list[int]:
-    """Return the seeds given in the form `3`, `[0, 1, 2]`, `0,1,2` or `range(0,30)`."""
-    seeds = given if isinstance(given, list) else [given]
-    if isinstance(given, str):
-        seeds = [
-            yaml.safe_load(word.split("=", 1)[1]) for word in _values("seeds", f"seed={given}")
-        ]
-    if not seeds or len(set(map(str, seeds))) < len(seeds):
-        rule = "different seeds" if seeds else "at least one seed"
-        raise ValueError(f"seeds: expected {rule}, got {given}; for example range(0,30)")
-    return seeds
-
-
-def _entries(family: str, given: Any) -> Iterator[str]:
-    """Yield the entries of a family with all ranges expanded."""
-    if not isinstance(given, list) or not given or not all(isinstance(e, str) for e in given):
-        raise ValueError(f"{family}: expected a list of names with their overrides, got {given!r}")
-    for entry in given:
-        name, *overrides = _words(family, entry)
-        for words in itertools.product(*(_values(family, override) for override in overrides)):
-            yield shlex.join([name, *words])
-
-
-def _values(where: str, override: str) -> list[str]:
-    """Return a list with one override for each value."""
-    found = list(itertools.islice(values(where, override), _MOST + 1))
-    if len(found) > _MOST:
-        raise ValueError(f"{where}: expected at most {_MOST} values, got {override}")
-    return found
-
-
-def _words(where: str, entry: str) -> list[str]:
-    """Return the name and the overrides of an entry."""
-    try:
-        words = shlex.split(entry)
-    except ValueError as error:
-        raise ValueError(f"{where}: expected a name and overrides, got {entry}: {error}") from None
-    if not words:
-        raise ValueError(f"{where}: expected a name and overrides, got {entry!r}")
-    return words
-
-
-def _shown(entry: str) -> str:
-    """Return an entry without shell quotes."""
-    return " ".join(_words("entry", entry))
-
-
-def _name(entry: str) -> str:
-    return entry.split(maxsplit=1)[0]
-
-
 def _compose(family: str, entry: str) -> Any:
     """Return the unresolved settings of an entry as plain values.
 
     Raises:
         ValueError: Hydra cannot compose them.
     """
-    name, *overrides = _words(family, entry)
+    name, *overrides = words_of(family, entry)
     words = [f"{family}={name}", *overrides]
     try:
         settings = composed("config", words)

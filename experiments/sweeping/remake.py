@@ -25,10 +25,10 @@ def remake(settings: dict[str, Any]) -> Objective:
         ValueError: the settings name a class that no YAML file in conf/objective names, or they
             contain anything other than classes and plain values.
     """
-    made = instantiate(with_paths(settings), _convert_="all")
-    if not isinstance(made, Objective):
-        raise ValueError(f"objective: expected an Objective, got {type(made).__name__}")
-    return made
+    objective = instantiate(with_paths(settings), _convert_="all")
+    if not isinstance(objective, Objective):
+        raise ValueError(f"objective: expected an Objective, got {type(objective).__name__}")
+    return objective
 
 
 def with_paths(settings: Any) -> Any:

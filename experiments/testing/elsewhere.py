@@ -32,8 +32,8 @@ def asked_elsewhere(makers: Sequence[MakeOptimizer]) -> list[Any]:
         timeout=_LIMIT_S,
         check=True,
     )
-    found: list[Any] = json.loads(finished.stdout.splitlines()[-1])
-    return found
+    trials: list[Any] = json.loads(finished.stdout.splitlines()[-1])
+    return trials
 
 
 def _answer(pickled: bytes) -> Any:

@@ -92,9 +92,9 @@ class ObjectiveSuite:
         assert (objective.optimum is None) == (not objective.minimisers)
         for minimiser in objective.minimisers if objective.cheap else []:
             assert objective.optimum is not None
-            found = values(objective, [Trial(id, minimiser) for id in range(20)])
-            assert found, f"expected a success at the minimiser {minimiser}, got none"
-            off = max(abs(value - objective.optimum) for value in found)
+            measured = values(objective, [Trial(id, minimiser) for id in range(20)])
+            assert measured, f"expected a success at the minimiser {minimiser}, got none"
+            off = max(abs(value - objective.optimum) for value in measured)
             assert off <= tolerance(objective), f"expected the optimum, got a value {off} off"
 
     def test_no_sampled_point_lies_below_the_optimum(self) -> None:
@@ -102,15 +102,15 @@ class ObjectiveSuite:
         lowest = -math.inf if objective.optimum is None else objective.optimum
         if objective.cheap:
             trials = [Trial(id, config) for id, config in enumerate(sampled(objective, 500))]
-            found = values(objective, trials)  # none with several goals
-            assert min(found, default=lowest) >= lowest - tolerance(objective)
+            measured = values(objective, trials)  # none with several goals
+            assert min(measured, default=lowest) >= lowest - tolerance(objective)
 
     def test_the_same_config_gives_the_same_value_or_its_declared_noise(self) -> None:
         objective = self.make()
         for config in sampled(objective, 20) if objective.cheap else []:
-            found = values(objective, [Trial(id, config) for id in range(20)])
+            measured = values(objective, [Trial(id, config) for id in range(20)])
             # Two draws differ by less than 12 sd if each is within 6 sd of the mean.
-            assert not found or max(found) - min(found) <= 12 * objective.noise_sd
+            assert not measured or max(measured) - min(measured) <= 12 * objective.noise_sd
 
     def test_the_same_trial_gives_the_same_value_in_any_order_and_copy(self) -> None:
         objective = self.make()

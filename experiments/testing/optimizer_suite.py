@@ -12,7 +12,6 @@ example from `OptimizerYaml("mine", config_dirs=(Path("conf"),))`.
 """
 
 import json
-import math
 import os
 import random
 import sys
@@ -38,6 +37,7 @@ from experiments.testing.conversation import (
     value,
 )
 from experiments.testing.elsewhere import asked, asked_elsewhere
+from experiments.testing.hard_answers import SIZES, all_fail, graded_failures
 from experiments.testing.plug_ins import MakeOptimizer
 from objectives.space import UnitCube, check
 from objectives.trial import Config, Evaluation, Trial
@@ -158,10 +158,10 @@ class OptimizerSuite:
         self._survives(every_third_fails(MIXED))
 
     def test_failures_of_every_evaluation_are_survived(self) -> None:
-        self._survives(_all_fail)
+        self._survives(all_fail)
 
-    def test_graded_failures_are_survived(self) -> None:
-        self._survives(_graded_failures)
+    def testgraded_failures_are_survived(self) -> None:
+        self._survives(graded_failures)
 
     def test_values_of_any_size_are_survived(self) -> None:
         for answer in SIZES.values():
@@ -175,7 +175,7 @@ class OptimizerSuite:
 
     def test_failures_in_a_finite_space_are_survived(self) -> None:
         for name in ("one integer", "constants"):
-            for answer in (every_third_fails(SPACES[name]), _all_fail):
+            for answer in (every_third_fails(SPACES[name]), all_fail):
                 assert converse(self.make(SPACES[name], 7, LENGTH), answer), name
 
     def test_a_replay_resumes_from_every_line(self) -> None:
@@ -270,40 +270,6 @@ def _random_best(seed: int, optimum: float) -> float:
     space, rng = floats(4), np.random.default_rng(seed)
     trials = [Trial(id, drawn(space, rng)) for id in range(SPHERE_LENGTH)]
     return min(value(space, trial, optimum) for trial in trials)
-
-
-def _sized(*values: float) -> Answer:
-    """Return a function that returns the given values in turn."""
-    return lambda trial: Evaluation(values[trial.id % len(values)], cost=1.0)
-
-
-def _one_success(trial: Trial) -> Evaluation:
-    if trial.id == 5:
-        return Evaluation(1.0, cost=1.0)
-    return Evaluation(2.0 + trial.id % 4, cost=1.0, error="graded")
-
-
-LARGEST = sys.float_info.max
-SIZES: dict[str, Answer] = {
-    "the largest": _sized(LARGEST, -LARGEST, 1.0),
-    "one cliff": _sized(0.3, 1e300, *(0.1 * k for k in range(20))),
-    "one abyss": _sized(0.3, -1e300, *(0.1 * k for k in range(20))),
-    "a relative spread of 1e-12": _sized(*(1e9 + 1e-3 * math.sin(k) for k in range(20))),
-    "many of the least, and large": _sized(5e6, 5e6 + 2, 5e6, 5e6, 5e6 + 1),
-    "the smallest": _sized(0.0, 5e-324, 1e-323),
-    "all the same": _sized(3.0),
-    "one success": _one_success,
-}
-
-
-def _all_fail(trial: Trial) -> Evaluation:
-    return Evaluation(None, cost=1.0, error="all fail")
-
-
-def _graded_failures(trial: Trial) -> Evaluation:
-    if trial.id % 2:
-        return answers(MIXED)(trial)
-    return Evaluation(1e4 + trial.id, cost=1.0, error="failed, but how far it got is known")
 
 
 def _global_states() -> list[Any]:

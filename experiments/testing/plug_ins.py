@@ -87,10 +87,10 @@ class ObjectiveYaml:
         Raises:
             TypeError: the YAML file does not name an objective.
         """
-        made = instantiate(self.plain_settings(), _convert_="all")
-        if not isinstance(made, Objective):
-            raise TypeError(f"{self.name}: expected an Objective, got {type(made).__name__}")
-        return made
+        objective = instantiate(self.plain_settings(), _convert_="all")
+        if not isinstance(objective, Objective):
+            raise TypeError(f"{self.name}: expected an Objective, got {type(objective).__name__}")
+        return objective
 
 
 @cache

@@ -8,10 +8,7 @@ from ConfigSpace import ConfigurationSpace
 
 from objectives import expected
 from objectives.lora_ft.schedule import SCHEDULES
-from objectives.lora_ft.settings import (
-    CHANGEABLE,
-    betas_of,
-)
+from objectives.lora_ft.settings import CHANGEABLE, betas_of
 from objectives.lora_ft.training import Plan
 from objectives.lora_ft.workbench import Sizes
 from objectives.trial import Fidelities

@@ -29,9 +29,6 @@ def deployment(
     model: str,
     data: Sequence[str],
     precision: str,
-    devices: int,
-    micro_batch: int | None,
-    epochs: int,
     instructions: int | None,
     max_length: int | None,
     mask_prompt: bool,
@@ -39,8 +36,11 @@ def deployment(
     schedule: str,
     min_lr: float,
     betas: Sequence[float],
-    clip_norm: float | None,
     seed: int,
+    clip_norm: float | None = None,
+    devices: int = 1,
+    micro_batch: int | None = None,
+    epochs: int = 1,
     more: Sequence[str] = (),
 ) -> Deployment:
     """Return the command that trains a configuration in full.

@@ -28,6 +28,14 @@ def kind(wanted: str) -> str:
     return "cuda" if available and wanted != "cpu" else "cpu"
 
 
+def precision(wanted: str, device: str) -> str:
+    """Choose bfloat16 if the processor multiplies it natively; otherwise it is slower."""
+    if wanted != "auto":
+        return wanted
+    native = device == "cuda" or torch.cpu._is_avx512_bf16_supported()
+    return "bf16" if native else "fp32"
+
+
 def take(kind: str) -> torch.device:
     """Return the device of this process."""
     if kind == "cpu":

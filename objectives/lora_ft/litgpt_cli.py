@@ -183,7 +183,6 @@ class LitGPTCommandLines(Objective):
             schedule=training.schedule,
             min_lr=training.min_lr,
             betas=training.betas,
-            clip_norm=None,
             seed=training.train_seed,
             more=[f"--eval.interval={training.validate_every}", *quantize],
         )

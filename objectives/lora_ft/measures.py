@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from litgpt.lora import GPT
 
+from objectives.items import pack_bits, pack_floats
 from objectives.lora_ft import scoring
 from objectives.lora_ft.packing import Branching
 from objectives.lora_ft.team import Team
@@ -37,9 +38,9 @@ def hellaswag(team: Team, model: GPT, bench: Workbench) -> Measured:
             "hellaswag_p_right": float(judged.p_right.mean()),
         },
         {
-            "hellaswag_acc": scoring.pack_bits(judged.right),
-            "hellaswag_acc_norm": scoring.pack_bits(judged.right_norm),
-            "hellaswag_p_right": scoring.pack_floats(judged.p_right),
+            "hellaswag_acc": pack_bits(judged.right),
+            "hellaswag_acc_norm": pack_bits(judged.right_norm),
+            "hellaswag_p_right": pack_floats(judged.p_right),
         },
     )
 
@@ -58,7 +59,7 @@ def test(team: Team, model: GPT, bench: Workbench) -> dict[str, float]:
 def _loss(name: str, team: Team, model: GPT, sequences: list[Branching]) -> Measured:
     losses = scoring.losses(sequences, scoring.branch_sums(team, model, sequences))
     _expect_finite(losses)
-    return Measured({name: float(losses.mean())}, {name: scoring.pack_floats(losses)})
+    return Measured({name: float(losses.mean())}, {name: pack_floats(losses)})
 
 
 def _expect_finite(values: scoring.Floats) -> None:

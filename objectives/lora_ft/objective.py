@@ -137,7 +137,7 @@ class LoraFineTuning(Objective):
         self._threads = expected.whole("objective.threads", threads, 1)
         self._train_seed = expected.whole("objective.train_seed", train_seed, 0)
         self._device = devices.kind(device)
-        self._precision = _precision(precision, self._device)
+        self._precision = devices.precision(precision, self._device)
         self.goals = goal_of(target)
         self.default = default_of(self.space)
         self.fidelities = fidelities_of(self._plan, self.space, batch)
@@ -203,9 +203,6 @@ class LoraFineTuning(Objective):
             model=self._model,
             data=["--data=JSON", "--data.json_path=DATA"],
             precision=self._precision,
-            devices=1,
-            micro_batch=None,
-            epochs=1,
             instructions=plan.instructions,
             max_length=sizes.max_length,
             mask_prompt=sizes.mask_prompt,
@@ -296,11 +293,3 @@ class LoraFineTuning(Objective):
         if trial.resumes is not None:
             if states.recipe(trial.resumes)[-1].config == trial.config:
                 states.drop(trial.resumes)
-
-
-def _precision(wanted: str, device: str) -> str:
-    """Choose bfloat16 if the processor multiplies it natively; otherwise it is slower."""
-    if wanted != "auto":
-        return wanted
-    native = device == "cuda" or torch.cpu._is_avx512_bf16_supported()
-    return "bf16" if native else "fp32"

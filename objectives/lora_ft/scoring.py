@@ -4,12 +4,8 @@
 choice` after the query. `acc` takes the choice with the highest score. `acc_norm` divides the score
 by the choice's length in characters first. The first of equal choices wins. The probability of the
 right choice is computed in addition, by the softmax over the length-normalised log-likelihoods.
-
-Per-item outcomes are packed in base64, either as bits (`numpy.packbits`, first item in the highest
-bit) or as little-endian float16.
 """
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -76,24 +72,3 @@ def losses(sequences: Sequence[Branching], sums: Floats) -> Floats:
     n_tokens = np.array([len(sequence.branches[0]) for sequence in sequences], dtype=float)
     per_token: Floats = -sums / n_tokens
     return per_token
-
-
-def pack_bits(right: NDArray[np.bool_]) -> str:
-    """Pack a boolean per item."""
-    return base64.b64encode(np.packbits(right).tobytes()).decode()
-
-
-def pack_floats(values: Floats) -> str:
-    """Pack a number per item as float16."""
-    return base64.b64encode(values.astype("<f2").tobytes()).decode()
-
-
-def unpack_bits(text: str, n: int) -> NDArray[np.bool_]:
-    """Unpack the n items of `pack_bits`."""
-    raw = np.frombuffer(base64.b64decode(text), dtype=np.uint8)
-    return np.unpackbits(raw, count=n).astype(bool)
-
-
-def unpack_floats(text: str) -> Floats:
-    """Unpack the items of `pack_floats`, in float16's precision."""
-    return np.frombuffer(base64.b64decode(text), dtype="<f2").astype(np.float64)

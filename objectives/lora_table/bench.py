@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from litgpt.lora import GPT
 
+from objectives.items import pack_bits, pack_floats
 from objectives.lora_ft import scoring
 from objectives.lora_ft.data import Data, subset
 from objectives.lora_ft.encoding import Encoder
@@ -100,8 +101,8 @@ def hellaswag_items(
         "hellaswag_p_right": float(np.round(judged.p_right.mean(), 6)),
     }
     items = {
-        "hellaswag p_right": scoring.pack_floats(judged.p_right),
-        "hellaswag right": scoring.pack_bits(judged.right),
-        "hellaswag right_norm": scoring.pack_bits(judged.right_norm),
+        "hellaswag p_right": pack_floats(judged.p_right),
+        "hellaswag right": pack_bits(judged.right),
+        "hellaswag right_norm": pack_bits(judged.right_norm),
     }
     return means, items

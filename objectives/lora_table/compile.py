@@ -15,7 +15,6 @@ fidelity: the training so far and one scoring. `train_seconds` is the training's
 seconds.
 """
 
-import base64
 import csv
 import io
 import lzma
@@ -25,9 +24,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from objectives.items import unpack_floats
 from objectives.lora_table.cells import CELLS, SHARES
 from objectives.lora_table.records import Row, rows
 from objectives.lora_table.untrained_items import NAME, Untrained
@@ -75,7 +72,7 @@ def _checkpoints(row: Row, items: Row, base: Untrained) -> Iterator[Row]:
                    "error": row["error"]}  # fmt: skip
             continue
         trained_s += checkpoint["train_cpu_s"]
-        made["heldout_loss"] = base.loss(unpack(items[f"selection {share}"]))
+        made["heldout_loss"] = base.loss(unpack_floats(items[f"selection {share}"]))
         made["train_seconds"] = round(trained_s, 2)
         made["seconds"] = round(trained_s + checkpoint["score_cpu_s"], 2)
         if share == "1":
@@ -89,11 +86,6 @@ def _checkpoints(row: Row, items: Row, base: Untrained) -> Iterator[Row]:
 
 def _is_finite(value: Any) -> bool:
     return isinstance(value, int | float) and math.isfinite(value)
-
-
-def unpack(text: str) -> NDArray[np.float64]:
-    """Return a checkpoint's items."""
-    return np.frombuffer(base64.b64decode(text), dtype="<f2").astype(np.float64)
 
 
 def item_rows(items: dict[tuple[int, int], Row]) -> Iterator[Row]:

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from objectives import checkpoint
-from objectives.lora_ft import scoring
+from objectives.items import pack_floats
 from objectives.lora_ft.data import Data, load
 from objectives.lora_ft.scoring import Floats
 from objectives.lora_ft.team import TOKENS_AT_ONCE, Piece, Result, Team
@@ -99,11 +99,11 @@ def make(bench: Bench, training: Training, team: Pausing) -> tuple[Row, Row]:
             row["checkpoints"].append(
                 _checkpoint(share, len(run.losses), losses, spent, clock.split())
             )
-            items[f"selection {share}"] = scoring.pack_floats(losses)
+            items[f"selection {share}"] = pack_floats(losses)
             _expect_finite(f"held-out loss at {share} of the steps", losses)
         losses = item_losses(team, run.model, bench.test)
         row["test_loss"], row["test_cpu_s"] = _number(losses.mean()), clock.split()[0]
-        items["test"] = scoring.pack_floats(losses)
+        items["test"] = pack_floats(losses)
         _expect_finite("test loss", losses)
         if training.part != "factorial":
             means, packed = hellaswag_items(team, run.model, bench)

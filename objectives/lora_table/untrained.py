@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from objectives import checkpoint
-from objectives.lora_ft import scoring
+from objectives.items import pack_floats
 from objectives.lora_ft.data import load
 from objectives.lora_ft.team import team
 from objectives.lora_table.bench import Bench, hellaswag_items, item_losses
@@ -34,8 +34,8 @@ def main(arguments: list[str]) -> None:
         "data_digest": data.digest,
         "selection_loss": round(float(selection.mean()), 6),
         "test_loss": round(float(test.mean()), 6),
-        "selection 1": scoring.pack_floats(selection),
-        "test": scoring.pack_floats(test),
+        "selection 1": pack_floats(selection),
+        "test": pack_floats(test),
         **hellaswag,
     }
     path = Path(arguments[0].removeprefix("out=")).expanduser() / NAME

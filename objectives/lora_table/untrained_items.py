@@ -1,6 +1,5 @@
 """The scores of the untrained model, read from `untrained.json`."""
 
-import base64
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,8 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from objectives.items import unpack_floats
 
 NAME = "untrained.json"
 
@@ -21,7 +22,7 @@ class Untrained:
     @classmethod
     def read(cls, path: Path) -> Self:
         packed = json.loads(path.read_text())["selection 1"]
-        return cls(np.frombuffer(base64.b64decode(packed), dtype="<f2").astype(np.float64))
+        return cls(unpack_floats(packed))
 
     def loss(self, items: NDArray[np.float64]) -> float:
         """Return the loss of all items, estimated from the mean change on the first items."""

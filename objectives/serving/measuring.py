@@ -1,10 +1,31 @@
 """The settings of a measurement: repetitions, time limits, and conditions of validity."""
 
 from dataclasses import dataclass
+from typing import TypedDict
 
 from objectives import expected
 
 MOST_REPEATS = 2  # repetitions of an invalid evaluation
+
+
+class HostSettings(TypedDict):
+    """The settings of `Measuring` but for the time limits, which a task file may give."""
+
+    reference_runs: int
+    repeats: int
+    warmup_requests: int
+    port: int
+    memory_limit_gib: float | None
+    max_foreign_cores: float | None
+    max_late_s: float
+    seed: int
+
+
+class MeasuringSettings(HostSettings):
+    """The settings of `Measuring`, which an objective passes on."""
+
+    startup_timeout_s: float
+    load_timeout_s: float
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import product
-from typing import Any
+from typing import Any, Unpack
 
 from objectives import expected
 from objectives.deployment import Deployment
@@ -24,7 +24,7 @@ from objectives.serving.kinds import check_config, check_space
 from objectives.serving.load import arrivals
 from objectives.serving.load.fidelity import check_answers, fidelities, shortened
 from objectives.serving.load.load_generator import LoadGenerator
-from objectives.serving.measuring import Measuring
+from objectives.serving.measuring import Measuring, MeasuringSettings
 from objectives.serving.reference import reference
 from objectives.serving.score import build, goals_of
 from objectives.serving.wanted import ByGoals, Limits, by_goals
@@ -75,36 +75,16 @@ class Serving(Objective):
         goals: Names,
         limits: Limits,
         gpu_cost: float,
-        reference_runs: int,
-        repeats: int,
-        warmup_requests: int,
-        port: int,
-        startup_timeout_s: float,
-        load_timeout_s: float,
-        memory_limit_gib: float | None,
-        max_foreign_cores: float | None,
-        max_late_s: float,
-        seed: int,
+        **measuring: Unpack[MeasuringSettings],
     ) -> None:
         self._engine = engine
-        settings = Measuring(
-            reference_runs=reference_runs,
-            repeats=repeats,
-            warmup_requests=warmup_requests,
-            port=port,
-            startup_timeout_s=startup_timeout_s,
-            load_timeout_s=load_timeout_s,
-            memory_limit_gib=memory_limit_gib,
-            max_foreign_cores=max_foreign_cores,
-            max_late_s=max_late_s,
-            seed=seed,
-        )
-        if engine.remote and not port:
-            raise ValueError("objective.port: expected a whole number >= 1, got 0")
-        self._plan = arrivals.plan(load, seed)
+        settings = Measuring(**measuring)
+        if engine.remote:
+            expected.whole("objective.port", settings.port, 1)
+        self._plan = arrivals.plan(load, settings.seed)
         self._load = {**load, "generator": type(generator).__name__}
         scored = build(score, base, slo, len(self._plan), gpu_cost)
-        longest_s = max(startup_timeout_s, load_timeout_s)
+        longest_s = max(settings.startup_timeout_s, settings.load_timeout_s)
         self._score = by_goals(goals, limits, scored, base, len(self._plan), longest_s)
         self._metrics = self._score.metrics
         check_answers(self._plan, self._metrics)

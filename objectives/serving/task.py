@@ -27,13 +27,14 @@ reference is the first value of each list.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from objectives.serving.engines.node_engine import NodeEngine
 from objectives.serving.engines.sglang import Sglang
 from objectives.serving.engines.vllm import Vllm
 from objectives.serving.host.launcher import Launcher
 from objectives.serving.load.load_generator import LoadGenerator
+from objectives.serving.measuring import HostSettings
 from objectives.serving.objective import Serving
 from objectives.serving.task_file import Task, read_task
 from objectives.serving.wanted import Limits
@@ -76,14 +77,7 @@ class ServingTask(Serving):
         flags: list[Value],
         launcher: Launcher,
         generator: LoadGenerator,
-        reference_runs: int,
-        repeats: int,
-        warmup_requests: int,
-        port: int,
-        memory_limit_gib: float | None,
-        max_foreign_cores: float | None,
-        max_late_s: float,
-        seed: int,
+        **measuring: Unpack[HostSettings],
     ) -> None:
         self._task = read_task(EXAMPLE if task is None else Path(task).expanduser())
         engine = _ENGINES[self._task.runtime](
@@ -113,16 +107,9 @@ class ServingTask(Serving):
             goals=goals,
             limits=limits,
             gpu_cost=gpu_cost,
-            reference_runs=reference_runs,
-            repeats=repeats,
-            warmup_requests=warmup_requests,
-            port=port,
             startup_timeout_s=self._task.timeout_s,
             load_timeout_s=self._task.timeout_s,
-            memory_limit_gib=memory_limit_gib,
-            max_foreign_cores=max_foreign_cores,
-            max_late_s=max_late_s,
-            seed=seed,
+            **measuring,
         )
 
     def engine_config(self, config: Config) -> Config:

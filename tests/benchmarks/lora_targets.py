@@ -28,8 +28,8 @@ from hydra.utils import instantiate
 from numpy.typing import NDArray
 from scipy.stats import qmc
 
+from objectives.items import unpack_bits, unpack_floats
 from objectives.lora_ft.objective import LoraFineTuning
-from objectives.lora_ft.scoring import unpack_bits, unpack_floats
 from objectives.lora_ft.settings import TARGETS
 from objectives.space import UnitCube
 from objectives.trial import Config, Trial

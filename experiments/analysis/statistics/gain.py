@@ -28,7 +28,7 @@ from experiments.analysis.statistics.incumbents import (
     normal_model,
     recommended,
 )
-from experiments.analysis.statistics.items import unpack
+from objectives.items import unpack
 from objectives.trial import Config
 
 CONFIDENCE = 0.95

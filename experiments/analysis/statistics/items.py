@@ -8,7 +8,6 @@ exact McNemar test. Items on which two incumbents do not differ carry no informa
 out.
 """
 
-import base64
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -18,8 +17,7 @@ from experiments.analysis.results import Floats, Run
 from experiments.analysis.statistics.anytime import Task
 from experiments.analysis.statistics.paired import differences, holm
 from experiments.analysis.statistics.signed_rank import signed_rank
-
-_FLOAT16 = 2e-3  # relative tolerance: float16 has a precision of 11 bits
+from objectives.items import unpack
 
 
 @dataclass(frozen=True)
@@ -112,24 +110,3 @@ def _aligned(name: str, outcomes: dict[str, dict[int, Floats]]) -> dict[str, dic
         optimizer: {seed: outcome[:least] for seed, outcome in by_seed.items()}
         for optimizer, by_seed in outcomes.items()
     }
-
-
-def unpack(text: str, mean: float) -> Floats:
-    """Return packed outcomes, (n_items,), by the packing whose mean is the metric.
-
-    The log says neither which of the two packings an objective chose, nor how many bits of the
-    last byte are items.
-
-    Raises:
-        ValueError: neither packing gives the metric as the mean.
-    """
-    raw = base64.b64decode(text)
-    bits = np.unpackbits(np.frombuffer(raw, dtype=np.uint8)).astype(np.float64)
-    for n in range(len(bits), max(len(bits) - 8, 0), -1):
-        if abs(bits.sum() / n - mean) < 1e-9:
-            return np.asarray(bits[:n])
-    if raw and len(raw) % 2 == 0:
-        floats = np.frombuffer(raw, dtype="<f2").astype(np.float64)
-        if abs(floats.mean() - mean) <= _FLOAT16 * max(abs(mean), 1e-3):
-            return floats
-    raise ValueError(f"items: expected outcomes whose mean is the metric {mean:g}, got others")

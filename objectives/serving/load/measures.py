@@ -23,7 +23,6 @@ latency does not meet a limit on it. The exception is TPOT: an answer of one tok
 meets every limit on it.
 """
 
-import base64
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from objectives.items import pack_floats
 from objectives.trial import Goal
 
 QUANTITIES = ("ttft", "tpot", "itl", "e2e")
@@ -105,7 +105,7 @@ class Requests:
 
 def _pack(column: NDArray[np.float64]) -> str:
     largest = float(np.finfo(np.float16).max)
-    return base64.b64encode(np.clip(column, -largest, largest).astype("<f2").tobytes()).decode()
+    return pack_floats(np.clip(column, -largest, largest))
 
 
 def gaps(came_s: Sequence[float], counts: Sequence[int]) -> NDArray[np.float64]:
