@@ -15,8 +15,9 @@ Departures:
 - A configuration that the study did not propose (in a replay that drifted) is added to the study.
 
 Several goals are the study's objectives, all minimised. A failure is told as the worst number of
-each goal so far. A limit is a constraint of the study, by how much it is exceeded; a failure
-exceeds it as far as the worst evaluation so far.
+each goal so far, and beyond it by its grade if it has a penalty (`goal_targets.py`). A limit is a
+constraint of the study, by how much it is exceeded; a failure exceeds it as far as the worst
+evaluation so far.
 """
 
 import inspect
