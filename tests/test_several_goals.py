@@ -15,6 +15,7 @@ from scipy.stats import norm
 
 from experiments import command
 from experiments.analysis.best import best, limited
+from experiments.analysis.report import pareto
 from experiments.analysis.results import load
 from experiments.analysis.statistics.fronts import curve, front
 from experiments.running.from_words import run_of
@@ -43,7 +44,7 @@ def test_the_incumbents_are_those_that_no_other_dominates() -> None:
         best_of.told(id, _both(a, b), 1.0)
     # (2, -1) dominates (3, -3); the twin of (3, -3) never entered; more of b is better.
     assert best_of.ids == [1, 3, 4]
-    assert best_of.id == 1  # worst shares of the ranges: (.5/1.5, .625), (1, 0), (0, 1)
+    assert best_of.id == 1  # worst shares of the ranges: (0.5/1.5, 0.625), (1, 0), (0, 1)
 
 
 def test_a_breach_is_no_incumbent_and_a_higher_fidelity_replaces_the_set() -> None:
@@ -109,6 +110,13 @@ def test_hypervolume_and_igd_plus_by_hand(folder: Path) -> None:
     assert curve(own, grid, "b").tolist() == [9.0, 3.0, 1.0, 1.0]
     lost = replace(own, errors=["failed"] * 4)
     assert np.isinf(curve(lost, grid, None)).all()
+
+
+def test_the_known_front_is_drawn_in_its_separate_parts(folder: Path) -> None:
+    run = load([folder])[0]
+    front_of = [[x, 1 - x] for x in (0.8, 0.1, 0.2, 0.9, 0.0, 1.0)]
+    (line,) = pareto._known(replace(run, header=replace(run.header, front=front_of)))
+    assert line.x == [0.0, 0.1, 0.2, None, 0.8, 0.9, 1.0] and line.y[3] is None
 
 
 def test_best_prints_the_front_or_the_best_within_bounds(

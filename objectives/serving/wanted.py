@@ -1,9 +1,9 @@
-"""The goals and limits of a serving objective, where its settings choose them.
+"""The goals and limits of a serving objective, if its settings choose them.
 
-Then no score of `score.py` counts: a load is judged by its metrics alone. An evaluation that breaks
-a limit is a success with its metrics and without a penalty. `limits: slo` takes the limits of the
-SLO. Latencies are over the requests that succeeded, so a server that drops requests may look fast:
-`limits: {failed_share: 0}` excludes it.
+With goals or limits, no score of `score.py` is used: a load is judged only by its metrics. An
+evaluation that violates a limit is a success with its metrics and without a penalty. `limits: slo`
+takes the limits of the SLO. Latencies cover the successful requests, so a server that drops
+requests may look fast; `limits: {failed_share: 0}` excludes it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,7 +28,7 @@ SLO = "slo"
 Limits = Mapping[str, float] | str | None
 """The setting `limits`: a bound by metric, `slo`, or None."""
 
-_MOST_BYTES = 2.0**44  # 16 TiB: no server has as much, and grades are not lost in the rounding
+_MOST_BYTES = 2.0**44  # 16 TiB: more than any server has, and small enough to keep grades exact
 
 
 class ByGoals(Score):
@@ -58,28 +58,28 @@ class ByGoals(Score):
         return (*super().metrics, *self.wanted.goals, *self.wanted.limits)
 
     def value(self, metrics: Mapping[str, float], reference: Mapping[str, float]) -> float | None:
-        """Return the metric of the only goal, negated where more is better; None for several."""
+        """Return the metric of the only goal, negated if larger is better; None for several."""
         return self.wanted.value(metrics)
 
     def check(self, metrics: Mapping[str, float]) -> None:
-        """Accept all metrics: what breaks a limit is infeasible and has not failed."""
+        """Accept all metrics; a violation of a limit is infeasible and not a failure."""
 
 
 def by_goals(
     goals: Names, limits: Limits, score: Score, base: str, n_requests: int, longest_s: float
 ) -> Score:
-    """Return the score of the settings `goals` and `limits`; the given one where both are null.
+    """Return the score for the settings `goals` and `limits`; `score` if both are null.
 
     Args:
-        goals: the setting `goals`; None: the metric `base`, if it is a rate per GPU.
+        goals: the setting `goals`; None means the metric `base`, if it is a rate per GPU.
         limits: the setting `limits`.
-        score: the score where both settings are null; its SLO is the one meant by `slo`.
+        score: the score if both settings are null; `limits: slo` refers to its SLO.
         base: the metric that the score is relative to.
-        n_requests: of the load, which has to have enough of them for each percentile.
+        n_requests: the number of requests of the load, which has to suffice for each percentile.
         longest_s: no time of a success is longer, in s.
 
     Raises:
-        ValueError: a setting is not as described.
+        ValueError: a setting does not have the described form.
     """
     if goals is None and limits is None:
         return score
@@ -97,7 +97,7 @@ def measured(named: Iterable[str] = ()) -> dict[str, Goal]:
     """Return the metrics that may be chosen, each with its direction and unit.
 
     Args:
-        named: among these, each further percentile of a latency may be chosen too.
+        named: names of metrics; further percentiles of latencies among them may be chosen too.
     """
     more = [name for name in named if percentile_of(name) is not None]
     names = (*STANDARD, *RATES, *(f"{rate}{PER_GPU}" for rate in RATES), *OTHERS, *more)
@@ -105,13 +105,13 @@ def measured(named: Iterable[str] = ()) -> dict[str, Goal]:
 
 
 def _names(setting: object) -> Sequence[str]:
-    """Return the texts that a setting names; what it is otherwise is checked later."""
+    """Return the texts that a setting names; its form is checked later."""
     listed = list(setting) if isinstance(setting, (list, tuple, Mapping)) else []
     return [name for name in listed if isinstance(name, str)]
 
 
 def _ceiling(wanted: Wanted, longest_s: float) -> float:
-    """Return a value that no success exceeds, where there is one goal."""
+    """Return a value that no success exceeds, if there is one goal."""
     (goal, *_) = wanted.goals.values()
     if not goal.minimise:
         return 0.0
