@@ -36,18 +36,24 @@ class ToldGoals:
         self._limits = dict(limits)
         self.n_values = max(len(self._goals), 1)
         self._worst: list[float] | None = None
+        self._best: list[float] | None = None
+        self._penalties: list[float] = []
         self._worst_excess = dict.fromkeys(self._limits, 0.0)
 
     def learn(self, evaluation: Evaluation) -> tuple[list[float] | None, dict[str, float]]:
         """Return the values to minimise and the excess of each limit.
 
-        The values are None if the evaluation failed and no earlier one can stand for it.
+        The values are None if the evaluation failed and no earlier one can stand for it. With
+        several goals, a failure with a penalty exceeds the worst numbers so far, by its grade among
+        the penalties so far.
         """
         failed = evaluation.error is not None
         numbers = self._numbers(evaluation)
         if numbers is not None:
             worst = self._worst or numbers
             self._worst = [max(pair) for pair in zip(worst, numbers, strict=True)]
+            best = self._best or numbers
+            self._best = [min(pair) for pair in zip(best, numbers, strict=True)]
         if failed:
             excesses = {name: max(x, 1.0) for name, x in self._worst_excess.items()}
         else:
@@ -57,7 +63,19 @@ class ToldGoals:
             }
             for name, excess in excesses.items():
                 self._worst_excess[name] = max(self._worst_excess[name], excess)
-        return numbers if numbers is not None else self._worst, excesses
+        return numbers if numbers is not None else self._failed(evaluation.value), excesses
+
+    def _failed(self, penalty: float | None) -> list[float] | None:
+        """Return the numbers of a failure that has none of its own; None before any success."""
+        if self._goals and penalty is not None and math.isfinite(penalty):
+            self._penalties.append(penalty)
+        if self._worst is None or self._best is None:
+            return None
+        if not self._goals or penalty is None or not math.isfinite(penalty):
+            return self._worst
+        grade = _grade(penalty, min(self._penalties), max(self._penalties))
+        pairs = zip(self._worst, self._best, strict=True)
+        return [worst + grade * (worst - best) for worst, best in pairs]
 
     def _numbers(self, evaluation: Evaluation) -> list[float] | None:
         """Return an evaluation's own numbers; for a failure, its penalty if it has one."""
@@ -104,9 +122,14 @@ def _grades(evaluations: Sequence[Evaluation]) -> Vector:
     grades = np.zeros(len(penalties))
     if known.any():
         low, high = penalties[known].min(), penalties[known].max()
-        width = high / 2 - low / 2  # halves, so that the largest doubles do not overflow
-        grades[known] = (penalties[known] / 2 - low / 2) / width if width > 0 else 1.0
+        grades[known] = [_grade(penalty, low, high) for penalty in penalties[known]]
     return grades
+
+
+def _grade(penalty: float, low: float, high: float) -> float:
+    """Return the place in [0, 1] of a penalty between the least and the largest one."""
+    width = high / 2 - low / 2  # halves, so that the largest doubles do not overflow
+    return float((penalty / 2 - low / 2) / width) if width > 0 else 1.0
 
 
 def excesses(evaluations: Sequence[Evaluation], limits: Mapping[str, Limit]) -> Matrix:

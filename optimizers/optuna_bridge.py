@@ -15,8 +15,8 @@ Departures:
 - A configuration that the study did not propose (in a replay that drifted) is added to the study.
 
 Several goals are the study's objectives, all minimised. A failure is told as the worst number of
-each goal so far. The excess of a limit is a constraint of the study; a failure has the largest
-excess so far.
+each goal so far, and exceeds it by its grade if it has a penalty (`goal_targets.py`). The excess
+of a limit is a constraint of the study; a failure has the largest excess so far.
 """
 
 import inspect

@@ -12,11 +12,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import litgpt
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
 from hydra.utils import instantiate
+from litgpt.utils import save_config
 from omegaconf import OmegaConf
 from torch import nn
 
@@ -27,7 +29,8 @@ from objectives.lora_ft.command_lines import Training
 from objectives.lora_ft.data import Question
 from objectives.lora_ft.litgpt_cli import LitGPTCommandLines
 from objectives.lora_ft.trial_folder import TrialFolders
-from objectives.trial import Config, Trial
+from objectives.trial import Config, Goal, Trial, keeps
+from optimizers.goal_targets import goal_targets
 from processes import ROOT, finish
 
 CONFIG: Config = {
@@ -62,8 +65,9 @@ def _settings(*overrides: str) -> Any:
 def _checkpoint(folder: Path) -> Path:
     """Make a folder that looks like a LitGPT checkpoint."""
     folder.mkdir()
-    for name in ("lit_model.pth", "model_config.yaml", "tokenizer.json"):
+    for name in ("lit_model.pth", "tokenizer.json"):
         (folder / name).write_text("")
+    save_config(litgpt.Config.from_name("pythia-14m"), folder)
     return folder
 
 
@@ -174,6 +178,9 @@ def test_a_trial_is_training_and_scoring_and_leaves_its_logs_alone(
         "hellaswag_acc": 0.5,
         "hellaswag_acc_norm": 0.625,
         "mmlu_acc": 0.25,
+        # Rank 14. Each of 6 blocks: 3 x 128 inputs and 384 outputs of query, key and value; once
+        # the head: 128 inputs and a vocabulary of 50,304.
+        "trainable_parameters": 14 * (6 * (3 * 128 + 384) + 128 + 50_304),
     }
     (folder,) = (tmp_path / "trials").iterdir()
     assert folder.name.startswith("trial-0003-")
@@ -189,6 +196,27 @@ def test_a_trial_is_training_and_scoring_and_leaves_its_logs_alone(
         ["litgpt", "finetune_lora"],
         ["litgpt", "evaluate"],
     ]
+
+
+def test_goals_and_limits_are_judged_by_the_metrics_and_a_failure_is_the_worst_in_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = "objective.goals={mmlu_acc: null, trainable_parameters: 1e6}"
+    objective = _objective(tmp_path, chosen, "objective.limits={heldout_loss: 2}")
+    assert objective.goals == {
+        "mmlu_acc": Goal(minimise=False, reference=0.25),
+        "trainable_parameters": Goal(minimise=True, reference=1e6),
+    }
+    told = []
+    for id, program in enumerate((STAND_IN, "import sys; sys.exit(3)")):
+        _act(monkeypatch, program)
+        told.append(objective.evaluate(Trial(id, CONFIG)))
+    kept, failed = told
+    assert kept.error is None and kept.value is None
+    assert not keeps(objective.limits, kept.metrics)  # 2.25 nats: infeasible, and not failed
+    assert failed.error is not None and failed.value is None
+    targets = goal_targets(told, objective.goals)
+    assert targets[1].tolist() == targets[0].tolist()
 
 
 def test_mmlu_is_scored_at_every_kth_trial_or_at_the_incumbent(

@@ -14,7 +14,8 @@ from objectives.items import unpack_bits, unpack_floats
 from objectives.lora_ft.data import SHIPPED, read_folder
 from objectives.lora_ft.objective import LoraFineTuning
 from objectives.lora_ft.workbench import split
-from objectives.trial import Config, Evaluation, Trial
+from objectives.trial import Config, Evaluation, Trial, keeps
+from optimizers.goal_targets import goal_targets
 
 CONF = Path(__file__).parents[1] / "conf/objective"
 YAML = OmegaConf.merge(
@@ -51,13 +52,17 @@ def _objective(**changes: Any) -> LoraFineTuning:
     return LoraFineTuning(**{**named, **SMALL, **changes})
 
 
+def _wide_space() -> dict[str, Any]:
+    """Return the space with every learning rate allowed."""
+    parameters = OmegaConf.to_container(YAML.space)
+    assert isinstance(parameters, dict)
+    return {**{str(name): value for name, value in parameters.items()}, "learning_rate": WIDE_RATE}
+
+
 @cache
 def _loaded(precision: str) -> LoraFineTuning:
     """One objective with every learning rate allowed, its model loaded once for all tests."""
-    parameters = OmegaConf.to_container(YAML.space)
-    assert isinstance(parameters, dict)
-    space = {**parameters, "learning_rate": WIDE_RATE}
-    return _objective(space=space, precision=precision)
+    return _objective(space=_wide_space(), precision=precision)
 
 
 def _evaluate(precision: str = "auto", **changes: Any) -> Evaluation:
@@ -178,6 +183,23 @@ def test_hellaswag_is_scored_only_where_it_is_the_target() -> None:
     assert tested["hellaswag_p_right"] == _usual().metrics["hellaswag_p_right"]
 
 
+def test_goals_and_limits_are_judged_by_the_metrics_of_a_training() -> None:
+    goals = {"heldout_loss": 2.5, "trainable_parameters": 2e7}
+    objective = _objective(space=_wide_space(), goals=goals, limits={"hellaswag_p_right": 0.99})
+    objective._workbench = _loaded("auto")._load()  # so that the model is not loaded again
+    configs: list[Config] = [CONFIG, {**CONFIG, "learning_rate": 1e15}]
+    told = [objective.evaluate(Trial(id, config)) for id, config in enumerate(configs)]
+    kept, failed = told
+    assert kept.error is None and kept.value is None
+    assert kept.metrics["heldout_loss"] == _usual().metrics["heldout_loss"]
+    # Rank 8 on query, key, value and projection: 115,200 parameters per rank.
+    assert kept.metrics["trainable_parameters"] == 8 * 115_200
+    assert not keeps(objective.limits, kept.metrics)  # infeasible, and not failed
+    assert failed.error is not None and failed.value is None
+    targets = goal_targets(told, objective.goals)
+    assert targets[1].tolist() == targets[0].tolist()
+
+
 def test_a_pickled_objective_leaves_its_model_behind() -> None:
     assert len(pickle.dumps(_loaded("auto"))) < 5_000_000
     copied = pickle.loads(pickle.dumps(_objective()))
@@ -198,6 +220,8 @@ def test_the_notice_names_the_data_and_the_quantised_model() -> None:
 @pytest.mark.parametrize(
     ("setting", "value", "words"),
     [
+        ("goals", ["loss"], "objective.goals: expected different metrics of "),
+        ("limits", {"mmlu_acc": 1}, "objective.limits: expected metrics of "),
         ("target", "hellaswag", "objective.target: expected one of"),
         ("precision", "int4", "objective.precision: expected one of"),
         ("matrices", [], "objective.matrices: expected one of"),

@@ -18,6 +18,7 @@ from objectives.lora_table.lookup import choices_of
 from objectives.lora_table.objective import LoraTable
 from objectives.space import UnitCube
 from objectives.trial import Config, Trial
+from optimizers.goal_targets import goal_targets
 from processes import ROOT
 
 YAML = OmegaConf.load(ROOT / "conf/objective/lora_table.yaml")
@@ -191,14 +192,41 @@ def test_goals_may_be_several(folder: Path) -> None:
     assert set(table.goals) <= set(evaluation.metrics)
     small = _table(folder, goals=["trainable_parameters"])
     assert small.optimum == 115_200
+    referred = _table(folder, goals={"heldout_loss": 2.5, "trainable_parameters": 2e7})
+    assert [goal.reference for goal in referred.goals.values()] == [2.5, 2e7]
+
+
+def test_a_breach_of_a_limit_is_a_success_and_the_optimum_keeps_the_limits(folder: Path) -> None:
+    table = _table(folder, limits={"trainable_parameters": 500_000})
+    over = table.evaluate(Trial(0, BEST))  # 1,843,200 parameters
+    assert over.error is None and over.value == _table(folder).optimum
+    assert table.limits["trainable_parameters"].excess(over.metrics["trainable_parameters"]) > 0
+    # Rank 4 on attention has 460,800 parameters: the nearest to rank 16 that keeps the limit.
+    (best,) = table.minimisers
+    assert best == {**BEST, "lora_rank": 4}
+    assert table.evaluate(Trial(0, best)).value == table.optimum
+    none = _table(folder, limits={"trainable_parameters": 1.0})
+    assert none.optimum is None and not none.minimisers
+
+
+def test_a_training_that_diverged_is_the_worst_in_each_goal(folder: Path) -> None:
+    table = _table(folder, goals=["heldout_loss", "trainable_parameters"])
+    configs = [BEST, {**BEST, "lora_rank": 64}, _diverging()]
+    told = [table.evaluate(Trial(id, config)) for id, config in enumerate(configs)]
+    assert [e.error is None for e in told] == [True, True, False] and told[-1].value is None
+    targets = goal_targets(told, table.goals)
+    assert targets[-1].tolist() == targets[:-1].max(axis=0).tolist()
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"noise": "draw"}, "objective.noise: expected one of"),
-        ({"goals": ["loss"]}, "objective.goals: expected one of"),
-        ({"goals": []}, "objective.goals: expected one of"),
+        ({"goals": ["loss"]}, "objective.goals: expected .*'train_seconds'.*, got 'loss'"),
+        ({"goals": []}, "objective.goals: expected a list of different metrics"),
+        ({"goals": "heldout_loss"}, "objective.goals: expected a list of different metrics"),
+        ({"limits": {"loss": 2.0}}, "objective.limits: expected .*'train_seconds'.*, got 'loss'"),
+        ({"limits": {"heldout_loss": "low"}}, "limits.heldout_loss: expected a finite number"),
         ({"relabel": -1}, "objective.relabel: expected an integer of at least 0"),
         ({"folder": "no/such"}, "no/such/evaluations.csv.xz: expected the compiled LoRA table"),
     ],

@@ -15,6 +15,7 @@ from scipy.stats import norm
 
 from experiments import command
 from experiments.analysis.best import best, limited
+from experiments.analysis.report import pareto
 from experiments.analysis.results import load
 from experiments.analysis.statistics.fronts import curve, front
 from experiments.running.from_words import run_of
@@ -24,7 +25,7 @@ from experiments.running.scalarised import Scalarised
 from objectives.space import UnitCube, build_space
 from objectives.trial import Evaluation, Goal, Limit, Trial
 from optimizers.gaussian_process import GaussianProcess
-from optimizers.goal_targets import goal_targets
+from optimizers.goal_targets import ToldGoals, goal_targets
 from optimizers.limited import Limited
 from optimizers.parego import scalarised, weight_vectors
 from optimizers.random_search import RandomSearch
@@ -111,6 +112,13 @@ def test_hypervolume_and_igd_plus_by_hand(folder: Path) -> None:
     assert np.isinf(curve(lost, grid, None)).all()
 
 
+def test_the_known_front_is_drawn_in_its_separate_parts(folder: Path) -> None:
+    run = load([folder])[0]
+    front_of = [[x, 1 - x] for x in (0.8, 0.1, 0.2, 0.9, 0.0, 1.0)]
+    (line,) = pareto._known(replace(run, header=replace(run.header, front=front_of)))
+    assert line.x == [0.0, 0.1, 0.2, None, 0.8, 0.9, 1.0] and line.y[3] is None
+
+
 def test_best_prints_the_front_or_the_best_within_bounds(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -183,6 +191,33 @@ def test_failures_have_the_worst_number_of_each_goal_and_stay_graded() -> None:
     found = goal_targets([_both(1, -2), _both(3, -1), *failed], GOALS)
     # Signed goals: (1, 2) and (3, 1); ranges 2 and 1; grades 0, 0, 1 and 1/2.
     assert found[2:].tolist() == [[3, 2], [3, 2], [5, 3], [4, 2.5]]
+
+
+def test_failures_told_one_by_one_stay_graded_in_each_goal() -> None:
+    told = ToldGoals(GOALS, {})
+    failed = [Evaluation(p, 0.0, error="failed") for p in (None, 10.0, 30.0, 20.0)]
+    assert told.learn(failed[2])[0] is None  # there is no number yet that it could exceed
+    both = [told.learn(_both(1, -2))[0], told.learn(_both(3, -1))[0]]
+    assert both == [[1, 2], [3, 1]]
+    # The worst is (3, 2), the ranges 2 and 1. Of the penalties 30, 10, 30 and 20 so far.
+    assert told.learn(failed[0])[0] == [3, 2]
+    assert [told.learn(one)[0] for one in failed[1:]] == [[3, 2], [5, 3], [4, 2.5]]
+
+
+def test_a_scalarised_failure_is_worse_than_every_success_so_far() -> None:
+    told: list[float | None] = []
+
+    class Listening(RandomSearch):
+        def tell(self, trial: Trial, evaluation: Evaluation) -> None:
+            told.append(evaluation.value)
+
+    made = Scalarised(Listening(SPACE, seed=0), goals=GOALS, limits={}, method="weights")
+    failed = [Evaluation(p, 0.0, error="failed") for p in (0.5, 2.0, None)]
+    for id, evaluation in enumerate([_both(1, -1), _both(90, -70), *failed]):
+        made.tell(Trial(id, {"x": 0.5}), evaluation)
+    first, worst = told[:2]
+    assert first is not None and worst is not None and worst > first and worst > 2
+    assert told[2:] == [worst + 0.5, worst + 2.0, None]
 
 
 def test_paregos_weights_are_knowles() -> None:

@@ -16,8 +16,9 @@ different parts. Of a goal without a declared optimum, z is the number of the fi
 
 With limits, an evaluation that breaks one is told as the worst value of a feasible evaluation so
 far plus the sum of its excesses, each as a share of its bound (after K. Deb, *An efficient
-constraint handling method for genetic algorithms*, CMAME 186, 2000, eq. 4). A failure is passed
-on with its penalty, if it has one.
+constraint handling method for genetic algorithms*, CMAME 186, 2000, eq. 4). A failure with a
+penalty is told as that penalty beyond the worst value told so far, if there are several goals: a
+penalty is above every value of the objective, but the scalarised values are others.
 """
 
 import math
@@ -80,13 +81,17 @@ class Scalarised(Optimizer):
         self.weights = _weights(method, len(self._goals), inner.seed)
         self._worst_feasible = 0.0
         self._any_feasible = False
+        self._worst_told = 0.0
 
     def ask(self, n: int = 1) -> list[Trial]:
         self._inner.folder = self.folder
         return self._inner.ask(n)
 
     def tell(self, trial: Trial, evaluation: Evaluation) -> None:
-        self._inner.tell(trial, self._told(evaluation))
+        told = self._told(evaluation)
+        if told.error is None and told.value is not None:
+            self._worst_told = max(self._worst_told, told.value)
+        self._inner.tell(trial, told)
 
     def refuse(self, trial: Trial) -> None:
         self._inner.refuse(trial)
@@ -100,7 +105,7 @@ class Scalarised(Optimizer):
     def _told(self, evaluation: Evaluation) -> Evaluation:
         """Return the evaluation with the value that the inner optimizer is told."""
         if evaluation.error is not None:
-            return evaluation
+            return self._told_failure(evaluation)
         value = evaluation.value
         if self._goals:
             f = signed(self._goals, evaluation.metrics)
@@ -113,6 +118,12 @@ class Scalarised(Optimizer):
         worst = max(self._worst_feasible, value) if self._any_feasible else value
         self._worst_feasible, self._any_feasible = worst, True
         return replace(evaluation, value=value)
+
+    def _told_failure(self, evaluation: Evaluation) -> Evaluation:
+        """Return a failure whose penalty, if any, exceeds the scalarised values so far."""
+        if not self._goals or evaluation.value is None:
+            return evaluation
+        return replace(evaluation, value=self._worst_told + max(evaluation.value, 0.0))
 
     def _excess(self, evaluation: Evaluation) -> float:
         """Return the sum of the relative excesses; 0 if all limits are kept."""

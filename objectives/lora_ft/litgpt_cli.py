@@ -25,18 +25,18 @@ from objectives.lora_ft.cli_data import STOCK, Local, Source, Stock
 from objectives.lora_ft.cli_results import Unusable
 from objectives.lora_ft.command_lines import Training
 from objectives.lora_ft.deployed import deployment
+from objectives.lora_ft.judgement import ALWAYS, Judgement, scored
 from objectives.lora_ft.settings import (
-    TARGETS,
     default_of,
     expect_parameters,
     expect_share,
-    goal_of,
 )
 from objectives.lora_ft.trial_folder import TrialFolders
 from objectives.objective import Objective, Resources
 from objectives.override import with_pinned
 from objectives.space import build_space, check
-from objectives.trial import Evaluation, Fidelities, Trial
+from objectives.trial import Config, Evaluation, Fidelities, Trial
+from objectives.wanted import Bounds, Names
 
 LAUNCHER = (sys.executable, "-m", "objectives.lora_ft.launch")
 _PROJECT = Path(__file__).parents[2]
@@ -66,6 +66,8 @@ class LitGPTCommandLines(Objective):
         model: str,
         data: str,
         target: str,
+        goals: Names,
+        limits: Bounds,
         matrices: Sequence[str],
         epochs: int,
         max_steps: int | None,
@@ -95,9 +97,11 @@ class LitGPTCommandLines(Objective):
         self.space = build_space(with_pinned(space))
         expect_parameters(self.space)
         expected.one_of("objective.target", target, _TARGETS)
-        self.goals = goal_of(target)
-        self._metric, self._more_is_better = TARGETS[target]
         self._test_every = expected.whole("objective.test_every", test_every, 0)
+        more = ["mmlu_acc"] if test_every == 1 else []
+        measured = {**ALWAYS, **scored("hellaswag_acc", "hellaswag_acc_norm", *more)}
+        self._judgement = Judgement.of(target, goals, limits, measured)
+        self.goals, self.limits = self._judgement.wanted.goals, self._judgement.wanted.limits
         self._score_batch = expected.whole("objective.score_batch", score_batch, 1)
         self._train_timeout_s = expected.number(
             "objective.train_timeout_s", train_timeout_s, above=0
@@ -149,9 +153,7 @@ class LitGPTCommandLines(Objective):
             metrics = self._measure(trial, tasks)
         except (child.Failed, Unusable) as reason:
             return Evaluation(None, time.perf_counter() - start, error=str(reason))
-        score = metrics[self._metric]
-        value = 1 - score if self._more_is_better else score
-        return Evaluation(value, time.perf_counter() - start, metrics)
+        return Evaluation(self._judgement.value(metrics), time.perf_counter() - start, metrics)
 
     def test(self, trial: Trial) -> dict[str, float]:
         """Train the configuration again and score it on MMLU, unless every evaluation does so."""
@@ -205,13 +207,24 @@ class LitGPTCommandLines(Objective):
     def _measure(self, trial: Trial, tasks: Sequence[str]) -> dict[str, float]:
         """Train and score in the trial's own folder."""
         with self._folders.open(trial.id) as folder:
+            trainable = float(self._trainable(trial.config))
             started = time.perf_counter()
-            metrics = self._train(trial, folder)
+            metrics = {**self._train(trial, folder), "trainable_parameters": trainable}
             trained = time.perf_counter()
             metrics |= self._score(tasks, folder)
             metrics["train_s"] = trained - started
             metrics["score_s"] = time.perf_counter() - trained
             return metrics
+
+    def _trainable(self, config: Config) -> int:
+        """Return the number of parameters that LitGPT trains: of the same model, by its shapes."""
+        # Imported here, as the parent process of LitGPT's tools needs no torch for anything else.
+        from objectives.lora_ft.model import Adapters, on_no_device, trainable_parameters
+
+        rank, alpha = int(config["lora_rank"]), int(config["lora_alpha"])
+        adapters = Adapters(rank, alpha, 0.0, self._training.matrices, seed=0)
+        file = self._checkpoint.folder() / "model_config.yaml"
+        return trainable_parameters(on_no_device(file, adapters))
 
     def _train(self, trial: Trial, folder: Path) -> dict[str, float]:
         whole_steps = self._training.max_steps

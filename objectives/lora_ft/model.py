@@ -112,16 +112,7 @@ class BaseModel:
 
         Only the adapters require gradients.
         """
-        chosen = {f"lora_{name}": name in adapters.matrices for name in MATRICES}
-        config = Config.from_file(
-            self._config_file,
-            lora_r=adapters.rank,
-            lora_alpha=adapters.alpha,
-            lora_dropout=adapters.dropout,
-            **chosen,
-        )
-        with torch.device("meta"):
-            model = GPT(config)
+        model = on_no_device(self._config_file, adapters)
         model.load_state_dict(dict(self._weights), strict=False, assign=True)
         model.max_seq_length = self.max_length
         model.cos, model.sin = model.rope_cache(device=self.device)
@@ -143,6 +134,25 @@ class BaseModel:
                 f"adapters: expected to start at B = 0, got {n_off} of {len(starts)} that do not"
             )
         return model
+
+
+def on_no_device(config_file: Path, adapters: Adapters) -> GPT:
+    """Return a model whose weights have shapes and no numbers."""
+    chosen = {f"lora_{name}": name in adapters.matrices for name in MATRICES}
+    config = Config.from_file(
+        config_file,
+        lora_r=adapters.rank,
+        lora_alpha=adapters.alpha,
+        lora_dropout=adapters.dropout,
+        **chosen,
+    )
+    with torch.device("meta"):
+        return GPT(config)
+
+
+def trainable_parameters(model: GPT) -> int:
+    """Return the number of the adapters' parameters, which alone are trained."""
+    return sum(p.numel() for name, p in model.named_parameters() if "lora_" in name)
 
 
 def is_plain(config: Config) -> bool:

@@ -26,15 +26,15 @@ from objectives.lora_ft import devices, measures
 from objectives.lora_ft.amounts import fidelities_of, plan_of, sizes_of
 from objectives.lora_ft.data import load
 from objectives.lora_ft.deployed import deployment
+from objectives.lora_ft.judgement import ALWAYS, HELLASWAG, Judgement, scored
 from objectives.lora_ft.measures import Measured
-from objectives.lora_ft.model import Adapters
+from objectives.lora_ft.model import Adapters, trainable_parameters
 from objectives.lora_ft.settings import (
     TARGETS,
     Hyperparameters,
     default_of,
     expect_parameters,
     expect_share,
-    goal_of,
     hyperparameters,
     matrices_of,
 )
@@ -46,6 +46,7 @@ from objectives.objective import Objective, Resources
 from objectives.override import with_pinned
 from objectives.space import build_space, check
 from objectives.trial import Evaluation, Trial
+from objectives.wanted import Bounds, Names
 
 _CHOICES: dict[str, Sequence[str]] = {
     "target": list(TARGETS),
@@ -73,6 +74,8 @@ class LoraFineTuning(Objective):
         model: str,
         data: str,
         target: str,
+        goals: Names,
+        limits: Bounds,
         matrices: Sequence[str] | str,
         batch: int,
         lora_dropout: float,
@@ -131,14 +134,15 @@ class LoraFineTuning(Objective):
         expect_parameters(self.space, self._fixed)
         for name, word in (("target", target), ("device", device), ("precision", precision)):
             expected.one_of(f"objective.{name}", word, _CHOICES[name])
-        self._target = target
+        measured = {**ALWAYS, **scored(*HELLASWAG)}
+        self._judgement = Judgement.of(target, goals, limits, measured)
+        self.goals, self.limits = self._judgement.wanted.goals, self._judgement.wanted.limits
         self._least_items = expected.whole("objective.heldout_items_least", heldout_items_least, 1)
         self._test_every = expected.whole("objective.test_every", test_every, 0)
         self._threads = expected.whole("objective.threads", threads, 1)
         self._train_seed = expected.whole("objective.train_seed", train_seed, 0)
         self._device = devices.kind(device)
         self._precision = devices.precision(precision, self._device)
-        self.goals = goal_of(target)
         self.default = default_of(self.space)
         self.fidelities = fidelities_of(self._plan, self.space, batch)
         self.resources = Resources(gpus=int(self._device == "cuda"), cores=threads)
@@ -173,8 +177,8 @@ class LoraFineTuning(Objective):
         metrics["train_loss"] = float(np.mean(run.losses))
         metrics["train_s"] = trained - start
         metrics["score_s"] = ended - trained
-        metric, more_is_better = TARGETS[self._target]
-        value = 1 - metrics[metric] if more_is_better else metrics[metric]
+        metrics["trainable_parameters"] = float(trainable_parameters(run.model))
+        value = self._judgement.value(metrics)
         return Evaluation(value, ended - start, metrics, items=measured.items)
 
     def test(self, trial: Trial) -> dict[str, float]:
@@ -281,7 +285,7 @@ class LoraFineTuning(Objective):
     def _score(self, workers: Team, run: Finetuning, bench: Workbench, share: float) -> Measured:
         n_items = max(self._least_items, math.ceil(share * len(bench.heldout) - 1e-9))
         measured = measures.heldout(workers, run.model, bench, n_items)
-        if TARGETS[self._target][0] not in measured.metrics:
+        if self._judgement.metrics & set(HELLASWAG):
             more = measures.hellaswag(workers, run.model, bench)
             measured.metrics |= more.metrics
             measured.items |= more.items

@@ -7,7 +7,7 @@ evaluation.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +31,12 @@ from objectives.lora_table.lookup import (
 from objectives.objective import Objective
 from objectives.override import with_pinned
 from objectives.space import build_space, check
-from objectives.trial import Config, Evaluation, Fidelities, Goal, Trial
+from objectives.trial import Config, Evaluation, Fidelities, Goal, Trial, keeps
+from objectives.wanted import Bounds, Names, Wanted
 
 _HERE = Path(__file__).parent
 _SHARES = (1 / 9, 1 / 3, 1.0)
-_GOALS = {
+_MEASURED = {
     "heldout_loss": Goal(minimise=True, unit="nats per token"),
     "trainable_parameters": Goal(minimise=True),
     "train_seconds": Goal(minimise=True, unit="s"),
@@ -60,21 +61,21 @@ class LoraTable(Objective):
         self,
         *,
         space: Mapping[str, Mapping[str, Any]],
-        goals: Sequence[str],
+        goals: Names,
+        limits: Bounds,
         noise: str,
         relabel: int | None,
         folder: str | None,
         seed: int,
     ) -> None:
         expected.one_of("objective.noise", noise, _NOISES)
-        for name in [*goals] or ["none"]:
-            expected.one_of("objective.goals", name, _GOALS)
         space = with_pinned(space)
         if relabel is not None:
             space = relabelled(space, expected.whole("objective.relabel", relabel, 0))
         self.space = build_space(space)
         expect_grid(self.space)
-        self.goals = {name: _GOALS[name] for name in goals}
+        self._wanted = Wanted.of(goals, limits, _MEASURED, ["heldout_loss"])
+        self.goals, self.limits = self._wanted.goals, self._wanted.limits
         self.default = default_of(self.space)
         self.fidelities = Fidelities(_SHARES)
         self._noise, self._seed = noise, expected.whole("objective.seed", seed, 0)
@@ -108,16 +109,10 @@ class LoraTable(Objective):
             cost -= float(levels[level - 1]["train_seconds"])
         if row["error"]:
             return Evaluation(None, cost, error=row["error"])
-        metrics = {
-            "heldout_loss": float(row["heldout_loss"]),
-            "trainable_parameters": float(_PARAMETERS[row["matrices"]] * int(row["lora_rank"])),
-            "train_seconds": float(row["train_seconds"]),
-        }
-        value = metrics[next(iter(self.goals))] if len(self.goals) == 1 else None
+        metrics = _metrics(row)
         packed = items_of(self._place).get((row["cell"], seed, _ITEM_NAMES[level]))
-        return Evaluation(
-            value, cost, metrics, items={} if packed is None else {"heldout_loss": packed}
-        )
+        items = {} if packed is None else {"heldout_loss": packed}
+        return Evaluation(self._wanted.value(metrics), cost, metrics, items=items)
 
     def test(self, trial: Trial) -> dict[str, float]:
         """Look up the loss on 128 other instructions, measured at the end of each training."""
@@ -163,8 +158,11 @@ class LoraTable(Objective):
             )
 
     def _declare(self) -> None:
-        """Set noise, optimum and minimiser, for one goal and the cells trained so far."""
-        if len(self.goals) != 1:
+        """Set noise, optimum and minimiser, for one goal and the cells trained so far.
+
+        The optimum is that of the configurations that keep the limits.
+        """
+        if self._wanted.several:
             return
         found: list[tuple[float, int, Config]] = []
         noise = [0.0]
@@ -173,17 +171,23 @@ class LoraTable(Objective):
             seeds = self._rows[key]
             drawn = seeds if self._noise == "replicates" else ["0"]
             trainings = [seeds[seed][-1] for seed in drawn]
-            values = [self._value(row) for row in trainings if not row["error"]]
+            measured = [_metrics(row) for row in trainings if not row["error"]]
+            values = [self._wanted.value(metrics) or 0.0 for metrics in measured]
             if values:
                 noise.append(float(np.ptp(values)))
-                found.append((min(values), number, config))
+            kept = [x for x, m in zip(values, measured, strict=True) if keeps(self.limits, m)]
+            if kept:
+                found.append((min(kept), number, config))
         self.noise_sd = max(noise)
         if found:
             self.optimum = min(found)[0]
             self.minimisers = [config for value, _, config in found if value == self.optimum]
 
-    def _value(self, row: Row) -> float:
-        (goal,) = self.goals
-        if goal == "trainable_parameters":
-            return float(_PARAMETERS[row["matrices"]] * int(row["lora_rank"]))
-        return float(row[goal])
+
+def _metrics(row: Row) -> dict[str, float]:
+    """Return what was measured at a checkpoint."""
+    return {
+        "heldout_loss": float(row["heldout_loss"]),
+        "trainable_parameters": float(_PARAMETERS[row["matrices"]] * int(row["lora_rank"])),
+        "train_seconds": float(row["train_seconds"]),
+    }

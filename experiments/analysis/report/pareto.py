@@ -22,6 +22,7 @@ from experiments.analysis.statistics.fronts import front, natural, points
 
 _MOST_MARKS = 150  # marks of one optimizer
 _MOST_ROWS = 200  # incumbents in the table
+_GAP = 5.0  # median distances between points of the known front; longer ones are gaps in it
 _QUARTILES = (25.0, 50.0, 75.0)
 DEFAULT = "default configuration"
 
@@ -53,9 +54,10 @@ def _chart(task: Task, runs: Sequence[Run], pair: tuple[int, int], whole: bool) 
     header = runs[0].header
     names = list(header.goals)
     x, y = (names[place] for place in pair)
-    series = _known(runs[0], pair) if header.front else []
+    series: list[Series] = []
     surfaces = {}
     if whole:
+        series = _known(runs[0]) if header.front else []
         surfaces = {name: _surface(list(own.values())) for name, own in task.runs.items()}
         series += [surface for name in surfaces if (surface := surfaces[name]) is not None]
     series += [_marks(name, list(own.values()), pair) for name, own in task.runs.items()]
@@ -84,9 +86,13 @@ def _label(run: Run, name: str) -> str:
     return f"{name}{unit}, {'less' if goal.minimise else 'more'} is better"
 
 
-def _known(run: Run, pair: tuple[int, int]) -> list[Series]:
-    """Return the known front as marks."""
-    known = np.array(run.header.front)[:, list(pair)]
+def _known(run: Run) -> list[Series]:
+    """Return the known front of two goals as a line, with gaps between its separate parts."""
+    known = np.array(run.header.front)
+    known = known[np.argsort(known[:, 0], kind="stable")]
+    steps = np.linalg.norm(np.diff(known, axis=0) / (np.ptp(known, axis=0) + 1e-300), axis=1)
+    ends = np.flatnonzero(steps > _GAP * np.median(steps)) + 1
+    known = np.insert(known, ends, np.nan, axis=0)
     return [Series("known front", numbers(known[:, 0]), numbers(known[:, 1]), look="tone1")]
 
 
