@@ -11,7 +11,7 @@ same command, so the following additions apply to each process of a training:
   every rank reports this and exits with status 1. The ranks also exit if their number differs from
   the requested number of devices, as it may in a cluster's job of another size;
 - the learning rate follows the schedule of `schedule.py`. LitGPT itself has only one of its forms,
-and only over the steps that it makes.
+  and only over the steps that it makes.
 
 The second addition guards against what evidently happened in the published runs. On several
 devices, the model is created on the meta device, and its values are set only after sharding.

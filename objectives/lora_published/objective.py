@@ -10,7 +10,7 @@ The noise depends on its seed and the trial's id, as in the study's 35 repeated 
 
 - `repeat`: N(0, 0.0001^2) on HellaSwag, N(0, 0.0002^2) on MMLU.
 - `divergence`: in addition, a run with a learning rate between 10^-2.7 and 10^-2.3 diverges with
-probability sigma((L + 0.35 log10 s - l2) / 0.1), to chance + N(0, 0.006^2) in both metrics.
+  probability sigma((L + 0.35 log10 s - l2) / 0.1), to chance + N(0, 0.006^2) in both metrics.
 """
 
 from collections.abc import Mapping

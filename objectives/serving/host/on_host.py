@@ -1,8 +1,8 @@
 """Guard a server on its own machine; this file is sent there as text (standard library only).
 
-    python3 -c SOURCE run MARK COMMAND... run the server; end it with all it started python3 -c
-    SOURCE end MARK end what is left of a mark; status 0: nothing is left python3 -c SOURCE memory
-    MARK print the peak memory of its processes in bytes
+    python3 -c SOURCE run MARK COMMAND...     run the server; end it with all that it started
+    python3 -c SOURCE end MARK                end what is left of a mark; status 0: nothing is left
+    python3 -c SOURCE memory MARK             print the peak memory of its processes in bytes
 
 The server lives as long as the other side (`tether.py`) writes to our standard input: first a line
 with the secret variables as JSON, then one byte every few seconds. If standard input is closed, or

@@ -1,8 +1,8 @@
 """Compute the metrics of a load from its requests, in SI units.
 
     TTFT   time to first token: first token - arrival
-    TPOT time per output token: (last token - first token) / (tokens - 1), per request ITL
-    inter-token latency, per token: the gap between two chunks of a stream, shared among the
+    TPOT   time per output token: (last token - first token) / (tokens - 1), per request
+    ITL    inter-token latency, per token: the gap between two chunks of a stream, shared among the
            tokens of the later one, over all tokens except those of each request's first chunk
     E2E    last token - arrival
 

@@ -1,8 +1,9 @@
 """Predict the failures of a real engine: for its flags, at start-up, and under load.
 
-refused n-gram speculation with asynchronous scheduling, which vLLM 0.14 rejects out_of_memory no KV
-block is left, or too few for one request of the longest length died a step's fragmentation
-(assumed: half of its activations) does not fit into the memory outside the engine's share
+refused        n-gram speculation with asynchronous scheduling, which vLLM 0.14 rejects
+out_of_memory  no KV block is left, or too few for one request of the longest length
+died           a step's fragmentation (assumed: half of its activations) does not fit into the
+               memory outside the engine's share
 """
 
 from objectives.serving.grades import Failure
