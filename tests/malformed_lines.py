@@ -36,6 +36,13 @@ KEYS = {
         "seeds": "whole",
     },
     "status": {"out": "path"},
+    "watch": {
+        "port": "whole",
+        "serve": "choice",
+        "once": "choice",
+        "every": "number",
+        "out": "path",
+    },
     "pack": {"out": "path"},
     "best": {"format": "choice"},
     "confirm": {"out": "path", "top": "whole", "repeats": "whole"},

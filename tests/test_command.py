@@ -188,4 +188,4 @@ def test_values_that_hydra_reads_otherwise_are_text(tmp_path: Path) -> None:
         "out=~no/such=(folder)", folder=tmp_path,
     )  # fmt: skip
     assert done.returncode == 2
-    assert done.stderr == ("out: expected the home folder of a user, got ~no/such=(folder)\n")
+    assert done.stderr == ("out: expected the home folder of a user, got '~no/such=(folder)'\n")

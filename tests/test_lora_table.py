@@ -199,7 +199,7 @@ def test_goals_may_be_several(folder: Path) -> None:
         ({"noise": "draw"}, "objective.noise: expected one of"),
         ({"goals": ["loss"]}, "objective.goals: expected one of"),
         ({"goals": []}, "objective.goals: expected one of"),
-        ({"relabel": -1}, "objective.relabel: expected a whole number >= 0"),
+        ({"relabel": -1}, "objective.relabel: expected an integer of at least 0"),
         ({"folder": "no/such"}, "no/such/evaluations.csv.xz: expected the compiled LoRA table"),
     ],
 )

@@ -88,11 +88,11 @@ def test_every_setting_of_another_kind_is_refused_in_one_line(family: str, tmp_p
         ("optimizer=optuna ++optimizer.options=5", "optuna.options: expected arguments by name"),
         (
             "optimizer=lhs optimizer.budget=1e12",
-            "lhs.budget: expected a finite number of at least 1 and at most 1e",
+            "lhs.budget: expected a finite number of at least 1 and at most 1000000",
         ),
         (
             "optimizer=grid optimizer.budget=1e300",
-            "grid.budget: expected a finite number of at least 1 and at most 1e",
+            "grid.budget: expected a finite number of at least 1 and at most 1000000",
         ),
         (
             "optimizer=gp_bo optimizer.n_initial=99999999",

@@ -238,8 +238,11 @@ def test_an_address_without_a_cluster_is_one_line(
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"address": 3}, "executor.address: expected auto or host:port, got 3"),
-        ({"cpus": 0}, "executor.cpus: expected a number of cores, got 0"),
+        (
+            {"address": 3},
+            "executor.address: expected null or text such as auto or host:port",
+        ),
+        ({"cpus": 0}, "executor.cpus: expected null or an integer of at least 1, got 0"),
         ({"cpus": 2, "address": "a:1"}, "executor.cpus: expected null with executor.address"),
     ],
 )

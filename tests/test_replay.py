@@ -226,7 +226,7 @@ def test_a_bad_cell_is_named_by_row_and_column(
         ([], "data: expected the path of a CSV file"),
         (["data=/nowhere.csv"], "/nowhere.csv: expected a path that can be read"),
         (["data={csv}", "gp=own"], "gp: expected recorded, as PublishedSOO computes no bounds"),
-        (["data={csv}", "gp=both"], "gp: expected recorded or own, got both"),
+        (["data={csv}", "gp=both"], "gp: expected one of recorded, own, got 'both'"),
         (["data={csv}", "score=accuracy"], "expected a column accuracy"),
         (["data={csv}", "points=0"], "points: expected an integer of at least 1"),
         (["data={csv}", "optimizer.varaint=x"], "did you mean variant?"),

@@ -204,7 +204,10 @@ def test_a_failure_is_graded_by_how_far_it_got() -> None:
     [
         ({"limit": 0}, "ttft_p90_s.limit: expected a finite number above 0, got 0"),
         ({"weight": -1}, "ttft_p90_s.weight: expected a finite number of at least 0, got -1"),
-        ({"steepness": 0.6}, "ttft_p90_s.steepness: expected 0.1 to 0.5, got 0.6"),
+        (
+            {"steepness": 0.6},
+            "ttft_p90_s.steepness: expected a finite number of at least 0.1 and at most 0.5",
+        ),
         ({"limits": 1}, "ttft_p90_s: expected the keys"),
     ],
 )
@@ -214,5 +217,5 @@ def test_an_slo_that_cannot_be_is_refused(change: dict[str, Any], message: str) 
 
 
 def test_an_unknown_score_is_refused() -> None:
-    with pytest.raises(ValueError, match="objective.score: expected one of .*, got speed"):
+    with pytest.raises(ValueError, match="objective.score: expected one of .*, got 'speed'"):
         build("speed", "output_tokens_per_s", slo(), 20)

@@ -298,7 +298,7 @@ def test_a_run_has_a_pace_of_its_own() -> None:
                 **{"layers": 2.5, "hidden": 8, "heads": 2, "key_heads": 2, "head": 2},
                 **{"intermediate": 8, "vocabulary": 9},
             },
-            "layers: expected a positive whole number, got 2.5",
+            "layers: expected an integer of at least 1, got 2.5",
         ),
     ],
 )
@@ -310,5 +310,7 @@ def test_a_model_that_is_not_known_is_refused(given: Any, said: str) -> None:
 def test_a_card_of_other_memory_is_checked() -> None:
     wrong: list[Any] = [0, -1.0, True, float("nan"), "80"]
     for given in wrong:
-        with pytest.raises(ValueError, match="memory_gib: expected a positive number"):
+        with pytest.raises(
+            ValueError, match="memory_gib: expected null or a finite number above 0"
+        ):
             system_of("a100_sxm", memory_gib=given)

@@ -229,7 +229,7 @@ def test_a_wrong_shift_is_refused(shift: Any) -> None:
 
 @pytest.mark.parametrize("dimension", [0, 1, -2, 2.0, True, "2", None])
 def test_a_wrong_dimension_is_refused(dimension: Any) -> None:
-    with pytest.raises(ValueError, match="dimension: expected an integer >= 2, got"):
+    with pytest.raises(ValueError, match="dimension: expected an integer of at least 2, got"):
         Rosenbrock(dimension=dimension, shift=0, space={})
 
 

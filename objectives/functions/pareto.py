@@ -24,8 +24,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from objectives import expected
 from objectives.draws import draws
-from objectives.functions.box import Vector, whole
+from objectives.functions.box import Vector
 from objectives.objective import Objective
 from objectives.override import Descriptions, override
 from objectives.space import build_space, check
@@ -117,8 +118,8 @@ def _centres(shift: int | str | None, n: int, published: float) -> Vector:
     """Return the place c (n,) of the front on each axis that measures the distance from it."""
     if shift is None or shift == "none":
         return np.full(n, published)
-    if isinstance(shift, bool) or not isinstance(shift, int) or shift < 0:
-        raise ValueError(f"shift: expected an integer seed >= 0 or none, got {shift!r}")
+    if not expected.is_whole(shift, 0):
+        expected.refuse("shift", "an integer seed >= 0 or none", shift)
     return draws(shift).uniform(_MARGIN, 1 - _MARGIN, n)
 
 
@@ -134,7 +135,7 @@ class _Zdt(ParetoFunction):
         limits: Bounds,
         space: Descriptions,
     ) -> None:
-        self.centres = _centres(shift, whole("dim", dim, 2) - 1, 0.0)
+        self.centres = _centres(shift, expected.whole("dim", dim, 2) - 1, 0.0)
         super().__init__(dim=dim, references=(11.0, 11.0), goals=goals, limits=limits, space=space)
 
     def formula(self, x: Vector) -> Vector:
@@ -211,8 +212,8 @@ class Dtlz2(ParetoFunction):
         limits: Bounds,
         space: Descriptions,
     ) -> None:
-        self._m = whole("n_goals", n_goals, 2, 4)
-        self.centres = _centres(shift, whole("dim", dim, self._m + 1) - self._m + 1, 0.5)
+        self._m = expected.whole("n_goals", n_goals, 2, 4)
+        self.centres = _centres(shift, expected.whole("dim", dim, self._m + 1) - self._m + 1, 0.5)
         super().__init__(
             dim=dim,
             references=[1.1] * self._m,
