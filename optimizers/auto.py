@@ -3,7 +3,7 @@
 The rule, in this order, with n the budget in full evaluations and d the number of parameters that
 have several values:
 
-1. n > 1,000, where a model of all evaluations would dominate the running time: `many_typed` if
+1. n > 1,000, for which a model of all evaluations would dominate the running time: `many_typed` if
 there are conditions or if more than half of the parameters are choices without an order, else
 `many`.
 2. Everything else: `few`.

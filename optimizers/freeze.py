@@ -197,7 +197,7 @@ def importances(
         points: unit points (n, dim).
         values: (n,), the smaller the better.
         evaluator: `ped_anova` or `fanova`.
-        seed: of fANOVA's forest.
+        seed: the seed of fANOVA's forest.
     """
     names = [str(axis) for axis in range(points.shape[1])]
     axes = {name: FloatDistribution(0.0, 1.0) for name in names}

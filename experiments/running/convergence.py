@@ -43,9 +43,9 @@ class _Drawn:
 def draw(history: History, path: Path) -> None:
     """Write `convergence.png`: the incumbent over the budget spent, and every evaluation.
 
-    The vertical axis shows the metric that the value stands for, where the objective names one.
-    Failed evaluations have no metric and are marked on a separate strip below. With several goals,
-    the figure shows the first two of them against each other, and the incumbents.
+    The vertical axis shows the metric that the value represents, if the objective names one. Failed
+    evaluations have no metric and are marked on a separate strip below. With several goals, the
+    figure shows the first two of them against each other, and the incumbents.
     """
     assert history.header is not None
     figure = Figure(figsize=(7.0, 4.4), dpi=150)

@@ -57,11 +57,12 @@ _EXAMPLES = (
 
 
 class _Job:
-    """What the runs of one command line share.
+    """The parts that the runs of one command line share.
 
     Attributes:
         arguments: the command line as typed.
-        mistakes: one line for each run that failed by a mistake of the user's; the others go on.
+        mistakes: one line for each run that failed because of a user's mistake; the others
+            continue.
         fault: an error in tuneoff itself.
     """
 

@@ -89,8 +89,8 @@ class LoraPublished(Objective):
 
         Args:
             space: descriptions of the five parameters.
-            goals: metrics among `MEASURED`; None: 1 - hellaswag_acc is minimised.
-            limits: bounds by metric.
+            goals: metrics among `MEASURED`; None means that 1 - hellaswag_acc is minimised.
+            limits: the bounds by metric.
             noise: one of `NOISES`, as the module's docstring describes them.
             seed: the seed of the noise.
 

@@ -1,4 +1,4 @@
-"""The families of optimizers beside each other: what they find, and the CPU time of an ask.
+"""Compare the families of optimizers: their results and the CPU time of an ask.
 
     PYTHONPATH=. OMP_NUM_THREADS=1 python tests/benchmarks/families.py --cache families.json
 

@@ -91,7 +91,7 @@ class Cluster:
         return sum(place.holds(resources) for place in self.places())
 
     def check(self, resources: Resources, n: int, where: str = "workers") -> None:
-        """Raise `ValueError` unless so many tasks with these resources fit.
+        """Raise `ValueError` unless this number of tasks with these resources fits.
 
         Args:
             resources: what one task needs.

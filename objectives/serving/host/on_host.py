@@ -189,7 +189,7 @@ def gpu_memory_mib() -> list[int]:
 
 
 def _lines(words: list[str]) -> list[str]:
-    """Return what a command prints; nothing where it fails."""
+    """Return the output of a command; an empty text if the command fails."""
     try:
         done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60)
     except (OSError, subprocess.TimeoutExpired):

@@ -142,7 +142,7 @@ def _unit(metric: str) -> str:
 
 
 def per_gpu(metrics: Mapping[str, float]) -> dict[str, float]:
-    """Return the rates divided by the GPUs of the configuration, one where it has none."""
+    """Return the rates divided by the configuration's number of GPUs, which is 1 if absent."""
     gpus = metrics.get("gpus") or 1.0
     return {f"{rate}{PER_GPU}": metrics[rate] / gpus for rate in RATES}
 
