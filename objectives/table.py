@@ -92,8 +92,7 @@ class Row:
         return _BOOLEANS[self.text(source).lower()]
 
     def means(self, source: Column, value: Any) -> bool:
-        """Return whether a cell means a value (text, number or boolean; None for an empty cell).
-        """
+        """Return whether a cell means a value (text, number or boolean; None for an empty cell)."""
         text = self.text(source)
         if value is None:
             return text == ""

@@ -125,7 +125,7 @@ def test_a_sweep_says_what_it_would_run_and_writes_nothing(
     status, rows, faults = _dry(capsys, tmp_path / "sweep", *words, command="sweep")
     assert (status, faults) == (0, [])
     assert rows["runs"] == "12, of which 0 done"
-    assert rows["budget"] == "5 full evaluations a run, 60 are left in all"
+    assert rows["budget"] == "5 full evaluations per run, 60 are left in total"
     assert rows["seeds"] == "2: 0, 1"
     assert list(tmp_path.iterdir()) == []
 

@@ -160,7 +160,7 @@ def test_an_interrupted_sweep_says_how_to_go_on(
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == code
-    assert "go on with: python -m experiments sweep experiment=smoke" in errors
+    assert "continue with: python -m experiments sweep experiment=smoke" in errors
     assert len(errors.splitlines()) == 1
     assert "partial" in state_names(folder)
     assert typed(*settings).stdout == f"4 done: {folder}\n"
@@ -371,7 +371,10 @@ def test_a_list_of_workers_is_checked(workers: list[int], message: str) -> None:
     ("words", "message"),
     [
         (["executor=fast"], "executor: expected one of auto, inline"),
-        (["executor=simulated executor.jitter=2"], "executor.jitter: expected a finite number of at least 0"),
+        (
+            ["executor=simulated executor.jitter=2"],
+            "executor.jitter: expected a finite number of at least 0",
+        ),
         (
             ["executor=simulated executor.speed=2"],
             "executor: expected one of rounds, seconds, jitter, got speed",

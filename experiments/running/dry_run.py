@@ -178,7 +178,7 @@ def needs(objective: Objective, workers: int) -> str:
         whole = f"the whole host, {one.gpus} GPUs and {one.cores} cores"
         return f"an evaluation uses {whole}; {here}"
     total = f"{workers * one.gpus} GPUs and {workers * one.cores} cores"
-    return f"{one.gpus} GPUs and {one.cores} cores an evaluation, {total} in all; {here}"
+    return f"{one.gpus} GPUs and {one.cores} cores per evaluation, {total} in total; {here}"
 
 
 def seconds_of(run: Run, places: list[Path], outlook: Outlook) -> tuple[float | None, str]:

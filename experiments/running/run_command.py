@@ -153,9 +153,9 @@ def _divided(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
         else:
             overrides.append(word)
     if _SWEEPS in flags and "--cfg" in flags:
-        raise ValueError("--cfg: expected the settings of one run, got -m beside it")
+        raise ValueError("--cfg: expected the settings of one run, got -m as well")
     if "--resolve" in flags and "--cfg" not in flags:
-        raise ValueError("--resolve: expected --cfg beside it, got none")
+        raise ValueError("--resolve: expected --cfg with it, got none")
     return flags, overrides
 
 

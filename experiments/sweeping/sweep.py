@@ -3,7 +3,7 @@
 Every run is executed in a long-lived worker process, or on a Ray cluster with `executor=ray`.
 Finished runs are skipped, and partial runs are resumed. A failed run is retried once; if it fails
 again, it is listed at the end. Runs whose objective needs the whole host are executed last: one at
-a time, or on Ray each on a node of its own.
+a time, or on Ray each on a separate node.
 """
 
 import os
@@ -327,7 +327,7 @@ def _sweep(given: Given, arguments: Sequence[str]) -> int:
         return 0 if sweep.report() else 2
     except KeyboardInterrupt as interrupt:
         done = f"{summary(sweep.states().values())}; " if sweep else ""
-        print(f"interrupted: {done}go on with: {typed('sweep', arguments)}", file=sys.stderr)
+        print(f"interrupted: {done}continue with: {typed('sweep', arguments)}", file=sys.stderr)
         return 143 if interrupt.args else 130
     finally:
         if sweep is not None:

@@ -72,7 +72,7 @@ def guard(fit: Any, n_devices: int | None = None) -> Any:
     def guarded(fabric: Any, model: nn.Module, **others: Any) -> Any:
         if n_devices is not None and fabric.world_size != n_devices:
             print(
-                f"devices: expected {n_devices} processes, one a device, got {fabric.world_size}",
+                f"devices: expected {n_devices} processes, one per device, got {fabric.world_size}",
                 file=sys.stderr,
                 flush=True,
             )

@@ -154,7 +154,7 @@ class LoraPublished(Objective):
     def notice(self) -> str:
         return (
             "a surface fitted to the 203 evaluations of Davouse and Talbi (2025), whose adapters "
-            "did not start at zero; regret below .002 means nothing"
+            "did not start at zero; a regret below 0.002 is not meaningful"
         )
 
     def _metrics(self, trial: Trial) -> dict[str, float]:

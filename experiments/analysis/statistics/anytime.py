@@ -211,7 +211,7 @@ def _check_same_problem(name: str, runs: Sequence[Run]) -> None:
             raise ValueError(
                 f"{name}: expected runs of one fingerprint, got {keys[0]}={other.get(keys[0])} "
                 f"({first.optimizer}, seed {first.seed}) and {keys[0]}={mine.get(keys[0])} "
-                f"({run.optimizer}, seed {run.seed}); compare them apart"
+                f"({run.optimizer}, seed {run.seed}); compare them separately"
             )
         twin = seen.setdefault((run.optimizer, run.seed), run)
         if twin is not run:

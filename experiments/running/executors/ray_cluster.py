@@ -185,7 +185,7 @@ def _ping() -> None:
 def _shown(resources: Resources) -> str:
     cores = f"{resources.cores} CPU{'s' if resources.cores != 1 else ''}"
     gpus = f" and {resources.gpus} GPU{'s' if resources.gpus != 1 else ''}"
-    alone = " on a node of its own" if resources.whole_host else ""
+    alone = " on a separate node" if resources.whole_host else ""
     return f"{cores}{gpus if resources.gpus else ''}{alone}"
 
 
