@@ -5,10 +5,10 @@ depends only on the data, the seed and the configurations of the steps, and not 
 which the training was interrupted:
 
 - LightGBM draws its rows and columns from a generator that cannot be saved. A training is therefore
-split into segments at fixed steps, even if it is not interrupted. Each segment has its own seed and
-begins with the predictions of the earlier segments as initial scores.
+  split into segments at fixed steps, even if it is not interrupted. Each segment has its own seed
+  and begins with the predictions of the earlier segments as initial scores.
 - Each epoch of the network shuffles the rows with its own seed; the state holds the weights and the
-moments of Adam.
+  moments of Adam.
 """
 
 from abc import ABC, abstractmethod
