@@ -36,7 +36,9 @@ def test_a_dry_run_says_what_would_be_run_and_writes_nothing(
     assert rows["budget"] == "30 full evaluations, of which 30 are left"
     # 30 evaluations of one minute, two at once.
     assert rows["time"].startswith("about 15 min: 30 x 1 min (")
-    assert rows["needs"].startswith("0 GPUs and 1 cores an evaluation, 0 GPUs and 2 cores in all")
+    assert rows["needs"].startswith(
+        "0 GPUs and 1 cores per evaluation, 0 GPUs and 2 cores in total"
+    )
     assert rows["stop"] == "patience=9"
     assert list(tmp_path.iterdir()) == []
 
