@@ -95,7 +95,10 @@ def test_every_preset_of_limits_can_be_chosen(preset: str) -> None:
         ),
         (['objective.constraints=["n_slots <= 3"]'], "expected parameters of .*, got n_slots"),
         (["objective.default.n_threads=99"], "objective.default: config: expected a point"),
-        (["objective.repeats=3"], "objective.repeats: expected at most 2, got 3"),
+        (
+            ["objective.repeats=3"],
+            "objective.repeats: expected an integer of at least 0 and at most 2, got 3",
+        ),
         (["objective.load.lengths=X"], r"objective.load.lengths: expected D\(in,out\)"),
         (["objective.score=speed"], "objective.score: expected one of .*, got 'speed'"),
         (["objective.engine.model=no.gguf"], "expected SmolLM2-135M-Instruct or a GGUF file, got"),

@@ -83,7 +83,7 @@ class LoraTable:
 
 
 def read(path: Path, name: str, untrained: Path) -> LoraTable:
-    """Read the compiled table; its items lie beside it.
+    """Read the compiled table; the file of its items is in the same folder.
 
     Raises:
         ValueError: a file or a column is missing, or a cell is invalid.

@@ -114,8 +114,8 @@ def _draw_goals(figure: Figure, history: History) -> None:
 def _set_margins(figure: Figure, note: Text | None) -> None:
     """Fit the axes into the figure, with the look of matplotlib's constrained layout.
 
-    That layout measures every text twice, which takes 0.04 s of processor time. Here only the
-    labels whose size varies are measured: those of the vertical axes, and the note at the bottom.
+    That layout measures every text twice, which takes 0.04 s of CPU time. Here only the labels
+    whose size varies are measured: those of the vertical axes, and the note at the bottom.
     """
     width, height = (float(inches) for inches in figure.get_size_inches())
     bottom = _BOTTOM
