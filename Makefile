@@ -17,12 +17,13 @@ test: .venv/installed-test browser lint
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not alone and not slow"
 	$(BIN)/python -m pytest -m "alone and not slow"
 
-# What takes too long for every commit: real clusters (Ray; Slurm, which root starts), long resumes,
-# optimizers with slow asks in every fact, and a real language model.
+# Tests that take too long for every commit: real clusters (Ray; Slurm, which needs root), long
+# resumes, all facts for optimizers with slow asks, and a real language model.
 test-slow: .venv/installed-test
 	$(BIN)/python -m pytest -m slow
 
-# The tests open reports in a real browser. Half a minute, where root may install it and none is.
+# The tests open reports in a real browser. If there is none and root may install one, this takes
+# half a minute.
 browser:
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
 	  command -v google-chrome >/dev/null || \
@@ -35,12 +36,14 @@ lint: .venv/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-# Tables and figures from the study's CSV (TUNEOFF_DATA names its folder) and committed results.
+# Creates tables and figures from the study's CSV file (TUNEOFF_DATA names its folder) and committed
+# results.
 paper: .venv/installed-test
 	$(BIN)/tuneoff paper
 
-# Makes the table of real LoRA fine-tunings in the background, at the lowest priority: some 20 CPU
-# hours, which may be stopped and gone on with at any time. TUNEOFF_DATA names the data's folder.
+# Produces the table of real LoRA fine-tunings in the background, at the lowest priority. It takes
+# about 20 CPU hours and may be stopped and continued at any time. TUNEOFF_DATA names the data
+# folder.
 lora-table: .venv/installed-run
 	$(BIN)/python -m objectives.lora_table.launch
 

@@ -102,8 +102,8 @@ def _downloaded(model: str) -> Path:
             return place
     raise ValueError(
         f"objective.model: expected the checkpoint of {model} in {places[0].resolve()} or "
-        f"{places[1]}, got neither; run `litgpt download {name}` here (the weights ask for a "
-        "Hugging Face account that accepted their licence), or give a checkpoint folder"
+        f"{places[1]}, got neither; run `litgpt download {name}` here (this requires a "
+        "Hugging Face account that has accepted the licence), or give a checkpoint folder"
     )
 
 

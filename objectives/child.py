@@ -56,12 +56,12 @@ def run(
         status = process.wait(timeout_s)
     except subprocess.TimeoutExpired:
         reason = f"{name} was ended after {timeout_s:g} s"
-        raise Failed(f"{reason}: {tail(output)} (all of it: {output})") from None
+        raise Failed(f"{reason}: {tail(output)} (full output: {output})") from None
     finally:
         end(process)
     if status != 0:
         reason = f"{name} ended with {described(status)}"
-        raise Failed(f"{reason}: {tail(output)} (all of it: {output})")
+        raise Failed(f"{reason}: {tail(output)} (full output: {output})")
 
 
 def start(

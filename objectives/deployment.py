@@ -31,14 +31,14 @@ _DEEPEST = 20  # choices inside choices
 
 @dataclass(frozen=True)
 class Deployment:
-    """How a configuration is put to use.
+    """The command line with which a configuration is used in practice.
 
     Attributes:
-        name: the program, for people.
+        name: the name of the program in messages.
         words: the entries of its command line.
         environment: variables that are set for the program.
-        stands_for: what parameters that the program does not know stand for: the values of such
-            parameters under `config`, and the program's own parameters under `flags`.
+        stands_for: the meaning of parameters that the program does not have: their values under
+            `config`, and the program's own parameters under `flags`.
 
     Raises:
         ValueError: the words are not a list of entries.
@@ -78,7 +78,7 @@ def fill(entries: Sequence[Entry], config: Config) -> list[str]:
     """Return the words of a configuration.
 
     Raises:
-        ValueError: a multiple is wanted of a value that is not a whole number.
+        ValueError: a multiple is requested of a value that is not an integer.
     """
     words: list[str] = []
     for entry in entries:
@@ -110,7 +110,7 @@ def settings_of(words: Sequence[str]) -> dict[str, Any]:
     """Return the flags `--key=value` of a command as nested settings, by the dots of the keys.
 
     The form is what the program's option `--config` reads from a YAML file. A flag without a value
-    is true, or false if it begins with `--no-`. Words that are no flags are left out.
+    is true, or false if it begins with `--no-`. Words that are not flags are left out.
     """
     settings: dict[str, Any] = {}
     for word in words:

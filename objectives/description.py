@@ -19,8 +19,8 @@ Description = dict[str, dict[str, Any]]
 def describe(space: ConfigurationSpace) -> Description:
     """Return the parameters of a space, in the order of its axes, as plain JSON values.
 
-    What the YAML form cannot say is left out: a distribution that is not uniform, and a condition
-    that is not on the equality of parents' values.
+    Some properties cannot be expressed in the YAML form and are left out: a distribution that is
+    not uniform, and a condition that is not on the equality of parents' values.
     """
     names = (space.meta or {}).get("axes", list(space))
     return {name: {**_parameter(space[name]), **_when(space, name)} for name in names}

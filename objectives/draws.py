@@ -3,7 +3,7 @@
 An experiment often gives the seed of the run to the objective too (`objective.shift=${seed}`).
 Optimizers draw from `np.random.default_rng(seed)`. If an objective drew from the same generator,
 its hidden choices would equal an optimizer's proposals: the first point of random search would be
-where the shift put the optimum. Objectives therefore draw from a sequence of their own.
+the shifted optimum. Objectives therefore draw from a separate sequence.
 """
 
 import numpy as np
@@ -17,5 +17,5 @@ def draws(*seeds: int) -> np.random.Generator:
     Args:
         seeds: integers >= 0, such as an objective's seed and the id of a trial.
     """
-    # The length is there because numpy does not tell [3] and [3, 0] apart.
+    # The length is included because numpy does not distinguish [3] and [3, 0].
     return np.random.default_rng([_OBJECTIVES, len(seeds), *seeds])

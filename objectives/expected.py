@@ -64,14 +64,14 @@ def switch(where: str, value: object) -> bool:
 
 
 def text(where: str, value: object, what: str = "text") -> str:
-    """Return text that is not empty; `what` says what the text stands for."""
+    """Return text that is not empty; `what` describes the meaning of the text."""
     if not isinstance(value, str) or not value:
         refuse(where, what, value)
     return value
 
 
 def path(where: str, value: object, what: str = "a path") -> Path:
-    """Return a path with `~` expanded; `what` says what lies there, which is not looked up."""
+    """Return a path with `~` expanded; `what` describes its content, which is not checked."""
     if not isinstance(value, str) or not value.strip() or "\0" in value:
         refuse(where, what, value)
     try:
@@ -89,7 +89,7 @@ def one_of(where: str, value: object, choices: Iterable[str]) -> str:
 
 
 def keyed(where: str, value: object, what: str = "keys with values") -> Mapping[str, Any]:
-    """Return a mapping whose keys are text; `what` says what it stands for."""
+    """Return a mapping whose keys are text; `what` describes its meaning."""
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
         refuse(where, what, value)
     return value

@@ -1,4 +1,4 @@
-"""What can be said of an objective's evaluations before any is made."""
+"""Predictions about an objective's evaluations before the first one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Outlook:
-    """What an evaluation will take, and what would stop it, as far as is known without one.
+    """The expected cost of an evaluation and known obstacles, without making one.
 
     Attributes:
         seconds: the duration of a full evaluation in seconds; None if it is unknown.
-        disk_gib: the disk space in GiB that one evaluation takes beside the log; None if it is
-            unknown.
+        disk_gib: the disk space in GiB that one evaluation takes in addition to the log; None if it
+            is unknown.
         faults: what would stop an evaluation, one line each.
     """
 

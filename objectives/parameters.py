@@ -100,7 +100,9 @@ def dot_hint(name: str, known: Iterable[str]) -> str:
     """Return a hint for an unknown name that is the beginning of a name with a dot, else ""."""
     for other in known:
         if other.startswith(f"{name}."):
-            return f"; {other} holds a dot: it can be set in a YAML only, not on the command line"
+            return (
+                f"; {other} holds a dot: it can be set in a YAML file only, not on the command line"
+            )
     return ""
 
 
@@ -112,7 +114,7 @@ def _kind(where: str, description: Mapping[str, Any]) -> str:
         inner = next((key for key in nested if key != "when"), None)
         hint = (
             f"; a name that holds a dot, such as {where.removeprefix('space.')}.{inner}, can be "
-            f"set in a YAML only, not on the command line"
+            f"set in a YAML file only, not on the command line"
             if kind is None and inner is not None
             else ""
         )

@@ -60,8 +60,8 @@ class Row:
     Attributes:
         path: of the file.
         number: 1 for the first row below the header.
-        line: of the file, where the row ends.
-        cells: by column.
+        line: the line of the file at which the row ends.
+        cells: the cells by column.
     """
 
     path: Path
@@ -88,11 +88,11 @@ class Row:
         return self.text(source).lower() in _BOOLEANS
 
     def boolean_in(self, source: Column) -> bool:
-        """Return the boolean that a cell stands for, which `is_boolean` found."""
+        """Return the boolean that a cell represents, after `is_boolean`."""
         return _BOOLEANS[self.text(source).lower()]
 
     def means(self, source: Column, value: Any) -> bool:
-        """Return whether a cell means a value: the same text, number or boolean; None: empty."""
+        """Return whether a cell means a value (text, number or boolean; None for an empty cell)."""
         text = self.text(source)
         if value is None:
             return text == ""
@@ -104,7 +104,7 @@ class Row:
         return bool(text == value.strip() or same)
 
     def number_in(self, source: Column) -> float:
-        """Return the number that a cell stands for.
+        """Return the number that a cell represents.
 
         Raises:
             ValueError: it holds none.

@@ -3,7 +3,7 @@
 The rule, in this order, with n the budget in full evaluations and d the number of parameters that
 have several values:
 
-1. n > 1,000, where a model of all evaluations would dominate the running time: `many_typed` if
+1. n > 1,000, for which a model of all evaluations would dominate the running time: `many_typed` if
 there are conditions or if more than half of the parameters are choices without an order, else
 `many`.
 2. Everything else: `few`.
@@ -12,16 +12,16 @@ conf/optimizer/auto.yaml defines the optimizer of each name. This is the evidenc
 evaluations:
 
 - `few` is gp_bo. results/synthetic_small_budget: best mean rank of 12 optimizers (3.7 over 31
-tasks), and on no task worse than random. results/serving_sim (18 parameters, conditions, rules):
-best mean rank (3.5) and near the best in 5 of 20 runs (tpe: in 1), but not significantly different
-from tpe. These two results are of gp_bo's version 1. tests/benchmarks/families.py: first in mean
-rank on 12 BBOB
-  problems (2.7 of 16), on the conditional space of `mixed` (1.2 of 13 over 6 seeds; tpe: 9.4), and
-  on 8 problems of 5 and 6 parameters among 20 and 60 (2.0 of 7 over 3 seeds; tpe: 4.1). saasbo and
-  turbo take thirty times as long there and have too few runs to be compared yet
-  (conf/experiment/high_dimensional.yaml), so the rule does not use the number of parameters.
+  tasks), and on no task worse than random. results/serving_sim (18 parameters, conditions, rules):
+  best mean rank (3.5) and near the best in 5 of 20 runs (tpe: in 1), but not significantly
+  different from tpe. These two results are of gp_bo's version 1. tests/benchmarks/families.py:
+  first in mean rank on 12 BBOB problems (2.7 of 16), on the conditional space of `mixed` (1.2 of 13
+  over 6 seeds; tpe: 9.4), and on 8 problems of 5 and 6 parameters among 20 and 60 (2.0 of 7 over 3
+  seeds; tpe: 4.1). saasbo and turbo take thirty times as long there and have too few runs to be
+  compared yet (conf/experiment/high_dimensional.yaml), so the rule does not use the number of
+  parameters.
 - `many` is cma_es, and `many_typed` is tpe. No experiment of this suite has such large budgets, so
-these two are assumptions, as in Optuna's AutoSampler. Their asks take milliseconds.
+  these two are assumptions, as in Optuna's AutoSampler. Their asks take milliseconds.
 
 The chosen optimizer runs unchanged, with the run's seed: its trials are the same as in a run that
 names it directly.

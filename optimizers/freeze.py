@@ -12,8 +12,8 @@ importances add up to the share `keep` stays free.
 
 Restrictions:
 - The optimizer in the smaller space is told every evaluation as if it had the fixed values,
-although some had other values. It perceives the effect of the fixed parameters as noise, which is
-small if they are unimportant.
+  although some had other values. It perceives the effect of the fixed parameters as noise, which is
+  small if they are unimportant.
 - Parameters on which others depend by a condition, or that a forbidden clause names, stay free,
   and so do those that are inactive in the incumbent.
 - With fewer successes than 8, nothing is fixed.
@@ -197,7 +197,7 @@ def importances(
         points: unit points (n, dim).
         values: (n,), the smaller the better.
         evaluator: `ped_anova` or `fanova`.
-        seed: of fANOVA's forest.
+        seed: the seed of fANOVA's forest.
     """
     names = [str(axis) for axis in range(points.shape[1])]
     axes = {name: FloatDistribution(0.0, 1.0) for name in names}

@@ -209,7 +209,7 @@ class GaussianProcessOptimizer(Optimizer):
         """Return the acquisition function of the fitted model, with the limits if there are some.
 
         Args:
-            name: of the acquisition; that of the settings unless given.
+            name: the name of the acquisition; by default that of the settings.
         """
         gp, name = self._gp, name or self._acquisition
         known = gp.z if self._noiseless else gp.at(gp.x)[0]

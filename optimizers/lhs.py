@@ -5,7 +5,7 @@ the run cannot be extended, because a larger design would have other strata. Aft
 the design, `ask` returns an empty list.
 
 Departure: a point that is a forbidden combination swaps coordinates with other points of the
-design, which preserves one point per stratum. If no swap helps, the point is drawn anew.
+design, which preserves one point per stratum. If no swap helps, the point is drawn again.
 """
 
 import numpy as np

@@ -12,7 +12,7 @@ from objectives import expected
 FILE = "llm_answers.jsonl"
 """One line per answer: the trial's id, the prompt and its digest, the answer, and its outcome."""
 
-_KEY = "OPENAI_API_KEY"  # the environment variable with the endpoint's key, where it needs one
+_KEY = "OPENAI_API_KEY"  # the environment variable with the endpoint's key, if it needs one
 
 
 class Endpoint:

@@ -11,7 +11,7 @@ two goals, the acquisition is `qLogNoisyExpectedImprovement`.
 
 Departures, in addition to those of `botorch_gp.py`, which also apply here:
 - The reference of a goal without a declared one lies a tenth of the range beyond the worst value so
-far.
+  far.
 - A failure has the worst number of each goal, see `optimizers/goal_targets.py`.
 - The design continues until two evaluations have succeeded.
 """

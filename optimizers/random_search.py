@@ -1,4 +1,6 @@
-"""Uniform random search: Bergstra & Bengio, JMLR 13 (2012). The floor for every other optimizer.
+"""Uniform random search: Bergstra & Bengio, JMLR 13 (2012).
+
+It is the baseline for every other optimizer.
 
 Departure: configurations are uniform in the unit cube. Parameters on a log scale are therefore
 uniform in their logarithm, and every integer and every choice is equally likely. Forbidden

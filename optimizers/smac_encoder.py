@@ -1,4 +1,4 @@
-"""A replacement for SMAC's transformation of values where it is not finite or loses differences.
+"""A replacement for SMAC's transformation of values if it is not finite or loses differences.
 
 SMAC's forest learns the logarithm of (y - low) / (max - low). Here low is the smallest value minus
 1e-10 and minus the distance between the smallest value and the fifth percentile. The logarithm is

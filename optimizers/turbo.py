@@ -7,10 +7,10 @@ BoTorch's tutorial.
 Notation of the paper (sec. 2 and supplement):
     L                 side length of the trust region before it is stretched (`length`),
                       which starts at L_init = 0.8
-    L_min, L_max 2^-7 and 1.6; a region smaller than L_min ends, and a new one begins tau_succ 3;
-    after as many successes in a row, L is doubled tau_fail max(4, d); after as many failures in a
-    row, L is halved lambda_i, L_i length scale of the model, and L_i = lambda_i L / (prod
-    lambda_j)^(1/d), so
+    L_min, L_max      2^-7 and 1.6; a region smaller than L_min ends, and a new one begins
+    tau_succ          3; after as many successes in a row, L is doubled
+    tau_fail          max(4, d); after as many failures in a row, L is halved
+    lambda_i, L_i     length scale of the model, and L_i = lambda_i L / (prod lambda_j)^(1/d), so
                       that the volume is L^d
 
 A success improves the region's best value by more than 1e-3 of its magnitude, as in the code of the
@@ -19,10 +19,10 @@ coordinate are also taken. A step maximises one Thompson sample of the model ove
 
 Departures:
 - Trials are asked one by one, so tau_fail is that of a batch of one, and pending trials are not
-waited for. Thompson samples diversify parallel trials.
+  waited for. Thompson samples diversify parallel trials.
 - A trial that was asked in an earlier region counts for the current region when it is told.
 - Designs, failures, rounding and known configurations are as in `optimizers/botorch_gp.py`. A
-failed trial is not a success.
+  failed trial is not a success.
 """
 
 import math

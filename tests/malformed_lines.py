@@ -60,7 +60,7 @@ def lines(seed: int, folder: str, n_each: int) -> list[list[str]]:
     """Return malformed command lines of every command that reads its words itself.
 
     Args:
-        seed: of the draws.
+        seed: the seed of the draws.
         folder: a folder of runs.
         n_each: the number of lines with malformed words for each command.
     """

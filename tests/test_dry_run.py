@@ -36,7 +36,9 @@ def test_a_dry_run_says_what_would_be_run_and_writes_nothing(
     assert rows["budget"] == "30 full evaluations, of which 30 are left"
     # 30 evaluations of one minute, two at once.
     assert rows["time"].startswith("about 15 min: 30 x 1 min (")
-    assert rows["needs"].startswith("0 GPUs and 1 cores an evaluation, 0 GPUs and 2 cores in all")
+    assert rows["needs"].startswith(
+        "0 GPUs and 1 cores per evaluation, 0 GPUs and 2 cores in total"
+    )
     assert rows["stop"] == "patience=9"
     assert list(tmp_path.iterdir()) == []
 
@@ -125,7 +127,7 @@ def test_a_sweep_says_what_it_would_run_and_writes_nothing(
     status, rows, faults = _dry(capsys, tmp_path / "sweep", *words, command="sweep")
     assert (status, faults) == (0, [])
     assert rows["runs"] == "12, of which 0 done"
-    assert rows["budget"] == "5 full evaluations a run, 60 are left in all"
+    assert rows["budget"] == "5 full evaluations per run, 60 are left in total"
     assert rows["seeds"] == "2: 0, 1"
     assert list(tmp_path.iterdir()) == []
 

@@ -293,7 +293,7 @@ def test_more_or_fewer_processes_than_devices_are_refused(
     fabric = SimpleNamespace(global_rank=0, world_size=1)
     with pytest.raises(SystemExit):
         launch.guard(lambda **_: pytest.fail("it trained"), 2)(fabric, _Model(torch.zeros(2, 2)))
-    assert "devices: expected 2 processes, one a device, got 1" in capfd.readouterr().err
+    assert "devices: expected 2 processes, one per device, got 1" in capfd.readouterr().err
 
 
 def _rates(flags: dict[str, str], steps: int, made: int) -> list[float]:

@@ -262,7 +262,7 @@ def test_an_invalid_evaluation_is_repeated_after_growing_pauses(
     monkeypatch.setattr("time.sleep", slept.append)
 
     def run(bench: Bench, config: object, plan: object) -> Any:
-        raise Invalid("port 8000: expected nobody to listen there, got a program")
+        raise Invalid("port 8000: expected no program to listen on it, got one")
 
     monkeypatch.setattr(Bench, "run", run)
     objective = Serving(**settings())

@@ -149,7 +149,7 @@ def test_a_mistake_in_a_task_ends_in_one_clear_line(
         ),
         (
             {"parallel_config": {"presets": ["balanced"], "pp": [1]}},
-            "parallel_config.presets: expected no size beside it, got tp_size",
+            "parallel_config.presets: expected no further sizes, got tp_size",
         ),
         ({"quant_config": {"presets": ["fp4"]}}, "quant_config.presets: expected ['default', "),
         (

@@ -59,7 +59,7 @@ def test_a_known_point_is_compared(tmp_path: Path) -> None:
         ({"gemm_quant_mode": "int4_wo"}, "no kernels for the number format"),
         ({"mode": "disagg", "batch_size": ""}, "disaggregated serving"),
         ({"batch_size": ""}, "batch_size is missing"),
-        ({"isl": "many"}, "isl is no number"),
+        ({"isl": "many"}, "isl is not a number"),
         ({"tp_size": "16"}, "16 GPUs"),
         ({"tp_size": "1", "gemm_quant_mode": ""}, "does not fit into the memory as simulated"),
     ],

@@ -40,9 +40,11 @@ def test_keys_are_changed_one_by_one_and_a_whole_description_replaces(
 
 
 def test_a_name_with_a_dot_is_said_to_be_settable_in_a_yaml_only() -> None:
-    with pytest.raises(ValueError, match=r"got model; model\.lr holds a dot: .* in a YAML only"):
+    with pytest.raises(
+        ValueError, match=r"got model; model\.lr holds a dot: .* in a YAML file only"
+    ):
         override({"model.lr": RATE}, {"model": {"lr": {"upper": 2}}})
-    with pytest.raises(ValueError, match=r"such as model\.lr, can be set in a YAML only"):
+    with pytest.raises(ValueError, match=r"such as model\.lr, can be set in a YAML file only"):
         build_space({"model.lr": RATE, "model": {"lr": {"upper": 2}}})
     assert list(build_space({"model.lr": RATE})) == ["model.lr"]
 

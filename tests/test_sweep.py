@@ -160,7 +160,7 @@ def test_an_interrupted_sweep_says_how_to_go_on(
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == code
-    assert "go on with: python -m experiments sweep experiment=smoke" in errors
+    assert "continue with: python -m experiments sweep experiment=smoke" in errors
     assert len(errors.splitlines()) == 1
     assert "partial" in state_names(folder)
     assert typed(*settings).stdout == f"4 done: {folder}\n"

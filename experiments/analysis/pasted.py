@@ -54,7 +54,7 @@ def confirmations(runs: Sequence[Run]) -> dict[str, Run]:
 
 
 def text(found: Sequence[Found], format: str) -> str:
-    """Return what was found in one of the formats yaml, json, flags and env."""
+    """Return the result in one of the formats yaml, json, flags and env."""
     if format == "json":
         return json.dumps(found, indent=2)
     if format == "yaml":
@@ -92,7 +92,7 @@ def _gain(run: Run, found: Recommendation) -> Found:
 
 
 def _comments(one: Found) -> list[str]:
-    """Return what is said of a configuration, as comments of a shell."""
+    """Return the description of a configuration, as shell comments."""
     about = f"# {one['optimizer']} on {one['objective']}, seed {one['seed']}"
     best = one.get("recommended")
     if best is None:

@@ -142,7 +142,7 @@ class Columns:
         return self.numbers("price", _LEAST, 1.0) if "price" in self._fields else fidelities
 
     def ends(self) -> Floats | None:
-        """Return the simulated times of the answers, (n,), which never fall; None: a real clock."""
+        """Return the non-decreasing simulated times of the answers, (n,); None for a real clock."""
         if "simulated" not in self._fields:
             return None
         ends = self.numbers("simulated", 0.0)

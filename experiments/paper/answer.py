@@ -45,16 +45,16 @@ class Ranks:
 
 @dataclass(frozen=True)
 class Evidence:
-    """An experiment that bears on the question.
+    """An experiment that is evidence for the question.
 
     Attributes:
         name: its heading.
-        path: where its runs are, for numbers.json.
+        path: the path of its runs, for numbers.json.
         runs: the number of its runs.
         tasks: the number of its tasks.
         seeds: the smallest number of seeds that all optimizers of a task share.
         hours: the CPU hours of its runs: the optimizers' own time, and the cost of the evaluations
-            where it was measured rather than looked up or simulated.
+            if it was measured rather than looked up or simulated.
         ranks: by number of evaluations; a number above the common budget is absent.
         told: the optimizers and seeds of its runs.
     """
@@ -84,7 +84,7 @@ def of(
         runs: its runs, labelled together.
         path: where they are, as the settings give it.
         measured: whether the evaluations' costs were measured while the experiment ran.
-        workers: only runs with this number of workers count; None: all runs.
+        workers: only runs with this number of workers count; None means all runs.
 
     Raises:
         ValueError: the runs cannot be compared.

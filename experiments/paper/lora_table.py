@@ -1,4 +1,4 @@
-"""The table of real LoRA fine-tunings: what it says of the landscape and of its own limits.
+"""The table of real LoRA fine-tunings: statements about the landscape and about its limits.
 
 The producer's compiled files are read as data: `evaluations.csv.xz` has a row a checkpoint,
 `items.csv.xz` beside it the losses item by item (float16, base64). `untrained.json` holds the items
@@ -67,7 +67,7 @@ class LoraTable:
     """The trainings with seed 0, those with further seeds, and the model before training.
 
     Attributes:
-        cpu_s: of all trainings with their scoring, but not of the test set's.
+        cpu_s: CPU seconds of all trainings with their scoring, without that of the test set.
         base, base_test: losses of the untrained model on the two sets of items.
     """
 
@@ -83,7 +83,7 @@ class LoraTable:
 
 
 def read(path: Path, name: str, untrained: Path) -> LoraTable:
-    """Read the compiled table; its items lie beside it.
+    """Read the compiled table; the file of its items is in the same folder.
 
     Raises:
         ValueError: a file or a column is missing, or a cell is invalid.
@@ -173,7 +173,7 @@ def seed_deviation(table: LoraTable) -> float | None:
     """Return the pooled standard deviation of the final loss over training seeds.
 
     It is taken over the cells that learned at all (a final loss below the untrained one) and whose
-    three trainings exist; None where there is none.
+    three trainings exist; None if there is none.
     """
     groups: dict[int, list[float]] = {}
     for training in [*table.cells, *table.replicates]:

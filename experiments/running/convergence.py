@@ -43,9 +43,9 @@ class _Drawn:
 def draw(history: History, path: Path) -> None:
     """Write `convergence.png`: the incumbent over the budget spent, and every evaluation.
 
-    The vertical axis shows the metric that the value stands for, where the objective names one.
-    Failed evaluations have no metric and are marked on a separate strip below. With several goals,
-    the figure shows the first two of them against each other, and the incumbents.
+    The vertical axis shows the metric that the value represents, if the objective names one. Failed
+    evaluations have no metric and are marked on a separate strip below. With several goals, the
+    figure shows the first two of them against each other, and the incumbents.
     """
     assert history.header is not None
     figure = Figure(figsize=(7.0, 4.4), dpi=150)
@@ -114,8 +114,8 @@ def _draw_goals(figure: Figure, history: History) -> None:
 def _set_margins(figure: Figure, note: Text | None) -> None:
     """Fit the axes into the figure, with the look of matplotlib's constrained layout.
 
-    That layout measures every text twice, which takes 0.04 s of processor time. Here only the
-    labels whose size varies are measured: those of the vertical axes, and the note at the bottom.
+    That layout measures every text twice, which takes 0.04 s of CPU time. Here only the labels
+    whose size varies are measured: those of the vertical axes, and the note at the bottom.
     """
     width, height = (float(inches) for inches in figure.get_size_inches())
     bottom = _BOTTOM

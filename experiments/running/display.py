@@ -1,4 +1,4 @@
-"""What a run shows while it is in progress, and its summary at the end. Plain text, no colour."""
+"""The output of a run in progress, and its summary at the end, as plain text without colour."""
 
 import shlex
 import sys
@@ -17,7 +17,7 @@ from experiments.running.run_log import RunLog
 from objectives.trial import Evaluation
 
 LONG_WAIT_S = 60.0
-"""Seconds between two progress lines where the output is not a terminal."""
+"""Seconds between two progress lines if the output is not a terminal."""
 
 _REDRAWN_S = 5.0  # a terminal's bar is redrawn this often, so that its clock keeps moving
 
@@ -152,7 +152,7 @@ class ProgressBar:
 
 
 def _bar(done: float, total: float) -> Any:
-    from tqdm import tqdm  # imported only where a bar is shown
+    from tqdm import tqdm  # imported only if a bar is shown
 
     return tqdm(
         total=total,
@@ -257,7 +257,7 @@ def _result(history: History, id: int) -> list[tuple[str, str]]:
 
 
 def _held_against(history: History, id: int, about: Headline) -> list[tuple[str, str]]:
-    """Return the untrained, default and optimal values, where they are known."""
+    """Return the untrained, default and optimal values, if they are known."""
     best, rows = about.of(history.evaluations[id]), []
     if best is None:
         return []

@@ -26,7 +26,7 @@ from objectives.objective import Objective, Outlook
 from objectives.space import UnitCube, check
 
 Row = tuple[str, str]
-"""A name and what is said of it."""
+"""A name and its description."""
 
 LOG_BYTES = 1000.0
 """A typical length of an evaluation and its ask in the log."""
@@ -100,7 +100,7 @@ def _check_default(objective: Objective) -> None:
 
 
 def _check_executor(run: Run) -> None:
-    """Raise where the executor cannot be made, or its workers cannot be reached."""
+    """Raise if the executor cannot be created, or its workers cannot be reached."""
     executor: Any = run.make_executor()
     try:
         if hasattr(executor, "reach"):
@@ -110,7 +110,7 @@ def _check_executor(run: Run) -> None:
 
 
 def _history(run: Run, folder: Path) -> tuple[History, list[str]]:
-    """Return the log so far, and why the run could not go on with it."""
+    """Return the log so far, and the reason why the run could not continue it."""
     path = folder / "log.jsonl"
     try:
         history = run.history(folder)
@@ -178,11 +178,11 @@ def needs(objective: Objective, workers: int) -> str:
         whole = f"the whole host, {one.gpus} GPUs and {one.cores} cores"
         return f"an evaluation uses {whole}; {here}"
     total = f"{workers * one.gpus} GPUs and {workers * one.cores} cores"
-    return f"{one.gpus} GPUs and {one.cores} cores an evaluation, {total} in all; {here}"
+    return f"{one.gpus} GPUs and {one.cores} cores per evaluation, {total} in total; {here}"
 
 
 def seconds_of(run: Run, places: list[Path], outlook: Outlook) -> tuple[float | None, str]:
-    """Return the duration of a full evaluation in seconds, and where it is known from.
+    """Return the duration of a full evaluation in seconds, and the source of this number.
 
     The logs of the same objective below the given folders come first, then what the objective
     states.

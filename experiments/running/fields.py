@@ -9,8 +9,8 @@ from objectives.expected import is_number, is_whole, refuse
 class Fields:
     """One JSON object.
 
-    Every method returns the value of a key, and raises `ValueError` where the key is missing or
-    its value has another type.
+    Every method returns the value of a key, and raises `ValueError` if the key is missing or its
+    value has another type.
     """
 
     def __init__(self, value: Any, where: str = "") -> None:

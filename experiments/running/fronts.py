@@ -17,7 +17,7 @@ def limits_line(limits: Mapping[str, Limit]) -> str:
 
 
 def nothing(history: History) -> str:
-    """Say why there is no incumbent."""
+    """Return the reason why there is no incumbent."""
     assert history.header is not None
     succeeded = [e for e in history.evaluations.values() if e.error is None]
     if not succeeded or not history.header.limits:

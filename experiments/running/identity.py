@@ -13,7 +13,7 @@ from typing import Any
 from experiments.running import provenance
 
 UNSET = ("goals", "limits", "scalarise")
-"""The settings that are part of an identity only where they are set."""
+"""The settings that are part of an identity only if they are set."""
 
 _OURS = ("objectives", "optimizers", "experiments")
 

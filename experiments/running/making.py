@@ -1,4 +1,4 @@
-"""Creation of an optimizer for a problem: what it is told, what it is wrapped in, or why not.
+"""Create an optimizer for a problem: what it is told, how it is wrapped, or why it is refused.
 
 An optimizer declares by the parameters of its constructor what it handles: `fidelities`, `goals`
 (several of them) and `limits`. One that does not handle the goals or limits of an objective runs
@@ -26,7 +26,7 @@ SCALARISE = "scalarise"
 
 @dataclass(frozen=True)
 class Problem:
-    """What an optimizer may know of an objective."""
+    """The facts that an optimizer may know about an objective."""
 
     space: ConfigurationSpace
     fidelities: Fidelities | None = None

@@ -1,7 +1,7 @@
 """Deferred imports that halve the start-up time: modules that a run may never need load late.
 
 - Imports create many objects and hardly any garbage, but the garbage collector would scan them
-  repeatedly. Disabling it saves 0.13 s of processor time.
+  repeatedly. Disabling it saves 0.13 s of CPU time.
 - ConfigSpace imports three distributions and one class from `scipy.stats`, which takes 0.6 s, for
   normal and beta parameters and for integers on a log scale. This module imports ConfigSpace with
   placeholders for these four names. A placeholder loads the real object when it is called, when

@@ -212,7 +212,7 @@ class Run:
 
     @property
     def _problem(self) -> Problem:
-        """What the optimizer may know of the objective."""
+        """The facts that the optimizer may know about the objective."""
         objective = self.objective
         return Problem(objective.space, objective.fidelities, objective.goals, objective.limits)
 

@@ -57,11 +57,12 @@ _EXAMPLES = (
 
 
 class _Job:
-    """What the runs of one command line share.
+    """The parts that the runs of one command line share.
 
     Attributes:
         arguments: the command line as typed.
-        mistakes: one line for each run that failed by a mistake of the user's; the others go on.
+        mistakes: one line for each run that failed because of a user's mistake; the others
+            continue.
         fault: an error in tuneoff itself.
     """
 
@@ -152,9 +153,9 @@ def _divided(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
         else:
             overrides.append(word)
     if _SWEEPS in flags and "--cfg" in flags:
-        raise ValueError("--cfg: expected the settings of one run, got -m beside it")
+        raise ValueError("--cfg: expected the settings of one run, got -m as well")
     if "--resolve" in flags and "--cfg" not in flags:
-        raise ValueError("--resolve: expected --cfg beside it, got none")
+        raise ValueError("--resolve: expected --cfg with it, got none")
     return flags, overrides
 
 

@@ -2,7 +2,7 @@
 
 `start=default` is the configuration that an engineer would start from, `start=[{x1: 0.2, x2: 1}]`
 lists configurations, and `start=FILE` names a YAML or JSON file with such a list. Any optimizer
-then goes on with what these taught it.
+then continues with what it learned from them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -98,7 +98,7 @@ class StartPoints(Optimizer):
 
     The optimizer is told the evaluations of the given configurations like its own, so that it
     learns from them. Its own trials are numbered after them. A design such as a Latin hypercube
-    stays as it is and begins later.
+    is unchanged and begins later.
 
     Args:
         optimizer: a fresh optimizer that has not been asked for a trial.

@@ -30,7 +30,7 @@ class StopRule(Protocol):
         ...
 
     def reason(self, history: History) -> str | None:
-        """Return why the run should end now, on one line; None if it should go on."""
+        """Return why the run should end now, on one line; None if it should continue."""
         ...
 
 
@@ -125,7 +125,7 @@ class Busy:
 
 
 class Progress:
-    """What the limits are compared with, computed from the events of a log.
+    """The quantities that are compared with the limits, computed from the events of a log.
 
     An evaluation was at work for its cost, up to its answer, but not before it was asked: a
     simulated cost may be longer than that. An ask and a tell were at work for their logged

@@ -11,7 +11,7 @@ from objectives.expected import did_you_mean
 CONFIG_DIR = "--config-dir"
 CONFIG_DIR_MEANING = (
     "A folder with YAMLs of your own below optimizer/, objective/ and experiment/. "
-    "Their classes may lie in any package that is installed, or in the current folder."
+    "Their classes may be in any installed package or in the current folder."
 )
 
 

@@ -177,7 +177,7 @@ def lines(run: Run, again: Run | None) -> Iterator[str]:
     default = anew.get(str(again.header.default))
     if not chosen:  # the default is the recommended configuration
         chosen = [anew[str(config)] for config in listed]
-    yield f"  best seen    {seen.best:.6g}; anew {_anew(anew.get(str(seen.config)))}"
+    yield f"  best seen    {seen.best:.6g}; again {_anew(anew.get(str(seen.config)))}"
     yield f"  recommended  {_anew(chosen[0])}"
     found = confirmed(chosen)
     yield f"  confirmed    {_anew(found)}: {found.config if found else 'every evaluation failed'}"

@@ -56,7 +56,7 @@ def look_ahead(
         ("objectives", f"{len(experiment.objectives)}: {', '.join(experiment.objectives)}"),
         ("seeds", f"{len(experiment.seeds)}: {', '.join(map(str, experiment.seeds))}"),
         ("runs", f"{len(planned)}, of which {summary(found.values()) if found else '0 done'}"),
-        ("budget", f"{experiment.budget:g} full evaluations a run, {total:g} are left in all"),
+        ("budget", f"{experiment.budget:g} full evaluations per run, {total:g} are left in total"),
         (
             "workers",
             f"{', '.join(map(str, experiment.workers))} in a run; runs at once: {runs_at_once}",

@@ -78,7 +78,7 @@ COMMAND = Command(
             [],
             "none",
         ),
-        Setting("out", "A file that the table is written to, as CSV.", as_path),
+        Setting("out", "The CSV file to which the table is written.", as_path),
     ],
     folders="The runs of one objective, or a file by tuneoff pack.",
     notes="objective.<key>=VALUE changes a setting of the runs' objective.",

@@ -86,7 +86,7 @@ class Experiment:
     """The contents of an experiment's YAML file, with all ranges expanded.
 
     Attributes:
-        workers: the numbers of trials evaluated at once; each makes runs of its own.
+        workers: the numbers of concurrently evaluated trials; each number has separate runs.
         start: the configurations that every run evaluates first.
         executor: the entry of the executor that evaluates the trials of each run.
         spread: the entry of the executor that whole runs are spread over; None means processes.

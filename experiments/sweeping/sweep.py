@@ -134,7 +134,7 @@ def _sweep(given: Given, arguments: Sequence[str]) -> int:
         return 0 if sweep.report() else 2
     except KeyboardInterrupt as interrupt:
         done = f"{summary(sweep.states().values())}; " if sweep else ""
-        print(f"interrupted: {done}go on with: {typed('sweep', arguments)}", file=sys.stderr)
+        print(f"interrupted: {done}continue with: {typed('sweep', arguments)}", file=sys.stderr)
         return 143 if interrupt.args else 130
     finally:
         if sweep is not None:

@@ -291,4 +291,4 @@ QUICK_FACTS = [
     OptimizerSuite.test_failures_of_every_evaluation_are_survived.__name__,
     OptimizerSuite.test_a_replay_resumes_from_every_line.__name__,
 ]
-"""The tests that are made of an optimizer whose asks are slow, where there is little time."""
+"""The tests that are run for an optimizer with slow asks if there is little time."""

@@ -28,7 +28,7 @@ _SHARE = 4.0
 
 COMMAND = Command(
     "watch",
-    "Show runs in optuna-dashboard while they are made. Ctrl-C ends it; the runs go on.",
+    "Show runs in optuna-dashboard while they are made. Ctrl-C ends it; the runs continue.",
     [
         ("tuneoff watch results", "all runs below results/, new ones too"),
         ("tuneoff watch results/smoke port=9000", "one sweep, on another port"),

@@ -1,9 +1,9 @@
 """A function on a box of floats x1, ..., xd, shifted by a seed.
 
-The shift. An optimizer that starts at the centre of the box, or at a corner, must not profit
-from where a textbook put the minimiser. So the objective is f(x - delta) on the unchanged box.
-delta is uniform, axis by axis, in at most +-15 % of the axis' width, cut so that one known
-minimiser, the one that lies deepest inside the box, stays 5 % of the width away from the
+The shift. An optimizer that starts at the centre of the box, or at a corner, must not benefit from
+the published position of the minimiser. The objective is therefore f(x - delta) on the unchanged
+box. On each axis, delta is uniform within at most +-15 % of the axis' width. It is limited so that
+one known minimiser, the one that lies deepest inside the box, stays 5 % of the width away from the
 boundary. With the shift `anywhere<seed>`, delta instead puts that minimiser at a point that is
 uniform over the box, corners included. f is bounded by its optimum on all of R^d, so the optimum
 keeps its value.
@@ -24,8 +24,8 @@ from objectives.override import Descriptions, override
 from objectives.space import build_space, check, holds
 from objectives.trial import Config, Evaluation, Trial
 
-_REACH = 0.15  # of an axis' width: the largest shift
-_MARGIN = 0.05  # of an axis' width: what the minimiser keeps from the boundary
+_REACH = 0.15  # largest shift, as a share of an axis' width
+_MARGIN = 0.05  # distance of the minimiser from the boundary, as a share of an axis' width
 
 Vector = NDArray[np.float64]
 
@@ -53,20 +53,21 @@ class BoxFunction(Objective):
 
         Args:
             bounds: (lower, upper) of each of the d axes.
-            optimum: lowest value of the formula on R^d.
-            minimisers: points (d,) of the box where the formula attains it, one at least.
-            shift: seed of the shift, or none, or `anywhere` followed by a seed.
-            space: keys of parameters x1, ..., xd that replace the default. Where no minimiser
-                lies in the space that results, optimum and minimisers are unknown.
+            optimum: the lowest value of the formula on R^d.
+            minimisers: points (d,) of the box at which the formula attains the optimum, at least
+                one.
+            shift: the seed of the shift, or none, or `anywhere` followed by a seed.
+            space: keys of parameters x1, ..., xd that replace the default. If the resulting space
+                contains no minimiser, the optimum and the minimisers are unknown.
 
         Raises:
-            ValueError: `shift` or `space` is not as described.
+            ValueError: `shift` or `space` does not have the described form.
         """
         box = np.array(bounds, dtype=float)  # (d, 2)
         known = np.array(minimisers, dtype=float)  # (n, d)
         self.shifted_by = _shift(shift, box, known)  # (d,)
         if np.any(self.shifted_by):
-            self.version = 2  # in version 1, random search's own numbers made the shift
+            self.version = 2  # version 1 drew the shift from the random numbers of random search
         self.names = [f"x{axis}" for axis in range(1, len(box) + 1)]
         self.space = build_space(
             override(

@@ -20,8 +20,8 @@ _FRONT_FILE = Path(__file__).with_name("branin_currin_front.csv")
 class BraninCurrin(ParetoFunction):
     """Branin's function, scaled to the unit square, and Currin's.
 
-    The front has no closed form: `branin_currin_front.csv` has 200 of the points that no other one
-    of a grid of 2,001 x 2,001 points dominates, refined three times around the front.
+    The front has no closed form: `branin_currin_front.csv` has 200 of the non-dominated points of a
+    grid of 2,001 x 2,001 points, which was refined three times around the front.
     """
 
     def __init__(self, *, goals: Names, limits: Bounds, space: Descriptions) -> None:
@@ -34,7 +34,7 @@ class BraninCurrin(ParetoFunction):
         return np.loadtxt(_FRONT_FILE, delimiter=",", skiprows=1)
 
     def most(self) -> float:
-        return 59.4061  # of a finer front; BoTorch's, by NSGA-II, is 59.3601
+        return 59.4061  # from a finer front; BoTorch's value, by NSGA-II, is 59.3601
 
 
 def branin_currin(x: Vector) -> Vector:

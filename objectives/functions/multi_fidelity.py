@@ -17,8 +17,9 @@ Kandasamy et al. and of their code (`mf_opt_functions.py`):
     Branin, Hartmann-6   lambda(z) = 0.05 + 0.95 z^2
     borehole             lambda(z) = (0.1 + z^1.5) / 1.1
 
-so that the cost in seconds is not proportional to the budget, which counts z. An evaluation leaves
-no checkpoint, so each fidelity is paid in full. The shares are the powers of 1/3 from 1/27.
+so that the cost in seconds is not proportional to the budget, which counts z. An evaluation saves
+no checkpoint, so the full cost of each fidelity is charged. The shares are the powers of 1/3 from
+1/27.
 """
 
 import math

@@ -7,13 +7,13 @@
   Evol. Comp. 18(4), 2014.
 
 Definitions and reference points are BoTorch's (`botorch.test_functions.multi_objective`), which
-the tests use as oracles, and so are the largest hypervolumes that have a closed form. One
+the tests use as oracles, and so are the largest hypervolumes that have a closed form. There is one
 departure: BoTorch leaves out the factor g of ZDT3's f2, which the publication has.
 
-The shift. In the published problems the front lies where an axis is 0 (ZDT) or 1/2 (DTLZ2), which
-favours optimizers that begin there. So each axis that only measures the distance from the front
-enters as z = |x - c| / max(c, 1 - c), for ZDT, or as x - c + 1/2, for DTLZ2, with c drawn by the
-seed of the shift, uniform in [0.2, 0.8]. The front stays what it is.
+The shift. In the published problems, the front is at 0 (ZDT) or 1/2 (DTLZ2) on these axes, which
+favours optimizers that begin there. Therefore, each axis that only measures the distance from the
+front enters as z = |x - c| / max(c, 1 - c) for ZDT, or as x - c + 1/2 for DTLZ2. The seed of the
+shift draws c uniformly in [0.2, 0.8]. The front itself does not change.
 """
 
 import math
@@ -33,7 +33,7 @@ from objectives.space import build_space, check
 from objectives.trial import Evaluation, Goal, Trial
 from objectives.wanted import Bounds, Names, Wanted
 
-_MARGIN = 0.2  # of the range that a shifted front keeps from the bounds
+_MARGIN = 0.2  # distance of a shifted front from the bounds, as a share of the range
 _N_FRONT = 200  # points of a front
 
 
@@ -41,7 +41,7 @@ class ParetoFunction(Objective):
     """A formula on [0, 1]^dim with goals f1, f2, ... and its front.
 
     Attributes:
-        also: the metrics beside the goals.
+        also: the metrics other than the goals.
         kept: the limits of the problem, by metric.
         centres: the place of the front on each axis that measures the distance from it.
     """
@@ -64,13 +64,13 @@ class ParetoFunction(Objective):
 
         Args:
             dim: the number of axes.
-            references: the reference of each goal, from which hypervolume is measured.
-            goals: the setting `goals`; None: all.
-            limits: the setting `limits`; None: those of the problem.
+            references: the reference of each goal for the hypervolume.
+            goals: the setting `goals`; None means all goals.
+            limits: the setting `limits`; None means the limits of the problem.
             space: changes to the parameters x1, ..., x_dim.
 
         Raises:
-            ValueError: a setting is not as described.
+            ValueError: a setting does not have the described form.
         """
         self.references = list(references)
         self.names = [f"x{axis}" for axis in range(1, dim + 1)]
@@ -101,7 +101,7 @@ class ParetoFunction(Objective):
         return None
 
     def beside(self, f: Vector) -> dict[str, float]:
-        """Return the metrics beside the goals."""
+        """Return the metrics other than the goals."""
         return {}
 
     def evaluate(self, trial: Trial) -> Evaluation:
@@ -251,8 +251,8 @@ def sphere(x: Vector) -> Vector:
 class C2Dtlz2(Dtlz2):
     """DTLZ2 whose front is feasible only near the axes and near its middle.
 
-    The metric `slack` is at least 0 where min(min_i ((f_i - 1)^2 + sum_(j != i) (f_j^2 - r^2)),
-    sum_i ((f_i - 1 / sqrt m)^2 - r^2)) is at most 0, with r = 0.2; that is the limit.
+    The metric `slack` is at least 0 if min(min_i ((f_i - 1)^2 + sum_(j != i) (f_j^2 - r^2)), sum_i
+    ((f_i - 1 / sqrt m)^2 - r^2)) is at most 0, with r = 0.2; that is the limit.
     """
 
     also = {"slack": Goal(minimise=False)}
@@ -283,7 +283,7 @@ def staircase(points: Vector, references: Sequence[float]) -> float:
 
 
 def slack(f: Vector, r: float = 0.2) -> Vector:
-    """Return by how much goals f (..., m) keep the limit of C2-DTLZ2; negative outside."""
+    """Return the slack of goals f (..., m) under the limit of C2-DTLZ2; negative outside."""
     squares = f**2 - r**2
     near_axis = ((f - 1) ** 2 + squares.sum(axis=-1, keepdims=True) - squares).min(axis=-1)
     near_middle = ((f - 1 / math.sqrt(f.shape[-1])) ** 2 - r**2).sum(axis=-1)

@@ -1,9 +1,9 @@
 """Seven standard test functions: data (bounds, optimum, minimisers) and one formula each.
 
 Formulas and constants as in S. Surjanovic and D. Bingham, Virtual Library of Simulation
-Experiments, https://www.sfu.ca/~ssurjano/optimization.html. Optima and minimisers that have no
-closed form are stated in double precision, by iterating the stationarity condition (the
-minimiser is a weighted mean of the functions' centres) until it stood still.
+Experiments, https://www.sfu.ca/~ssurjano/optimization.html. Optima and minimisers without a closed
+form are given in double precision. They were computed by iterating the stationarity condition (the
+minimiser is a weighted mean of the functions' centres) until convergence.
 
 All are bounded by their optimum on the whole of R^d, as the shift of `box.py` needs:
 Branin's square vanishes along a parabola, and s (1 - t) cos x1 + s is least at odd multiples

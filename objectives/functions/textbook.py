@@ -31,10 +31,10 @@ class Formula:
     """One function.
 
     Attributes:
-        value: from x (d,) to the value.
-        bounds: from d to (lower, upper) of each axis.
-        minimiser: from d to a global minimiser (d,).
-        optimum: from d to the value there.
+        value: the function from x (d,) to the value.
+        bounds: the function from d to (lower, upper) of each axis.
+        minimiser: the function from d to a global minimiser (d,).
+        optimum: the function from d to the value at the minimiser.
         dimensions: d is a multiple of this number, and at least 2.
     """
 

@@ -15,7 +15,7 @@ DATASETS = {
     "digits": datasets.load_digits,  # 1,797 rows, 64 columns, 10 classes
     "wine": datasets.load_wine,  # 178 rows, 13 columns, 3 classes
 }
-_HELD_OUT = 0.2  # of the rows, for validation; as many for the test
+_HELD_OUT = 0.2  # share of the rows for validation, and for the test
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Split:
     """A data set in three parts, standardised by the mean and deviation of the training part.
 
     Attributes:
-        n_classes: of the targets, which are 0, 1, ...; 0: the target is a number.
+        n_classes: the number of classes of the targets 0, 1, ...; 0 if the target is a number.
     """
 
     train: Part
@@ -41,11 +41,11 @@ class Split:
 
 
 def load(name: str, seed: int) -> Split:
-    """Return a data set, split at random: three fifths to train, one to validate, one to test.
+    """Return a randomly split data set: 3/5 for training, 1/5 for validation, 1/5 for the test.
 
     Args:
         name: one of `DATASETS`.
-        seed: of the split, which keeps the shares of the classes.
+        seed: the seed of the split, which preserves the shares of the classes.
     """
     x, y = DATASETS[name](return_X_y=True)
     n_classes = len(np.unique(y)) if np.issubdtype(y.dtype, np.integer) else 0

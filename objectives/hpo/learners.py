@@ -1,14 +1,14 @@
 """The two learners: boosted trees (LightGBM) and a small neural network (scikit-learn).
 
-A learner makes steps, rounds of boosting or epochs, from a state. The state after some steps is a
-function of the data, the seed and the configurations of the steps alone, not of where a training
-was interrupted:
+A learner makes steps (rounds of boosting or epochs) from a state. The state after some steps
+depends only on the data, the seed and the configurations of the steps, and not on the points at
+which the training was interrupted:
 
-- LightGBM draws its rows and columns from a generator that cannot be saved. So a training is cut
-  into segments at fixed steps, also where it is made at once. A segment has a seed of its own and
-  begins with the predictions of the segments before it as initial scores.
-- An epoch of the network shuffles the rows with a seed of its own; the state holds the weights and
-  the moments of Adam.
+- LightGBM draws its rows and columns from a generator that cannot be saved. A training is therefore
+  split into segments at fixed steps, even if it is not interrupted. Each segment has its own seed
+  and begins with the predictions of the earlier segments as initial scores.
+- Each epoch of the network shuffles the rows with its own seed; the state holds the weights and the
+  moments of Adam.
 """
 
 from abc import ABC, abstractmethod
@@ -26,8 +26,8 @@ class Learner(ABC):
     """Trains and predicts.
 
     Args:
-        split: the data; only the training part is seen.
-        seed: of the training.
+        split: the data, of which only the training part is used.
+        seed: the seed of the training.
     """
 
     def __init__(self, split: Split, seed: int) -> None:
@@ -38,7 +38,8 @@ class Learner(ABC):
         """Return the state after the steps first + 1 to last.
 
         Args:
-            state: after `first` steps; None where that is 0. The caller does not use it any more.
+            state: the state after `first` steps; None if `first` is 0. The caller must not use it
+                afterwards.
             config: the configuration of these steps.
         """
 
@@ -126,4 +127,4 @@ class Network(Learner):
 
 
 LEARNERS: dict[str, type[Learner]] = {"trees": Trees, "network": Network}
-"""By the value of the parameter `learner`."""
+"""The learners by the value of the parameter `learner`."""

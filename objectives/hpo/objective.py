@@ -1,13 +1,13 @@
 """Real training of boosted trees or a neural network on data that come with scikit-learn.
 
 The value is the validation loss: the cross-entropy in nats, or the squared error relative to the
-variance of the training targets. The test loss and the test error are measured at the incumbent
-only.
+variance of the training targets. The test loss and the test error are measured only at the
+incumbent.
 
-A share f is f of the rounds or epochs. A trial below a full evaluation leaves its state in the
-run's folder, in `checkpoints/trial-7.pkl`; a trial that resumes it makes the remaining steps, and
-has the same model, bit by bit, as one trained at once (`learners.py`). A full evaluation leaves no
-state, and the test removes what is left.
+A fidelity f means the share f of the rounds or epochs. A trial below a full evaluation saves its
+state in the run's folder, in `checkpoints/trial-7.pkl`. A trial that resumes it makes the remaining
+steps, and its model is bit by bit the same as after an uninterrupted training (`learners.py`). A
+full evaluation saves no state, and the test deletes the remaining states.
 """
 
 import hashlib
@@ -56,7 +56,7 @@ SPACE: dict[str, dict[str, Any]] = {
 
 
 class Stored(NamedTuple):
-    """What a trial leaves behind: the learner's name, the steps made, and the state."""
+    """The saved state of a trial: the learner's name, the number of steps, and the state."""
 
     learner: str
     steps: int
@@ -69,12 +69,12 @@ class Hpo(Objective):
     Args:
         dataset: one of `objectives.hpo.data.DATASETS`.
         steps: rounds or epochs of a full evaluation, a multiple of 27.
-        data_seed: of the split.
-        train_seed: of the training.
+        data_seed: the seed of the split.
+        train_seed: the seed of the training.
         space: changes to the parameters.
 
     Raises:
-        ValueError: a setting is not as described.
+        ValueError: a setting does not have the described form.
     """
 
     goals = {"validation_loss": Goal(minimise=True)}
@@ -184,7 +184,7 @@ class Hpo(Objective):
         return None if self.folder is None else self.folder / "checkpoints" / f"trial-{id}.pkl"
 
     def _leave(self, trial: Trial, state: Any) -> None:
-        """Store the state of a trial; the file is whole or absent whenever the process ends."""
+        """Store the state of a trial; the file is complete or absent whenever the process ends."""
         path = self._path(trial.id)
         if path is None:
             return

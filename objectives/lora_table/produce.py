@@ -246,7 +246,7 @@ def produce(folder: Path, n_trainings: int | None, say: Callable[[str], None]) -
     while n_trainings is None or n_made < n_trainings:
         training = next_training(folder, claims)
         if training is None:
-            say("the table is whole")
+            say("the table is complete")
             return
         row, its_items = make(bench, training, team)
         items.append(its_items)

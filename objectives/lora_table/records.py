@@ -1,8 +1,9 @@
 """The producer's files: appended to and flushed line by line, shared by several processes.
 
-    rows-K.jsonl one line per training of process K, which locks rows-K.lock items-K.jsonl the items
-    of the same trainings: float16 or bits, base64 blocks.jsonl one line per block: equal hardware,
-    versions and reference loss claims.lock byte i is locked by the process that does training i
+    rows-K.jsonl     one line per training of process K, which locks rows-K.lock
+    items-K.jsonl    the items of the same trainings: float16 or bits, base64
+    blocks.jsonl     one line per block: equal hardware, versions and reference loss
+    claims.lock      byte i is locked by the process that does training i
 
 A killed process may leave an incomplete last line. It is ignored, and the next process removes it.
 The files are in a checkout in which others work, so git may replace them by older versions at any

@@ -3,10 +3,12 @@
 All serving objectives share the grades. A grade is added to the score's ceiling, so that every
 failure is worse than every success:
 
-    0.5 a hard limit of the SLO was violated, or more than half of the requests failed 1 + (1 - k/n)
-    the load was stopped after k of n requests 2.5 the server died under load 3 the start-up ran out
-    of memory or time 3.5 the start-up refused the flags 4 known to be infeasible: not launched,
-    cost 0
+    0.5              a hard limit of the SLO was violated, or more than half of the requests failed
+    1 + (1 - k/n)    the load was stopped after k of n requests
+    2.5              the server died under load
+    3                the start-up ran out of memory or time
+    3.5              the start-up refused the flags
+    4                known to be infeasible: not launched, cost 0
 
 A fault of the host (CPU use of other processes, a port in use, a late client) is not a failure of
 the configuration. The evaluation is then invalid (`Invalid`): it is repeated and never scored.

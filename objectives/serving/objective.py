@@ -248,7 +248,7 @@ class Serving(Objective):
             except Failure as failure:
                 self._set_up = SetUpError(
                     f"objective.default: expected a configuration that serves the load, got: "
-                    f"{record(failure).error}; mend the set-up, or take another default"
+                    f"{record(failure).error}; correct the set-up or choose another default"
                 )
                 raise self._set_up from None
             except Invalid as invalid:

@@ -101,7 +101,7 @@ class Alternatives:
             clash = [name for name in _PARALLEL[self._runtime].values() if name in lists]
             if clash:
                 raise ValueError(
-                    f"parallel_config.presets: expected no size beside it, got {clash[0]}"
+                    f"parallel_config.presets: expected no further sizes, got {clash[0]}"
                 )
         ours = [name for name in self.names if name in lists]
         known = {

@@ -2,12 +2,12 @@
 
 `PYTHONPATH=. python tests/benchmarks/bamsoo.py [evaluations]`
 
-First the unshifted functions of the reference table, then, for the time, a ripple in five
-dimensions. Seconds are this process's CPU time inside ask and tell, on one torch thread. Takes
-about half a minute.
+It runs first the unshifted functions of the reference table, and then, to measure the time, a
+rippled function in five dimensions. Seconds are this process's CPU time inside ask and tell, on one
+torch thread. It takes about half a minute.
 
 The reference (BaMSOO: eta 0.05, Matern-5/2, noise floor 1e-6, hyperparameters every 5) at 25, 50,
-100 and 200 evaluations; its priors are not stated, so BaMSOO's column is a yardstick, no oracle:
+100 and 200 evaluations; its priors are not stated, so BaMSOO's column is only a guideline:
 
     Branin        SOO 0.373 0.0601 1.4e-3 1.8e-5   BaMSOO 0.373 0.0363 3.6e-5 1.7e-8
     Rosenbrock-2  SOO 1.96 1.96 0.0359 9.7e-6     BaMSOO 1.96 0.242 4.3e-4 4.3e-6
@@ -33,7 +33,7 @@ _MARKS = (25, 50, 100, 200)
 
 
 def _optimizer(name: str, objective: BoxFunction, budget: int) -> Optimizer:
-    """Return the optimizer with the settings of its YAML."""
+    """Return the optimizer with the settings of its YAML file."""
     conf = str(Path(__file__).parents[2] / "conf")
     with initialize_config_dir(conf, version_base=None):
         settings = compose(overrides=[f"+optimizer={name}", f"+budget={budget}"])

@@ -1,13 +1,13 @@
-"""The families of optimizers beside each other: what they find, and the CPU time of an ask.
+"""Compare the families of optimizers: their results and the CPU time of an ask.
 
     PYTHONPATH=. OMP_NUM_THREADS=1 python tests/benchmarks/families.py --cache families.json
 
 Three sets of problems: BBOB functions in 5-D (one instance each, and one whose optimum lies
 anywhere), the mixed space of `objective=mixed`, and Hartmann-6 and BBOB functions hidden among
-parameters that change nothing, in 20, 60 and 100 dimensions. Each optimizer is compared with
-`random` and with its library's own loop or default where it has one. What a run found and cost is
-kept in the cache, so that only what is new is computed. About 20 CPU minutes for the first two
-sets, and an hour for `--set wide`.
+parameters without effect, in 20, 60 and 100 dimensions. Each optimizer is compared with `random`
+and with its library's own loop or default, if there is one. Results and costs of runs are cached,
+so that only new runs are computed. The first two sets take about 20 CPU minutes, and `--set wide`
+takes an hour.
 """
 
 import argparse

@@ -1,14 +1,13 @@
-"""`gp_bo` beside BoTorch's default recipe and Optuna's GPSampler: CPU time per ask, and regret.
+"""Compare `gp_bo` with BoTorch's default method and Optuna's GPSampler: CPU time and regret.
 
     PYTHONPATH=. OMP_NUM_THREADS=1 python tests/benchmarks/gp_bo.py
     PYTHONPATH=. OMP_NUM_THREADS=1 python tests/benchmarks/gp_bo.py --regret --seeds 10
 
-The first takes a minute, the second an hour (`--functions` picks some).
-Times are CPU seconds of everything an ask does, fit included, after `N_TOLD` evaluations of the
-shifted Levy function in 5-D; target for ours: 0.010. Regret: equal budgets, and the same Latin
-hypercube for all three, so that the runs of one seed are pairs. Where Wilcoxon's signed-rank
-test on log regrets, corrected by Holm over the functions, finds nothing at 5 %, the verdict is
-"not distinguishable".
+The first takes a minute, the second an hour (`--functions` selects some). Times are CPU seconds of
+a whole ask, including the fit, after `N_TOLD` evaluations of the shifted Levy function in 5-D; the
+target for ours is 0.010. For the regret, all three have equal budgets and the same Latin hypercube,
+so that the runs of one seed are pairs. If Wilcoxon's signed-rank test on log regrets, with Holm's
+correction over the functions, is not significant at 5 %, the verdict is "not distinguishable".
 """
 
 import argparse
@@ -40,7 +39,7 @@ N_TIMED = 7
 
 Points = NDArray[np.float64]
 Ask = Callable[[Points, Points], Points]
-"""From all unit points (n, d) and values (n,) so far to the next unit point (d,)."""
+"""A function from all unit points (n, d) and values (n,) so far to the next unit point (d,)."""
 
 FUNCTIONS: dict[str, Callable[[int], BoxFunction]] = {
     "branin": lambda seed: synthetic.Branin(shift=seed, space={}),
@@ -75,7 +74,7 @@ def ours(function: BoxFunction, seed: int) -> tuple[Ask, Points]:
 
 
 def botorch_default(function: BoxFunction, seed: int) -> Ask:
-    """Return BoTorch's recipe: SingleTaskGP as it comes, LogEI, 10 restarts of 512 samples."""
+    """Return BoTorch's default method: SingleTaskGP, LogEI, 10 restarts of 512 samples."""
     torch.manual_seed(seed)
     bounds = torch.tensor([[0.0], [1.0]], dtype=torch.float64).repeat(1, len(function.names))
 
@@ -174,7 +173,7 @@ def report_regret(names: list[str], n_seeds: int, budget: int) -> None:
 
 
 def report_pairs(rival: str, differences: dict[str, Points]) -> None:
-    """Print, per function and in all, whether gp_bo and a rival can be told apart."""
+    """Print, per function and in total, whether gp_bo and a peer are distinguishable."""
     print(f"gp_bo against {rival}: seeds with lower regret, p (Holm over functions), verdict")
     chances = {name: float(wilcoxon(delta).pvalue) for name, delta in differences.items()}
     largest = 0.0
@@ -199,7 +198,7 @@ def main() -> None:
     parser.add_argument("--functions", nargs="+", default=list(FUNCTIONS), choices=FUNCTIONS)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    warnings.simplefilter("ignore")  # the rivals' own
+    warnings.simplefilter("ignore")  # warnings of the peers
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     report_times()
     if arguments.regret:

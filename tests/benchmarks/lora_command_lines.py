@@ -1,13 +1,14 @@
-"""Our evaluation against LitGPT's and lm_eval's command lines on the same workload.
+"""Compare our evaluation with LitGPT's and lm_eval's command lines on the same workload.
 
     TUNEOFF_DATA=... PYTHONPATH=. python tests/benchmarks/lora_command_lines.py
 
-The same instructions, steps, batch, adapters and precision; the same held-out instructions as
-validation; the same HellaSwag questions. The peer is `litgpt finetune_lora` (train, validate,
-merge, save), then `litgpt evaluate` (convert, load, lm_eval's `hellaswag`). CPU seconds of all
-processes, user and system; wall times would tell of the machine's other work. Where the time
-goes: ours by its own clock, the peer's from runs with two steps (LitGPT needs one to warm up and
-one more) and with one question, so that what remains is start, build, save, convert and load.
+Both have the same instructions, steps, batch, adapters and precision, the same held-out
+instructions for validation, and the same HellaSwag questions. The peer is `litgpt finetune_lora`
+(train, validate, merge, save), then `litgpt evaluate` (convert, load, lm_eval's `hellaswag`). Times
+are user and system CPU seconds of all processes, because wall times depend on other work of the
+machine. The parts of our time are measured directly. Those of the peer follow from runs with two
+steps (LitGPT needs one warm-up step and one more) and with one question; the remainder is start,
+build, save, convert and load.
 """
 
 import json
@@ -46,12 +47,12 @@ def settings() -> Any:
 
 
 def cpu_s(command: list[str], folder: Path, threads: int) -> tuple[float, str]:
-    """Run a command; return the CPU seconds it took and what it printed."""
+    """Run a command; return its CPU seconds and its output."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     environment = {
         **os.environ,
         "OMP_NUM_THREADS": str(threads),
-        "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin would count other work as theirs
+        "OMP_WAIT_POLICY": "PASSIVE",  # spinning threads would consume CPU time while they wait
         "HF_HOME": str(folder / "hf"),
         "HF_HUB_OFFLINE": "1",
         "PYTHONPATH": str(CONF.parent),
@@ -78,7 +79,7 @@ def ours() -> None:
 
 
 def write_data(folder: Path, place: Path, config: Any) -> None:
-    """Write the workload in the peers' forms."""
+    """Write the workload in the peers' formats."""
     data = load(config.data)
     encoder = Encoder(folder, 2048, config.max_length, config.mask_prompt)
     training, heldout = split(data.instructions, config.seed)

@@ -4,8 +4,9 @@
 
 For each pair of runs: the mean difference of the held-out loss, in nats per token, its standard
 error paired by item, and the p value of the exact signed-rank test over items, corrected by Holm
-over all pairs. It says whether two configurations differ on these data, not whether two optimizers
-do: that takes seeds. `tuneoff verdict` says the same of any runs in one sentence.
+over all pairs. The test shows whether two configurations differ on these data, and not whether two
+optimizers differ, which requires several seeds. `tuneoff verdict` states the same for any runs in
+one sentence.
 """
 
 import sys

@@ -1,9 +1,9 @@
-"""Which target separates configurations best: 16 LHS points, the base model, three repeats.
+"""Find the target that best separates configurations: 16 LHS points, base model, three repeats.
 
     python tests/benchmarks/lora_targets.py evaluations.jsonl [log.jsonl]
 
-Evaluates what `evaluations.jsonl` does not hold yet, appends it there, and prints a table. With
-the log of an `lhs` run of the same settings its evaluations stand in for the 16 points.
+The program makes the evaluations that `evaluations.jsonl` lacks, appends them, and prints a table.
+If the log of an `lhs` run with the same settings is given, its evaluations replace the 16 points.
 
 For each target, in its own unit:
     spread    standard deviation between the configurations
@@ -12,8 +12,8 @@ For each target, in its own unit:
     repeat    standard deviation between repeats of one configuration
     ratio     spread / sqrt(paired^2 + repeat^2)
     apart     share of the pairs whose difference is above twice its standard error
-The second half is over the configurations that did not collapse: those whose held-out loss is
-at most 0.5 nats above the base model's.
+The second half covers the configurations that did not collapse, that is, those whose held-out loss
+is at most 0.5 nats above the base model's.
 """
 
 import json

@@ -1,13 +1,13 @@
-"""`mf_gp` beside `gp_bo`, random search and Hyperband on the multi-fidelity functions.
+"""Compare `mf_gp` with `gp_bo`, random search and Hyperband on the multi-fidelity functions.
 
     PYTHONPATH=. OMP_NUM_THREADS=1 python tests/benchmarks/multi_fidelity.py --seeds 20
 
-The budget counts full evaluations, and every optimizer has the same. Compared is the lowest regret
-of a full evaluation; seeds shift the function, so that all four solve the same problems. `useless`
-is Hartmann-6 whose low fidelities are another function (its own, reflected). Wilcoxon's
+The budget counts full evaluations, and every optimizer has the same budget. The lowest regret of a
+full evaluation is compared. Seeds shift the function, so that all four solve the same problems.
+`useless` is Hartmann-6 whose low fidelities are another function (Hartmann-6 reflected). Wilcoxon's
 signed-rank test compares log regrets, corrected by Holm over the comparisons; above 0.05, the two
 are "not distinguishable". `mf_gp` was chosen on seeds 0 to 19; `--first 20` confirms it on others.
-About 25 CPU minutes for 20 seeds.
+20 seeds take about 25 CPU minutes.
 """
 
 import argparse
@@ -34,7 +34,7 @@ OURS = "mf_gp"
 
 
 class Useless(MultiFidelityHartmann6):
-    """Hartmann-6 whose low fidelities say nothing: they are Hartmann-6 of 1 - x, permuted."""
+    """Hartmann-6 with uninformative low fidelities: they are Hartmann-6 of 1 - x, permuted."""
 
     def formula_at(self, x: Vector, z: float) -> float:
         return super().formula_at(x if z == 1 else 1 - x[[3, 5, 0, 2, 1, 4]], 1.0)

@@ -1,7 +1,7 @@
-"""Branin as every peer evaluates it: written down in a file before each evaluation, and slowed.
+"""Branin for every peer: each evaluation is first recorded in a file, and then delayed.
 
-The environment says how: EVALUATED is the file (none: nothing is written), SECONDS the delay.
-Imports nothing of the suite, as it runs in the peers' own environments.
+The environment variable EVALUATED names the file (if unset, nothing is written), and SECONDS is the
+delay. The module imports nothing of the suite, because it runs in the peers' own environments.
 """
 
 import math

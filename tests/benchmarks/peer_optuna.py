@@ -1,8 +1,8 @@
-"""Random search on Branin by Optuna's own loop, resumable as its documentation says.
+"""Random search on Branin by Optuna's own loop, resumable as in its documentation.
 
 python peer_optuna.py STORAGE RUNS EVALUATIONS
 
-STORAGE is `memory`, or a file that ends in .db (SQLite) or .journal. A study per seed.
+STORAGE is `memory`, or a file that ends in .db (SQLite) or .journal. There is one study per seed.
 """
 
 import sys

@@ -7,7 +7,7 @@ from objectives.functions.synthetic import Branin
 
 
 class PeerBranin(Branin):
-    """Branin that writes down what it evaluates."""
+    """Branin that records its evaluations."""
 
     def formula(self, x: Vector) -> float:
         return branin(*x.tolist())

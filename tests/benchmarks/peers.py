@@ -1,19 +1,19 @@
-"""The suite beside CARP-S and Optuna: time per evaluation, sweeps, and what a kill costs.
+"""Compare the suite with CARP-S and Optuna: time per evaluation, sweeps, and kills.
 
     python tests/benchmarks/peers.py SUITE --python PYTHON --csv results/peers/measured.csv
 
-SUITE is tuneoff, carps, optuna-memory, optuna-journal or optuna-sqlite; PYTHON is the interpreter
-of the environment that has it, so that every peer has its own. All do the same work: random search
-on Branin (`peer_branin.py`), one evaluation at a time. Rows are appended to the CSV, one per
-repetition, with processor seconds of all processes and wall seconds. `--show` prints the medians.
+SUITE is tuneoff, carps, optuna-memory, optuna-journal or optuna-sqlite. PYTHON is the interpreter
+of the suite's own environment. All do the same work: random search on Branin (`peer_branin.py`),
+one evaluation at a time. Rows are appended to the CSV, one per repetition, with CPU seconds of all
+processes and wall seconds. `--show` prints the medians.
 
-- `start`, `evaluation`: runs of 50 and of 300 evaluations, each by a command of its own; the
-  difference is 250 evaluations, the rest of the shorter run its start.
+- `start`, `evaluation`: runs of 50 and of 300 evaluations, each by a separate command. The
+  difference is 250 evaluations, and the rest of the shorter run is its start.
 - `sweep`: `--runs` runs of 50 by one command, one after the other; logs on the disk.
-- `kill`: `kill -9` after 25 of 50 evaluations of 20 ms, then the same command again. `lost`: of
-  the evaluations that were finished before, how many were paid for again; `twice`: configurations
-  evaluated more than once; `made`: evaluations in all, 50 or 51 where nothing is lost (the one
-  that was under way when the kill came has to be made again).
+- `kill`: `kill -9` after 25 of 50 evaluations of 20 ms, then the same command again. `lost`: the
+  number of finished evaluations that were repeated; `twice`: configurations evaluated more than
+  once; `made`: the total number of evaluations, which is 50 or 51 if nothing is lost (the
+  evaluation in progress at the kill has to be repeated).
 """
 
 import argparse
@@ -65,12 +65,12 @@ def environment(**own: str) -> dict[str, str]:
 
 
 def place(suite: str, folder: Path) -> Path:
-    """Return where a command is typed; CARP-S leaves Hydra's own log there."""
+    """Return the working folder of a command; CARP-S writes Hydra's own log there."""
     return folder if suite == "carps" else ROOT
 
 
 def timed(words: list[str], where: Path) -> tuple[float, float]:
-    """Run a command; return processor and wall seconds."""
+    """Run a command; return CPU and wall seconds."""
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     done = subprocess.run(
         words, cwd=where, env=environment(), capture_output=True, text=True, timeout=3600
@@ -110,7 +110,7 @@ def measure_sweep(suite: str, python: str, runs: int) -> list[Row]:
 
 
 def measure_kill(suite: str, python: str) -> list[Row]:
-    """Kill a run in the middle, start it again, and return what was paid for twice."""
+    """Kill a run in the middle, start it again, and return the repeated evaluations."""
     with tempfile.TemporaryDirectory() as name:
         evaluated = Path(name) / "evaluated"
         words = command(suite, python, Path(name), 1, N_SHORT)
@@ -130,7 +130,7 @@ def measure_kill(suite: str, python: str) -> list[Row]:
         {
             "what": "kill",
             "made": len(every),
-            # the last of `before` was under way
+            # the last of `before` was in progress
             "lost": max(0, len(every) - N_SHORT - 1),
             "twice": again,
             "before": len(before) - 1,

@@ -2,15 +2,16 @@
 
     PYTHONPATH=. OMP_NUM_THREADS=1 python tests/benchmarks/ranks.py --cache ranks.json
 
-Every function of BBOB is met twice: on an instance as COCO has it, and on another that is moved
-so that its optimum lies anywhere in the cube, corners included. Instances are 1,001 and above, on
-which `gp_bo` may be tuned; others are for confirmation and must not be used here. What a run cost
-and found is kept in the cache, so that only what is new is computed: `--fresh gp_bo` computes it
-again. Two hours for all peers on one core, half of it SMAC's; half a minute for `gp_bo`.
+Every function of BBOB is used twice: on an instance of COCO, and on another instance that is
+shifted so that its optimum lies anywhere in the cube, corners included. Instances are 1,001 and
+above, on which `gp_bo` may be tuned; others are reserved for confirmation and must not be used
+here. Costs and results of runs are cached, so that only new runs are computed; `--fresh gp_bo`
+computes its runs again. All peers take two hours on one core, half of it SMAC, and `gp_bo` takes
+half a minute.
 
-A problem counts once: ranks are of the best value at 20, 30 and 50 evaluations. Wilcoxon's
-signed-rank test compares the log regrets with each peer's, corrected by Holm over the peers;
-above 0.05 the two are "not distinguishable". CPU seconds are those of ask and tell.
+Each problem counts once. Ranks are by the best value at 20, 30 and 50 evaluations. Wilcoxon's
+signed-rank test compares the log regrets with each peer's, corrected by Holm over the peers; above
+0.05 the two are "not distinguishable". CPU seconds are those of ask and tell.
 """
 
 import argparse
@@ -35,11 +36,11 @@ OURS = "gp_bo"
 FIRST_INSTANCE = 1001
 
 Table = dict[str, dict[str, Any]]
-"""From 'optimizer | problem | seed' to what the run found and cost."""
+"""A mapping from 'optimizer | problem | seed' to the results and costs of the run."""
 
 
 class Anywhere(Bbob):
-    """A BBOB function moved so that its optimum is uniform over the cube."""
+    """A BBOB function shifted so that its optimum is uniform over the cube."""
 
     def __init__(self, function: int, instance: int, dimension: int) -> None:
         super().__init__(
@@ -61,7 +62,7 @@ def problem(name: str) -> Bbob:
 
 
 def names(functions: list[int], dimension: int, n_instances: int) -> list[str]:
-    """Return the problems: pairs of instances, the second of each pair moved."""
+    """Return the problems: pairs of instances, the second of each pair shifted."""
     return [
         f"f{function} i{FIRST_INSTANCE + k} d{dimension}" + (" anywhere" if k % 2 else "")
         for k in range(n_instances)
@@ -99,7 +100,7 @@ def run(optimizer: str, name: str, seed: int) -> dict[str, Any]:
 def complete(
     table: Table, optimizers: list[str], problems: list[str], seeds: int, to: Path
 ) -> None:
-    """Run what the table lacks, saving it after each run."""
+    """Make the runs that the table lacks, saving the table after each."""
     for name in problems:
         for seed in range(seeds):
             for optimizer in optimizers:
@@ -123,7 +124,7 @@ def logs(table: Table, optimizer: str, problems: list[str], seeds: int) -> NDArr
 
 
 def report(table: Table, optimizers: list[str], problems: list[str], seeds: int) -> None:
-    """Print mean ranks, times, and what can be told apart from ours."""
+    """Print mean ranks, times, and which peers are distinguishable from ours."""
     regrets = np.array([logs(table, optimizer, problems, seeds) for optimizer in optimizers])
     ranks = rankdata(regrets, axis=0).mean(axis=1)  # (optimizers, marks)
     print(
@@ -147,7 +148,7 @@ def report(table: Table, optimizers: list[str], problems: list[str], seeds: int)
 
 
 def report_pairs(mark: int, deltas: dict[str, NDArray[np.float64]]) -> None:
-    """Print, for each rival, how our log regrets differ and whether that means anything."""
+    """Print, for each peer, the difference of log regrets and whether it is significant."""
     print(f"{OURS} at {mark} evaluations: mean difference of log10 regret, p (Holm)")
     chances = {name: float(wilcoxon(delta).pvalue) for name, delta in deltas.items()}
     largest = 0.0

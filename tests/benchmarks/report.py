@@ -1,9 +1,9 @@
-"""How long a report takes: 1,000 runs of 50 evaluations, and 2 runs of 10.
+"""Time of a report on 1,000 runs of 50 evaluations, and on 2 runs of 10.
 
 python tests/benchmarks/report.py [FOLDER]
 
-Makes the runs by a sweep first (about two minutes; FOLDER keeps them), then writes the report
-three times and prints the medians. What to expect on two cores: below 10 s for 1,000 runs.
+It first makes the runs by a sweep (about two minutes; they are kept in FOLDER), then writes the
+report three times and prints the medians. Expect less than 10 s for 1,000 runs on two cores.
 """
 
 import resource

@@ -1,15 +1,14 @@
-"""What the runner costs an evaluation, with its durable log.
+"""The runner's overhead per evaluation, including its durable log.
 
     PYTHONPATH=. python tests/benchmarks/runner_overhead.py
     PYTHONPATH=. python tests/benchmarks/runner_overhead.py --folder /dev/shm
 
-An optimizer and an objective that do next to nothing, with five parameters and three metrics as
-`lora_ft` has. Processor time of user and system, less what the same asks, evaluations and tells
-take in a plain loop; target: 0.1 ms beyond `fdatasync`. An evaluation is two events and one
-`fdatasync`, of which the kernel's share of processor time depends on the disk and on what else
-uses it: it is shown beside, as a loop of the same writes alone, and is next to nothing in
-memory (/dev/shm).
-Waiting for the disk costs no processor time; the wall time shows it.
+The optimizer and the objective do almost nothing; they have five parameters and three metrics, like
+`lora_ft`. The overhead is the user and system CPU time, minus that of the same asks, evaluations
+and tells in a plain loop. The target is 0.1 ms beyond `fdatasync`. An evaluation has two events and
+one `fdatasync`, whose CPU time in the kernel depends on the disk and its other users. It is shown
+separately, from a loop of only the same writes, and is almost zero in memory (/dev/shm). Waiting
+for the disk takes no CPU time, but it is part of the wall time.
 """
 
 import argparse
@@ -40,7 +39,7 @@ METRICS = {"accuracy": 0.4321, "accuracy_norm": 0.5432, "held_out_loss": 1.23456
 
 
 class Fixed(Optimizer):
-    """Asks one configuration again and again."""
+    """Asks for the same configuration repeatedly."""
 
     def ask(self, n: int = 1) -> list[Trial]:
         return [self._trial(CONFIG) for _ in range(n)]
@@ -50,7 +49,7 @@ class Fixed(Optimizer):
 
 
 class Constant(Objective):
-    """Knows its answer."""
+    """Returns a fixed answer."""
 
     space = SPACE
     cheap = True
@@ -69,14 +68,14 @@ def plain(folder: Path) -> None:
 
 @cache
 def header() -> Header:
-    """Return the header of the log, made once."""
+    """Return the header of the log, which is created once."""
     names = {"optimizer": "fixed", "objective": "constant"}
-    settings = {"_target_": "optimizers.random_search.RandomSearch"}  # for the header alone
+    settings = {"_target_": "optimizers.random_search.RandomSearch"}  # only for the header
     return Run(RunSettings(names, settings, {}, 0, N_EVALUATIONS), Constant()).header
 
 
 def logged(folder: Path) -> None:
-    """Make the run, as `run.py` does once it has its settings."""
+    """Make the run, as `run.py` does after it has read its settings."""
     optimizer, objective = Fixed(SPACE, seed=0), Constant()
     with RunLog(folder) as log:
         log.begin(header())
@@ -85,7 +84,7 @@ def logged(folder: Path) -> None:
 
 
 def written(folder: Path) -> None:
-    """Bring the lines of that run's log to the disk again, one by one."""
+    """Write the lines of that run's log to the disk again, one by one."""
     lines = (folder / "log.jsonl").read_bytes().splitlines(keepends=True)
     file = os.open(folder / "again", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for line in lines:
@@ -96,7 +95,7 @@ def written(folder: Path) -> None:
 
 
 def milliseconds(work: Callable[[Path], None], folder: Path) -> tuple[float, float]:
-    """Return processor and wall time of one call, in ms an evaluation."""
+    """Return CPU and wall time of one call, in ms per evaluation."""
     processor, wall = time.process_time(), time.perf_counter()
     work(folder)
     spent = (time.process_time() - processor, time.perf_counter() - wall)

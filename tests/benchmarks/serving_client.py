@@ -1,11 +1,11 @@
-"""What the load generator of our own costs: CPU time per chunk of a stream, and how late it gets.
+"""The costs of our load generator: CPU time per chunk of a stream, and lateness.
 
     PYTHONPATH=. python tests/benchmarks/serving_client.py
 
-A server in a process of its own streams `STREAMS` answers side by side, one token a chunk, with
-chunks of the size and the form that vLLM sends, each in a write of its own: first a round every
-`PAUSE_S`, then as fast as it can. CPU time is that of this process alone. Lateness is what the
-client measures of itself; above 0.2 s an evaluation is invalid.
+A server in a separate process streams `STREAMS` answers concurrently, with one token per chunk. The
+chunks have the size and the form of vLLM's, and each is a separate write: first one round every
+`PAUSE_S`, then as fast as possible. CPU time is that of this process only. The client measures its
+own lateness; above 0.2 s, an evaluation is invalid.
 """
 
 import json
@@ -57,7 +57,7 @@ def message(**changes: object) -> bytes:
 
 
 def accepted(listener: socket.socket) -> socket.socket:
-    """Take one request, and begin its answer."""
+    """Receive one request, and begin its answer."""
     connection, _ = listener.accept()
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     request = b""
@@ -76,7 +76,7 @@ def accepted(listener: socket.socket) -> socket.socket:
 
 
 def serve(pause_s: float) -> None:
-    """Answer `STREAMS` requests side by side, again and again."""
+    """Answer `STREAMS` requests concurrently, repeatedly."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=STREAMS)
     print(listener.getsockname()[1], flush=True)
     token = framed(message())
@@ -93,7 +93,7 @@ def serve(pause_s: float) -> None:
 
 
 def measure(pause_s: float) -> None:
-    """Print what some loads cost."""
+    """Print the costs of some loads."""
     words = [sys.executable, __file__, str(pause_s)]
     server = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
     try:

@@ -2,10 +2,10 @@
 
 `PYTHONPATH=. python tests/benchmarks/serving_sim.py [configurations]`
 
-First the seconds of the first evaluation: compiling (10 s, once per machine and change of the
-code; numba keeps the machine code in `__pycache__`) or loading what was compiled. Then the median,
-the 95th percentile and the largest over configurations drawn at random that start, of this
-process's CPU time, twice each. Takes ten seconds.
+It prints first the seconds of the first evaluation, which compiles (10 s, once per machine and
+change of the code) or loads the compiled code from the cache. Then it prints the median, the 95th
+percentile and the maximum of this process's CPU time over random configurations that start,
+evaluated twice each. It takes ten seconds.
 """
 
 import sys

@@ -1,12 +1,12 @@
-"""Throughput under the simulated clock, and what a simulated trial costs.
+"""Throughput under the simulated clock, and the CPU time of a simulated trial.
 
     PYTHONPATH=. python tests/benchmarks/simulated.py
 
 `random` and `asha` spend 300 full evaluations of 1 to 8 simulated seconds with 1 and with 64
 workers; `asha` asks for the shares 1/9, 1/3 and 1. Throughput is the number of full evaluations per
-simulated second, the tail included in which fewer and fewer workers are busy; target: 64 workers
-reach at least 20 times that of one. The time per trial is the executor's own, without the
-evaluation: `submit` and `next` together, with 1,024 pending trials.
+simulated second, including the final phase in which fewer and fewer workers are busy. The target is
+that 64 workers reach at least 20 times the throughput of one. The time per trial is the executor's
+own, without the evaluation: `submit` and `next` together, with 1,024 pending trials.
 """
 
 import tempfile

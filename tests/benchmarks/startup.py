@@ -1,12 +1,12 @@
-"""Processor time of the start, as a multiple of what importing Hydra takes.
+"""CPU time of the start, as a multiple of the time to import Hydra.
 
     python tests/benchmarks/startup.py [OVERRIDE ...]
 
-The start is `run.py optimizer=lhs objective=branin plot=false`, with 50 evaluations. Seconds of
-user and system time, children included; both are measured in turns, so that a busy machine, which
-adds a third (cold caches, waking threads), slows both. Targets for the default: at most 3 times
-`import hydra`, and 4 with the picture (plot=true). What makes the start quick is in
-`experiments/running/quick_start.py` alone.
+The start is `run.py optimizer=lhs objective=branin plot=false`, with 50 evaluations. Times are user
+and system seconds, including children. Both are measured alternately, so that a busy machine, which
+adds a third (cold caches, waking threads), slows both. The targets for the default are at most 3
+times `import hydra`, and 4 with the figure (plot=true). Only `experiments/running/quick_start.py`
+has the code that makes the start quick.
 """
 
 import resource
@@ -23,7 +23,7 @@ HYDRA = [sys.executable, "-c", "import hydra"]
 
 
 def seconds(command: list[str]) -> float:
-    """Return the processor time of one run of `command`."""
+    """Return the CPU time of one run of `command`."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL, timeout=600)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -3,8 +3,8 @@
 python tests/benchmarks/sweep.py [--folder FOLDER] [--repeats 3] [--executors auto,ray]
 
 `random`, `lhs` and `sobol` on Branin: 334 seeds each are 1,002 runs, 50,100 evaluations, each
-flushed to the disk. Prints wall time, processor time of all processes, and the largest memory
-of one process, each with its median. The folder decides which disk is measured. With `ray`, the
+flushed to the disk. It prints the wall time, the CPU time of all processes, and the largest memory
+of one process, each with its median. The folder determines which disk is measured. With `ray`, the
 runs are spread over a local Ray cluster; target: at most twice the wall time of processes.
 """
 
@@ -23,7 +23,7 @@ SETTINGS = ["optimizers=[random,lhs,sobol]", "objectives=[branin]", "budget=50"]
 
 
 def sweep(folder: Path, seeds: int, runs: int, executor: str) -> tuple[float, float]:
-    """Make the sweep in a fresh process; return wall and processor seconds."""
+    """Make the sweep in a new process; return wall and CPU seconds."""
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     command = [sys.executable, "-m", "experiments.sweeping.sweep", "experiment=smoke", *SETTINGS]
     subprocess.run(

@@ -1,4 +1,4 @@
-"""What real workers cost: efficiency at two workers, and a runner with 1,000 trials in flight.
+"""Overhead of real workers: efficiency of two workers, and a runner with 1,000 pending trials.
 
     PYTHONPATH=.:tests python tests/benchmarks/workers.py [--executors processes,ray]
 
@@ -6,9 +6,10 @@ Efficiency: 40 evaluations that sleep 1 s on two workers; the time that the eval
 divided by two workers times the wall time, once with the start of the workers and once from the
 first answer to the last. Target: at least 0.9.
 
-In flight: a stand-in for workers answers each of 1,000 trials one second after it was submitted,
-10,000 trials in all; as with real workers, the log need not be flushed for each answer. The runner
-keeps up if it takes at least 950 answers per second between the first and the last one.
+Pending trials: a substitute for workers answers each of 1,000 pending trials one second after it
+was submitted, 10,000 trials in total. As with real workers, the log need not be flushed for each
+answer. The runner keeps up if it takes at least 950 answers per second between the first and the
+last one.
 """
 
 import argparse
@@ -104,7 +105,7 @@ def efficiency(name: str) -> tuple[float, float]:
 
 
 def answers_per_s() -> tuple[float, float]:
-    """Return the answers per second, and processor time per trial in ms."""
+    """Return the answers per second, and the CPU time per trial in ms."""
     with tempfile.TemporaryDirectory() as folder:
         run = Run(settings(N_ANSWERS, N_IN_FLIGHT), Sleeping(), lambda *given: InFlight())
         with run.open(Path(folder)) as log:

@@ -46,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _report(given: Given) -> int:
     written = make(given)
-    print(f"{written[0]}: the report; {len(written) - 1} figures and tables beside it")
+    print(f"{written[0]}: the report; {len(written) - 1} figures and tables next to it")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""What the report says of runs with evaluations below full fidelity.
+"""The report's section on runs with evaluations below full fidelity.
 
 Elsewhere only full evaluations are compared, and the budget counts full evaluations. Here are the
 trials at each fidelity, those that were stopped among them, and what was found over the cost in

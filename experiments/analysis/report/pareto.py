@@ -130,7 +130,7 @@ def _natural(run: Run, x: Floats, y: Floats) -> tuple[list[Number], list[Number]
 
 
 def _marks(name: str, runs: Sequence[Run], pair: tuple[int, int]) -> Series:
-    """Return the incumbents of an optimizer's runs, with what is said of each."""
+    """Return the incumbents of an optimizer's runs, each with its description."""
     every = [(run, place) for run in runs for place in front(run)]
     chosen = np.random.default_rng(0).permutation(len(every))[:_MOST_MARKS]
     marks = [every[k] for k in sorted(chosen.tolist())]
@@ -148,7 +148,7 @@ def _marks(name: str, runs: Sequence[Run], pair: tuple[int, int]) -> Series:
 
 
 def _default(runs: Sequence[Run], pair: tuple[int, int]) -> list[Series]:
-    """Return the default configuration where a run evaluated it."""
+    """Return the default configuration if a run evaluated it."""
     for run in runs:
         place = run.default()
         if place is not None:

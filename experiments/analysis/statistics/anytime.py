@@ -48,10 +48,10 @@ class Missing:
 
 @dataclass(frozen=True)
 class Quantity:
-    """What is compared.
+    """The quantity that is compared.
 
     Attributes:
-        metric: the metric at the incumbent; None: the value itself.
+        metric: the metric at the incumbent; None means the value itself.
         sign: 1 where lower is better, -1 where higher is.
     """
 
@@ -166,7 +166,7 @@ def compare_on(
 
     Args:
         runs: from `experiments.analysis.results.load`.
-        quantity: what is compared; the value by default.
+        quantity: the quantity to compare; the value by default.
         optima: known optima of problems; for others, the best value of any run is the reference.
         missing: planned runs that failed or are not among `runs`.
 
@@ -211,7 +211,7 @@ def _check_same_problem(name: str, runs: Sequence[Run]) -> None:
             raise ValueError(
                 f"{name}: expected runs of one fingerprint, got {keys[0]}={other.get(keys[0])} "
                 f"({first.optimizer}, seed {first.seed}) and {keys[0]}={mine.get(keys[0])} "
-                f"({run.optimizer}, seed {run.seed}); compare them apart"
+                f"({run.optimizer}, seed {run.seed}); compare them separately"
             )
         twin = seen.setdefault((run.optimizer, run.seed), run)
         if twin is not run:

@@ -1,12 +1,12 @@
 """Runs of several goals as curves: hypervolume, IGD+, or a goal at the incumbents.
 
 A run's incumbents after a budget are the feasible full evaluations that no other one dominates.
-What they come to is one number, lower is better, so that ranks, tests, targets and profiles treat
-it as they treat a value:
+The result is one number, where lower is better, so that ranks, tests, targets and profiles treat it
+as they treat a value:
 
 - `hypervolume`, negated: the volume that the incumbents dominate up to the goals' references,
-  which the log declares (E. Zitzler and L. Thiele, PPSN 1998). It is 0 where no incumbent is
-  better than the reference in every goal.
+  which the log declares (E. Zitzler and L. Thiele, PPSN 1998). It is 0 if no incumbent is better
+  than the reference in every goal.
 - `igd_plus`: the mean distance from the points of the known front to the incumbents, of which
   only what is worse counts (H. Ishibuchi et al., EMO 2015).
 
@@ -26,7 +26,7 @@ INDICATORS = {HYPERVOLUME: -1, IGD_PLUS: 1}
 
 
 def points(run: Run) -> Floats:
-    """Return the goals of each evaluation (n, m), less is better; NaN where one is missing."""
+    """Return the goals of each evaluation (n, m), smaller is better; NaN if one is missing."""
     nothing = np.full(len(run.ids), np.nan)
     columns = [
         (1.0 if goal.minimise else -1.0) * run.metrics.get(name, nothing)

@@ -4,7 +4,7 @@ The evidence is the strongest that there is:
 
 - New evaluations (`tuneoff confirm`) of the configuration: their mean, free of the luck by which
   the configuration was chosen. The interval of the gain is Welch's, by Student's t with the degrees
-  of freedom of Welch and Satterthwaite, where the default was evaluated anew too.
+  of freedom of Welch and Satterthwaite, if the default was also evaluated again.
 - Noise declared by the objective: the posterior mean of the configuration's value under the normal
   model of `incumbents.recommended`, and the posterior variance of the difference.
 - Outcomes by item: the mean difference of the value, and Student's t interval over the items. It
@@ -36,7 +36,7 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Estimate:
-    """What is known of a configuration.
+    """The knowledge about a configuration.
 
     Attributes:
         value: the estimate of its value, which is minimised.
@@ -56,7 +56,7 @@ class Gain:
 
     Attributes:
         mean: the default's value minus that of the configuration; positive: an improvement.
-        low, high: the ends of the 95 % interval; both are `mean` where the values are exact.
+        low, high: the ends of the 95 % interval; both are `mean` if the values are exact.
         evidence: what the interval is computed from, in words.
     """
 
@@ -75,7 +75,7 @@ class Gain:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """The recommended configuration; `default` and `gain` are None where they are unknown."""
+    """The recommended configuration; `default` and `gain` are None if they are unknown."""
 
     best: Estimate
     default: Estimate | None
@@ -110,7 +110,7 @@ def recommendation(run: Run, again: Run | None = None) -> Recommendation | None:
 
 
 def _from_new(run: Run, again: Run, found: Candidate) -> Recommendation:
-    """Return what new evaluations say, and of the default what they or the run itself say."""
+    """Return the estimates from new evaluations; for the default, also from the run itself."""
     best = Estimate(found.config, found.mean, "the mean of new evaluations", len(found.values))
     default = _of(candidates(again), run.header.default)
     evidence = "the mean of new evaluations"
@@ -149,7 +149,7 @@ def _of(known: Sequence[Candidate], config: Config | None) -> Candidate | None:
 
 
 def _welch(default: Floats, best: Floats, noise_sd: float) -> Gain | None:
-    """Return the difference of two means; None where nothing is known of the noise."""
+    """Return the difference of two means; None if nothing is known about the noise."""
     gain = float(default.mean() - best.mean())
     n = np.array([len(default), len(best)])
     if n.min() < 2:
@@ -167,7 +167,7 @@ def _welch(default: Floats, best: Floats, noise_sd: float) -> Gain | None:
 
 
 def _between(run: Run, best: int, default: int) -> Gain:
-    """Return the difference of two single evaluations, by their items where there are any."""
+    """Return the difference of two single evaluations, by their items if there are any."""
     gain = float(run.values[default] - run.values[best])
     metric = run.header.metric
     outcomes = (

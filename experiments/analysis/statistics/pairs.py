@@ -28,7 +28,7 @@ from experiments.analysis.statistics.verdict import Verdict
 
 @dataclass(frozen=True)
 class Pair:
-    """The numbers of one comparison; None where a number cannot be computed."""
+    """The numbers of one comparison; None if a number cannot be computed."""
 
     task: str
     first: str

@@ -4,7 +4,7 @@ Each worker is a Ray actor that holds the objective and evaluates one trial afte
 resources that the objective declares; Ray sets CUDA_VISIBLE_DEVICES for it. A worker writes its
 answer into the run's folder, on a disk that all nodes share, before it returns it. A lost node is
 a fault of the host: the trial is submitted again. If the runner is killed, Ray ends its workers;
-what they had finished is taken in when the run resumes.
+their finished answers are used when the run resumes.
 """
 
 from collections import Counter, deque

@@ -49,7 +49,7 @@ class _Job:
 
 
 class OnSlurm:
-    """Evaluates every trial in a job of its own."""
+    """Evaluates every trial in a separate job."""
 
     rounds = False
     flush = False
@@ -224,7 +224,7 @@ class OnSlurm:
         return metrics
 
     def close(self) -> None:
-        """Leave the jobs to Slurm: a resumed run finds them, and what they have finished."""
+        """Leave the jobs to Slurm: a resumed run finds them and their finished answers."""
 
 
 class _Ended(BaseException):

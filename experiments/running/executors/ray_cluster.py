@@ -91,7 +91,7 @@ class Cluster:
         return sum(place.holds(resources) for place in self.places())
 
     def check(self, resources: Resources, n: int, where: str = "workers") -> None:
-        """Raise `ValueError` unless so many tasks with these resources fit.
+        """Raise `ValueError` unless this number of tasks with these resources fits.
 
         Args:
             resources: what one task needs.
@@ -185,7 +185,7 @@ def _ping() -> None:
 def _shown(resources: Resources) -> str:
     cores = f"{resources.cores} CPU{'s' if resources.cores != 1 else ''}"
     gpus = f" and {resources.gpus} GPU{'s' if resources.gpus != 1 else ''}"
-    alone = " on a node of its own" if resources.whole_host else ""
+    alone = " on a separate node" if resources.whole_host else ""
     return f"{cores}{gpus if resources.gpus else ''}{alone}"
 
 

@@ -152,7 +152,7 @@ class Crew:
 
 
 class _Actor:
-    """What is known of one actor.
+    """The state of one actor.
 
     Attributes:
         node: the id of its node; None before it has started.

@@ -25,7 +25,7 @@ from objectives.trial import Evaluation, Trial
 
 
 class Simulated(InProcess):
-    """Any number of simulated workers, each with a host of its own.
+    """Any number of simulated workers, each on its own host.
 
     The duration of an evaluation is its cost if the objective simulates its costs. Otherwise it is
     `seconds` times the share of a full evaluation, deviating by at most the fraction `jitter`

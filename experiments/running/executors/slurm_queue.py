@@ -14,7 +14,7 @@ WAITING = ("PENDING", "CONFIGURING", "REQUEUED", "SUSPENDED")
 
 
 def check_installed() -> None:
-    """Raise `ValueError` where there is no Slurm."""
+    """Raise `ValueError` if there is no Slurm."""
     for command in ("sbatch", "squeue"):
         if shutil.which(command) is None:
             raise ValueError(

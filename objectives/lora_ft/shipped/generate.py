@@ -5,13 +5,13 @@ step may contain a detail in braces: first the right text, then three wrong ones
 generated from it:
 
 - `hellaswag_form.jsonl`: the context is a procedure up to some step, and the right ending is the
-step that follows. The field `kind` determines the wrong endings. `order`: two steps from other
-positions of the procedure and one step from its domain; the context has only the last two steps.
-`topic`: the steps at the same position in three other procedures. `detail`: the same step with its
-wrong details. About half of the texts are about a person (like ActivityNet), and half are
-instructions (like WikiHow).
+  step that follows. The field `kind` determines the wrong endings. `order`: two steps from other
+  positions of the procedure and one step from its domain; the context has only the last two steps.
+  `topic`: the steps at the same position in three other procedures. `detail`: the same step with
+  its wrong details. About half of the texts are about a person (like ActivityNet), and half are
+  instructions (like WikiHow).
 - `alpaca_form.jsonl`: instructions with answers about the same procedures, in other words and with
-other people. Some are about the subjects below, with other numbers.
+  other people. Some are about the subjects below, with other numbers.
 - `mmlu_test_form.jsonl`: six subjects, two about the procedures and four with small computations.
 
 The random numbers come from Python's own generator with one seed, so the files can be reproduced

@@ -7,7 +7,7 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     ("error in memory profiling", "another program released GPU memory during the start"),
     ("the memory capacity is unbalanced", "other programs hold the memory of some GPUs"),
     (r"busy or unavailable", "a GPU is busy or unavailable"),
-    (r"no cuda gpus are available|no cuda-capable device", "no GPU is there"),
+    (r"no cuda gpus are available|no cuda-capable device", "there is no GPU"),
     (
         r"driver/library version mismatch|driver version is insufficient",
         "the GPU driver is at fault",

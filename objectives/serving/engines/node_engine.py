@@ -216,7 +216,7 @@ class NodeEngine(Engine):
             what = f"{program[0]} without {self.packages[0]}" if found else f"no {program[0]}"
             raise ValueError(
                 f"objective.engine.program: expected {self.name} on {where}, got {what}; install "
-                "it in an environment of its own and set "
+                "it in a separate environment and set "
                 f"objective.engine.program=[PATH,{','.join(program[1:])}]"
             )
         n_gpus = len(self._machine["gpus"])

@@ -6,8 +6,8 @@ for
     compilation            eager: --enforce-eager; piecewise and full: CUDA graphs of pieces of a
                            step, or of whole decoding steps as well (vLLM's own default)
     cudagraph_max_size     --max-cudagraph-capture-size
-    quantization none: the flag is omitted speculative none, or ngram: drafts are looked up in the
-    prompt; with
+    quantization           none: the flag is omitted
+    speculative            none, or ngram: drafts are looked up in the prompt; with
                            num_speculative_tokens and prompt_lookup_max in --speculative-config
 
 Flags that the space leaves out have vLLM's defaults. --max-model-len is derived from the load's

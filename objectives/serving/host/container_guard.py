@@ -1,8 +1,8 @@
 """Guard a container of docker or podman, which is in none of our process groups, and end it.
 
-    python container_guard.py run ENGINE NAME COMMAND... run it until it ends or we are ended python
-    container_guard.py end ENGINE NAME exit status 0: the container is gone python
-    container_guard.py memory ENGINE NAME print the container's peak memory in bytes
+    python container_guard.py run ENGINE NAME COMMAND...   run it until it ends or we are ended
+    python container_guard.py end ENGINE NAME              exit status 0: the container is gone
+    python container_guard.py memory ENGINE NAME           print its peak memory in bytes
 
 The process that started us (`objectives/child.py`) holds our standard input open. When standard
 input is closed, however that process ended, the container is stopped (SIGTERM, then SIGKILL after

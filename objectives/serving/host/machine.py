@@ -1,6 +1,8 @@
 """Report what a machine has for a server.
 
-python3 -c SOURCE PACKAGES PROGRAM VISIBLE prints what `probe` returns, as JSON
+    python3 -c SOURCE PACKAGES PROGRAM VISIBLE    prints what `probe` returns, as JSON
+
+The source is sent to the machine as text, so it uses only the standard library.
 """
 
 from __future__ import annotations

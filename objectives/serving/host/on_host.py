@@ -1,8 +1,8 @@
 """Guard a server on its own machine; this file is sent there as text (standard library only).
 
-    python3 -c SOURCE run MARK COMMAND... run the server; end it with all it started python3 -c
-    SOURCE end MARK end what is left of a mark; status 0: nothing is left python3 -c SOURCE memory
-    MARK print the peak memory of its processes in bytes
+    python3 -c SOURCE run MARK COMMAND...     run the server; end it with all that it started
+    python3 -c SOURCE end MARK                end what is left of a mark; status 0: nothing is left
+    python3 -c SOURCE memory MARK             print the peak memory of its processes in bytes
 
 The server lives as long as the other side (`tether.py`) writes to our standard input: first a line
 with the secret variables as JSON, then one byte every few seconds. If standard input is closed, or
@@ -189,7 +189,7 @@ def gpu_memory_mib() -> list[int]:
 
 
 def _lines(words: list[str]) -> list[str]:
-    """Return what a command prints; nothing where it fails."""
+    """Return the output of a command; an empty text if the command fails."""
     try:
         done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60)
     except (OSError, subprocess.TimeoutExpired):

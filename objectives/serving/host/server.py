@@ -76,7 +76,7 @@ class Server:
 
     def __enter__(self) -> "Server":
         if not self._is_free():
-            raise Invalid(f"port {self._port}: expected nobody to listen there, got a program")
+            raise Invalid(f"port {self._port}: expected no program to listen on it, got one")
         launch = self._engine.launch(self._config, self._port, self._demand)
         self._carried = launch.carried
         here = launch.carried is None or launch.carried.here
@@ -171,7 +171,7 @@ class Server:
         if fault is not None:
             return Invalid(f"{fault}; the server {reason}")
         if self._engine.is_port_taken(printed):
-            return Invalid(f"port {self._port}: expected nobody to listen there; {reason}")
+            return Invalid(f"port {self._port}: expected no program to listen on it; {reason}")
         killed = status in (_KILL, 128 - _KILL)  # the second is how `on_host.py` reports it
         memory = killed or self._engine.is_out_of_memory(printed)
         return Failure("out_of_memory" if memory else "refused", reason)

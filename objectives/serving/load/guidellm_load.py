@@ -49,7 +49,7 @@ class GuideLlm(LoadGenerator):
         if found is None:
             raise ValueError(
                 f"objective.generator.command: expected guidellm's program, got {command}; install "
-                "guidellm==0.8.1 in an environment of its own"
+                "guidellm==0.8.1 in a separate environment"
             )
         path = Path(tokenizer).expanduser()
         if not path.is_file():

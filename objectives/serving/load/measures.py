@@ -1,8 +1,8 @@
 """Compute the metrics of a load from its requests, in SI units.
 
     TTFT   time to first token: first token - arrival
-    TPOT time per output token: (last token - first token) / (tokens - 1), per request ITL
-    inter-token latency, per token: the gap between two chunks of a stream, shared among the
+    TPOT   time per output token: (last token - first token) / (tokens - 1), per request
+    ITL    inter-token latency, per token: the gap between two chunks of a stream, shared among the
            tokens of the later one, over all tokens except those of each request's first chunk
     E2E    last token - arrival
 
@@ -142,7 +142,7 @@ def _unit(metric: str) -> str:
 
 
 def per_gpu(metrics: Mapping[str, float]) -> dict[str, float]:
-    """Return the rates divided by the GPUs of the configuration, one where it has none."""
+    """Return the rates divided by the configuration's number of GPUs, which is 1 if absent."""
     gpus = metrics.get("gpus") or 1.0
     return {f"{rate}{PER_GPU}": metrics[rate] / gpus for rate in RATES}
 

@@ -6,15 +6,15 @@ interval, a proxy that buffers). Tokens are therefore not counted by their text,
 
 - A chunk is a message whose `choices` are not empty. A message with only `usage` is not a chunk.
 - If the server reports the number of tokens in each chunk, that number is used: `usage` that grows
-with the chunks (vLLM's and SGLang's `continuous_usage_stats`), the chunk's `token_ids`, or its
-`logprobs`.
+  with the chunks (vLLM's and SGLang's `continuous_usage_stats`), the chunk's `token_ids`, or its
+  `logprobs`.
 - Otherwise, the tokens of the closing `usage` are divided evenly among the chunks, except a last
-chunk that holds only a `finish_reason`. This last chunk is counted only if there are fewer other
-chunks than tokens. If all chunks together are still fewer than the tokens, it is counted if the gap
-before it is as long as the usual gap between chunks. llama.cpp's last chunk, which carries no
-token, follows the chunk before it immediately.
+  chunk that holds only a `finish_reason`. This last chunk is counted only if there are fewer other
+  chunks than tokens. If all chunks together are still fewer than the tokens, it is counted if the
+  gap before it is as long as the usual gap between chunks. llama.cpp's last chunk, which carries no
+  token, follows the chunk before it immediately.
 - Without any `usage`, each chunk counts as one token, and the number of requested tokens replaces
-the total.
+  the total.
 """
 
 import json

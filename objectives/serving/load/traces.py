@@ -4,8 +4,7 @@ The formats are recognised by the names of their columns, which may be in any or
 others:
 
 - CSV files with `arrived_at` (s), `num_prefill_tokens`, `num_decode_tokens`: the form of Azure's
-LLM
-  inference traces of 2023 as microsoft/vidur processed them (CC BY);
+  LLM inference traces of 2023 as microsoft/vidur processed them (CC BY);
 - Azure's own files: `TIMESTAMP` (a date with a time), `ContextTokens`, `GeneratedTokens`;
 - BurstGPT's files: `Timestamp` (s), `Request tokens`, `Response tokens`;
 - JSON lines with `timestamp`, `input_length`, `output_length`, as guidellm and Mooncake write them.

@@ -43,9 +43,9 @@ class System:
     """A node of GPUs.
 
     Attributes:
-        name: as in `kernel_constants.csv`.
-        memory: bytes of one GPU.
-        gpus: on the node.
+        name: its name in `kernel_constants.csv`.
+        memory: the memory of one GPU in bytes.
+        gpus: the number of GPUs on the node.
         bandwidth: nominal bandwidth of one GPU's memory in bytes/s.
         dtypes: number formats of weights that it can compute with.
     """

@@ -1,8 +1,9 @@
 """Predict the failures of a real engine: for its flags, at start-up, and under load.
 
-refused n-gram speculation with asynchronous scheduling, which vLLM 0.14 rejects out_of_memory no KV
-block is left, or too few for one request of the longest length died a step's fragmentation
-(assumed: half of its activations) does not fit into the memory outside the engine's share
+refused        n-gram speculation with asynchronous scheduling, which vLLM 0.14 rejects
+out_of_memory  no KV block is left, or too few for one request of the longest length
+died           a step's fragmentation (assumed: half of its activations) does not fit into the
+               memory outside the engine's share
 """
 
 from objectives.serving.grades import Failure
@@ -36,7 +37,7 @@ def start(deployment: Deployment, settings: Settings, max_model_len: int) -> flo
         weights = weight_bytes(deployment, settings) / GIB
         reason = (
             f"KV cache for one request of {max_model_len} tokens does not fit: "
-            f"{max(blocks, 0)} blocks of {settings.block_size} are left of {share:.0f} GiB beside "
+            f"{max(blocks, 0)} blocks of {settings.block_size} are left of {share:.0f} GiB after "
             f"{weights:.0f} GiB of weights"
         )
         elapsed = startup_s(deployment, Settings(compilation="eager"))
@@ -51,8 +52,8 @@ def check_survives(deployment: Deployment, settings: Settings, largest_step: int
     if spike > headroom_bytes(deployment, settings):
         raise Failure(
             "died",
-            f"out of memory in a step of {largest_step} tokens: {spike / GIB:.1f} GiB beside "
-            f"gpu_memory_utilization {settings.gpu_memory_utilization:.3g}",
+            f"out of memory in a step of {largest_step} tokens: {spike / GIB:.1f} GiB in "
+            f"addition to gpu_memory_utilization {settings.gpu_memory_utilization:.3g}",
         )
 
 

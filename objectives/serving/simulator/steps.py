@@ -2,8 +2,8 @@
 
     layer = GEMMs of qkv, o, gate-up and down, split over tp, + attention + small kernels
             + two all-reduces if tp > 1
-    stage = layers / pp times layer, + the output layer's GEMM over the sampled tokens step = pp
-    stages with a send between them, + the host's h0 + h1 per sequence,
+    stage = layers / pp times layer, + the output layer's GEMM over the sampled tokens
+    step  = pp stages with a send between them, + the host's h0 + h1 per sequence,
             or the maximum of the two if scheduling is asynchronous
 
 A step without a CUDA graph takes at least the time in which the host launches its kernels. A step

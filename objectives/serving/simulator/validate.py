@@ -73,7 +73,10 @@ PROGRAM = Program(
     "Compare the simulator with measured serving points, and print the errors by group.",
     [
         ("measured_end_to_end.csv", "all rows"),
-        ("measured_end_to_end.csv half=test table=errors.csv", "those that nothing was chosen on"),
+        (
+            "measured_end_to_end.csv half=test table=errors.csv",
+            "the half on which nothing was chosen",
+        ),
     ],
     "a CSV of the form of measured_end_to_end.csv (ai-dynamo/aiconfigurator)",
     {"half": choice("Which rows: all, or one half.", "all", HALVES), "table": TABLE},
@@ -245,7 +248,7 @@ def number(row: Row, key: str, otherwise: float | None = None) -> float:
     try:
         value = float(row[key] or 0)
     except ValueError:
-        raise NotModelled(f"{key} is no number") from None
+        raise NotModelled(f"{key} is not a number") from None
     if value > 0:
         return value
     if otherwise is None:

@@ -26,7 +26,7 @@ class Word:
     allows: Callable[[str], bool] = bool
 
 
-TABLE = Word("A file that the table is written to, as CSV.", rule="a path")
+TABLE = Word("The CSV file to which the table is written.", rule="a path")
 
 
 def choice(meaning: str, default: str, choices: Sequence[str]) -> Word:
