@@ -66,6 +66,7 @@ class Objective(ABC):
         fidelities: the shares of a full evaluation that differ; None: full evaluations only.
         resources: what one evaluation needs of a machine.
         default: the configuration that an engineer would start from, where there is one.
+        needs_default: whether the objective measures its default itself, as a reference.
         folder: of the run, on a disk that all workers share. It is set before the first
             evaluation; checkpoints lie there.
         version: raised by the author whenever the same configuration gets another value;
@@ -86,6 +87,7 @@ class Objective(ABC):
     fidelities: Fidelities | None = None
     resources: Resources = Resources()
     default: Config | None = None
+    needs_default: bool = False
     folder: Path | None = None
     version: int = 1
     cheap: bool = False

@@ -35,6 +35,7 @@ from experiments.running.yaml_words import read_words_as_typed
 FAMILIES = ("optimizer", "objective")
 _SPACE = re.compile(r"objective(?:\.inner)*\.space\.")
 _MAPPING = re.compile(r"objective(?:\.\w+)+=\{")  # a mapping as an objective's setting
+_ALLOWED = "objective.allowed="  # every objective may have it
 _PLAIN = re.compile(r"[\w./:+-]*", re.ASCII)  # a value that Hydra's grammar reads as it stands
 
 _user_dirs: list[Path] = []
@@ -255,7 +256,8 @@ def _word(argument: str) -> str:
     if part and any((folder / "objective" / part[2]).is_dir() for folder in config_dirs()):
         return f"objective/{part[2]}@objective{part[1]}={part[3]}"
     # Without ++, Hydra refuses keys that the YAML file does not list; the objective checks them.
-    return f"++{argument}" if _MAPPING.match(argument) else argument
+    free = _MAPPING.match(argument) or argument.startswith(_ALLOWED)
+    return f"++{argument}" if free else argument
 
 
 def _parsed(argument: str) -> Override | None:

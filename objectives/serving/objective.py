@@ -52,6 +52,7 @@ class Serving(Objective):
         ModuleNotFoundError: what the engine needs is not installed.
     """
 
+    needs_default = True
     extra_parameters: Sequence[str] = ()
     pauses_s: Sequence[float] = (2.0, 8.0)
     # Of log(e2e_p90_s / reference): five runs of the default and two of five others on two quiet,
