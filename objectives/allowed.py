@@ -16,8 +16,9 @@ import numpy as np
 import yaml
 from ConfigSpace import ConfigurationSpace
 
+from objectives.combinations import Combinations
 from objectives.conditions import is_active
-from objectives.space import Combinations, check, holds, list_combinations
+from objectives.space import check, holds, list_combinations
 from objectives.trial import Config, Value
 
 WHERE = "objective.allowed"
@@ -119,7 +120,7 @@ def _value(where: str, parameter: Any, given: Any) -> Value:
     if choices is None and not hasattr(parameter, "lower"):
         choices = [parameter.value]
     if choices is not None:
-        plain = [one.item() if isinstance(one, np.generic) else one for one in choices]
+        plain: list[Value] = [one.item() if isinstance(one, np.generic) else one for one in choices]
         for one in plain:
             if one == given and isinstance(one, bool) == isinstance(given, bool):
                 return one

@@ -37,6 +37,7 @@ from typing import Any
 
 from ConfigSpace import ConfigurationSpace
 
+from objectives import expected
 from objectives.space import UnitCube
 from objectives.trial import Evaluation, Trial
 from optimizers.optimizer import Optimizer
@@ -58,9 +59,7 @@ def build(
     """
     if variant == "published":
         return PublishedSOO(space, seed=seed, k=k)
-    if variant not in _VARIANTS:
-        known = [*_VARIANTS, "published"]
-        raise ValueError(f"variant: expected one of {known}, got {variant!r}")
+    expected.one_of("optimizer.variant", variant, [*_VARIANTS, "published"])
     return SOO(space, seed=seed, k=k, variant=variant, **settings)
 
 
@@ -83,10 +82,8 @@ class SOO(Optimizer):
         self, space: ConfigurationSpace, *, seed: int, k: int, variant: str, budget: float
     ) -> None:
         super().__init__(space, seed=seed)
-        if variant not in _VARIANTS:
-            raise ValueError(f"variant: expected one of {list(_VARIANTS)}, got {variant!r}")
-        if isinstance(budget, bool) or not isinstance(budget, (int, float)) or not budget > 0:
-            raise ValueError(f"budget: expected a positive number, got {budget!r}")
+        expected.one_of("optimizer.variant", variant, _VARIANTS)
+        expected.number("optimizer.budget", budget, above=0)
         self._cube = UnitCube(space)
         self._tree = Partition(self._cube, k)
         self._official = variant == "official"
@@ -122,6 +119,9 @@ class SOO(Optimizer):
 
     def _advance(self) -> bool:
         """Continue the sweep until a trial is queued; return whether one is."""
+        finite = self._cube.finite
+        if finite is not None and len(self._tree.centres) >= len(finite) and not self._queue:
+            return False
         n_idle = 0
         while not self._queue:
             n_idle += 1
