@@ -119,7 +119,7 @@ def load(source: str) -> Data:
         return read_file(path)
     if os.sep not in source and not path.is_dir():
         raise ValueError(
-            f"objective.data: expected one of {', '.join(SOURCES)}, the path of a data folder or "
+            f"objective.data: expected one of {', '.join(SOURCES)} or the path of a data folder or "
             f"of a file of instructions, got {source!r}"
         )
     return read_folder(path, "folder")
