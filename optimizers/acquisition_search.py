@@ -63,9 +63,10 @@ class AcquisitionSearch:
         self._features = features
         self._n_starts = starts
         self._sobol: Points = qmc.Sobol(cube.dim, scramble=True, rng=seed).random(candidates)
-        self._float_axes = np.flatnonzero(np.isinf(cube.n_values))
-        self._discrete_axes = np.flatnonzero(np.isfinite(cube.n_values) & (cube.n_values > 1))
-        self._snaps = len(self._float_axes) < cube.dim or bool(cube.space.conditions)
+        counts = cube.n_values if cube.finite is None else np.ones(cube.dim)
+        self._float_axes = np.flatnonzero(np.isinf(counts))
+        self._discrete_axes = np.flatnonzero(np.isfinite(counts) & (counts > 1))
+        self._snaps = len(self._float_axes) < cube.dim or bool(cube.space.conditions or cube.listed)
         # Indices of the float axes among the numeric columns, which have the derivatives.
         columns = features.column_of[self._float_axes]
         self._slope_of = np.searchsorted(features.numeric, columns)
@@ -88,6 +89,9 @@ class AcquisitionSearch:
 
     def _enumerate(self) -> Points:
         """Return the distinct discrete parts (m, dim), with active continuous axes at 1/2."""
+        if self._cube.finite is not None:
+            self._free_of_row = np.zeros((len(self._cube.finite), 0), dtype=bool)
+            return np.array([self._cube.point(config) for config in self._cube.finite])
         levels = [
             [self._place(axis, index) for index in range(int(n))] if np.isfinite(n) else [0.5]
             for axis, n in enumerate(self._cube.n_values)

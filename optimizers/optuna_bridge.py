@@ -151,6 +151,8 @@ class OptunaBridge(Optimizer):
                 if self._cube.allows(config):
                     return asked, config
                 self._study.tell(asked, state=TrialState.FAIL)
+                if self._cube.listed:  # the nearest combination is told as a trial of its own
+                    return None, self._cube.config(self._cube.point(config))
         return None, draw(self._cube, self._rng)
 
     def _suggest(self, asked: Any) -> Config:

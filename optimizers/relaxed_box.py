@@ -69,7 +69,7 @@ class RelaxedBox:
         ]
         config = self._cube.config(np.array(u))  # determines which parameters are active
         for name, axis, place in zip(self.names, self._numeric, x.tolist(), strict=True):
-            if axis is not None and name in config:
+            if axis is not None and name in config and name not in self._cube.listed:
                 config[name] = axis.value(place)
         return config
 

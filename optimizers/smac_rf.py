@@ -147,7 +147,8 @@ class SmacRandomForest(Optimizer):
         self._evaluation_seed = info.seed
         config = plain(dict(info.config))
         held = self._cube.config(self._cube.point(config))
-        if held.keys() != config.keys() or not self._cube.allows(held):
+        moved = bool(self._cube.listed) and not self._cube.allows(config)
+        if moved or held.keys() != config.keys() or not self._cube.allows(held):
             return None, held if self._cube.allows(held) else draw(self._cube, self._rng)
         return info, {name: config[name] for name in held}
 

@@ -63,6 +63,9 @@ def build(
     return SOO(space, seed=seed, k=k, variant=variant, **settings)
 
 
+_MOST_IDLE = 2000  # steps without a new configuration in a space with a list of combinations
+
+
 class SOO(Optimizer):
     """Splits the best leaf of each depth if it is better than those expanded above it.
 
@@ -116,7 +119,14 @@ class SOO(Optimizer):
 
     def _advance(self) -> bool:
         """Continue the sweep until a trial is queued; return whether one is."""
+        finite = self._cube.finite
+        if finite is not None and len(self._tree.centres) >= len(finite) and not self._queue:
+            return False
+        n_idle = 0
         while not self._queue:
+            n_idle += 1
+            if self._cube.listed and n_idle > _MOST_IDLE:  # its combinations are exhausted
+                return False
             if self._depth > self._last_depth and not self._begin_sweep():
                 return False
             leaves = self._leaves(self._depth)

@@ -83,6 +83,7 @@ def test_an_objective_knows_no_optimizer_and_no_plumbing() -> None:
 
 def test_the_plumbing_knows_no_concrete_optimizer_and_no_concrete_objective() -> None:
     contracts = (
+        "objectives.allowed",
         "objectives.description",
         "objectives.expected",
         "objectives.items",

@@ -60,7 +60,7 @@ def text(found: Sequence[Found], format: str) -> str:
     if format == "yaml":
         shown: str = yaml.safe_dump(list(found), sort_keys=False, allow_unicode=True, width=1000)
         return shown.rstrip()
-    return "\n\n".join("\n".join([*_comments(one), *_lines(one, format)]) for one in found)
+    return "\n\n".join("\n".join([*_comments(one, format), *_lines(one, format)]) for one in found)
 
 
 def _estimate(estimate: Estimate) -> Found:
@@ -84,14 +84,14 @@ def _default(run: Run, found: Recommendation) -> Found | None:
 def _gain(run: Run, found: Recommendation) -> Found:
     gain = found.gain
     if run.header.default is None:
-        return {"verdict": "the objective states no default to compare with"}
+        return {"verdict": "the log states no default to compare with"}
     if gain is None:
         return {"verdict": "the default was not evaluated; start=default evaluates it first"}
     interval = {"mean": gain.mean, "interval_95": [gain.low, gain.high], "evidence": gain.evidence}
     return {"gain": interval, "verdict": gain.verdict}
 
 
-def _comments(one: Found) -> list[str]:
+def _comments(one: Found, format: str) -> list[str]:
     """Return the description of a configuration, as shell comments."""
     about = f"# {one['optimizer']} on {one['objective']}, seed {one['seed']}"
     best = one.get("recommended")
@@ -108,7 +108,12 @@ def _comments(one: Found) -> list[str]:
             f"# gain over the default {gain['mean']:.6g} [{low:.6g}, {high:.6g}]: "
             f"{gain['evidence']}"
         )
-    return [*lines, f"# {one['verdict']}"]
+    lines.append(f"# {one['verdict']}")
+    if format == "flags" and "command" not in best:
+        lines.append(
+            "# the log has no command line; these are the parameters under their own names"
+        )
+    return lines
 
 
 def _lines(one: Found, format: str) -> list[str]:

@@ -35,6 +35,8 @@ from experiments.running.yaml_words import read_words_as_typed
 FAMILIES = ("optimizer", "objective")
 _SPACE = re.compile(r"objective(?:\.inner)*\.space\.")
 _MAPPING = re.compile(r"objective(?:\.\w+)+=\{")  # a mapping as an objective's setting
+_GLOBAL = "# @package _global_"  # the first line of a YAML file that sets keys of its own
+_ALLOWED = "objective.allowed="  # every objective may have it
 _PLAIN = re.compile(r"[\w./:+-]*", re.ASCII)  # a value that Hydra's grammar reads as it stands
 
 _user_dirs: list[Path] = []
@@ -85,7 +87,7 @@ def prepare(arguments: Sequence[str], name: str = "config", swept: bool = False)
         ValueError: an argument is not `key=value`, or its key does not exist.
     """
     read_words_as_typed()
-    roots = [*root_keys(name), "hydra"]
+    roots = [*root_keys(name), *_own_keys(arguments), "hydra"]
     for argument, following in with_following(arguments):
         _check(argument, following, roots, swept)
     return replacing([_word(argument) for argument in arguments])
@@ -124,6 +126,21 @@ def root_keys(name: str) -> list[str]:
     text = (CONF / f"{name}.yaml").read_text(encoding="utf-8")
     own = re.findall(r"^(\w+):", text, flags=re.MULTILINE)
     return [*chosen(name), *(key for key in own if key not in ("defaults", "hydra"))]
+
+
+def _own_keys(arguments: Sequence[str]) -> list[str]:
+    """Return the keys that the chosen YAML files set beside the families, such as `task`."""
+    found: list[str] = []
+    for argument in arguments:
+        family, _, choice = argument.partition("=")
+        if family not in FAMILIES or choice not in options(family):
+            continue
+        files = [folder / family / f"{choice}.yaml" for folder in config_dirs()]
+        file = next(file for file in files if file.is_file())
+        text = file.read_text(encoding="utf-8", errors="replace")
+        if text.startswith(_GLOBAL):
+            found += re.findall(r"^(\w+):", text, flags=re.MULTILINE)
+    return [key for key in found if key not in ("defaults", *FAMILIES)]
 
 
 def chosen(name: str) -> dict[str, str]:
@@ -255,7 +272,8 @@ def _word(argument: str) -> str:
     if part and any((folder / "objective" / part[2]).is_dir() for folder in config_dirs()):
         return f"objective/{part[2]}@objective{part[1]}={part[3]}"
     # Without ++, Hydra refuses keys that the YAML file does not list; the objective checks them.
-    return f"++{argument}" if _MAPPING.match(argument) else argument
+    free = _MAPPING.match(argument) or argument.startswith(_ALLOWED)
+    return f"++{argument}" if free else argument
 
 
 def _parsed(argument: str) -> Override | None:

@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from experiments.running.composing import FAMILIES, chosen, composed
 from experiments.running.making import SCALARISE, with_scalarisation
+from experiments.running.making_objective import with_allowed
 from experiments.running.run import Run, RunSettings
 from optimizers.optimizer import Optimizer
 
@@ -45,7 +46,7 @@ def run_settings(settings: DictConfig, names: dict[str, str]) -> RunSettings:
     return RunSettings(
         names=names,
         optimizer=with_scalarisation(resolved["optimizer"], method),
-        objective=resolved["objective"],
+        objective=with_allowed(resolved["objective"]),
         seed=resolved["seed"],
         budget=float(resolved["budget"]),
         workers=resolved["workers"],

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from hydra.errors import HydraException
-from hydra.utils import instantiate
 
 from experiments.running import provenance
 from experiments.running.events import Extended
@@ -25,6 +24,7 @@ from experiments.running.header import Header
 from experiments.running.history import History
 from experiments.running.identity import identity, without_paths
 from experiments.running.making import Problem, make_optimizer
+from experiments.running.making_objective import make_objective
 from experiments.running.run_log import RunLog, read
 from experiments.running.runner import Watch, run
 from experiments.running.same_run import check_design, check_same
@@ -99,7 +99,7 @@ class Run:
         if objective is None:
             name = settings.names["objective"]
             check_targets("objective", name, settings.objective, Objective)
-            objective = instantiate(settings.objective, _convert_="all")
+            objective = make_objective(settings.objective)
         if not isinstance(objective, Objective):
             raise ValueError(f"objective: expected an Objective, got {type(objective).__name__}")
         self.objective = objective

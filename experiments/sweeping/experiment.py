@@ -22,7 +22,6 @@ from typing import Any
 
 import yaml
 from hydra.errors import HydraException
-from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -33,6 +32,7 @@ from experiments.running.executors.choice import executor_of
 from experiments.running.executors.pool import TaskPool, Work
 from experiments.running.header import Header
 from experiments.running.making import SCALARISE, with_scalarisation
+from experiments.running.making_objective import make_objective, with_allowed
 from experiments.running.mistakes import explain
 from experiments.running.readers import path as as_path
 from experiments.running.run import Run, RunSettings, folder_name
@@ -124,6 +124,7 @@ class Experiment:
         ):
             alone = {"seed": seed, "budget": self.budget, "workers": workers}
             resolved = _resolve(optimizers[optimizer], objectives[objective], alone)
+            resolved["objective"] = with_allowed(resolved["objective"])
             key = provenance.digest(resolved["objective"])
             if key not in instances:
                 instances[key] = _make(objective, resolved["objective"])
@@ -282,7 +283,7 @@ def _resolve(optimizer: Any, objective: Any, alone: dict[str, Any]) -> dict[str,
 def _make(entry: str, settings: Any) -> Objective:
     """Create an objective; an error message is prefixed with the entry."""
     try:
-        objective: Objective = instantiate(settings, _convert_="all")
+        objective = make_objective(settings)
     except Exception as error:
         line = explain(error, [])
         if line is None:

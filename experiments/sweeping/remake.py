@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hydra.utils import get_object, instantiate
+from hydra.utils import get_object
 
 from experiments.running.composing import config_dirs
 from experiments.running.identity import UNSET
+from experiments.running.making_objective import make_objective
 from objectives.objective import Objective
 
 
@@ -25,10 +26,7 @@ def remake(settings: dict[str, Any]) -> Objective:
         ValueError: the settings name a class that no YAML file in conf/objective names, or they
             contain anything other than classes and plain values.
     """
-    objective = instantiate(with_paths(settings), _convert_="all")
-    if not isinstance(objective, Objective):
-        raise ValueError(f"objective: expected an Objective, got {type(objective).__name__}")
-    return objective
+    return make_objective(with_paths(settings))
 
 
 def with_paths(settings: Any) -> Any:

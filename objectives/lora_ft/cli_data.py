@@ -75,6 +75,11 @@ class Local(Source):
 
     def __init__(self, source: str, sizes: dict[str, int | None], seed: int) -> None:
         data = load(source)
+        if not data.hellaswag:
+            raise ValueError(
+                f"objective.data: expected a data folder with HellaSwag's questions, which this "
+                f"route scores, got {source}; objective.route=in_process takes instructions alone"
+            )
         self._fingerprint = {"data": data.source, "data_digest": data.digest}
         self.name = f"{data.source} ({data.digest[:8]})"
         self._hellaswag = subset(data.hellaswag, sizes["hellaswag_items"], seed)

@@ -7,6 +7,9 @@ plain or gzipped, which are recognised by the beginning of their names:
     hellaswag*.jsonl[.gz]  activity_label, ctx_a, ctx_b, endings[4], source_id, label
     mmlu_test*.jsonl[.gz]  question, subject, choices[4], answer
 
+One file of JSON lines with `instruction`, `output` and perhaps `input` is a source as well. It has
+no questions, so only the held-out loss can be tuned.
+
 `TUNEOFF_DATA` may name a data folder, the project ships one (`shipped/`, see its README), and data
 from the Hugging Face hub are stored as one (`hub_data.py`). Every source therefore goes through the
 same preprocessing. A question is the same whether the text on disk is raw or already clean.
@@ -112,12 +115,31 @@ def load(source: str) -> Data:
     if source in ("auto", "shipped"):
         return read_folder(SHIPPED, "shipped")
     path = Path(source).expanduser()
+    if path.is_file():
+        return read_file(path)
     if os.sep not in source and not path.is_dir():
         raise ValueError(
-            f"objective.data: expected one of {', '.join(SOURCES)} or the path of a data folder, "
-            f"got {source!r}"
+            f"objective.data: expected one of {', '.join(SOURCES)} or the path of a data folder or "
+            f"of a file of instructions, got {source!r}"
         )
     return read_folder(path, "folder")
+
+
+def read_file(path: Path) -> Data:
+    """Read one file of instructions as JSON lines; there are no questions then.
+
+    A row needs `instruction` and `output`; it may have `input`.
+
+    Raises:
+        ValueError: the file is unreadable, a row is malformed, or there are fewer than two rows.
+    """
+    instructions = _items(path, _own_instruction)
+    if len(instructions) < 2:
+        raise ValueError(
+            f"{path}: expected at least two instructions, to train on and to hold out, got one"
+        )
+    content = hashlib.sha256(json.dumps([tuple(vars(i).values()) for i in instructions]).encode())
+    return Data("file", content.hexdigest(), instructions, (), ())
 
 
 def read_folder(path: Path, source: str) -> Data:
@@ -171,6 +193,10 @@ def preprocess(text: str) -> str:
     text = text.replace(" [title]", ". ")
     text = re.sub(r"\[.*?\]", "", text)
     return text.replace("  ", " ")
+
+
+def _own_instruction(row: Row) -> Instruction:
+    return _instruction({"input": "", **row})
 
 
 def _instruction(row: Row) -> Instruction:
@@ -230,7 +256,10 @@ def _shown(row: Row, field: str) -> str:
 
 
 def _read(folder: Path, name: str, parse: Callable[[Row], Item]) -> tuple[Item, ...]:
-    path = _find(folder, name)
+    return _items(_find(folder, name), parse)
+
+
+def _items(path: Path, parse: Callable[[Row], Item]) -> tuple[Item, ...]:
     items = []
     for number, line in enumerate(_lines(path), start=1):
         try:

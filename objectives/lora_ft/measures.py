@@ -46,8 +46,8 @@ def hellaswag(team: Team, model: GPT, bench: Workbench) -> Measured:
 
 
 def test(team: Team, model: GPT, bench: Workbench) -> dict[str, float]:
-    """Return the loss on other held-out instructions, HellaSwag, and MMLU if requested."""
-    metrics = hellaswag(team, model, bench).metrics
+    """Return the loss on other held-out instructions, and HellaSwag and MMLU if there are any."""
+    metrics = hellaswag(team, model, bench).metrics if bench.hellaswag else {}
     if bench.test:
         metrics |= _loss("test_loss", team, model, bench.test).metrics
     if bench.mmlu:

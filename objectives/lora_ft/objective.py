@@ -48,6 +48,7 @@ from objectives.space import build_space, check
 from objectives.trial import Evaluation, Trial
 from objectives.wanted import Bounds, Names
 
+HELDOUT_LOSS = "heldout_loss"
 _CHOICES: dict[str, Sequence[str]] = {
     "target": list(TARGETS),
     "device": ("auto", "cpu", "cuda"),
@@ -149,6 +150,11 @@ class LoraFineTuning(Objective):
         self._model = model
         self._checkpoint = checkpoint.find(model)
         self._data = load(data)
+        if not self._data.hellaswag and TARGETS[target][0] != HELDOUT_LOSS:
+            raise ValueError(
+                f"objective.target: expected heldout_loss, as {data} holds instructions alone, got "
+                f"{target}; give a data folder with HellaSwag's questions as objective.data"
+            )
         self._workbench: Workbench | None = None
 
     def __getstate__(self) -> dict[str, Any]:

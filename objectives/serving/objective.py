@@ -53,6 +53,7 @@ class Serving(Objective):
         ModuleNotFoundError: a package that the engine needs is not installed.
     """
 
+    needs_default = True
     extra_parameters: Sequence[str] = ()
     pauses_s: Sequence[float] = (2.0, 8.0)
     # Standard deviation of log(e2e_p90_s / reference), from five runs of the default and two runs
