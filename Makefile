@@ -20,6 +20,7 @@ test: .venv/installed-test browser lint
 # What takes too long for every commit: real clusters (Ray; Slurm, which root starts), long resumes,
 # optimizers with slow asks in every fact, and a real language model.
 test-slow: .venv/installed-test
+	$(PIP) -e '.[tracking]'
 	$(BIN)/python -m pytest -m slow
 
 # The tests open reports in a real browser. Half a minute, where root may install it and none is.
