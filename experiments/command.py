@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, redirect_stdout
-from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 from experiments.running import interrupts
 from experiments.running.quick_start import quick_start
 from experiments.running.terminal import STANDARD_OUTPUT, Printable, printable
+from objectives.expected import did_you_mean
 
 COMMANDS = {
     "run": ("experiments.running.run_command", "Run one optimizer on one objective."),
@@ -94,8 +94,7 @@ def _run(arguments: list[str]) -> int:
         print(f"tuneoff {version('tuneoff')}")
         return 0
     if name not in COMMANDS:
-        close = get_close_matches(name, COMMANDS, n=1)
-        meant = f"; did you mean {close[0]}?" if close else ""
+        meant = did_you_mean(name, COMMANDS)
         return _refuse(f"tuneoff: expected one of {', '.join(COMMANDS)}, got {name}{meant}")
     command: Callable[[list[str]], int] = _module(name).main
     return command(rest)
