@@ -246,6 +246,14 @@ def test_a_repeated_evaluation_is_a_tag_and_a_number_and_the_run_counts_it(tmp_p
     assert (numbers(parent, "failed"), numbers(parent, "retried")) == ([1], [1])
 
 
+def test_interruptions_after_the_last_answer_are_told_when_the_run_stops(tmp_path: Path) -> None:
+    store, wandb, log = Store(), Wandb(), write(tmp_path, EVENTS[:3])
+    for sink in (RunWithChildren(store), WandbRun(wandb)):
+        Tracker(sink, log).end(log)
+    assert store.runs["0"].data.tags["retried"] == "1"
+    assert (wandb.summary["retried"], wandb.exit_codes) == (1, [1])
+
+
 def test_a_run_that_was_stopped_and_started_again_says_how_often(tmp_path: Path) -> None:
     store = Store()
     for end in (4, 5, 7):

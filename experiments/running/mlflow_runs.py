@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from experiments.running.header import Header
 from experiments.running.history import History
-from experiments.running.tracking import LONGEST, Told, milliseconds
+from experiments.running.tracking import LONGEST, Told, milliseconds, retries
 
 _PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 """A server that does not answer delays the run by seconds instead of MLflow's many minutes."""
@@ -289,6 +289,10 @@ def _end(client: Client, run_id: str, history: History) -> None:
         ended = milliseconds(test.time)
         numbers = [(f"test.{name}", x, ended, test.id) for name, x in test.metrics.items()]
         client.log_numbers(run_id, numbers)
+    retried = retries(history)
+    if retried:
+        client.set_tag(run_id, "retried", str(len(retried)))
+        client.set_tag(run_id, "retried_because", retried[-1].reason[:LONGEST])
     if history.stopped is not None:
         client.set_tag(run_id, "stopped", history.stopped[:LONGEST])
     client.set_terminated(run_id, "FINISHED" if history.ended else "KILLED")

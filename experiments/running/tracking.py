@@ -201,6 +201,11 @@ def module_of(backend: str) -> Any:
     return import_module(f"experiments.running.{backend}_runs")
 
 
+def retries(history: History) -> list[Retried]:
+    """Return the interruptions of evaluations by the host, also of those that never ended."""
+    return [event for event in history.events if isinstance(event, Retried)]
+
+
 def milliseconds(seconds: float) -> int:
     """Return a time or a duration in milliseconds."""
     return round(seconds * 1000)

@@ -22,7 +22,7 @@ from typing import Any
 
 from experiments.running.header import Header
 from experiments.running.history import History
-from experiments.running.tracking import LONGEST, Told
+from experiments.running.tracking import LONGEST, Told, retries
 
 _DEFAULTS = {"WANDB_MODE": "offline", "WANDB_SILENT": "true", "WANDB_ERROR_REPORTING": "false"}
 
@@ -93,6 +93,9 @@ class WandbRun:
     def end(self, history: History) -> None:
         """Send the tests of incumbents, say how the run ended, and close it."""
         summary: dict[str, Any] = {"state": "ended" if history.ended else "stopped"}
+        retried = retries(history)
+        if retried:
+            summary |= {"retried": len(retried), "retried_because": retried[-1].reason[:LONGEST]}
         if history.stopped is not None:
             summary["stopped"] = history.stopped
         for test in history.tests():
