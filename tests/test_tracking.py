@@ -20,7 +20,7 @@ from experiments.running.run_log import RunLog
 from experiments.running.runner import run
 from experiments.running.tracking import Tracker
 from experiments.running.wandb_runs import WandbRun, WandbSweep
-from experiments.sweeping import sweep
+from experiments.sweeping import sweep, tracked
 from experiments.sweeping.tracked import Follower
 from made_headers import append, header_event
 from objectives.functions.synthetic import Branin
@@ -376,6 +376,16 @@ def test_wandb_is_not_sent_the_runs_of_a_sweep_that_had_ended_before(tmp_path: P
     (about,) = wandb.inits
     assert (about["project"], about["name"]) == ("a- sweep-1", "a on f seed 0")
     assert len(wandb.steps) == 3
+
+
+def test_a_sweep_without_its_tool_says_so_before_it_writes_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tracked, "find_spec", lambda name: None)
+    assert sweep.main(["experiment=smoke", f"out={tmp_path}/sweep", "tracking=wandb"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("wandb: expected the extra 'tracking' to be installed")
+    assert not (tmp_path / "sweep").exists()
 
 
 FAKE = """

@@ -40,7 +40,7 @@ from experiments.sweeping import experiment as experiments
 from experiments.sweeping.experiment import PlannedRun
 from experiments.sweeping.ledger import Ledger, Lock
 from experiments.sweeping.making import Ending, make_run
-from experiments.sweeping.tracked import Tracking
+from experiments.sweeping.tracked import Tracking, check_installed
 from objectives.objective import Resources
 
 _OWN = "as in the experiment"
@@ -318,6 +318,7 @@ def _look_ahead(
 def _sweep(given: Given, arguments: Sequence[str]) -> int:
     sweep: Sweep | None = None
     try:
+        check_installed(given["tracking"])
         use_config_dirs(given.config_dirs)
         changes = {key: given[key] for key in experiments.CHANGES if given[key] is not None}
         limits = [f"stop.{key}={given[f'stop.{key}']}" for key in _LIMITS if given[f"stop.{key}"]]

@@ -162,6 +162,12 @@ class _Tracked:
             self._log.release()
 
 
+def check_installed(backend: str) -> None:
+    """Raise `ModuleNotFoundError` if the tool of a backend is not installed."""
+    if backend != BACKENDS[0] and find_spec(backend) is None:
+        raise ModuleNotFoundError(f"No module named {backend!r}", name=backend)
+
+
 class Tracking:
     """The process that tracks a sweep; nothing if the backend is `none`."""
 
@@ -172,9 +178,6 @@ class Tracking:
             backend: one of the backends.
             folder: the folder of the sweep, with its plan.
             name: the name of the experiment.
-
-        Raises:
-            ModuleNotFoundError: the tool is not installed.
         """
         self._process: subprocess.Popen[bytes] | None = None
         if backend == BACKENDS[0]:
