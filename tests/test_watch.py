@@ -106,7 +106,8 @@ def test_partial_fidelities_failures_and_repetitions_are_seen(tmp_path: Path) ->
     journal = Journal([tmp_path / "runs"], tmp_path / "journal")
     journal.step()
     partial, failed, repeated, resumed, refused = trials(journal)
-    assert (partial.state, partial.intermediate_values) == (TrialState.PRUNED, {250: 5.0})
+    assert (partial.state, partial.values) == (TrialState.PRUNED, [5.0])
+    assert partial.intermediate_values == {250: 5.0}
     assert (failed.state, failed.user_attrs["error"]) == (TrialState.FAIL, "it failed")
     assert failed.user_attrs["penalty"] == 99.0
     assert repeated.user_attrs["retries"] == 1
@@ -114,6 +115,18 @@ def test_partial_fidelities_failures_and_repetitions_are_seen(tmp_path: Path) ->
     assert (resumed.values, resumed.intermediate_values) == ([3.0], {250: 5.0, 1000: 3.0})
     assert resumed.duration is not None and resumed.duration.total_seconds() == 2.0
     assert (refused.state, "refused" in refused.user_attrs) == (TrialState.WAITING, True)
+
+
+def test_a_configuration_that_is_repeated_at_a_higher_fidelity_has_one_curve(
+    tmp_path: Path,
+) -> None:
+    again = [{**trial(0), "id": 1}, trial(2)]
+    answers = [answer(0, 5.0), ask(*again), answer(1, 4.0), answer(2, 3.0)]
+    write(tmp_path / "runs", [EVENTS[0], ask(trial(0, 0.25)), *answers])
+    journal = Journal([tmp_path / "runs"], tmp_path / "journal")
+    journal.step()
+    curves = [each.intermediate_values for each in trials(journal)]
+    assert curves == [{250: 5.0}, {250: 5.0, 1000: 4.0}, {1000: 3.0}]
 
 
 def test_a_pending_trial_is_running_while_a_process_holds_the_log(tmp_path: Path) -> None:
