@@ -20,6 +20,7 @@ test: .venv/installed-test browser lint
 # Tests that take too long for every commit: real clusters (Ray; Slurm, which needs root), long
 # resumes, all facts for optimizers with slow asks, and a real language model.
 test-slow: .venv/installed-test
+	$(PIP) -e '.[tracking]'
 	$(BIN)/python -m pytest -m slow
 
 # The tests open reports in a real browser. If there is none and root may install one, this takes

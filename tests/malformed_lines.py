@@ -32,6 +32,7 @@ KEYS = {
         "workers": "whole",
         "budget": "number",
         "progress": "choice",
+        "tracking": "choice",
         "retry": "choice",
         "seeds": "whole",
     },

@@ -106,7 +106,8 @@ def test_partial_fidelities_failures_and_repetitions_are_seen(tmp_path: Path) ->
     journal = Journal([tmp_path / "runs"], tmp_path / "journal")
     journal.step()
     partial, failed, repeated, resumed, refused = trials(journal)
-    assert (partial.state, partial.intermediate_values) == (TrialState.PRUNED, {250: 5.0})
+    assert (partial.state, partial.values) == (TrialState.PRUNED, [5.0])
+    assert partial.intermediate_values == {250: 5.0}
     assert (failed.state, failed.user_attrs["error"]) == (TrialState.FAIL, "it failed")
     assert failed.user_attrs["penalty"] == 99.0
     assert repeated.user_attrs["retries"] == 1
@@ -114,6 +115,18 @@ def test_partial_fidelities_failures_and_repetitions_are_seen(tmp_path: Path) ->
     assert (resumed.values, resumed.intermediate_values) == ([3.0], {250: 5.0, 1000: 3.0})
     assert resumed.duration is not None and resumed.duration.total_seconds() == 2.0
     assert (refused.state, "refused" in refused.user_attrs) == (TrialState.WAITING, True)
+
+
+def test_a_configuration_that_is_repeated_at_a_higher_fidelity_has_one_curve(
+    tmp_path: Path,
+) -> None:
+    again = [{**trial(0), "id": 1}, trial(2)]
+    answers = [answer(0, 5.0), ask(*again), answer(1, 4.0), answer(2, 3.0)]
+    write(tmp_path / "runs", [EVENTS[0], ask(trial(0, 0.25)), *answers])
+    journal = Journal([tmp_path / "runs"], tmp_path / "journal")
+    journal.step()
+    curves = [each.intermediate_values for each in trials(journal)]
+    assert curves == [{250: 5.0}, {250: 5.0, 1000: 4.0}, {1000: 3.0}]
 
 
 def test_a_pending_trial_is_running_while_a_process_holds_the_log(tmp_path: Path) -> None:
@@ -146,14 +159,24 @@ def test_a_metric_is_shown_with_its_own_direction_and_several_goals_as_several(
     assert found == {("MAXIMIZE",): [0.75], ("MAXIMIZE", "MINIMIZE"): [0.75, 3.0]}
 
 
-def test_the_best_trial_keeps_the_limits(tmp_path: Path) -> None:
-    header = header_event(space=SPACE)
-    header["limits"] = {"gib": {"bound": 8.0, "at_most": True, "unit": "GiB"}}
-    answers = [answer(0, 1.0, metrics={"gib": 9.0}), answer(1, 2.0, metrics={"gib": 7.0})]
-    write(tmp_path / "runs", [header, ask(trial(0), trial(1)), *answers])
+def test_the_best_trials_keep_the_limits(tmp_path: Path) -> None:
+    limits = {"gib": {"bound": 8.0, "at_most": True, "unit": "GiB"}}
+    goals = {**goal("a", minimise=True), **goal("b", minimise=True)}
+    for name, several in (("one", {}), ("two", goals)):
+        header = {**header_event(space=SPACE, goals=several), "limits": limits}
+        answers = [
+            answer(i, None if several else i, error=None, metrics={"gib": gib, "a": i, "b": i})
+            for i, gib in enumerate([9.0, 7.0])
+        ]
+        write(tmp_path / "runs" / name, [header, ask(trial(0), trial(1)), *answers])
     journal = Journal([tmp_path / "runs"], tmp_path / "journal")
     journal.step()
-    assert journal.storage.get_best_trial(0).values == [2.0]
+    page = Dashboard(journal.storage, None)
+    for study in (0, 1):
+        found = requested(f"{page.url}api/studies/{study}")
+        assert [t["number"] for t in found["best_trials"]] == [1]
+        assert [t["constraints"] for t in found["trials"]] == [[1.0], [-1.0]]
+    page.close()
 
 
 def test_logs_that_are_new_replaced_damaged_or_gone_are_followed(

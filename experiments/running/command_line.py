@@ -13,7 +13,7 @@ from experiments.running.readers import path as as_path
 from experiments.running.run import Run
 from experiments.running.run_log import RunLog
 from experiments.running.terminal import PROGRESS_AUTO
-from experiments.running.tracking import BACKENDS, Tracker, mlflow_client
+from experiments.running.tracking import BACKENDS, Tracker, sink_of
 from objectives import expected
 
 _progress: dict[str, str] = {}  # read by `interrupted`; has the log's path once the log exists
@@ -51,12 +51,12 @@ def run_one(settings: DictConfig, names: dict[str, str]) -> list[str]:
         print(f"already finished: {len(earlier.evaluations)} evaluations, nothing to do")
         print(summary(earlier, path))
         return []
-    client = mlflow_client() if settings.tracking == "mlflow" else None
+    sink = sink_of(settings.tracking)
     with run.open(folder) as log:
         _say(log, earlier)
         shown = None if settings.progress == PROGRESS_AUTO else settings.progress
         bar = ProgressBar(log.history, run.header.budget, shown)
-        tracker = None if client is None else Tracker(client, log)
+        tracker = None if sink is None else Tracker(sink, log)
 
         def watch(log: RunLog) -> None:
             bar(log)

@@ -20,7 +20,7 @@ from experiments.running.mistakes import explain
 from experiments.running.plan import locked_files
 from experiments.running.run import Run
 from experiments.running.run_log import read
-from experiments.running.tracking import mlflow_client
+from experiments.running.tracking import BACKENDS, module_of
 from objectives.description import describe
 from objectives.objective import Objective, Outlook
 from objectives.space import UnitCube, check
@@ -78,8 +78,8 @@ def faults_of(run: Run, tracking: str = "none") -> Iterator[str]:
         lambda: _check_default(run.objective),
         lambda: _check_executor(run),
     ]
-    if tracking == "mlflow":
-        checks.append(mlflow_client)
+    if tracking != BACKENDS[0]:
+        checks.append(module_of(tracking).client)
     for one in checks:
         try:
             one()

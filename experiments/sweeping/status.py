@@ -160,7 +160,11 @@ def _status(given: Given) -> int:
     folder = _folder(given)
     columns = width()
     logs = sorted(folder.rglob("log.jsonl")) if folder.is_dir() else []
-    if logs and not (folder / PLAN).is_file():
+    if not logs and not (folder / PLAN).is_file():
+        raise ValueError(
+            f"{folder}: expected the folder of an experiment, got no {PLAN} and no run there"
+        )
+    if not (folder / PLAN).is_file():
         lines, broken = show_runs(folder, logs, columns)
     else:
         lines, broken = _sweep(folder, columns)

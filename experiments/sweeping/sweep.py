@@ -21,9 +21,11 @@ from experiments.running.plan import summary
 from experiments.running.readers import number, one_of, path, switch, whole
 from experiments.running.settings import REQUIRED, Command, Given, Setting
 from experiments.running.terminal import PROGRESS_AUTO, typed
+from experiments.running.tracking import BACKENDS
 from experiments.sweeping import experiment as experiments
 from experiments.sweeping.execution import Sweep
 from experiments.sweeping.experiment import PlannedRun
+from experiments.sweeping.tracked import Tracking, check_installed
 
 _OWN = "as in the experiment"
 _LIMITS = ("hours", "cost", "patience", "regret")
@@ -71,6 +73,12 @@ COMMAND = Command(
             default=False,
         ),
         Setting("retry", "Whether to give failed runs two more attempts.", switch, default=False),
+        Setting(
+            "tracking",
+            "none, mlflow (at MLFLOW_TRACKING_URI) or wandb (offline unless WANDB_MODE is set).",
+            one_of(*BACKENDS),
+            default=BACKENDS[0],
+        ),
         Setting("optimizers", "A list that replaces the experiment's.", _changed, shown=_OWN),
         Setting("objectives", "A list that replaces the experiment's.", _changed, shown=_OWN),
         Setting("seeds", "Such as 3, 0,1,2, [0,1] or 'range(0,30)'.", _changed, shown=_OWN),
@@ -117,6 +125,7 @@ def _look_ahead(
 def _sweep(given: Given, arguments: Sequence[str]) -> int:
     sweep: Sweep | None = None
     try:
+        check_installed(given["tracking"])
         use_config_dirs(given.config_dirs)
         changes = {key: given[key] for key in experiments.CHANGES if given[key] is not None}
         limits = [f"stop.{key}={given[f'stop.{key}']}" for key in _LIMITS if given[f"stop.{key}"]]
@@ -130,7 +139,11 @@ def _sweep(given: Given, arguments: Sequence[str]) -> int:
         sweep = Sweep(experiment, planned, folder)
         auto = sys.stderr is not None and sys.stderr.isatty()
         shown = auto if given["progress"] == PROGRESS_AUTO else given["progress"] == "true"
-        sweep.make(given["runs"], given["retry"], shown)
+        tracking = Tracking(given["tracking"], folder, experiment.name)
+        try:
+            sweep.make(given["runs"], given["retry"], shown)
+        finally:
+            tracking.close()
         return 0 if sweep.report() else 2
     except KeyboardInterrupt as interrupt:
         done = f"{summary(sweep.states().values())}; " if sweep else ""

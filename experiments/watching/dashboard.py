@@ -8,13 +8,14 @@ import errno
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial
 
 HOST = "127.0.0.1"
 PORT = 8080
@@ -33,10 +34,27 @@ def _imported() -> Any:
     if left_out:
         modules[_SAMPLERS] = None
     try:
-        return import_module("optuna_dashboard")
+        found = import_module("optuna_dashboard")
     finally:
         if left_out:
             modules.pop(_SAMPLERS, None)
+    _keep_limits(import_module("optuna_dashboard._app"))
+    return found
+
+
+def _keep_limits(app: Any) -> None:
+    """Let trials that break a limit be no best trials of several goals; version 0.21 forgets it."""
+    name = "get_pareto_front_trials"
+    front: Callable[..., list[FrozenTrial]] | None = getattr(app, name, None)
+    if front is None:
+        return
+    found = front
+
+    def kept(trials: Sequence[FrozenTrial], directions: Any) -> list[FrozenTrial]:
+        legal = [t for t in trials if all(x <= 0 for x in t.constraints.values())]
+        return found(legal, directions)
+
+    setattr(app, name, kept)
 
 
 _dashboard = _imported()

@@ -5,9 +5,11 @@ A trial of the run is a trial of the study, numbered in the order of asking:
 - A full evaluation is COMPLETE. Its value is the number that tables show, in natural units and with
   its own direction: the metric of the goal, or the value if there is no goal. Several goals are
   several objectives. Limits are constraints.
-- An evaluation at a partial fidelity is PRUNED, as in Optuna. Its number is an intermediate value;
-  the step is the fidelity in thousandths. A trial that resumes others has their intermediate
-  values too. With several goals there are no intermediate values, because Optuna has none.
+- An evaluation at a partial fidelity is PRUNED. As in Optuna, its number is its value and an
+  intermediate value; the step is the fidelity in thousandths. A trial that resumes another, or
+  repeats its configuration at a higher fidelity, has its intermediate values too. With several
+  goals there are neither, because Optuna has none. Pruned trials are never the best one, and a
+  switch on the page hides them.
 - A failure is FAIL; `error` and `penalty` are user attributes.
 - A pending trial is RUNNING while a process holds the log's lock, and otherwise WAITING. A refused
   trial is WAITING, because a larger budget makes it pending again; `refused` says so.
@@ -28,12 +30,9 @@ from experiments.analysis.exchange.optuna_trials import attributes, constraints,
 from experiments.analysis.spaces import holds, space_for
 from experiments.running.events import Ask, Evaluated, Retried
 from experiments.running.header import Header
-from experiments.running.headline import headline
 from experiments.running.history import History
+from experiments.watching.curves import Curves, goals_of, numbers_of
 from objectives.trial import Evaluation, Trial
-
-PER_MILLE = 1000
-"""The step of an intermediate value is this times the fidelity."""
 
 _LATEST = 2.5e11  # seconds since 1970; the last year that a calendar represents is 9999
 
@@ -71,6 +70,7 @@ class LiveStudy:
         self._tell(_about(self._header))
         self._n_events = self._n_trials = self._n_retries = 0
         self._open: dict[int, _Open] = {}
+        self._curves = Curves(self._header)
 
     def update(self, history: History, live: bool) -> bool:
         """Bring the study up to date; return False if it has to be created anew.
@@ -114,6 +114,7 @@ class LiveStudy:
                     self._open[trial.id].asked = event.time
             elif isinstance(event, Evaluated):
                 self._open[event.id].answered = event.time
+                self._curves.add(history.trials[event.id], event.evaluation)
             elif isinstance(event, Retried):
                 self._n_retries += 1
                 if event.id in self._open:
@@ -157,7 +158,7 @@ class LiveStudy:
         if evaluation is not None:
             state, values = _outcome(self._header, trial, evaluation)
             about = _of_answer(self._header, trial, evaluation)
-            curve = _curve(history, trial)
+            curve = self._curves.of(trial)
             if state == TrialState.COMPLETE:
                 limits = _limits(self._header, evaluation)
             begun = max(asked, shown.answered - evaluation.cost)
@@ -210,37 +211,22 @@ def study_name(header: Header) -> str:
     return f"{names} | seed {header.seed} | {header.identity[:8]}"
 
 
-def goals_of(header: Header) -> dict[str, bool]:
-    """Return for each of the study's objectives whether it is minimised."""
-    if header.several:
-        return {name: goal.minimise for name, goal in header.goals.items()}
-    about = headline(header)
-    return {about.metric or "value": about.minimise}
-
-
-def _numbers(header: Header, evaluation: Evaluation) -> list[float] | None:
-    """Return the numbers of a success, one for each objective; None if one is missing."""
-    if header.several:
-        found = [evaluation.metrics.get(name) for name in header.goals]
-    else:
-        found = [headline(header).of(evaluation)]
-    return None if None in found else [float(x) for x in found if x is not None]
-
-
 def _outcome(
     header: Header, trial: Trial, evaluation: Evaluation
 ) -> tuple[TrialState, list[float] | None]:
     """Return the state and the values of an evaluated trial."""
-    numbers = None if evaluation.error is not None else _numbers(header, evaluation)
+    numbers = None if evaluation.error is not None else numbers_of(header, evaluation)
     if numbers is None:
         return TrialState.FAIL, None
-    return (TrialState.COMPLETE, numbers) if trial.fidelity == 1.0 else (TrialState.PRUNED, None)
+    if trial.fidelity == 1.0:
+        return TrialState.COMPLETE, numbers
+    return TrialState.PRUNED, None if header.several else numbers
 
 
 def _of_answer(header: Header, trial: Trial, evaluation: Evaluation) -> dict[str, Any]:
     """Return the user attributes of an evaluated trial."""
     error = evaluation.error
-    if error is None and _numbers(header, evaluation) is None:
+    if error is None and numbers_of(header, evaluation) is None:
         error = f"expected the metric {', '.join(goals_of(header))}, got none"
     about = attributes(
         trial.id, trial.fidelity, evaluation.cost, evaluation.metrics, error, evaluation.value
@@ -255,23 +241,6 @@ def _of_pending(trial: Trial, refused: bool) -> dict[str, Any]:
     if refused:
         about["refused"] = "the budget does not pay this trial"
     return about
-
-
-def _curve(history: History, trial: Trial) -> dict[int, float]:
-    """Return the intermediate values of a trial and of those that it resumes, by step."""
-    header = history.header
-    assert header is not None
-    if header.several or header.fidelities is None:
-        return {}
-    found: dict[int, float] = {}
-    one: Trial | None = trial
-    while one is not None:
-        evaluation = history.evaluations.get(one.id)
-        numbers = None if evaluation is None else _numbers(header, evaluation)
-        if numbers is not None and evaluation is not None and evaluation.error is None:
-            found[round(PER_MILLE * one.fidelity)] = numbers[0]
-        one = None if one.resumes is None else history.trials[one.resumes]
-    return dict(sorted(found.items()))
 
 
 def _limits(header: Header, evaluation: Evaluation) -> dict[str, Any]:
