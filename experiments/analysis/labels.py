@@ -16,13 +16,16 @@ def is_own(label: str) -> bool:
 
 
 class Labelled(Protocol):
-    """A run that can be labelled; only its header and its seed are used."""
+    """A run that can be labelled; only its header, its seed and its replica are used."""
 
     @property
     def header(self) -> Header: ...
 
     @property
     def seed(self) -> int: ...
+
+    @property
+    def replica(self) -> str: ...
 
 
 def labels_of(runs: Sequence[Labelled]) -> list[tuple[str, str]]:
@@ -45,15 +48,18 @@ def _shown(label: str) -> str:
 def _labels(runs: Sequence[Labelled], family: str, seeds: bool) -> list[str]:
     """Return each run's name with the settings in which runs of that name differ.
 
-    The workers and the clock of a run count as settings of its optimizer. A setting that equals the
-    run's budget in all of them, such as a design's number of points, is not a difference. The
-    number of given start configurations counts as the setting `start`.
+    The workers and the clock of a run count as settings of its optimizer, as do the version of the
+    optimizer's class and, of runs that several sources made differently, the source. A setting
+    that equals the run's budget in all of them, such as a design's number of points, is not a
+    difference. The number of given start configurations counts as the setting `start`.
     """
     settings = [dict(_flat(getattr(run.header, family))) for run in runs]
     if not seeds:  # optimizers
         for own, run in zip(settings, runs, strict=True):
             own["start"] = len(run.header.start)
             own["workers"] = run.header.workers
+            own["version"] = run.header.optimizer_version
+            own["source"] = run.replica
             own.update(_flat(run.header.clock or {}, "clock."))
     groups: dict[str, list[int]] = defaultdict(list)
     for i, run in enumerate(runs):
