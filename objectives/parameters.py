@@ -1,4 +1,4 @@
-"""One parameter from its short description: the types, their keys, and what each may hold."""
+"""Build one parameter from its short description: the types, their keys and permitted values."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -13,6 +13,7 @@ from ConfigSpace import (
 )
 from ConfigSpace.hyperparameters import Hyperparameter
 
+from objectives import expected
 from objectives.trial import Value
 
 KEYS: Mapping[str, set[str]] = {
@@ -22,17 +23,17 @@ KEYS: Mapping[str, set[str]] = {
     "ordinal": {"choices"},
     "constant": {"value"},
 }
-"""The keys of a description by its type, beside `type` and `when`."""
+"""The keys of a description by its type, in addition to `type` and `when`."""
 
 TYPES: Mapping[type, str] = {
     bool: "true or false",
-    int: "whole numbers",
+    int: "integers",
     float: "numbers",
     str: "text",
 }
-"""The types that a parameter's values may be fixed to, in words."""
+"""The types to which a parameter's values may be restricted, in words."""
 
-_LARGEST = 1e15  # of a bound's size: integers beyond are not exact as floats
+_LARGEST = 1e15  # largest magnitude of a bound: larger integers are not exact as floats
 
 
 def hyperparameter(
@@ -41,9 +42,9 @@ def hyperparameter(
     """Return the parameter of a description.
 
     Args:
-        name: of the parameter.
+        name: the parameter's name.
         description: as in the docstring of `objectives.space`.
-        default: ConfigSpace's default value; None: the one that ConfigSpace chooses.
+        default: ConfigSpace's default value; None means the one that ConfigSpace chooses.
 
     Raises:
         ValueError: the description is incomplete, contradictory, or has an unknown key.
@@ -70,19 +71,19 @@ def hyperparameter(
 
 
 def pinned(description: Any) -> Any:
-    """Return the description of a constant for a plain value, anything else as it is."""
+    """Return the description of a constant for a plain value, anything else unchanged."""
     if isinstance(description, (bool, int, float, str)):
         return {"type": "constant", "value": description}
     return description
 
 
 def expect_type(where: str, description: Mapping[str, Any], kind: type) -> None:
-    """Raise `ValueError` where a parameter of a fixed type is described with other values.
+    """Raise `ValueError` if a parameter of a fixed type is described with values of another type.
 
     Args:
         where: the beginning of the error.
-        description: as in the docstring of `objectives.space`; it is legal.
-        kind: one of `TYPES`. A whole number is a number; nothing else is two of them.
+        description: a valid description, as in the docstring of `objectives.space`.
+        kind: one of `TYPES`. An integer is also a number; the types do not overlap otherwise.
     """
     described = description["type"]
     if described in ("float", "int"):
@@ -96,7 +97,7 @@ def expect_type(where: str, description: Mapping[str, Any], kind: type) -> None:
 
 
 def dot_hint(name: str, known: Iterable[str]) -> str:
-    """Return what to say of an unknown name that is the beginning of one with a dot, else ""."""
+    """Return a hint for an unknown name that is the beginning of a name with a dot, else ""."""
     for other in known:
         if other.startswith(f"{name}."):
             return f"; {other} holds a dot: it can be set in a YAML only, not on the command line"
@@ -104,7 +105,7 @@ def dot_hint(name: str, known: Iterable[str]) -> str:
 
 
 def _kind(where: str, description: Mapping[str, Any]) -> str:
-    """Return the type of a description that holds no other keys than those of its type."""
+    """Return the type of a description; raise if it has keys that its type does not have."""
     kind = description.get("type")
     if not isinstance(kind, str) or kind not in KEYS:
         nested = [key for key, value in description.items() if isinstance(value, Mapping)]
@@ -133,27 +134,26 @@ def _kind(where: str, description: Mapping[str, Any]) -> str:
 
 def _bounds(where: str, kind: str, description: Mapping[str, Any]) -> tuple[float, float, bool]:
     """Return the lower and the upper bound, and whether the scale is logarithmic."""
-    lower, upper = description.get("lower"), description.get("upper")
+    lower: Any = description.get("lower")
+    upper: Any = description.get("upper")
     log = description.get("log", False)
-    numeric = (int,) if kind == "int" else (int, float)
+    check = expected.is_whole if kind == "int" else expected.is_number
     for key, bound in (("lower", lower), ("upper", upper)):
-        if isinstance(bound, bool) or not isinstance(bound, numeric) or not abs(bound) <= _LARGEST:
-            raise ValueError(f"{where}.{key}: expected a finite {kind}, got {bound!r}")
-    if not isinstance(log, bool):
-        raise ValueError(f"{where}.log: expected true or false, got {log!r}")
-    assert isinstance(lower, (int, float)) and isinstance(upper, (int, float))
+        if not check(bound) or abs(bound) > _LARGEST:
+            expected.refuse(f"{where}.{key}", f"a finite {kind}", bound)
+    expected.switch(f"{where}.log", log)
     if lower > upper:
         raise ValueError(f"{where}: expected lower <= upper, got {lower} > {upper}")
-    if log and lower <= 0 and lower != upper:  # one value has no scale
+    if log and lower <= 0 and lower != upper:  # a single value needs no scale
         raise ValueError(f"{where}.lower: expected a positive bound on a log scale, got {lower}")
     return lower, upper, log
 
 
 def _plain_values(where: str, values: list[Any]) -> list[Value]:
-    """Return the values, or raise where JSON would not give one back as it is, or YAML misread.
+    """Return the values; raise if JSON would change one or YAML may have misread one.
 
-    An unquoted `on`, `off`, `yes` or `no` is a boolean for many readers of YAML, so booleans
-    beside other values are taken for an accident.
+    Many readers of YAML read an unquoted `on`, `off`, `yes` or `no` as a boolean. A mixture of
+    booleans and other values is therefore considered a mistake.
     """
     for value in values:
         if not isinstance(value, (bool, int, float, str)) or value in (math.inf, -math.inf):

@@ -46,7 +46,7 @@ def test_an_unknown_name_is_answered_with_the_closest() -> None:
         _make("TwoPointDE")
     message = str(caught.value)
     assert message.startswith("nevergrad.name: expected one of the ")
-    assert "got TwoPointDE; did you mean TwoPointsDE or " in message
+    assert "got 'TwoPointDE'; did you mean TwoPointsDE or " in message
     assert "\n" not in message
 
 
@@ -81,7 +81,7 @@ def test_closing_ends_the_thread_of_a_method(name: str) -> None:
     optimizer.ask(1)
     assert set(threading.enumerate()) - before
     optimizer.close()
-    optimizer.close()  # once more does no harm
+    optimizer.close()  # a second call has no effect
     assert not set(threading.enumerate()) - before
 
 

@@ -62,6 +62,7 @@ class Run:
         times: seconds from the run's header to the answer, (n,), pauses included.
         ends: the simulated time of each answer in seconds, (n,), ascending; None if the clock is
             real.
+        stopped: why a rule ended the run before its budget was spent; None if none did.
         source: the folder or file, as given, that the run was loaded from.
         replica: the name of the source, if another source holds the same runs of this optimizer
             with other evaluations, so that both are kept apart; otherwise "".
@@ -87,6 +88,7 @@ class Run:
     times: Floats
     tests: list[dict[str, Any]]
     ends: Floats | None = None
+    stopped: str | None = None
     source: str = field(default="", repr=False, compare=False)
     replica: str = field(default="", repr=False, compare=False)
 
@@ -256,6 +258,7 @@ def run_of(row: Row) -> Run:
         times=columns.numbers("time"),
         tests=tests_of(row),
         ends=columns.ends(),
+        stopped=fields.text("stopped") if "stopped" in fields else None,
     )
     if len(header.goals) < 2 and (np.isnan(run.values) & ~run.failed).any():
         raise ValueError("columns: expected a value or an error for each evaluation, got neither")

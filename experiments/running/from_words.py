@@ -53,6 +53,7 @@ def run_settings(settings: DictConfig, names: dict[str, str]) -> RunSettings:
         evaluation_timeout_s=resolved["evaluation_timeout_s"],
         start=resolved["start"],
         executor=resolved["executor"],
+        stop=resolved["stop"],
     )
 
 

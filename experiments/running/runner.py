@@ -17,8 +17,10 @@ from experiments.running.events import (
     Tested,
 )
 from experiments.running.executors.executor import Answer, Executor
-from experiments.running.fields import is_plain, wrong
+from experiments.running.fields import is_plain
 from experiments.running.run_log import RunLog
+from experiments.running.stopping import Limits, StopRule
+from objectives.expected import refuse
 from objectives.trial import Evaluation, Trial
 from optimizers.optimizer import Optimizer
 
@@ -45,16 +47,18 @@ def run(
     executor: Executor,
     n_workers: int = 1,
     watch: Watch = lambda log: None,
+    stop: StopRule | None = None,
 ) -> None:
     """Spend `budget` full-evaluation equivalents, starting from where the log ends.
 
     The log must already contain its header. Trials that were asked but not evaluated are
     evaluated first. Each evaluation is on the disk, in the log or in the folder of answers, before
-    the optimizer is told about it, unless it is repeated at no cost.
+    the optimizer is told about it, unless it is repeated at no cost. The rule `stop` may end the
+    run earlier.
     """
     with interrupts.held():
         replay(optimizer, log)
-        loop = _Loop(optimizer, budget, log, executor, watch)
+        loop = _Loop(optimizer, budget, log, executor, watch, stop or Limits())
         loop.resume()
         while True:
             interrupts.check()  # cheap evaluations defer signals too; no step is in progress here
@@ -64,7 +68,7 @@ def run(
             loop.answer(executor.next())
         _test_incumbents(executor, log)
         spent = log.history.spent
-        log.append(Ended(budget, spent, loop.clock.told()))
+        log.append(Ended(budget, spent, loop.clock.told(), loop.stopped))
 
 
 class _Loop:
@@ -77,10 +81,18 @@ class _Loop:
     """
 
     def __init__(
-        self, optimizer: Optimizer, budget: float, log: RunLog, executor: Executor, watch: Watch
+        self,
+        optimizer: Optimizer,
+        budget: float,
+        log: RunLog,
+        executor: Executor,
+        watch: Watch,
+        stop: StopRule,
     ) -> None:
         self.clock = Clock(optimizer)
         self.pending = 0
+        self.stopped: str | None = None  # why the rule refused the last ask
+        self._stop = stop
         self._budget, self._log, self._executor, self._watch = budget, log, executor, watch
         self._tries: Counter[int] = Counter()
         self._answered: list[Trial] = []
@@ -110,7 +122,11 @@ class _Loop:
         n = n_workers - self.pending - len(history.refused)
         left = self._budget - history.spent + _ROUNDING
         payable = not history.refused and left >= self._grid[0]
+        self.stopped = None
         if n <= 0 or not (payable or self.pending):
+            return
+        self.stopped = self._stop.reason(history)
+        if self.stopped is not None:
             return
         trials = self.clock.ask(n)
         if not trials:
@@ -188,17 +204,17 @@ class _Loop:
     def _check(self, trials: list[Trial], n: int) -> None:
         """Raise `ValueError` if the trials of an ask violate the optimizer's contract."""
         if len(trials) > n:
-            wrong("optimizer", f"at most {n} trials, as asked for", len(trials))
+            refuse("optimizer", f"at most {n} trials, as asked for", len(trials))
         for trial in trials:
             where = f"optimizer: trial {trial.id}"
             if not any(math.isclose(trial.fidelity, share) for share in self._grid):
                 shares = ", ".join(f"{share:g}" for share in self._grid)
-                wrong(f"{where}.fidelity", f"one of {shares}", trial.fidelity)
+                refuse(f"{where}.fidelity", f"one of {shares}", trial.fidelity)
             if trial.resumes is not None and trial.resumes not in self._log.history.evaluations:
-                wrong(f"{where}.resumes", "a trial that was evaluated", trial.resumes)
+                refuse(f"{where}.resumes", "a trial that was evaluated", trial.resumes)
             for name, value in trial.config.items():
                 if not is_plain(value) or type(value).__module__ != "builtins":
-                    wrong(f"{where}.config.{name}", "a plain Python value", value)
+                    refuse(f"{where}.config.{name}", "a plain Python value", value)
 
 
 def _test_incumbents(executor: Executor, log: RunLog) -> None:

@@ -1,10 +1,10 @@
 """LoRA fine-tuning by LitGPT's own command lines: the route of the published study.
 
 Davouse and Talbi, "Bayesian and Partition-Based Optimization for Hyperparameter Optimization of
-LLM Fine-Tuning" (OLA 2025). A trial is `finetune_lora` and then `evaluate` (`command_lines.py`),
-each a process group of its own under a time limit. Departures: the tools are started
-by `launch.py`, which refuses to train adapters that do not start at B = 0 (in the published runs
-they evidently did not), and integers are drawn, not truncated.
+LLM Fine-Tuning" (OLA 2025). A trial runs `finetune_lora` and then `evaluate` (`command_lines.py`),
+each in its own process group with a time limit. There are two departures. The tools are started by
+`launch.py`, which refuses to train adapters that do not start at B = 0 (in the published runs, they
+evidently did not). Integers are drawn and not truncated from real numbers.
 """
 
 import os
@@ -17,7 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from objectives import checkpoint, child
+from objectives import checkpoint, child, expected
 from objectives.cache import cache_folder
 from objectives.deployment import Deployment
 from objectives.lora_ft import cli_results, command_lines
@@ -31,9 +31,6 @@ from objectives.lora_ft.settings import (
     expect_parameters,
     expect_share,
     goal_of,
-    one_of,
-    positive,
-    whole,
 )
 from objectives.lora_ft.trial_folder import TrialFolders
 from objectives.objective import Objective, Resources
@@ -45,16 +42,16 @@ LAUNCHER = (sys.executable, "-m", "objectives.lora_ft.launch")
 _PROJECT = Path(__file__).parents[2]
 _TARGETS = ("accuracy", "accuracy_norm", "heldout_loss")
 _RANK_VARIABLES = ("LOCAL_RANK", "RANK", "GLOBAL_RANK", "WORLD_SIZE", "NODE_RANK", "GROUP_RANK")
-# Lightning would take the number of processes from the cluster's job instead of from --devices.
+# Otherwise Lightning takes the number of processes from the cluster's job, not from --devices.
 _CLUSTERS = ("SLURM_", "TORCHELASTIC_", "PMI_", "PMIX_", "OMPI_", "LSB_", "JSM_")
 
 
 class LitGPTCommandLines(Objective):
-    """Fine-tunes and scores by processes, which have the machine's GPUs for themselves.
+    """Fine-tunes and scores in child processes, which have the machine's GPUs to themselves.
 
-    The settings are described in `conf/objective/route/litgpt_cli.yaml`. A tool that ends with
-    another exit status than 0 or not in time, a result that is missing and a loss that is no
-    number are failed evaluations with the tool's last words.
+    The settings are described in `conf/objective/route/litgpt_cli.yaml`. An evaluation fails, with
+    the tool's last output as the reason, if a tool exits with a status other than 0 or exceeds its
+    time limit, or if a result is missing or a loss is not a number.
 
     Raises:
         ValueError: a setting, the data or the model cannot be used.
@@ -97,13 +94,17 @@ class LitGPTCommandLines(Objective):
     ) -> None:
         self.space = build_space(with_pinned(space))
         expect_parameters(self.space)
-        one_of("target", target, _TARGETS)
+        expected.one_of("objective.target", target, _TARGETS)
         self.goals = goal_of(target)
         self._metric, self._more_is_better = TARGETS[target]
-        self._test_every = whole("test_every", test_every, 0)
-        self._score_batch = whole("score_batch", score_batch, 1)
-        self._train_timeout_s = positive("train_timeout_s", train_timeout_s)
-        self._score_timeout_s = positive("score_timeout_s", score_timeout_s)
+        self._test_every = expected.whole("objective.test_every", test_every, 0)
+        self._score_batch = expected.whole("objective.score_batch", score_batch, 1)
+        self._train_timeout_s = expected.number(
+            "objective.train_timeout_s", train_timeout_s, above=0
+        )
+        self._score_timeout_s = expected.number(
+            "objective.score_timeout_s", score_timeout_s, above=0
+        )
         self._training = Training(
             matrices=tuple(matrices),
             epochs=epochs,
@@ -124,15 +125,14 @@ class LitGPTCommandLines(Objective):
         )
         self.fidelities = Fidelities(self._training.shares) if max_steps is not None else None
         self.default = default_of(self.space)
-        whole("data_seed", data_seed, 0)
+        expected.whole("objective.data_seed", data_seed, 0)
         sizes = {
             "heldout_items": heldout_items,
             "hellaswag_items": hellaswag_items,
             "mmlu_items": mmlu_items,
         }
         for name, number in sizes.items():
-            if number is not None:
-                whole(name, number, 1)
+            expected.null_or(expected.whole, f"objective.{name}", number, 1)
         self._model = model
         self._checkpoint = checkpoint.find(model)
         self._source: Source = Stock(sizes) if data == STOCK else Local(data, sizes, data_seed)
@@ -154,7 +154,7 @@ class LitGPTCommandLines(Objective):
         return Evaluation(value, time.perf_counter() - start, metrics)
 
     def test(self, trial: Trial) -> dict[str, float]:
-        """Train the configuration again and score it on MMLU, unless every evaluation did."""
+        """Train the configuration again and score it on MMLU, unless every evaluation does so."""
         check(self.space, trial.config)
         if self._test_every == 1:
             return {}
@@ -204,7 +204,7 @@ class LitGPTCommandLines(Objective):
         )
 
     def _measure(self, trial: Trial, tasks: Sequence[str]) -> dict[str, float]:
-        """Train and score in a folder of the trial's own."""
+        """Train and score in the trial's own folder."""
         with self._folders.open(trial.id) as folder:
             started = time.perf_counter()
             metrics = self._train(trial, folder)
@@ -217,7 +217,7 @@ class LitGPTCommandLines(Objective):
     def _train(self, trial: Trial, folder: Path) -> dict[str, float]:
         whole_steps = self._training.max_steps
         n_steps = None if whole_steps is None else round(trial.fidelity * whole_steps)
-        # All instructions of the schedule, whatever the share: LitGPT's order depends on them.
+        # All instructions of the schedule at every share, because LitGPT's order depends on them.
         n_items = None if whole_steps is None else whole_steps * self._training.batch
         self._source.place(folder, n_items)
         arguments = command_lines.finetune(

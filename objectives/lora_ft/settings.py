@@ -1,4 +1,4 @@
-"""What the routes of LoRA fine-tuning share of their settings: targets, hyperparameters, rules."""
+"""The settings that the routes of LoRA fine-tuning share: targets, hyperparameters, rules."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -7,10 +7,11 @@ from typing import Any
 
 from ConfigSpace import ConfigurationSpace
 
+from objectives import expected
 from objectives.space import check, constants
 from objectives.trial import Config, Fidelities, Goal, Value
 
-TARGETS = {  # the metric to optimise, and whether more of it is better
+TARGETS = {  # the metric to optimise, and whether a larger value is better
     "accuracy": ("hellaswag_acc", True),
     "accuracy_norm": ("hellaswag_acc_norm", True),
     "p_right": ("hellaswag_p_right", True),
@@ -21,7 +22,7 @@ PRESETS = {
     "attention": ("query", "key", "value", "projection"),
     "attention_mlp": ("query", "key", "value", "projection", "mlp"),
 }
-DEFAULT: Config = {  # what an engineer would start from; a small rate, as for full fine-tuning
+DEFAULT: Config = {  # a usual starting point; a small rate, as for full fine-tuning
     "lora_rank": 16,
     "lora_alpha": 16,
     "lora_dropout": 0.05,
@@ -30,12 +31,12 @@ DEFAULT: Config = {  # what an engineer would start from; a small rate, as for f
     "matrices": "attention",
     "batch": 4,
 }
-CHANGEABLE = ("learning_rate", "weight_decay", "lora_dropout")  # where a checkpoint is continued
+CHANGEABLE = ("learning_rate", "weight_decay", "lora_dropout")  # of a continued checkpoint
 
 _UNITS = {"heldout_loss": "nats per token"}
 _PARAMETERS = ("lora_rank", "lora_alpha", "lora_dropout", "learning_rate", "weight_decay")
 _WHOLE = ("lora_rank", "lora_alpha", "batch")
-_SUPREMA = {"lora_dropout": 1.0}  # never reached
+_SUPREMA = {"lora_dropout": 1.0}  # upper bounds, themselves excluded
 
 
 def goal_of(target: str) -> dict[str, Goal]:
@@ -46,7 +47,7 @@ def goal_of(target: str) -> dict[str, Goal]:
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """A configuration, with what the settings fix where the space does not tune it."""
+    """A configuration, with the fixed settings for parameters that the space does not tune."""
 
     rank: int
     alpha: int
@@ -58,7 +59,7 @@ class Hyperparameters:
 
 
 def hyperparameters(config: Config, fixed: Mapping[str, Any]) -> Hyperparameters:
-    """Read a configuration; `fixed` says what it leaves out."""
+    """Read a configuration; `fixed` holds the values that it leaves out."""
     chosen = {**fixed, **config}
     return Hyperparameters(
         rank=int(chosen["lora_rank"]),
@@ -72,7 +73,7 @@ def hyperparameters(config: Config, fixed: Mapping[str, Any]) -> Hyperparameters
 
 
 def matrices_of(where: str, chosen: Any) -> tuple[str, ...]:
-    """Return the names of a list, of a preset, or of a text such as `query+value`.
+    """Return the names in a list, in a preset, or in a text such as `query+value`.
 
     Raises:
         ValueError: a name is unknown, or the list is empty.
@@ -80,16 +81,15 @@ def matrices_of(where: str, chosen: Any) -> tuple[str, ...]:
     if isinstance(chosen, str):
         chosen = PRESETS.get(chosen, chosen.split("+"))
     for name in [*chosen] or ["none"]:
-        if name not in MATRICES:
-            raise ValueError(f"{where}: expected one of {list(MATRICES)}, got {name}")
+        expected.one_of(where, name, MATRICES)
     return tuple(chosen)
 
 
 def expect_parameters(space: ConfigurationSpace, fixed: Iterable[str] = ()) -> None:
-    """Raise ValueError unless a space tunes what can be tuned, in values that can be run.
+    """Raise ValueError unless a space has only tunable parameters with permitted values.
 
     Args:
-        fixed: what the settings say where the space does not.
+        fixed: the values of the settings for parameters that the space does not tune.
     """
     fixed = set(fixed)
     required = [name for name in _PARAMETERS if name not in fixed]
@@ -104,7 +104,7 @@ def expect_parameters(space: ConfigurationSpace, fixed: Iterable[str] = ()) -> N
 
 
 def _stated(parameter: Any) -> Iterator[tuple[str, Value]]:
-    """Yield what a description says of a parameter's values: its key and the value."""
+    """Yield the keys of a description that hold a parameter's values, with the values."""
     if hasattr(parameter, "lower"):
         if isinstance(parameter.lower, float) and parameter.name in _WHOLE:
             raise ValueError(f"objective.space.{parameter.name}.type: expected int, got float")
@@ -116,23 +116,16 @@ def _stated(parameter: Any) -> Iterator[tuple[str, Value]]:
 
 
 def _expect(where: str, name: str, value: Value) -> None:
-    if hasattr(value, "item"):
-        value = value.item()
     if name == "matrices":
         matrices_of(where, value)
     elif name in _WHOLE:
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ValueError(f"{where}: expected a whole number >= 1, got {value!r}")
+        expected.whole(where, value, 1)
     else:
-        supremum = _SUPREMA.get(name, math.inf)
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not 0 <= float(value) < supremum:
-            limit = "" if supremum == math.inf else f" and < {supremum:g}"
-            raise ValueError(f"{where}: expected a number >= 0{limit}, got {value!r}")
+        expected.number(where, value, least=0, below=_SUPREMA.get(name))
 
 
 def default_of(space: ConfigurationSpace) -> Config | None:
-    """Return the usual configuration where the space holds it."""
+    """Return the usual configuration if the space contains it."""
     config = {**{name: DEFAULT[name] for name in space}, **constants(space)}
     try:
         check(space, config)
@@ -141,46 +134,15 @@ def default_of(space: ConfigurationSpace) -> Config | None:
     return config
 
 
-def one_of(name: str, value: str, choices: Iterable[str]) -> None:
-    """Raise ValueError unless a setting is one of the words allowed."""
-    if value not in choices:
-        raise ValueError(f"objective.{name}: expected one of {list(choices)}, got {value}")
-
-
-def whole(name: str, value: int, lowest: int) -> int:
-    """Return a setting; raise ValueError unless it is a whole number, not below the lowest."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
-        raise ValueError(f"objective.{name}: expected a whole number >= {lowest}, got {value!r}")
-    return value
-
-
-def positive(name: str, value: float) -> float:
-    """Return a setting; raise ValueError unless it is a positive, finite number."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-        raise ValueError(f"objective.{name}: expected a positive number, got {value!r}")
-    return value
-
-
-def share(name: str, value: float) -> float:
-    """Return a setting; raise ValueError unless it is a number in [0, 1)."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
-        raise ValueError(f"objective.{name}: expected a number >= 0 and < 1, got {value!r}")
-    return value
-
-
 def betas_of(betas: Sequence[float]) -> tuple[float, float]:
     """Return AdamW's two betas; raise ValueError unless they are numbers in [0, 1)."""
-    numbers = [b for b in betas if isinstance(b, int | float) and not isinstance(b, bool)]
-    if len(numbers) != 2 or len(betas) != 2 or not all(0 <= beta < 1 for beta in numbers):
-        raise ValueError(f"objective.betas: expected two numbers >= 0 and < 1, got {betas!r}")
-    return float(numbers[0]), float(numbers[1])
-
-
-def not_negative(name: str, value: float) -> float:
-    """Return a setting; raise ValueError unless it is a finite number >= 0."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-        raise ValueError(f"objective.{name}: expected a number >= 0, got {value!r}")
-    return value
+    if not isinstance(betas, Sequence) or len(betas) != 2:
+        expected.refuse("objective.betas", "two numbers", betas)
+    first, second = (
+        expected.number(f"objective.betas.{place}", beta, least=0, below=1)
+        for place, beta in enumerate(betas)
+    )
+    return float(first), float(second)
 
 
 def expect_share(fidelities: Fidelities | None, fidelity: float) -> float:

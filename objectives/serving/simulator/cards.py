@@ -1,7 +1,7 @@
 """The models and the GPUs that the simulator knows, as data.
 
-Shapes: `config.json` of each model, as aiconfigurator-core 0.12 ships them. GPUs: its
-`systems/<name>.yaml` (memory, links) and `kernel_constants.csv`.
+The shapes are from each model's `config.json`, as aiconfigurator-core 0.12 ships them. The GPUs are
+from its `systems/<name>.yaml` (memory, links) and from `kernel_constants.csv`.
 """
 
 import dataclasses
@@ -9,12 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from objectives import expected
+
 GIB = 2**30
 
 
 @dataclass(frozen=True)
 class Model:
-    """The shape of a dense transformer with grouped queries and a gated feed-forward part."""
+    """The shape of a dense transformer with grouped-query attention and a gated MLP."""
 
     name: str
     layers: int
@@ -27,12 +29,12 @@ class Model:
 
     @property
     def layer_weights(self) -> int:
-        """Numbers in a layer's four matrices."""
+        """The number of weights in a layer's four matrices."""
         attention = self.hidden * self.head * (2 * self.heads + 2 * self.key_heads)
         return attention + 3 * self.hidden * self.intermediate
 
     def weight_bytes(self, width: float) -> float:
-        """Return the bytes of all weights: layers of `width` bytes, embeddings of two."""
+        """Return the bytes of all weights: `width` per layer weight, two per embedding weight."""
         return width * self.layers * self.layer_weights + 2 * 2 * self.vocabulary * self.hidden
 
 
@@ -44,8 +46,8 @@ class System:
         name: as in `kernel_constants.csv`.
         memory: bytes of one GPU.
         gpus: on the node.
-        bandwidth: bytes/s of one GPU's memory, as sold.
-        dtypes: number formats of weights it computes in.
+        bandwidth: nominal bandwidth of one GPU's memory in bytes/s.
+        dtypes: number formats of weights that it can compute with.
     """
 
     name: str
@@ -76,17 +78,17 @@ SYSTEMS = {
     )
 }
 WIDTHS = {"bfloat16": 2.0, "fp8": 1.0, "fp8_block": 1.0, "nvfp4": 0.5}
-"""Bytes of a weight."""
+"""The bytes of one weight."""
 
 
 def model_of(given: str | Mapping[str, Any]) -> Model:
-    """Return the model of a name in `MODELS`, or of its dimensions.
+    """Return the model with a name in `MODELS`, or with given dimensions.
 
     Args:
-        given: a name, or every field of `Model` but the name, as `config.json` has them.
+        given: a name, or all fields of `Model` except the name, as `config.json` has them.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: `given` is neither.
     """
     if isinstance(given, str):
         if given not in MODELS:
@@ -98,37 +100,28 @@ def model_of(given: str | Mapping[str, Any]) -> Model:
     if not isinstance(given, Mapping) or sorted(given) != sorted(names):
         got = sorted(given) if isinstance(given, Mapping) else given
         raise ValueError(f"objective.model: expected the dimensions {names}, got {got}")
-    for name in names:
-        if isinstance(given[name], bool) or not isinstance(given[name], int) or given[name] < 1:
-            raise ValueError(
-                f"objective.model.{name}: expected a positive whole number, got {given[name]!r}"
-            )
+    sizes = {name: expected.whole(f"objective.model.{name}", given[name], 1) for name in names}
     if given["heads"] % given["key_heads"]:
         raise ValueError(
             f"objective.model.key_heads: expected a divisor of heads={given['heads']}, "
             f"got {given['key_heads']}"
         )
-    return Model("model", **{name: given[name] for name in names})
+    return Model("model", **sizes)
 
 
 def system_of(
     name: str, memory_gib: float | None = None, bandwidth_tb_s: float | None = None
 ) -> System:
-    """Return a system, with another card's memory and bandwidth where they are given.
+    """Return a system, with the memory and bandwidth of another card if these are given.
 
-    An A100 of 40 GB is `a100_sxm` with 40 GiB and 1.555 TB/s.
+    For example, an A100 of 40 GB is `a100_sxm` with 40 GiB and 1.555 TB/s.
 
     Raises:
         ValueError: the system is unknown, or a number is not positive.
     """
-    if name not in SYSTEMS:
-        raise ValueError(f"objective.system: expected one of {list(SYSTEMS)}, got {name!r}")
-    changed = SYSTEMS[name]
+    changed = SYSTEMS[expected.one_of("objective.system", name, SYSTEMS)]
     for key, number in (("memory_gib", memory_gib), ("bandwidth_tb_s", bandwidth_tb_s)):
-        if number is None:
-            continue
-        if isinstance(number, bool) or not isinstance(number, int | float) or not 0 < number < 1e6:
-            raise ValueError(f"objective.{key}: expected a positive number, got {number!r}")
+        expected.null_or(expected.number, f"objective.{key}", number, above=0, below=1e6)
     if memory_gib is not None:
         changed = dataclasses.replace(changed, memory=memory_gib * GIB)
     if bandwidth_tb_s is not None:
