@@ -196,6 +196,22 @@ def test_one_objective_at_a_time_is_drawn_and_the_chooser_moves_on(
         assert opened.locator("#trials select").input_value() == "f1"
 
 
+def test_a_section_chooses_among_the_objectives_that_it_has_charts_of(
+    browser: Browser, page: Path
+) -> None:
+    with driven(browser, page) as opened:
+        opened.evaluate(
+            """() => {
+              const select = document.querySelector("#convergence select");
+              select.remove(0);  // as if there were no chart of the first objective
+              refresh();
+            }"""
+        )
+        opened.wait_for_selector(READY)
+        assert opened.locator("#convergence figure:visible h3").all_inner_texts() == ["f1"]
+        assert opened.locator("#trials select").input_value() == "f0"
+
+
 def test_a_point_leads_to_its_trial(browser: Browser, page: Path) -> None:
     with driven(browser, page) as opened:
         opened.locator("#trials .plot").scroll_into_view_if_needed()

@@ -2,13 +2,15 @@
 
 import json
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from experiments.analysis import pack, verdict
-from experiments.analysis.report import __main__ as report
+from experiments.analysis.report.contents import contents
+from experiments.analysis.report.subject import read_subject
 from experiments.analysis.results import load
 from made_headers import header_event
 
@@ -124,6 +126,8 @@ def test_what_others_name_in_a_log_is_never_imported_or_run(
     packed = tmp_path / "theirs" / "runs.jsonl.xz"
     pack.pack([tmp_path / "sent"], packed)
     assert "Evil" in _said(capsys, packed)
-    assert report.main([str(packed), f"out={tmp_path / 'report'}"]) == 0
+    with ThreadPoolExecutor(1) as pool:
+        made = contents(read_subject([packed], None, None), pool)
+    assert "evil.Evil" in made.title and made.trials
     load(packed).frame()
     assert not mark.exists() and "evil" not in sys.modules

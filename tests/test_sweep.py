@@ -371,7 +371,10 @@ def test_a_list_of_workers_is_checked(workers: list[int], message: str) -> None:
     ("words", "message"),
     [
         (["executor=fast"], "executor: expected one of auto, inline"),
-        (["executor=simulated executor.jitter=2"], "executor.jitter: expected a finite number of at least 0"),
+        (
+            ["executor=simulated executor.jitter=2"],
+            "executor.jitter: expected a finite number of at least 0",
+        ),
         (
             ["executor=simulated executor.speed=2"],
             "executor: expected one of rounds, seconds, jitter, got speed",

@@ -157,7 +157,7 @@ def spread_notes(runs: Sequence[Run]) -> list[str]:
     sources = {
         "code": "with {} different versions of the code",
         "versions": "with {} different sets of packages",
-        "hardware": "on {} different machines",
+        "hardware": "on {} different machines, so their times and costs are not comparable",
     }
     notes = []
     for key, told in sources.items():

@@ -4,16 +4,22 @@ const plots = [...document.querySelectorAll(".plot")];
 const seeds = document.getElementById("seeds");
 const selects = [...document.querySelectorAll("select.one")];
 
-function isShown(chart) {
-  return !chart.objective || chart.objective === current();
+// The objective whose charts a section shows: the current one, if the section has charts of it.
+function currentIn(section) {
+  const names = [...(section.querySelector("select.one")?.options ?? [])].map((option) => option.value);
+  return state.objective || (names.length && !names.includes(state.one) ? names[0] : state.one);
+}
+
+function isShown(chart, plot) {
+  return !chart.objective || chart.objective === currentIn(plot.closest("section"));
 }
 
 function renderFigures() {
   for (const plot of plots) {
     if (plot === trialsPlot) continue;
     const chart = charts[plot.dataset.chart], figure = plot.closest("figure");
-    const held = isShown(chart) ? broken(chart) : [];
-    figure.hidden = !isShown(chart);
+    const held = isShown(chart, plot) ? broken(chart) : [];
+    figure.hidden = !isShown(chart, plot);
     plot.hidden = held.length > 0;
     figure.querySelector(".held").replaceChildren(...heldWords(held, "figure"));
     figure.querySelector(".legend").hidden = held.length > 0;
@@ -51,7 +57,7 @@ function refresh() {
   renderTrials();
   renderTables();
   explainAll();
-  for (const select of selects) select.value = current(), select.disabled = state.objective !== "";
+  for (const select of selects) select.value = currentIn(select.closest("section"));
   for (const box of document.querySelectorAll(".chooser")) box.hidden = state.objective !== "";
   document.getElementById("reset").hidden = !filtered();
   seeds?.querySelector("summary").replaceChildren(someSeeds() ? `seeds: ${state.seeds.size} of ${everySeed.length}` : `seeds: all ${everySeed.length}`);
@@ -74,8 +80,9 @@ objective?.addEventListener("change", () => ((state.objective = objective.value)
 for (const select of selects) select.addEventListener("change", () => ((state.one = select.value), refresh()));
 for (const button of document.querySelectorAll(".chooser button")) {
   button.addEventListener("click", () => {
+    const { options, selectedIndex } = button.parentElement.querySelector("select");
     const step = button.classList.contains("before") ? -1 : 1;
-    state.one = tasks[(taskNumber.get(state.one) + step + tasks.length) % tasks.length].name;
+    state.one = options[(selectedIndex + step + options.length) % options.length].value;
     refresh();
   });
 }
