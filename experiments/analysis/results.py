@@ -267,7 +267,8 @@ def run_of(row: Row) -> Run:
 
 def label(runs: Sequence[Run]) -> Runs:
     """Label optimizers and objectives so that different settings have different labels."""
+    labels = labels_of(runs, [run.replica for run in runs])
     return Runs(
         replace(run, optimizer=optimizer, objective=objective)
-        for run, (optimizer, objective) in zip(runs, labels_of(runs), strict=True)
+        for run, (optimizer, objective) in zip(runs, labels, strict=True)
     )

@@ -7,8 +7,19 @@ const PLAIN = { colour: "#0072B2", dash: "solid", marker: "circle" };
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
+// A colour that is told from the ground: on a dark screen, dark colours are mixed with white.
+function legible(colour) {
+  if (!dark.matches || state.printing || !/^#[0-9a-f]{6}$/i.test(colour)) return colour;
+  const parts = [1, 3, 5].map((i) => parseInt(colour.slice(i, i + 2), 16));
+  const [r, g, b] = parts.map((part) => (part / 255) ** 2.2);
+  const white = Math.max(0, 0.55 - 2.5 * (0.2126 * r + 0.7152 * g + 0.0722 * b));
+  return "#" + parts.map((part) => Math.round(part + (255 - part) * white).toString(16).padStart(2, "0")).join("");
+}
+
+const lookNamed = (name) => looks[name] && { ...looks[name], colour: legible(looks[name].colour) };
+
 function lookOf(series) {
-  return series.look === "optimizer" ? (looks[series.name] ?? PLAIN) : PLAIN;
+  return series.look === "optimizer" ? (lookNamed(series.name) ?? PLAIN) : PLAIN;
 }
 
 // A configuration on several lines, as a hover label has no width of its own.
@@ -59,7 +70,7 @@ function drawn(chart, series, number) {
       connectgaps: false, showlegend: true, line: { color: TONES[tone], width: 0.6 + 0.4 * tone } }];
   }
   if (series.look === "marks") {
-    const own = looks[series.name], look = own ?? { colour: color("--text"), marker: "star" };
+    const own = lookNamed(series.name), look = own ?? { colour: color("--text"), marker: "star" };
     const marks = { x: series.x, y: series.y, mode: "markers", name: escaped(series.name), meta: own ? series.name : undefined,
       showlegend: !own, text: series.hover.map(wrapped), customdata: series.real ?? series.y,
       hovertemplate: `%{customdata:.4g} at %{x:.4g}<br>%{text}<extra>${escaped(series.name)}</extra>`,
@@ -216,7 +227,7 @@ function legend(figure, chart) {
   figure.querySelector(".legend").replaceChildren(...names.map((name) => {
     const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
     for (const [key, value] of [["width", 34], ["height", 12]]) svg.setAttribute(key, value);
-    swatch(svg, looks[name]);
+    swatch(svg, lookNamed(name));
     return made("li", {}, svg, ` ${name}`);
   }));
 }

@@ -66,7 +66,6 @@ function refresh() {
 }
 
 for (const chip of document.querySelectorAll(".chip")) {
-  swatch(chip.querySelector("svg"), looks[chip.dataset.optimizer]);
   chip.addEventListener("click", () => {
     const name = chip.dataset.optimizer;
     state.hidden.has(name) ? state.hidden.delete(name) : state.hidden.add(name);
@@ -134,7 +133,11 @@ addEventListener("resize", () => {
   for (const plot of plots) plot.dataset.stale = "yes";
   drawVisible();
 });
+function renderChips() {
+  for (const chip of document.querySelectorAll(".chip")) swatch(chip.querySelector("svg"), lookNamed(chip.dataset.optimizer));
+}
 dark.addEventListener("change", () => {
+  renderChips();
   for (const plot of plots) plot.dataset.stale = "yes";
   drawVisible();
 });
@@ -143,4 +146,5 @@ for (const button of document.querySelectorAll("th button")) {
   const key = button.textContent.trim().toLowerCase();
   if (terms.has(key)) button.classList.add("term"), button.dataset.term = key, button.setAttribute("aria-describedby", terms.get(key).id);
 }
+renderChips();
 refresh();
