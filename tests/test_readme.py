@@ -97,7 +97,7 @@ def test_every_link_of_the_readme_leads_somewhere() -> None:
 
 def test_the_page_on_notebooks_runs(folder: Path) -> None:
     blocks = re.findall(r"```python\n(.*?)```", NOTEBOOKS, flags=re.DOTALL)
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     for block in blocks:
         done = _typed(f"{sys.executable} -c {shlex.quote(block)}", folder)
         assert done.returncode == 0, done.stderr

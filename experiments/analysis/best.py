@@ -69,7 +69,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _best(given: Given) -> int:
-    runs = load(given.folders)
+    runs: list[Run] = load(given.folders)
     if given["limits"] is not None:
         runs = [limited(run, given["limits"]) for run in runs]
     again = confirmations(runs)

@@ -25,14 +25,18 @@ class Labelled(Protocol):
     def seed(self) -> int: ...
 
 
-def labels_of(runs: Sequence[Labelled]) -> list[tuple[str, str]]:
+def labels_of(runs: Sequence[Labelled], replicas: Sequence[str] = ()) -> list[tuple[str, str]]:
     """Return the labels of each run's optimizer and objective.
 
     Different settings give different labels. The name of an optimizer that is this suite's own
     method ends in a dagger. Control characters become visible escapes, because a label may come
     from an untrusted log and is printed in terminals.
+
+    Args:
+        runs: the runs.
+        replicas: for each run, the name of its source if it is kept apart by source, or "".
     """
-    optimizers = _labels(runs, "optimizer", seeds=False)
+    optimizers = _labels(runs, "optimizer", seeds=False, replicas=replicas)
     objectives = _labels(runs, "objective", seeds=True)
     return list(zip(map(_shown, optimizers), map(_shown, objectives), strict=True))
 
@@ -42,18 +46,23 @@ def _shown(label: str) -> str:
     return printable(label.replace("\n", r"\n").replace("\t", r"\t"))
 
 
-def _labels(runs: Sequence[Labelled], family: str, seeds: bool) -> list[str]:
+def _labels(
+    runs: Sequence[Labelled], family: str, seeds: bool, replicas: Sequence[str] = ()
+) -> list[str]:
     """Return each run's name with the settings in which runs of that name differ.
 
-    The workers and the clock of a run count as settings of its optimizer. A setting that equals the
-    run's budget in all of them, such as a design's number of points, is not a difference. The
-    number of given start configurations counts as the setting `start`.
+    The workers and the clock of a run count as settings of its optimizer, as do the version of the
+    optimizer's class and, of runs that several sources made differently, the source. A setting
+    that equals the run's budget in all of them, such as a design's number of points, is not a
+    difference. The number of given start configurations counts as the setting `start`.
     """
     settings = [dict(_flat(getattr(run.header, family))) for run in runs]
     if not seeds:  # optimizers
-        for own, run in zip(settings, runs, strict=True):
+        for i, (own, run) in enumerate(zip(settings, runs, strict=True)):
             own["start"] = len(run.header.start)
             own["workers"] = run.header.workers
+            own["version"] = run.header.optimizer_version
+            own["source"] = replicas[i] if replicas else ""
             own.update(_flat(run.header.clock or {}, "clock."))
     groups: dict[str, list[int]] = defaultdict(list)
     for i, run in enumerate(runs):

@@ -1,14 +1,16 @@
 """Runs as arrays, read from folders of logs or from a file by `experiments.analysis.pack`.
 
-runs = load([Path("results/smoke")])
+runs = load("results/smoke")
 runs[0].values  # (n,)
+runs.frame()  # a row per evaluation, as a pandas DataFrame
+runs.plot.convergence()  # a matplotlib figure
 """
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +18,15 @@ from numpy.typing import NDArray
 from experiments.analysis.labels import labels_of
 from experiments.analysis.packed import PACK, unpacked
 from experiments.analysis.rows import MOST_BUDGET, Columns, Row, row_of, tests_of
+from experiments.analysis.sources import merged
 from experiments.running.earlier import header_of
 from experiments.running.fields import Fields
 from experiments.running.header import Header
 from experiments.running.incumbent import Incumbent, places
 from objectives.trial import Config, Evaluation
+
+if TYPE_CHECKING:
+    from experiments.analysis.plots import Plots
 
 ROUNDING = 1e-9
 """Tolerance for sums of fidelities such as 1/3, which do not add up exactly."""
@@ -57,6 +63,9 @@ class Run:
         ends: the simulated time of each answer in seconds, (n,), ascending; None if the clock is
             real.
         stopped: why a rule ended the run before its budget was spent; None if none did.
+        source: the folder or file, as given, that the run was loaded from.
+        replica: the name of the source, if another source holds the same runs of this optimizer
+            with other evaluations, so that both are kept apart; otherwise "".
         tests: the test metrics of incumbents in order, each with `id` and `metrics`.
     """
 
@@ -80,6 +89,8 @@ class Run:
     tests: list[dict[str, Any]]
     ends: Floats | None = None
     stopped: str | None = None
+    source: str = field(default="", repr=False, compare=False)
+    replica: str = field(default="", repr=False, compare=False)
 
     @property
     def seed(self) -> int:
@@ -137,21 +148,46 @@ class Run:
         return next((i for i in places if self.configs[i] == default), None)
 
 
-def load(paths: Iterable[Path]) -> list[Run]:
+class Runs(list[Run]):
+    """Loaded runs, with their table and their figures."""
+
+    def frame(self) -> Any:
+        """Return a pandas DataFrame with a row per evaluation.
+
+        Its columns are those of `experiments.analysis.exchange.tables`.
+
+        Raises:
+            ModuleNotFoundError: the extra `exchange` is not installed.
+        """
+        from experiments.analysis.exchange.tables import frame
+
+        return frame(self)
+
+    @property
+    def plot(self) -> "Plots":
+        """The figures of the runs, see `experiments.analysis.plots`."""
+        from experiments.analysis.plots import Plots  # which imports this module
+
+        return Plots(self)
+
+
+def load(paths: Path | str | Iterable[Path | str]) -> Runs:
     """Return the runs of folders (searched for logs and packed files) and of packed files.
 
-    The order is stable, and a run that occurs twice is returned once. No content of a file is
-    imported or executed.
+    The order is stable, and a run that occurs twice is returned once. If two paths hold one run
+    with different evaluations, both are returned with different labels, see
+    `experiments.analysis.sources`. No content of a file is imported or executed.
+
+    Args:
+        paths: one folder or file, or several.
 
     Raises:
         ValueError: a path holds no run, or a damaged one; the message names file and line.
         OSError: it cannot be read.
     """
-    runs: dict[tuple[str, float], Run] = {}
-    for path in paths:
-        for run in _runs(path):
-            runs[run.header.identity, run.budget] = run
-    return label(sorted(runs.values(), key=lambda run: order(run.header, run.budget)))
+    every = [paths] if isinstance(paths, Path | str) else [*paths]
+    runs = merged([(str(path), [*_runs(Path(path))]) for path in every])
+    return label(sorted(runs, key=lambda run: order(run.header, run.budget)))
 
 
 def _runs(path: Path) -> Iterator[Run]:
@@ -229,9 +265,10 @@ def run_of(row: Row) -> Run:
     return run
 
 
-def label(runs: Sequence[Run]) -> list[Run]:
+def label(runs: Sequence[Run]) -> Runs:
     """Label optimizers and objectives so that different settings have different labels."""
-    return [
+    labels = labels_of(runs, [run.replica for run in runs])
+    return Runs(
         replace(run, optimizer=optimizer, objective=objective)
-        for run, (optimizer, objective) in zip(runs, labels_of(runs), strict=True)
-    ]
+        for run, (optimizer, objective) in zip(runs, labels, strict=True)
+    )

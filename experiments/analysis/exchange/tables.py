@@ -83,6 +83,17 @@ def columns(runs: Sequence[Run]) -> Columns:
     return table
 
 
+def frame(runs: Sequence[Run]) -> Any:
+    """Return the table as a pandas DataFrame.
+
+    Raises:
+        ModuleNotFoundError: the extra `exchange` is not installed.
+    """
+    import pandas
+
+    return pandas.DataFrame(columns(runs))
+
+
 def _nullable(numbers: Any) -> list[float | None]:
     return [None if np.isnan(x) else x for x in numbers.tolist()]
 

@@ -1,4 +1,4 @@
-"""A chart as data. `page.js` draws it with Plotly, and `figures` with matplotlib.
+"""A chart as data. `web/charts.js` draws it with Plotly, and `figures` with matplotlib.
 
 Numbers that are not finite are gaps.
 """
@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Number = float | None
+
+Selection = Literal["optimizers", "seeds", "objectives"]
+"""What a reader of the page chooses among."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,9 @@ class Series:
             on a separate strip below the chart.
         look: "optimizer" for the optimizer's colour and marker in all charts, "marks" for marks of
             that look without a line, or another look.
+        trials: the seed and the id of the trial behind each point, or empty.
+        runs: by seed, the run behind the line, as (index of x, y) at each change of y; the page
+            takes the median of the chosen seeds from it.
     """
 
     name: str
@@ -53,6 +59,8 @@ class Series:
     hover: list[str] = field(default_factory=list)
     failures: list[tuple[float, str]] = field(default_factory=list)
     look: str = "optimizer"
+    trials: list[tuple[int, int]] = field(default_factory=list)
+    runs: dict[int, list[tuple[int, Number]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -67,8 +75,10 @@ class Chart:
         objective: the task that the chart shows; None for all tasks together.
         caption: an explanation for the reader.
         lines: horizontal lines, each with its label.
-        brackets: pairs of positions on the axis of names that are joined by a bar.
+        brackets: groups of positions on the axis of names; each group is joined by a bar.
         notes: text within the chart, as (x, y, text).
+        follows: the selections that it keeps to if the page leaves out what was not chosen; with
+            another selection, the page hides it.
     """
 
     name: str
@@ -80,8 +90,9 @@ class Chart:
     objective: str | None = None
     caption: str = ""
     lines: list[tuple[float, str]] = field(default_factory=list)
-    brackets: list[tuple[float, float]] = field(default_factory=list)
+    brackets: list[list[float]] = field(default_factory=list)
     notes: list[tuple[float, float, str]] = field(default_factory=list)
+    follows: tuple[Selection, ...] = ()
 
     @property
     def empty(self) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 from experiments.analysis.report.chart import Axis, Chart, Series, numbers
 from experiments.analysis.report.shown import FLOOR
 from experiments.analysis.results import Floats
+from experiments.analysis.statistics.answer import Answer
 from experiments.analysis.statistics.anytime import Suite, Task
 from experiments.analysis.statistics.currencies import CURRENCIES, CurrencyRanks
 from experiments.analysis.statistics.intervals import interval
@@ -45,7 +46,31 @@ def critical_difference(found: CriticalDifference) -> Chart:
         f"significantly if they are at least {found.difference:.2f} apart (Nemenyi test); bars on "
         f"the right join optimizers that do not differ. A true difference of "
         f"{found.detectable:.2f} would be detected with a power of 80 %.",
-        brackets=[(place[group[-1]], place[group[0]]) for group in found.groups],
+        brackets=[[place[name] for name in group] for group in found.groups],
+    )
+
+
+def ranking(found: Answer) -> Chart:
+    """Return a chart of the answer: mean ranks, and a bar for each group that is alike."""
+    ordered = [*found.ranks][::-1]
+    place = {name: i for i, name in enumerate(ordered)}
+    where = found.task or "all objectives"
+    bars = (
+        "A bar on the right joins optimizers of which no two are distinguishable; its dots mark "
+        "them."
+        if found.tested
+        else "No test can tell the optimizers apart with this amount of data, so there are no bars."
+    )
+    return Chart(
+        "ranking",
+        f"Mean ranks on {where}",
+        "dot",
+        Axis("mean rank (1 is best)", limits=(0.75, len(ordered) + 0.25)),
+        Axis("", ticks=ordered),
+        [Series(name, numbers([rank]), [place[name]]) for name, rank in found.ranks.items()],
+        caption=f"Mean ranks at the common budget. {bars}",
+        brackets=[[place[name] for name in group] for group in found.groups if len(group) > 1],
+        follows=("optimizers", "seeds", "objectives"),
     )
 
 

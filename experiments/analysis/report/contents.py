@@ -3,7 +3,9 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
+from typing import Any
 
+from experiments.analysis import sources
 from experiments.analysis.report import (
     comparisons,
     fidelities,
@@ -13,11 +15,19 @@ from experiments.analysis.report import (
     standings,
 )
 from experiments.analysis.report.chart import Chart
-from experiments.analysis.report.forests import Importance, measure, sample
+from experiments.analysis.report.forests import (
+    Importance,
+    conditional,
+    families,
+    measure,
+    sample,
+)
 from experiments.analysis.report.limits import limits
+from experiments.analysis.report.selection import selection
 from experiments.analysis.report.subject import Subject
 from experiments.analysis.report.table import Table
-from experiments.analysis.spaces import space_of
+from experiments.analysis.report.trials import trials
+from experiments.analysis.statistics.answer import answer, sentence
 from experiments.analysis.statistics.anytime import Suite, Task
 from experiments.analysis.statistics.currencies import CurrencyRanks, currency_ranks
 from experiments.analysis.statistics.ranks import critical_difference
@@ -27,12 +37,17 @@ from objectives.space import UnitCube
 
 @dataclass(frozen=True)
 class Section:
-    """A heading with the lines, charts and tables below it, in this order."""
+    """A heading with the lines, charts and tables below it, in this order.
+
+    Attributes:
+        about: for each line, the objectives that it is about; no entry if it is about all.
+    """
 
     title: str
     lines: list[str] = field(default_factory=list)
     charts: list[Chart] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
+    about: list[list[str]] = field(default_factory=list)
 
     @property
     def anchor(self) -> str:
@@ -47,6 +62,8 @@ class Contents:
     Attributes:
         title: the title of the page.
         facts: the amount of data: runs, evaluations, budget.
+        answer: the answer in one sentence.
+        ranking: the picture of the answer, and its table; None if nothing is compared.
         verdict: the sentences of the verdict.
         limits: the sentences on what the runs cannot show.
         notes: caveats about the data, and warnings.
@@ -54,10 +71,14 @@ class Contents:
 
     title: str
     facts: list[str]
+    answer: str
+    ranking: tuple[Chart, Table] | None
     verdict: list[str]
     limits: list[str]
     notes: list[str]
     sections: list[Section]
+    selection: dict[str, Any] = field(default_factory=dict)
+    trials: list[dict[str, Any]] = field(default_factory=list)
 
 
 def contents(
@@ -99,26 +120,37 @@ def contents(
             "Centre bias",
             [comparisons.bias_line(pair) for pair in pairs],
             [comparisons.centre_bias(pair) for pair in pairs],
+            about=[[pair.shifted.name, pair.centred.name] for pair in pairs],
         ),
     ]
+    found = verdict(suite, equal=equal)
+    short = answer(suite, found)
+    ranking = (comparisons.ranking(short), standings.ranking(short)) if short else None
+    known([ranking[0]] if ranking else [])
     known([chart for section in first for chart in section.charts])
     last = [
         Section("Incumbents", [], [], [standings.incumbents(subject), *([items] if items else [])])
     ]
     if failures is not None:
         last.append(Section("Failures", [], [], [failures]))
-    last.append(Section("Provenance", warnings, [], [provenance]))
-    said = sentences(suite, verdict(suite, equal=equal))
+    origins = standings.sources_table(subject.runs)
+    tables = [origins, provenance] if origins else [provenance]
+    last.append(Section("Provenance", warnings, [], tables))
+    said = sentences(suite, found)
     measured = _parameters(subject, fitted)  # waits for the forests
     known(measured.charts)
     sections = [*first, measured, *last]
     return Contents(
         title=_title(suite),
         facts=_facts(subject),
+        answer=sentence(short) if short else said[0],
+        ranking=ranking,
         verdict=said,
         limits=limits(subject, critical, pairs),
-        notes=[*warnings, *suite.notes, *notices],
+        notes=[*sources.notes(subject.runs), *warnings, *suite.notes, *notices],
         sections=[s for s in sections if s.lines or s.charts or s.tables],
+        selection=selection(subject, found),
+        trials=trials(subject),
     )
 
 
@@ -146,7 +178,8 @@ def _facts(subject: Subject) -> list[str]:
     seeds = {seed for task in suite.tasks for own in task.curves.values() for seed in own}
     n = sum(len(run.ids) for run in subject.runs)
     failed = sum(int(run.failed.sum()) for run in subject.runs)
-    compared = suite.quantity.metric or "the value minimised"
+    named = dict.fromkeys(task.compared for task in suite.tasks)
+    compared = listed(["the value minimised" if name == "value" else name for name in named])
     return [
         _plural(len(subject.runs), "run"), _plural(n, "evaluation"), f"{failed:,} failed",
         _plural(len(seeds), "seed"), f"common budget {budget}", f"compared by {compared}",
@@ -195,20 +228,37 @@ def _flips(found: CurrencyRanks) -> str:
 
 @dataclass(frozen=True)
 class _Fitted:
-    """A task's axes, and the future of its parameters' importance."""
+    """A task's axes, and the futures of its parameters' importance.
+
+    Attributes:
+        importance: of the parameters that every configuration has; None if it cannot be measured.
+        families: of the conditional ones, with their names.
+        left_out: the conditional parameters.
+    """
 
     task: Task
     cube: UnitCube
     importance: "Future[Importance] | None"
+    families: "list[tuple[list[str], Future[Importance]]]"
+    left_out: list[str]
 
 
 def _fitted(subject: Subject, pool: Executor) -> list[_Fitted]:
     made = []
     for task in subject.suite.tasks:
         runs = subject.runs_of(task)
-        cube = UnitCube(space_of(runs))
+        cube = parameters.cube_of(runs)
         given = sample(runs, cube)
-        made.append(_Fitted(task, cube, pool.submit(measure, given) if given else None))
+        apart = [(names, sample(runs, cube, names)) for names in families(runs, cube)]
+        made.append(
+            _Fitted(
+                task,
+                cube,
+                pool.submit(measure, given) if given else None,
+                [(names, pool.submit(measure, one)) for names, one in apart if one],
+                conditional(runs, cube),
+            )
+        )
     return made
 
 
@@ -216,10 +266,16 @@ def _parameters(subject: Subject, fitted: Sequence[_Fitted]) -> Section:
     outcomes: dict[str, list[str]] = {}
     charts = []
     for each in fitted:
-        measured = each.importance.result() if each.importance else None
-        outcomes.setdefault(parameters.frozen_line(measured), []).append(each.task.name)
-        charts.append(parameters.parallel(each.task, subject.runs_of(each.task), each.cube))
-        if measured is not None:
-            charts.append(parameters.importance_chart(each.task, measured))
+        runs = subject.runs_of(each.task)
+        charts.append(parameters.parallel(each.task, runs, each.cube))
+        if each.importance is None:
+            line = parameters.unmeasured_line(runs, each.left_out)
+        else:
+            measured = each.importance.result()
+            line = parameters.frozen_line(measured)
+            charts.append(parameters.importance_chart(each.task, measured, left_out=each.left_out))
+        outcomes.setdefault(line, []).append(each.task.name)
+        for names, one in each.families:
+            charts.append(parameters.importance_chart(each.task, one.result(), names))
     lines = [f"{listed(names)}: {outcome}" for outcome, names in outcomes.items()]
-    return Section("Parameters", lines, charts)
+    return Section("Parameters", lines, charts, about=[*outcomes.values()])

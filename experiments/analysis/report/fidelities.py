@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from experiments.analysis.report.chart import Axis, Chart, Series, numbers
+from experiments.analysis.report.chart import Axis, Chart, Selection, Series, numbers
 from experiments.analysis.report.shown import show
 from experiments.analysis.report.subject import Subject
 from experiments.analysis.report.table import Cell, Row, Table
@@ -19,6 +19,7 @@ from experiments.analysis.statistics.anytime import Task
 from experiments.analysis.statistics.currencies import spent
 
 _STEPS = 60
+_FOLLOWS: tuple[Selection, ...] = ("optimizers", "objectives")
 
 
 def has_fidelities(runs: Sequence[Run]) -> bool:
@@ -53,7 +54,7 @@ def trials(subject: Subject) -> Table | None:
         "Trials at each fidelity, over all seeds. Stopped: succeeded, and their configuration was "
         "not evaluated at a higher fidelity. Budget: the share of it that they spent."
     )
-    return Table("fidelities", columns, rows, caption) if rows else None
+    return Table("fidelities", columns, rows, caption, _FOLLOWS) if rows else None
 
 
 def _rows(objective: str, optimizer: str, runs: Sequence[Run]) -> list[Row]:
@@ -107,6 +108,7 @@ def _over_cost(subject: Subject, task: Task) -> Chart | None:
         Axis(shown.label, log=shown.log),
         series,
         objective=task.name,
+        follows=("optimizers",),
         caption=f"Median of the runs; {shown.direction}. A run that has spent its budget keeps "
         "what it found. Only full evaluations count.",
     )

@@ -51,6 +51,15 @@ def save(chart: Chart, looks: dict[str, Look], stem: Path) -> None:
             made.savefig(stem.with_name(f"{stem.name}.{kind}"), metadata={date: None})
 
 
+def styled(chart: Chart, looks: dict[str, Look]) -> Figure:
+    """Return the figure in the style of the files, for any backend."""
+    with matplotlib.rc_context(_STYLE):
+        made = draw(chart, looks)
+        if engine := made.get_layout_engine():
+            engine.execute(made)
+    return made
+
+
 def draw(chart: Chart, looks: dict[str, Look]) -> Figure:
     """Return a figure with its legend beside the axes."""
     rows = len(chart.y.ticks) if chart.kind == "dot" else 0
@@ -178,11 +187,11 @@ def _finish(axes: Axes, bottom: Axes, chart: Chart) -> None:
             label, (1, height), xycoords=axes.get_yaxis_transform(),
             ha="right", va="bottom", fontsize=7, color="0.3",
         )  # fmt: skip
-    for i, (low, high) in enumerate(chart.brackets):
-        at = 1.01 + 0.015 * i
+    for i, members in enumerate(chart.brackets):
+        at = 1.02 + 0.028 * i
         axes.plot(
-            [at, at], [low - 0.2, high + 0.2], color="0.2", linewidth=2, clip_on=False,
-            transform=axes.get_yaxis_transform(),
+            [at] * len(members), members, "-o", color="0.2", linewidth=1.4, markersize=3.2,
+            clip_on=False, transform=axes.get_yaxis_transform(),
         )  # fmt: skip
     for x, y, text in chart.notes:
         axes.annotate(

@@ -7,6 +7,12 @@
 
 Both use unit points and the normal scores of the values, because a few very bad values would
 otherwise dominate the variance. Failures count as the worst value.
+
+A conditional parameter exists in a part of the space only, and whether it exists is its parent's
+doing: in a forest of all parameters it would absorb its parent's importance. So one forest has the
+parameters that every configuration has. The conditional ones are measured beside each other in
+forests of their own, each on the evaluations in which they are all active; their parents' choice
+does not vary there.
 """
 
 import warnings
@@ -77,16 +83,47 @@ class Sample:
     n_all: int
 
 
-def sample(runs: Sequence[Run], cube: UnitCube) -> Sample | None:
+def conditional(runs: Sequence[Run], cube: UnitCube) -> list[str]:
+    """Return the parameters that some evaluated configuration lacks."""
+    return [
+        name
+        for name in cube.names
+        if not all(name in config for run in runs for config in run.configs)
+    ]
+
+
+def families(runs: Sequence[Run], cube: UnitCube) -> list[list[str]]:
+    """Return the groups of conditional parameters that are active in the same evaluations."""
+    by_evaluations: dict[bytes, list[str]] = {}
+    for name in conditional(runs, cube):
+        active = np.array([name in config for run in runs for config in run.configs])
+        if active.any():
+            by_evaluations.setdefault(active.tobytes(), []).append(name)
+    return list(by_evaluations.values())
+
+
+def sample(runs: Sequence[Run], cube: UnitCube, of: Sequence[str] = ()) -> Sample | None:
     """Return a sample of a task's evaluations; None if a forest cannot be fitted.
 
     This is so with fewer than `LEAST` evaluations, fewer than two parameters, or all values equal.
+
+    Args:
+        runs: the runs of the task.
+        cube: the axes of its space.
+        of: conditional parameters, in whose sample they are all active; without them, the sample
+            is of all evaluations, and has the parameters that are not conditional.
     """
-    every = [(run, i) for run in runs for i in np.flatnonzero(run.fidelities == 1.0).tolist()]
+    every = [
+        (run, i)
+        for run in runs
+        for i in np.flatnonzero(run.fidelities == 1.0).tolist()
+        if all(name in run.configs[i] for name in of)
+    ]
     rng = np.random.default_rng(_SEED)
     chosen = [every[k] for k in rng.permutation(len(every))[:MOST].tolist()]
     values = np.array([_value(run, i) for run, i in chosen])
-    varied = cube.n_values > 1
+    kept = set(of) if of else {*cube.names} - {*conditional(runs, cube)}
+    varied = (cube.n_values > 1) & np.array([name in kept for name in cube.names])
     names = [name for name, many in zip(cube.names, varied.tolist(), strict=True) if many]
     if len(values) < LEAST or len(names) < 2 or np.ptp(rankdata(values)) == 0:
         return None

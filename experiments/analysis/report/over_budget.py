@@ -1,11 +1,11 @@
 """Charts over the budget: convergence on each objective, ranks, targets, and optimizers' time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.analysis.report.chart import Axis, Chart, Series, numbers
+from experiments.analysis.report.chart import Axis, Chart, Number, Series, numbers
 from experiments.analysis.report.shown import Shown, show
 from experiments.analysis.report.subject import Subject
 from experiments.analysis.results import Floats, Run
@@ -13,7 +13,7 @@ from experiments.analysis.statistics import ranks, targets
 from experiments.analysis.statistics.anytime import Suite, Task
 from experiments.analysis.statistics.intervals import interval
 
-_BUDGET = "budget spent (full evaluations)"
+BUDGET = "budget spent (full evaluations)"
 _STEPS = 100  # maximum number of steps in one line
 _TAU = 0.1
 _FAR = 3.0
@@ -23,6 +23,11 @@ _FAR = 3.0
 def convergence(subject: Subject) -> list[Chart]:
     """Return one chart per objective."""
     return [_convergence(task, show(subject.suite, task)) for task in subject.suite.tasks]
+
+
+def convergence_of(subject: Subject, task: Task) -> Chart:
+    """Return the chart of one objective."""
+    return _convergence(task, show(subject.suite, task))
 
 
 def _steps(grid: Floats) -> NDArray[np.int64]:
@@ -46,6 +51,7 @@ def _convergence(task: Task, shown: Shown) -> Chart:
                 numbers(low) if len(picked) > 1 else [],
                 numbers(high) if len(picked) > 1 else [],
                 failures=_failures(task, name),
+                runs=_each(sorted(task.curves[name]), picked),
             )
         )
     n, limits = max(len(curves) for curves in shown.curves.values()), _limits(series, shown)
@@ -55,13 +61,24 @@ def _convergence(task: Task, shown: Shown) -> Chart:
         "convergence",
         task.name,
         "step",
-        Axis(_BUDGET),
+        Axis(BUDGET),
         Axis(shown.label, log=shown.log, limits=limits),
         series,
         objective=task.name,
         caption=f"{what}; {shown.direction}; {known}.",
         lines=_lines(shown, limits),
+        follows=("optimizers", "seeds"),
     )
+
+
+def _each(seeds: Sequence[int], curves: Floats) -> dict[int, list[tuple[int, Number]]]:
+    """Return, by seed, the steps at which the run's curve (n_seeds, n_steps) changes."""
+    found = {}
+    for seed, curve in zip(seeds, curves, strict=True):
+        changes = np.flatnonzero(np.append(True, curve[1:] != curve[:-1]))
+        shown = numbers(curve[changes], 5)
+        found[seed] = list(zip(changes.tolist(), shown, strict=True))
+    return found
 
 
 def _lines(shown: Shown, limits: tuple[float, float] | None) -> list[tuple[float, str]]:
@@ -104,9 +121,25 @@ def _limits(series: list[Series], shown: Shown) -> tuple[float, float] | None:
     return low - margin, high + margin
 
 
+def _longest(suite: Suite) -> Floats:
+    return max((task.grid for task in suite.tasks), key=len)
+
+
+def rank_steps(suite: Suite) -> Floats:
+    """Return the budgets at which ranks over the budget are drawn, (n_steps,)."""
+    grid = _longest(suite)
+    return grid[_steps(grid)]
+
+
+def view_of(shown: Shown) -> tuple[float, float] | None:
+    """Return the limits of the convergence chart; None if they are those of the data."""
+    medians = [np.median(curves, axis=0) for curves in shown.curves.values()]
+    return _limits([Series("", [], numbers(median)) for median in medians], shown)
+
+
 def rank_over_budget(suite: Suite) -> Chart | None:
     """Return a chart of mean ranks over the budget; None if no task has all optimizers."""
-    grid = max((task.grid for task in suite.tasks), key=len)
+    grid = _longest(suite)
     tables = [ranks.over_budget(task, suite.optimizers) for task in suite.tasks]
     ranked = [
         table[np.clip(np.searchsorted(task.grid, grid, "right") - 1, 0, None)]
@@ -120,13 +153,14 @@ def rank_over_budget(suite: Suite) -> Chart | None:
         "rank",
         "Mean rank over the budget",
         "line",
-        Axis(_BUDGET),
+        Axis(BUDGET),
         Axis("mean rank (1 is best)", limits=(len(suite.optimizers) + 0.25, 0.75)),
         [
             Series(name, numbers(grid[chosen]), numbers(mean[chosen, i]))
             for i, name in enumerate(suite.optimizers)
         ],
         caption=f"Mean over the seeds of {_tasks(len(ranked))}. A run without success ranks last.",
+        follows=("optimizers", "seeds", "objectives"),
     )
 
 
@@ -142,7 +176,7 @@ def reached_targets(suite: Suite) -> list[Chart]:
         "ecdf",
         "Targets reached",
         "step",
-        Axis(_BUDGET, log=True),
+        Axis(BUDGET, log=True),
         Axis("share of targets reached", limits=share.limits),
         [
             Series(name, numbers(x), numbers(y))
@@ -151,6 +185,7 @@ def reached_targets(suite: Suite) -> list[Chart]:
         ],
         caption=f"{len(targets.TARGETS)} targets, from the value of a typical first success down "
         f"to a thousandth of its distance from {seen}.",
+        follows=("optimizers",),
     )
     performance = _profile(suite, targets.performance_profile, "performance_profile")
     data = _profile(suite, targets.data_profile, "data_profile")
@@ -191,6 +226,7 @@ def _profile(
         ],
         caption=f"{said}. A problem is solved when the distance of a typical first success from "
         f"the reference value is reduced by {1 - _TAU:.0%}.",
+        follows=() if name == "performance_profile" else ("optimizers",),
     )
 
 
@@ -224,6 +260,7 @@ def own_time(suite: Suite) -> Chart:
         Axis("time in ask and tell (s)", log=True),
         series,
         caption="Median over all runs. The time of an ask is split evenly among its trials.",
+        follows=("optimizers",),
     )
 
 

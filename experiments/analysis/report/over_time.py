@@ -29,6 +29,7 @@ def _convergence(suite: Suite, task: Task) -> Chart:
         Axis(shown.label, log=shown.log),
         series,
         objective=task.name,
+        follows=("optimizers",),
         caption=f"{what}; {shown.direction}. The time contains the evaluations on all workers, "
         f"and leaves out the optimizers' own seconds.",
     )

@@ -1,6 +1,7 @@
 """Write the report: `index.html`, and separate files for its figures and tables."""
 
 import json
+import math
 import re
 from collections.abc import Sequence
 from concurrent.futures import Executor, Future
@@ -9,11 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from experiments.analysis.report.chart import Chart
-from experiments.analysis.report.contents import Contents
+from experiments.analysis.report.contents import Contents, Section
 from experiments.analysis.report.figures import KINDS, save
+from experiments.analysis.report.glossary import TERMS
+from experiments.analysis.report.over_budget import BUDGET
+from experiments.analysis.report.table import Table
 from experiments.running.looks import Look
 
-HERE = Path(__file__).parent
+_WEB = Path(__file__).parent / "web"
+_SCRIPTS = ("state", "charts", "ranks", "tables", "trials", "words", "page")
 
 
 class Figures:
@@ -58,11 +63,7 @@ def write(made: Contents, figures: Figures, folder: Path) -> list[Path]:
     Raises:
         OSError: the folder cannot be written.
     """
-    tables = {
-        folder / "tables" / f"{table.name}.tex": table
-        for section in made.sections
-        for table in section.tables
-    }
+    tables = {folder / "tables" / f"{table.name}.tex": table for table in _tables(made)}
     (folder / "tables").mkdir(parents=True, exist_ok=True)
     for path, table in tables.items():
         path.write_text(table.latex(), encoding="utf-8")
@@ -84,9 +85,13 @@ def html(made: Contents, figures: Figures) -> str:
     data = {
         "looks": {name: asdict(look) for name, look in looked.items()},
         "charts": {stem: asdict(chart) for stem, chart in charts.items()},
+        "tables": {table.name: _rows(table) for table in _tables(made)},
+        "selection": made.selection,
+        "trials": made.trials,
+        "words": {"budget": BUDGET},
     }
     environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined,
+        loader=FileSystemLoader(_WEB), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     stems = {id(chart): stem for stem, chart in charts.items()}
@@ -95,12 +100,50 @@ def html(made: Contents, figures: Figures) -> str:
         stems=stems,
         id=id,
         looks=looked,
-        objectives=list(dict.fromkeys(c.objective for c in charts.values() if c.objective)),
-        style=(HERE / "page.css").read_text(encoding="utf-8"),
-        script=(HERE / "page.js").read_text(encoding="utf-8"),
-        plotly=(HERE / "plotly-basic.min.js").read_text(encoding="utf-8"),
+        about=_about,
+        glossary=TERMS,
+        objectives=[task["name"] for task in made.selection["tasks"]],
+        n_seeds=len({run[2] for run in made.selection["runs"]}),
+        style=(_WEB / "page.css").read_text(encoding="utf-8"),
+        script="".join((_WEB / f"{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS),
+        plotly=(_WEB / "plotly-basic.min.js").read_text(encoding="utf-8"),
         data=embedded(data),
     )
+
+
+def _tables(made: Contents) -> list[Table]:
+    first = [made.ranking[1]] if made.ranking else []
+    return [*first, *(table for section in made.sections for table in section.tables)]
+
+
+def _about(section: Section, line: int) -> str:
+    """Return, as JSON, the objectives that a line of a section is about."""
+    return json.dumps(section.about[line] if line < len(section.about) else [])
+
+
+def _rows(table: Table) -> dict[str, Any]:
+    """Return a table as plain values; a number that is not finite becomes text."""
+    rows = [
+        {
+            "cells": [
+                cell.text if cell.number is None else [cell.text, _plain(cell.number)]
+                for cell in row.cells
+            ],
+            "optimizer": row.optimizer,
+            "objective": row.objective,
+            "seed": row.seed,
+            "trial": row.trial,
+        }
+        for row in table.rows
+    ]
+    numeric = [table.numeric(column) for column in range(len(table.columns))]
+    return {
+        "columns": table.columns, "numeric": numeric, "follows": table.follows, "rows": rows,
+    }  # fmt: skip
+
+
+def _plain(number: float) -> float | str:
+    return number if math.isfinite(number) else str(number)
 
 
 def embedded(data: Any) -> str:

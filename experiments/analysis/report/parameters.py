@@ -8,12 +8,18 @@ import numpy as np
 from experiments.analysis.report.chart import Axis, Chart, Number, Series, numbers
 from experiments.analysis.report.forests import Importance
 from experiments.analysis.results import Run
+from experiments.analysis.spaces import space_of
 from experiments.analysis.statistics.anytime import Task
 from experiments.analysis.statistics.verdict import listed
 from objectives.space import UnitCube
 
 _MOST = 300  # maximum number of lines
 _CLASSES = [("worst half", 0.5, 1.0), ("next 40 %", 0.1, 0.5), ("best tenth", 0.0, 0.1)]
+
+
+def cube_of(runs: Sequence[Run]) -> UnitCube:
+    """Return the axes of the space of some runs."""
+    return UnitCube(space_of(runs))
 
 
 def parallel(task: Task, runs: Sequence[Run], cube: UnitCube) -> Chart:
@@ -87,14 +93,30 @@ def _short(value: float) -> str:
     return f"{value:d}" if isinstance(value, int) and abs(value) < 1e5 else f"{value:.3g}"
 
 
-def importance_chart(task: Task, found: Importance) -> Chart:
-    """Return a chart of both measures, with one row per parameter."""
+def importance_chart(
+    task: Task, found: Importance, family: Sequence[str] = (), left_out: Sequence[str] = ()
+) -> Chart:
+    """Return a chart of both measures, with one row per parameter.
+
+    Args:
+        task: the task.
+        found: the importance of the parameters.
+        family: the conditional parameters that it is about; by default, it is about those that
+            every configuration has.
+        left_out: the conditional parameters of the task.
+    """
     names = sorted(found.names, key=lambda name: found.fanova[name] + found.shap[name])
     used = f"{found.n} of {found.n_all}" if found.n < found.n_all else f"all {found.n}"
     rest = max(0.0, 1 - sum(found.fanova.values()))
+    where = f"Only evaluations in which {listed(family)} are active. " if family else ""
+    if left_out and not family:
+        where = (
+            f"Conditional parameters ({listed(left_out)}) are left out: they exist in a part of "
+            f"the space, and would absorb the importance of the parameters that they depend on. "
+        )
     return Chart(
-        "importance",
-        f"Importance: {task.name}",
+        f"importance {' '.join(family)}".strip(),
+        f"Importance: {task.name}" + (f", {listed(family)}" if family else ""),
         "dot",
         Axis("share", limits=(-0.03, 1.03)),
         Axis("", ticks=names),
@@ -106,16 +128,29 @@ def importance_chart(task: Task, found: Importance) -> Chart:
             )
         ],
         objective=task.name,
-        caption=f"Filled marks: main effects by fANOVA ({rest:.0%} of the variance is left to "
-        f"interactions). Hollow marks: SHAP. The forests are fitted to {used} evaluations and "
+        caption=f"{where}Filled marks: main effects by fANOVA ({rest:.0%} of the variance is left "
+        f"to interactions). Hollow marks: SHAP. The forests are fitted to {used} evaluations and "
         f"explain {found.explained:.0%} of the variance out of bag.",
     )
 
 
-def frozen_line(found: Importance | None) -> str:
+def unmeasured_line(runs: Sequence[Run], left_out: Sequence[str]) -> str:
+    """Return a clause that says why the importance of parameters cannot be estimated."""
+    if runs[0].header.several:
+        return (
+            "there are several goals, so there is no single value whose variance could be "
+            "attributed to the parameters."
+        )
+    if left_out:
+        return (
+            f"importance cannot be estimated: {listed(left_out)} exist in a part of the space "
+            f"only, and there are too few other parameters or evaluations to fit a forest."
+        )
+    return "there are too few evaluations to fit a forest, so importance cannot be estimated."
+
+
+def frozen_line(found: Importance) -> str:
     """Return a clause that names the parameters that could be frozen."""
-    if found is None:
-        return "there are too few evaluations to fit a forest, so importance cannot be estimated."
     if not found.believed:
         return "a forest explains too little out of bag, so it gives no reason to freeze anything."
     if not found.frozen:

@@ -42,6 +42,21 @@ def charts(subject: Subject) -> list[Chart]:
     return found
 
 
+def chart(subject: Subject, task: Task, goals: tuple[str, str] | None = None) -> Chart:
+    """Return the chart of two goals of a task, by default of the first two.
+
+    Raises:
+        ValueError: it lacks one of these goals.
+    """
+    names = list(subject.runs_of(task)[0].header.goals)
+    wanted = goals or (names[0], names[1])
+    for name in wanted:
+        if name not in names:
+            raise ValueError(f"goals: expected two of {', '.join(names)}, got {name}")
+    pair = (names.index(wanted[0]), names.index(wanted[1]))
+    return _chart(task, subject.runs_of(task), pair, len(names) == 2)
+
+
 def _chart(task: Task, runs: Sequence[Run], pair: tuple[int, int], whole: bool) -> Chart:
     """Return the chart of two goals.
 
@@ -76,6 +91,7 @@ def _chart(task: Task, runs: Sequence[Run], pair: tuple[int, int], whole: bool) 
         Axis(_label(runs[0], y)),
         [one for one in series if one.x],
         objective=task.name,
+        follows=("optimizers",),
         caption=caption,
     )
 
@@ -144,6 +160,7 @@ def _marks(name: str, runs: Sequence[Run], pair: tuple[int, int]) -> Series:
             for run, place in marks
         ],
         look="marks",
+        trials=[(run.seed, int(run.ids[place])) for run, place in marks],
     )
 
 
@@ -173,12 +190,12 @@ def table(subject: Subject) -> Table | None:
             cells += [number(x if name in run.header.goals else np.nan, 5)
                       for name, x in zip(names, shown, strict=True)]  # fmt: skip
             cells.append(Cell(config_text(run.configs[place])))
-            rows.append(Row(cells, run.optimizer, task.name))
+            rows.append(Row(cells, run.optimizer, task.name, run.seed, int(run.ids[place])))
     if not rows:
         return None
     columns = ["objective", "optimizer", "seed", *names, "configuration"]
     caption = "The evaluations that no other one of any run dominates"
-    return Table("front", columns, rows, caption)
+    return Table("front", columns, rows, caption, ("optimizers", "seeds", "objectives"))
 
 
 def _best_of_all(runs: Sequence[Run]) -> list[tuple[Run, int]]:

@@ -6,8 +6,9 @@ a logarithmic axis, because the optimum differs between the instances of a probl
 show the value.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -32,6 +33,9 @@ class Shown:
             are on one instance.
         curves: by optimizer, (n_seeds, n_steps) in shown units; worst is `sign` times infinity
             before the first success.
+        each: returns the number of every evaluation of a run in shown units, (n,); of several
+            goals, the first goal.
+        each_label: the label of these numbers.
     """
 
     label: str
@@ -40,6 +44,8 @@ class Shown:
     optimum: float | None
     default: float | None
     curves: dict[str, Floats]
+    each: Callable[[Run], Floats]
+    each_label: str
 
     @property
     def direction(self) -> str:
@@ -60,7 +66,17 @@ def show(suite: Suite, task: Task) -> Shown:
     if task.known:
         return _above_optimum(task, runs)
     curves = {name: task.matrix(name) for name in task.curves}
-    return Shown("value (minimised)", 1, False, None, _default(task, runs, None), curves)
+    default, label = _default(task, runs, None), "value (minimised)"
+    return Shown(label, 1, False, None, default, curves, _values, label)
+
+
+def _values(run: Run) -> Floats:
+    return run.values
+
+
+def _metric(run: Run, metric: str) -> Floats:
+    """Return a metric of every evaluation, (n,); NaN where it was not measured."""
+    return run.metrics.get(metric, np.full(len(run.ids), np.nan))
 
 
 def _of_several(quantity: Quantity, task: Task, runs: Sequence[Run]) -> Shown:
@@ -68,10 +84,15 @@ def _of_several(quantity: Quantity, task: Task, runs: Sequence[Run]) -> Shown:
     metric = quantity.metric or HYPERVOLUME
     sign = INDICATORS.get(metric, quantity.sign)
     curves = {name: sign * task.matrix(name) for name in task.curves}
+    header = runs[0].header
+    about = headline(header)
+    each = partial(_metric, metric=str(header.metric))
     if metric != HYPERVOLUME:
-        return Shown(metric, sign, False, None, None, curves)
+        goal = header.goals.get(metric)
+        unit = f" ({goal.unit})" if goal is not None and goal.unit else ""
+        return Shown(f"{metric}{unit}", sign, False, None, None, curves, each, about.label)
     label = "hypervolume up to the declared reference"
-    return Shown(label, sign, False, runs[0].header.hypervolume, None, curves)
+    return Shown(label, sign, False, header.hypervolume, None, curves, each, about.label)
 
 
 def _chosen(quantity: Quantity, task: Task, runs: Sequence[Run]) -> Shown:
@@ -81,7 +102,8 @@ def _chosen(quantity: Quantity, task: Task, runs: Sequence[Run]) -> Shown:
     unit = f" ({goal.unit})" if goal is not None and goal.unit else ""
     curves = {name: quantity.sign * task.matrix(name) for name in task.curves}
     default = _default(task, runs, quantity.metric)
-    return Shown(f"{quantity.metric}{unit}", quantity.sign, False, None, default, curves)
+    label, each = f"{quantity.metric}{unit}", partial(_metric, metric=quantity.metric)
+    return Shown(label, quantity.sign, False, None, default, curves, each, label)
 
 
 def _in_metric(task: Task, runs: Sequence[Run], about: Headline, metric: str) -> Shown:
@@ -98,7 +120,8 @@ def _in_metric(task: Task, runs: Sequence[Run], about: Headline, metric: str) ->
         ]
         curves[name] = np.array(rows)
     default = _default(task, runs, metric)
-    return Shown(about.label, sign, False, about.optimum, default, curves)
+    each = partial(_metric, metric=metric)
+    return Shown(about.label, sign, False, about.optimum, default, curves, each, about.label)
 
 
 def _default(task: Task, runs: Sequence[Run], metric: str | None) -> float | None:
@@ -126,4 +149,10 @@ def _above_optimum(task: Task, runs: Sequence[Run]) -> Shown:
         height = f" ({optimum:.5g})"
         default = None if default is None else max(default - optimum, FLOOR)
     label = f"value above the optimum{height}"
-    return Shown(label, 1, True, None, default if one else None, curves)
+    each = partial(_above, reference=task.reference)
+    return Shown(label, 1, True, None, default if one else None, curves, each, label)
+
+
+def _above(run: Run, reference: Mapping[int, float]) -> Floats:
+    """Return the distance of every value from the optimum, (n,), of at least `FLOOR`."""
+    return np.maximum(run.values - reference[run.seed], FLOOR)

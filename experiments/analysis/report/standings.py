@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from experiments.analysis import sources
 from experiments.analysis.labels import is_own
 from experiments.analysis.report.shown import FLOOR, show
 from experiments.analysis.report.subject import Subject
 from experiments.analysis.report.table import Cell, Row, Table, number
 from experiments.analysis.results import Run
+from experiments.analysis.statistics.answer import Answer
 from experiments.analysis.statistics.anytime import Suite, Task
 from experiments.analysis.statistics.currencies import CURRENCIES, CurrencyRanks
 from experiments.analysis.statistics.items import compare_items, has_items
@@ -22,6 +24,18 @@ from experiments.running.provenance import project
 _LONG = 160  # maximum characters shown of an error
 TARGET = 0.1
 """The target of the expected running time, in normalised regret."""
+
+
+def ranking(found: Answer) -> Table:
+    """Return the table of the answer."""
+    rows = []
+    for name, rank in found.ranks.items():
+        better = ", ".join(found.better[name]) or "–"
+        cells = [Cell(name), Cell(f"{rank:.2f}", rank), Cell(found.letters(name) or "–")]
+        rows.append(Row([*cells, Cell(better)], name))
+    columns = ["optimizer", "mean rank", "group", "better than"]
+    caption = "Ranking; optimizers that share a group's letter are not distinguishable"
+    return Table("ranking", columns, rows, caption, ("optimizers", "seeds", "objectives"))
 
 
 def standings(suite: Suite) -> Table:
@@ -45,7 +59,7 @@ def standings(suite: Suite) -> Table:
     columns = ["objective", "optimizer", "runs", "median", "least", "most", "mean rank"]
     columns += ["regret area", f"ERT to {TARGET:.0%}", "failed evaluations", "of what"]
     caption = "Incumbents at the common budget"
-    return Table("standings", columns, rows, caption)
+    return Table("standings", columns, rows, caption, ("optimizers", "objectives"))
 
 
 def _final(value: float, floored: bool) -> Cell:
@@ -91,7 +105,7 @@ def own_time_table(suite: Suite) -> Table:
         numbers = [float(np.median(own)), float(np.median(each)), longest]
         rows.append(Row([Cell(name), *(Cell(seconds(s), s) for s in numbers)], name))
     columns = ["optimizer", "per run", "per evaluation", "longest ask"]
-    return Table("own_time", columns, rows, "Median time inside ask and tell")
+    return Table("own_time", columns, rows, "Median time inside ask and tell", ("optimizers",))
 
 
 def seconds(s: float) -> str:
@@ -125,7 +139,8 @@ def incumbents(subject: Subject) -> Table:
             cells += [number(tested.get(name, np.nan)) for name in tests]
             cells += [number(float(run.metrics.get(name, nothing)[i])) for name in metrics]
             cells += [Cell(config_text(run.configs[i]))]
-        rows.append(Row(cells, run.optimizer, run.objective))
+        trial = None if i is None else int(run.ids[i])
+        rows.append(Row(cells, run.optimizer, run.objective, run.seed, trial))
     columns = ["objective", "optimizer", "seed", "found at", "value (minimised)"]
     columns += [*(f"test: {name}" for name in tests), *metrics, "configuration"]
     return Table(
@@ -133,6 +148,7 @@ def incumbents(subject: Subject) -> Table:
         columns,
         rows,
         "The best evaluation of each run, at the highest fidelity that it reached",
+        ("optimizers", "seeds", "objectives"),
     )
 
 
@@ -161,11 +177,11 @@ def item_table(suite: Suite, level: float) -> Table | None:
             cells = [Cell(task.name), Cell(one.first), Cell(one.second)]
             cells += [number(one.difference, 3), number(one.standard_error, 2)]
             cells += [number(one.corrected, 2), Cell(told), Cell(f"{one.n_items} of {metric}")]
-            rows.append(Row(cells, None, task.name))
+            rows.append(Row(cells, (one.first, one.second), task.name))
     columns = ["objective", "first", "second", "first less second", "standard error"]
     columns += ["p (Holm)", "distinguishable", "items"]
     caption = "Incumbents compared item by item (these configurations, not their optimizers)"
-    return Table("items", columns, rows, caption) if rows else None
+    return Table("items", columns, rows, caption, ("optimizers", "objectives")) if rows else None
 
 
 def failures(runs: Sequence[Run]) -> Table | None:
@@ -184,7 +200,8 @@ def failures(runs: Sequence[Run]) -> Table | None:
     columns = ["objective", "optimizer", "times", "error"]
     if not rows:
         return None
-    return Table("failures", columns, rows, "Failed evaluations (each one spent its budget)")
+    caption = "Failed evaluations (each one spent its budget)"
+    return Table("failures", columns, rows, caption, ("optimizers", "objectives"))
 
 
 def provenance(tasks: Sequence[Task]) -> tuple[Table, list[str]]:
@@ -213,7 +230,19 @@ def provenance(tasks: Sequence[Task]) -> tuple[Table, list[str]]:
             cells = [Cell(task.name), Cell(f"{n}", n), *map(Cell, shown), Cell(versions)]
             rows.append(Row(cells, None, task.name))
     columns = ["objective", "runs", "code", "hardware", "fingerprint", "packages"]
-    return Table("provenance", columns, rows, "Code, hardware and packages of the runs"), warnings
+    caption = "Code, hardware and packages of the runs"
+    return Table("provenance", columns, rows, caption, ("objectives",)), warnings
+
+
+def sources_table(runs: Sequence[Run]) -> Table | None:
+    """Return a table of the folders and files that the runs come from; None if there is one."""
+    found = sources.facts(runs)
+    if len(found) < 2:
+        return None
+    rows = [Row([Cell(text) for text in each.values()]) for each in found]
+    columns = [*found[0]][:-1] + ["packages that differ"]
+    caption = "Where the runs come from"
+    return Table("sources", columns, rows, caption, ("optimizers", "seeds", "objectives"))
 
 
 _FACTS = ("code", "hardware", "fingerprint")
@@ -222,13 +251,10 @@ _FACTS = ("code", "hardware", "fingerprint")
 def _facts(run: Run) -> dict[str, str]:
     header = run.header
     tools = project()["optional-dependencies"]["dev"]  # these do not influence a run
-    code, hardware = header.code, header.hardware
-    commit = code.get("commit", "")
-    short = commit[:10] + ("-dirty" if commit.endswith("-dirty") else "")
     prints = [f"{k}={str(v)[:12]}" for k, v in header.fingerprint.items()]
     return {
-        "code": " ".join(filter(None, [code.get("version"), short])) or "unknown",
-        "hardware": ", ".join(f"{k} {v}" for k, v in hardware.items()) or "unknown",
+        "code": sources.code_of(run),
+        "hardware": sources.hardware_of(run),
         "fingerprint": ", ".join(prints),
         **{name: str(version) for name, version in header.versions.items() if name not in tools},
     }

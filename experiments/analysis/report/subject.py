@@ -43,12 +43,34 @@ def read_subject(paths: Sequence[Path], metric: str | None, direction: str | Non
         if not path.exists():
             raise ValueError(f"{path}: expected a folder of runs, got a path that does not exist")
     every = load(paths)
+    where = ", ".join(map(str, paths))
+    return subject_of(every, metric, direction, missing(paths, every), where)
+
+
+def subject_of(
+    every: Sequence[Run],
+    metric: str | None = None,
+    direction: str | None = None,
+    planned: Sequence[Missing] = (),
+    where: str = "runs",
+) -> Subject:
+    """Put loaded runs on common budgets.
+
+    Args:
+        every: the runs, those without an evaluation too.
+        metric: as for `read_subject`.
+        direction: as for `read_subject`.
+        planned: planned runs that failed or have not been made yet.
+        where: what an error names.
+
+    Raises:
+        ValueError: as `read_subject`.
+    """
     runs = [run for run in every if len(run.ids)]
     if not runs:
-        where = ", ".join(map(str, paths))
         raise ValueError(f"{where}: expected evaluations, got {len(every)} runs without any")
     quantity = quantity_of(runs, metric, direction)
-    suite = compare_on(runs, quantity, known_optima(runs), [*_begun(every), *missing(paths, every)])
+    suite = compare_on(runs, quantity, known_optima(runs), [*_begun(every), *planned])
     return Subject(runs, suite)
 
 

@@ -4,6 +4,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from experiments.analysis.report.chart import Selection
+
 _SPECIAL = {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     **{each: f"\\{each}" for each in "&%$#_{}"},
@@ -22,11 +24,18 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """The cells of a row, and the objective and optimizer by which the page filters rows."""
+    """The cells of a row, and what the page selects rows by.
+
+    Attributes:
+        optimizer: one optimizer, or two that the row compares.
+        trial: the id of the trial that the row is about.
+    """
 
     cells: list[Cell]
-    optimizer: str | None = None
+    optimizer: str | tuple[str, str] | None = None
     objective: str | None = None
+    seed: int | None = None
+    trial: int | None = None
 
 
 @dataclass(frozen=True)
@@ -38,12 +47,14 @@ class Table:
         columns: the headings.
         rows: rows with one cell per heading.
         caption: the text above the table.
+        follows: as for a chart.
     """
 
     name: str
     columns: list[str]
     rows: list[Row]
     caption: str = ""
+    follows: tuple[Selection, ...] = ()
 
     def numeric(self, column: int) -> bool:
         """Return whether a column holds numbers, which are aligned to the right."""

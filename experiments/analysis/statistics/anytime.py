@@ -79,6 +79,7 @@ class Task:
         fixed: the optimizers whose runs are one and the same trajectory for every seed.
         runs: by optimizer and seed; a failed run without a log is absent.
         given: the largest budget of any run.
+        compared: what is compared: the value, the hypervolume, or a metric.
     """
 
     name: str
@@ -92,6 +93,7 @@ class Task:
     fixed: frozenset[str]
     runs: dict[str, dict[int, Run]]
     given: float = 0.0
+    compared: str = "value"
 
     @property
     def budget(self) -> float:
@@ -255,8 +257,14 @@ def _task(
     ordered = {optimizer: dict(sorted(curves[optimizer].items())) for optimizer in sorted(curves)}
     return Task(
         name, grid, ordered, dict(n_failed), instances, reference, scale, known, fixed,
-        dict(by_seed), max(run.budget for run in runs),
+        dict(by_seed), max(run.budget for run in runs), _compared(runs, quantity),
     )  # fmt: skip
+
+
+def _compared(runs: Sequence[Run], quantity: Quantity) -> str:
+    """Return what is compared; without a chosen metric, several goals have their hypervolume."""
+    several = quantity.metric is None and any(run.header.several for run in runs)
+    return fronts.HYPERVOLUME if several else str(quantity)
 
 
 def best_so_far(run: Run, grid: Floats, quantity: Quantity) -> Floats:

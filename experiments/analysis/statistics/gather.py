@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from experiments.analysis import sources
 from experiments.analysis.results import Run, load
 from experiments.analysis.statistics.anytime import Missing, Quantity, Suite, compare_on, problem
 from experiments.analysis.statistics.fronts import HYPERVOLUME, INDICATORS
@@ -36,7 +37,7 @@ def gather(
     wanted = optima and quantity.metric in (None, HYPERVOLUME)
     known = known_optima(runs) if wanted else {}
     suite = compare_on(runs, quantity, known, missing(paths, runs))
-    suite.notes.extend([*_cut_off(paths), *_spread_notes(runs)])
+    suite.notes.extend([*_cut_off(paths), *spread_notes(runs), *sources.notes(runs)])
     return suite
 
 
@@ -151,12 +152,12 @@ def _begun(log: Path) -> bool:
         return file.readline().endswith(b"\n")
 
 
-def _spread_notes(runs: Sequence[Run]) -> list[str]:
+def spread_notes(runs: Sequence[Run]) -> list[str]:
     """Return a note for each of code, package versions and hardware in which the runs differ."""
     sources = {
         "code": "with {} different versions of the code",
         "versions": "with {} different sets of packages",
-        "hardware": "on {} different machines",
+        "hardware": "on {} different machines, so their times and costs are not comparable",
     }
     notes = []
     for key, told in sources.items():

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import f as f_distribution
 from scipy.stats import friedmanchisquare, norm, rankdata, studentized_range
 
@@ -34,6 +35,11 @@ def task_ranks(task: Task, optimizers: Sequence[str], step: int = -1) -> Floats 
 def rank_columns(values: Floats) -> Floats:
     """Rank (n_optimizers, n_columns) within each column; rounding differences count as ties."""
     return np.asarray(rankdata(codes(values.T, _ROUNDING), axis=1).T, dtype=np.float64)
+
+
+def order_codes(values: Floats) -> NDArray[np.int64]:
+    """Return integers (n_optimizers, n_columns) in the order of each column; ties are equal."""
+    return codes(values.T, _ROUNDING).T
 
 
 def rank_table(suite: Suite, step: int = -1) -> tuple[list[str], Floats]:

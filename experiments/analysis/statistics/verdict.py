@@ -87,12 +87,21 @@ def sentences(suite: Suite, found: Verdict) -> list[str]:
         said.append(_about_all(suite, found))
     alike: dict[tuple[str, str], list[str]] = {}
     for task in suite.tasks:
-        own = [one for one in found.within if one.task == task.name]
-        what = _compared(suite, [task], found)
-        alike.setdefault((what, _about(task, own, found)), []).append(task.name)
+        alike.setdefault(_what_and_outcome(suite, task, found), []).append(task.name)
     for (what, outcome), names in alike.items():
         said.append(f"{_on(names, len(suite.tasks))} {what}, {outcome}")
     return said
+
+
+def about_task(suite: Suite, task: Task, found: Verdict) -> str:
+    """Return the verdict on one task as a sentence."""
+    what, outcome = _what_and_outcome(suite, task, found)
+    return f"On {task.name} {what}, {outcome}"
+
+
+def _what_and_outcome(suite: Suite, task: Task, found: Verdict) -> tuple[str, str]:
+    own = [one for one in found.within if one.task == task.name]
+    return _compared(suite, [task], found), _about(task, own, found)
 
 
 def _compared(suite: Suite, tasks: Sequence[Task], found: Verdict) -> str:
@@ -103,7 +112,8 @@ def _compared(suite: Suite, tasks: Sequence[Task], found: Verdict) -> str:
     of_more = f" of at most {given:g}" if given > high + ROUNDING else ""
     noun = "evaluation" if high == 1 and not of_more else "evaluations"
     ties = f"; differences up to {found.equal:g} are ties" if found.equal else ""
-    return f"({suite.quantity} after {budget}{of_more} {noun}{ties})"
+    what = " or ".join(dict.fromkeys(task.compared for task in tasks))
+    return f"({what} after {budget}{of_more} {noun}{ties})"
 
 
 def _on(names: Sequence[str], n_tasks: int) -> str:

@@ -1,16 +1,25 @@
-"use strict";
-// Draws the charts of #data by Plotly; filters; sorts tables.
+// Draws charts by Plotly.
 
-const { looks, charts } = JSON.parse(document.getElementById("data").textContent);
 const TONES = ["#c9c9c9", "#7fa8c9", "#b8410a"]; // as in figures.py
+const BAR = 13; // pixels from one bar of a group to the next
+const PAPER = 640; // pixels of the width of a printed page
 const PLAIN = { colour: "#0072B2", dash: "solid", marker: "circle" };
 const dark = matchMedia("(prefers-color-scheme: dark)");
-const hidden = new Set(); // optimizers
 const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-const escaped = (text) => text.replace(/[&<>]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;" })[c]);
+
+// A colour that is told from the ground: on a dark screen, dark colours are mixed with white.
+function legible(colour) {
+  if (!dark.matches || state.printing || !/^#[0-9a-f]{6}$/i.test(colour)) return colour;
+  const parts = [1, 3, 5].map((i) => parseInt(colour.slice(i, i + 2), 16));
+  const [r, g, b] = parts.map((part) => (part / 255) ** 2.2);
+  const white = Math.max(0, 0.55 - 2.5 * (0.2126 * r + 0.7152 * g + 0.0722 * b));
+  return "#" + parts.map((part) => Math.round(part + (255 - part) * white).toString(16).padStart(2, "0")).join("");
+}
+
+const lookNamed = (name) => looks[name] && { ...looks[name], colour: legible(looks[name].colour) };
 
 function lookOf(series) {
-  return series.look === "optimizer" ? (looks[series.name] ?? PLAIN) : PLAIN;
+  return series.look === "optimizer" ? (lookNamed(series.name) ?? PLAIN) : PLAIN;
 }
 
 // A configuration on several lines, as a hover label has no width of its own.
@@ -35,7 +44,7 @@ function band(series, look, shape, alpha) {
   ];
 }
 
-const failing = (chart) => chart.series.filter((s) => s.failures.length && !hidden.has(s.name));
+const failing = (chart) => chart.series.filter((s) => s.failures.length && !state.hidden.has(s.name));
 
 // Failures have no number: they stand on a strip below, a row for each optimizer.
 function crosses(chart, series, look) {
@@ -50,7 +59,7 @@ function crosses(chart, series, look) {
 }
 
 function faint(chart) {
-  const n = chart.series.filter((s) => !hidden.has(s.name)).length;
+  const n = chart.series.filter((s) => !state.hidden.has(s.name)).length;
   return n <= 3 ? "2e" : n <= 6 ? "1c" : "10";
 }
 
@@ -61,10 +70,14 @@ function drawn(chart, series, number) {
       connectgaps: false, showlegend: true, line: { color: TONES[tone], width: 0.6 + 0.4 * tone } }];
   }
   if (series.look === "marks") {
-    const own = looks[series.name], look = own ?? { colour: color("--text"), marker: "star" };
-    return [{ x: series.x, y: series.y, mode: "markers", name: escaped(series.name), meta: own ? series.name : undefined,
-      showlegend: !own, text: series.hover.map(wrapped), hovertemplate: `%{y:.4g} at %{x:.4g}<br>%{text}<extra>${escaped(series.name)}</extra>`,
-      marker: { color: look.colour, symbol: look.marker, size: own ? 5 : 11, opacity: own ? 0.55 : 1 } }];
+    const own = lookNamed(series.name), look = own ?? { colour: color("--text"), marker: "star" };
+    const marks = { x: series.x, y: series.y, mode: "markers", name: escaped(series.name), meta: own ? series.name : undefined,
+      showlegend: !own, text: series.hover.map(wrapped), customdata: series.real ?? series.y,
+      hovertemplate: `%{customdata:.4g} at %{x:.4g}<br>%{text}<extra>${escaped(series.name)}</extra>`,
+      marker: { color: look.colour, opacity: own ? 0.6 : 1,
+        symbol: series.off ? series.off.map((o) => ["triangle-down-open", look.marker, "triangle-up-open"][o + 1]) : look.marker,
+        size: series.large ? series.large.map((large) => (large ? 10 : 5)) : own ? 5 : 11 } };
+    return series.failures.length ? [marks, crosses(chart, series, look)] : [marks];
   }
   const look = { ...lookOf(series) };
   if (chart.kind === "dot") {
@@ -128,7 +141,7 @@ function layout(chart, width) {
   const ys = [...chart.series.flatMap((s) => s.y), ...(dots ? [] : ends)];
   const made = {
     width, height: dots ? Math.max(170, 26 * chart.y.ticks.length + 90) : 290, autosize: false,
-    margin: { l: 52, r: dots && chart.brackets.length ? 20 + 7 * chart.brackets.length : 14, t: 8, b: 44 },
+    margin: { l: 52, r: dots && chart.brackets.length ? 18 + BAR * chart.brackets.length : 14, t: 8, b: 44 },
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", hovermode: "closest",
     font: { family: "system-ui, sans-serif", size: 11.5, color: color("--text") },
     xaxis: axis(chart.x, chart, xs), yaxis: axis(chart.y, chart, ys),
@@ -145,9 +158,12 @@ function layout(chart, width) {
     made.annotations.push({ xref: "paper", x: 1, y, text: escaped(text), showarrow: false,
       xanchor: "right", yanchor: "bottom", font: { size: 10.5, color: color("--quiet") } });
   }
-  chart.brackets.forEach(([low, high], i) => made.shapes.push({
-    type: "line", xref: "paper", x0: 1.012 + 0.016 * i, x1: 1.012 + 0.016 * i, y0: low - 0.25, y1: high + 0.25,
-    line: { color: color("--text"), width: 3 } }));
+  chart.brackets.forEach((members, i) => {
+    const x = 1 + (14 + BAR * i) / (width - made.margin.r - 90);
+    made.shapes.push({ type: "line", xref: "paper", x0: x, x1: x, y0: Math.min(...members), y1: Math.max(...members),
+      line: { color: color("--text"), width: 1.6 } });
+    for (const y of members) made.annotations.push({ xref: "paper", x, y, text: "●", showarrow: false, xanchor: "center", font: { size: 9, color: color("--text") } });
+  });
   for (const [x, y, text] of chart.notes) made.annotations.push({ x, y, text: escaped(text), showarrow: false,
     font: { size: 10.5, color: color("--text") }, bgcolor: color("--ground"), borderpad: 1 });
   return made;
@@ -170,47 +186,51 @@ function strip(made, chart) {
 }
 
 function draw(element) {
-  const chart = charts[element.dataset.chart];
+  const chart = element === trialsPlot ? trialsChart() : chosenChart(charts[element.dataset.chart]);
   const traces = chart.series.flatMap((series, i) => drawn(chart, series, i));
-  for (const trace of traces) trace.visible = !hidden.has(trace.meta);
+  for (const trace of traces) trace.visible = !state.hidden.has(trace.meta);
   const options = { displayModeBar: false, responsive: false, scrollZoom: false };
-  Plotly.react(element, traces, layout(chart, element.clientWidth), options);
+  const width = state.printing ? PAPER : element.clientWidth;
+  Plotly.react(element, traces, layout(chart, width), options);
+  element.removeAllListeners?.("plotly_click");
+  element.on("plotly_click", (event) => clicked(chart, event.points[0]));
   element.dataset.drawn = element.style.minHeight = "0";
+  delete element.dataset.stale;
+  element.setAttribute("aria-label", described(chart));
+  legend(element.closest("figure"), chart);
 }
 
-const plots = [...document.querySelectorAll(".plot")];
-const redraw = () => plots.filter((p) => p.dataset.drawn).forEach(draw);
-const queue = [...plots];
-(function next() { // one at a time, so that the page answers meanwhile
-  const plot = queue.shift();
-  if (!plot) { document.body.dataset.ready = "yes"; return; }
-  if (!plot.dataset.drawn) draw(plot);
-  setTimeout(next);
-})();
-let width = innerWidth;
-addEventListener("resize", () => { if (innerWidth !== width) width = innerWidth, redraw(); });
-dark.addEventListener("change", redraw);
-addEventListener("beforeprint", () => plots.forEach(draw));
-
-// Filters
-function filter() {
-  const chosen = document.getElementById("objective")?.value ?? "";
-  for (const element of document.querySelectorAll("[data-objective], tr[data-optimizer]")) {
-    const { objective, optimizer } = element.dataset;
-    element.hidden = Boolean(chosen && objective && objective !== chosen) || hidden.has(optimizer);
-  }
-  redraw();
+// From a point to its trial, where the point is one.
+function clicked(chart, point) {
+  const series = chart.series.find((each) => each.look === "marks" && escaped(each.name) === point.data.name);
+  if (!series) return;
+  if (series.points) showTrial(series.points[point.pointIndex], false);
+  else if (series.trials.length) findTrial(chart.objective, series.name, ...series.trials[point.pointIndex]);
 }
-for (const chip of document.querySelectorAll(".chip")) {
-  chip.addEventListener("click", () => {
-    const name = chip.dataset.optimizer;
-    hidden.has(name) ? hidden.delete(name) : hidden.add(name);
-    chip.setAttribute("aria-pressed", String(!hidden.has(name)));
-    filter();
+
+// What a chart shows, for readers who cannot see it.
+function described(chart) {
+  const lines = chart.series.filter((series) => !state.hidden.has(series.name));
+  const last = lines.filter((series) => series.look === "optimizer").map((series) => {
+    const along = chart.kind === "dot" ? series.x : series.y;
+    const value = along.findLast((v) => v !== null);
+    return `${series.name} ${value === undefined ? "none" : Number(value.toPrecision(3))}`;
   });
-  swatch(chip.querySelector("svg"), looks[chip.dataset.optimizer]);
+  const axes = [chart.y.title, chart.x.title].filter(Boolean).join(" over ");
+  const names = last.length ? `${chart.kind === "dot" ? "Values" : "Last values"}: ${last.join(", ")}.` : `Shown: ${lines.map((s) => s.name).join(", ")}.`;
+  return `Chart: ${chart.title}. ${axes}. ${names}`;
 }
-document.getElementById("objective")?.addEventListener("change", filter);
+
+// A legend below each figure, for paper, where the bar of optimizers is not.
+function legend(figure, chart) {
+  const names = chart.kind === "dot" ? [] : [...new Set(chart.series.map((series) => series.name))].filter((name) => looks[name] && !state.hidden.has(name));
+  figure.querySelector(".legend").replaceChildren(...names.map((name) => {
+    const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+    for (const [key, value] of [["width", 34], ["height", 12]]) svg.setAttribute(key, value);
+    swatch(svg, lookNamed(name));
+    return made("li", {}, svg, ` ${name}`);
+  }));
+}
 
 function swatch(svg, look) {
   const dashes = { solid: "", dash: "5 3", dot: "1.5 2.5", dashdot: "5 2 1.5 2" }[look.dash];
@@ -224,23 +244,4 @@ function swatch(svg, look) {
   };
   svg.innerHTML = `<path d="M1 6H33" stroke="${look.colour}" stroke-width="2" stroke-dasharray="${dashes}"/>` +
     `<path d="${shapes[look.marker]}" fill="${look.colour}"/>`;
-}
-
-// Tables
-const key = (row, i) => {
-  const cell = row.cells[i], number = cell.dataset.number;
-  return number === undefined ? cell.textContent : Number(number.replace("inf", "Infinity"));
-};
-const order = (a, b) => (typeof a === "number" && typeof b === "number" ? a - b || 0
-  : typeof a === "number" ? -1 : typeof b === "number" ? 1 : a.localeCompare(b, undefined, { numeric: true }));
-for (const heading of document.querySelectorAll("th")) {
-  heading.querySelector("button").addEventListener("click", () => {
-    const body = heading.closest("table").tBodies[0];
-    const rising = heading.getAttribute("aria-sort") !== "ascending";
-    for (const other of heading.parentElement.cells) other.removeAttribute("aria-sort");
-    heading.setAttribute("aria-sort", rising ? "ascending" : "descending");
-    const rows = [...body.rows].map((row) => [key(row, heading.cellIndex), row]);
-    rows.sort((a, b) => (rising ? order(a[0], b[0]) : order(b[0], a[0])));
-    body.append(...rows.map((r) => r[1]));
-  });
 }
