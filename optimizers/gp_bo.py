@@ -47,7 +47,7 @@ from optimizers.optimizer import Optimizer
 from optimizers.targets import succeeded, targets
 
 _LARGEST_DESIGN = 10_000  # points; the model takes the cube of their number
-_N_CENTRES = 3  # number of best points around which candidates are drawn
+N_CENTRES = 3  # number of best points around which candidates are drawn
 _NEAR = 1e-3  # points closer than this, in sides of the cube, are considered redundant
 _N_DESIGNS = 50  # number of Latin hypercubes from which the best spread one is taken
 _MARGIN = 0.1  # distance of the hypercube from the faces of the cube, in sides of the cube
@@ -158,7 +158,7 @@ class GaussianProcessOptimizer(Optimizer):
         if self._design:
             config = self._cube.config(self._design.pop())
             return config if self._admits(config) else self._farthest(rng)
-        if not self._any_success():
+        if not self._has_model():
             return self._farthest(rng)
         return self._best(rng)
 
@@ -170,9 +170,8 @@ class GaussianProcessOptimizer(Optimizer):
         """Return the configuration with the greatest acquisition."""
         t = self._fit()
         pending = self._pending_points()
-        self._gp.pend(pending)
-        self._limits.pend(pending)
-        centres = np.array(self._points)[np.argsort(t, kind="stable")[:_N_CENTRES]]
+        self._pend(pending)
+        centres = self._centres(t)
 
         def admits(config: Config) -> bool:
             return self._admits(config) and not self._is_near(config, pending)
@@ -194,6 +193,19 @@ class GaussianProcessOptimizer(Optimizer):
             return False
         away = np.abs(points - self._cube.point(config)).max(axis=1)
         return bool(away.min() < _NEAR)
+
+    def _has_model(self) -> bool:
+        """Return whether something is known that a model can be fitted to."""
+        return self._any_success()
+
+    def _pend(self, points: NDArray[np.float64]) -> None:
+        """Add pending points (p, dim) to the models."""
+        self._gp.pend(points)
+        self._limits.pend(points)
+
+    def _centres(self, t: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the best points (k, dim) by their targets (n,); candidates are drawn near them."""
+        return np.array(self._points)[np.argsort(t, kind="stable")[:N_CENTRES]]
 
     def _any_success(self) -> bool:
         return any(map(succeeded, self._told))
@@ -234,11 +246,11 @@ class GaussianProcessOptimizer(Optimizer):
         Raises:
             RuntimeError: no evaluation has succeeded yet.
         """
-        if not self._any_success():
+        if not self._has_model():
             raise RuntimeError("gp_bo.worth: expected some evaluations told, got none")
         with one_thread():
             self._fit()
-            self._gp.pend(self._pending_points())
+            self._pend(self._pending_points())
             return self._worth().at(self._gp.features.of_snapped(points))
 
     def _pending_points(self) -> NDArray[np.float64]:

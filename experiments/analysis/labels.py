@@ -47,12 +47,14 @@ def _labels(runs: Sequence[Labelled], family: str, seeds: bool) -> list[str]:
 
     The workers and the clock of a run count as settings of its optimizer. A setting that equals the
     run's budget in all of them, such as a design's number of points, is not a difference. The
-    number of given start configurations counts as the setting `start`.
+    number of given start configurations counts as the setting `start`, and the names of the folders
+    of earlier runs as `transfer`.
     """
     settings = [dict(_flat(getattr(run.header, family))) for run in runs]
     if not seeds:  # optimizers
         for own, run in zip(settings, runs, strict=True):
             own["start"] = len(run.header.start)
+            own["transfer"] = str(run.header.transfer or "none")
             own["workers"] = run.header.workers
             own.update(_flat(run.header.clock or {}, "clock."))
     groups: dict[str, list[int]] = defaultdict(list)

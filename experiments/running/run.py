@@ -30,6 +30,7 @@ from experiments.running.runner import Watch, run
 from experiments.running.same_run import check_design, check_same
 from experiments.running.start import StartPoints, start_points
 from experiments.running.targets import check_targets
+from experiments.running.transfer import earlier_tasks
 from objectives import description
 from objectives.objective import Objective
 from optimizers.optimizer import Optimizer
@@ -55,6 +56,7 @@ class RunSettings:
             None means no limit.
         executor: the executor's settings, resolved, with `_target_`; empty means `auto`.
         start: the setting `start` as plain values; None means that the optimizer begins.
+        transfer: the setting `transfer` as plain values; None means that there are no earlier runs.
     """
 
     names: dict[str, str]
@@ -66,6 +68,7 @@ class RunSettings:
     optimizer_as_written: Settings = field(default_factory=dict)
     evaluation_timeout_s: float | None = None
     start: Any = None
+    transfer: Any = None
     executor: Settings = field(default_factory=dict)
 
 
@@ -100,6 +103,8 @@ class Run:
             raise ValueError(f"objective: expected an Objective, got {type(objective).__name__}")
         self.objective = objective
         self.start = start_points(settings.start, objective)
+        own = without_paths(settings.objective)
+        self.earlier, self._transferred = earlier_tasks(settings.transfer, objective, own)
         self._new_executor = executor or executor_of(settings.executor)
         self._optimizer: Optimizer | None = None
         self._executor: Executor | None = None
@@ -124,6 +129,7 @@ class Run:
                 fingerprint,
                 clock,
                 self.start,
+                None if self._transferred is None else self._transferred.digest,
             ),
             names=settings.names,
             optimizer=resolved,
@@ -154,6 +160,7 @@ class Run:
             start=self.start,
             own=bool(self._of_optimizer("own", False)),
             deployment=objective.deployment(),
+            transfer=self._transferred,
         )
 
     @property
@@ -181,8 +188,9 @@ class Run:
     def make_optimizer(self) -> Optimizer:
         """Return a fresh optimizer that has not been asked for a trial.
 
-        Its constructor receives the space and the seed. It also receives the goals, the limits
-        and the fidelities if it has parameters of these names; see `making.py`.
+        Its constructor receives the space and the seed. It also receives the goals, the limits,
+        the fidelities and the earlier runs (`transfer`) if it has parameters of these names; see
+        `making.py`.
 
         Raises:
             ValueError: no optimizer can be created from the settings for this objective.
@@ -193,9 +201,9 @@ class Run:
 
     @property
     def _problem(self) -> Problem:
-        """What the optimizer may know of the objective."""
-        objective = self.objective
-        return Problem(objective.space, objective.fidelities, objective.goals, objective.limits)
+        """What the optimizer may know of the objective, and of earlier runs."""
+        known = self.objective
+        return Problem(known.space, known.fidelities, known.goals, known.limits, self.earlier)
 
     def _named_optimizer(self) -> Callable[..., Any]:
         """Return the class, or the function, that the settings name, after checking it."""

@@ -265,6 +265,9 @@ COMMAND = Command(
         Setting(
             "start", "Configurations to evaluate first: default, or a list.", _changed, shown=_OWN
         ),
+        Setting(
+            "transfer", "Earlier runs to learn from: a folder, or a list.", _changed, shown=_OWN
+        ),
     ],
     takes_config_dir=True,
 )
