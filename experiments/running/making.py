@@ -1,10 +1,11 @@
 """Creation of an optimizer for a problem: what it is told, what it is wrapped in, or why not.
 
 An optimizer declares by the parameters of its constructor what it handles: `fidelities`, `goals`
-(several of them), `limits`, and `transfer` (the evaluations of earlier runs). One that does not handle the goals or limits of an objective runs
-under a scalarisation, which its settings name (`optimizer.scalarise`, or `scalarise=` of
-`tuneoff run`), or it is refused. An optimizer whose proposals do not depend on the evaluations
-needs neither.
+(several of them), `limits`, and `transfer` (the evaluations of earlier runs). One that does not
+handle the goals or limits of an objective runs under a scalarisation, which its settings name
+(`optimizer.scalarise`, or `scalarise=` of `tuneoff run`), or it is refused. An optimizer whose
+proposals do not depend on the evaluations needs neither. One that does not handle earlier runs is
+refused where there are some.
 """
 
 import inspect

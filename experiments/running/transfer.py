@@ -147,8 +147,8 @@ def _asked(given: Any, objective: Objective) -> _Asked:
     if not isinstance(same, bool):
         raise ValueError(f"transfer.same_objective: expected true or false, got {same!r}")
     parameters = whole.get("parameters")
-    known = isinstance(parameters, list) and parameters and all(p in objective.space for p in parameters)
-    if parameters is not None and not known:
+    named = parameters if isinstance(parameters, list) else [None]
+    if parameters is not None and not (named and all(name in objective.space for name in named)):
         raise ValueError(
             f"transfer.parameters: expected some of {list(objective.space)}, got {parameters!r}"
         )

@@ -9,8 +9,8 @@ seed of the run, so `objective.instance=${seed}` gives every seed its own instan
 Four more keys are optional. `workers` is the number of trials that a run evaluates at once; a list
 such as `[1, 4, 16]` makes a run for each number. `start` gives the configurations that every run
 evaluates first. `transfer` names earlier runs that every optimizer learns from; an entry of
-`optimizers` may name others, as in `rgpe transfer=FOLDER`. `executor` says where trials are evaluated, as a name and overrides, such as
-`simulated executor.rounds=true`; the default is `auto`.
+`optimizers` may name others, as in `rgpe transfer=FOLDER`. `executor` says where trials are
+evaluated, as a name and overrides, such as `simulated executor.rounds=true`; the default is `auto`.
 """
 
 import itertools
@@ -121,9 +121,7 @@ class Experiment:
             self.seeds, objectives, optimizers, self.workers
         ):
             earlier = transfers[optimizer] or self.transfer
-            alone = {
-                "seed": seed, "budget": self.budget, "workers": workers, TRANSFER: earlier
-            }
+            alone = {"seed": seed, "budget": self.budget, "workers": workers, TRANSFER: earlier}
             resolved = _resolve(optimizers[optimizer], objectives[objective], alone)
             key = provenance.digest(resolved["objective"])
             if key not in made:
