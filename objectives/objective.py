@@ -9,17 +9,18 @@ from typing import Any
 from ConfigSpace import ConfigurationSpace
 
 from objectives.deployment import Deployment as Deployment
+from objectives.outlook import Outlook as Outlook
 from objectives.trial import Config, Evaluation, Fidelities, Goal, Limit, Trial
 
 
 @dataclass(frozen=True)
 class Resources:
-    """What one evaluation needs of a machine.
+    """The resources of a machine that one evaluation needs.
 
     Attributes:
         gpus: number of GPUs it uses.
         cores: number of processor cores it keeps busy.
-        whole_host: whether nothing else may run beside it, because its timings would change.
+        whole_host: whether nothing else may run at the same time, because its timings would change.
     """
 
     gpus: int = 0
@@ -32,10 +33,10 @@ class Resources:
 
 
 class HostFault(Exception):
-    """An evaluation that the host broke off: a port was taken, a node was lost.
+    """An evaluation that the host interrupted, such as by a port in use or a lost node.
 
-    Raise it from `evaluate` where another attempt may succeed. The trial is evaluated again, a
-    few times at most, and its configuration is not blamed.
+    Raise it from `evaluate` if another attempt may succeed. The trial is evaluated again, at most a
+    few times, and the fault is not attributed to its configuration.
 
     Attributes:
         final: whether another attempt cannot succeed either, so that the run ends at once.
@@ -47,35 +48,37 @@ class HostFault(Exception):
 class Objective(ABC):
     """A function to minimise over a space.
 
-    An instance is pickled to the worker processes of a parallel run, so whatever is heavy
-    (a model, a server) is loaded at the first `evaluate`, not in the constructor. The
-    constructor validates: what is wrong with the settings or the data raises `ValueError`
-    (or `OSError`) there, before anything is spent.
+    An instance is pickled and sent to the worker processes of a parallel run. Whatever is heavy (a
+    model, a server) is therefore loaded at the first `evaluate`, not in the constructor. The
+    constructor validates: an error in the settings or the data raises `ValueError` (or `OSError`)
+    there, before any budget is spent.
 
     Attributes:
-        space: where it is defined.
-        goals: what is wanted of each metric that is optimised. `value` stands for the only one,
-            and pictures and summaries show that one in its natural units. Empty: `value` itself
-            is minimised and shown. Several: a success has no `value`, but a metric of each goal.
-        limits: the bounds that metrics have to keep, by metric. An evaluation that breaks one is
-            a success with its metrics and without a penalty; it is not feasible.
-        front: points of the Pareto front, each with a number by goal, where it is known.
+        space: the search space.
+        goals: the goal of each metric that is optimised. With one goal, `value` represents it, and
+            figures and summaries show its metric in natural units. If empty, `value` itself is
+            minimised and shown. With several goals, a success has no `value` but has the metric of
+            each goal.
+        limits: the bounds on metrics, by metric. An evaluation that violates one is a success with
+            its metrics and without a penalty, but it is not feasible.
+        front: points of the Pareto front, each with one number by goal, if the front is known.
         hypervolume: the largest hypervolume between the goals' references and any set of
-            points, where it is known.
-        fidelities: the shares of a full evaluation that differ; None: full evaluations only.
+            points, if it is known.
+        fidelities: the shares of a full evaluation that are offered; None means only full
+            evaluations.
         resources: what one evaluation needs of a machine.
-        default: the configuration that an engineer would start from, where there is one.
-        folder: of the run, on a disk that all workers share. It is set before the first
-            evaluation; checkpoints lie there.
-        version: raised by the author whenever the same configuration gets another value;
-            a log of another version is not resumed.
-        cheap: whether an evaluation takes milliseconds; the tests sample those in numbers.
+        default: the configuration from which an engineer would start, if there is one.
+        folder: the folder of the run, on a disk that all workers share. It is set before the first
+            evaluation and holds the checkpoints.
+        version: increased by the author whenever the value of a configuration changes. A log of
+            another version is not resumed.
+        cheap: whether an evaluation takes milliseconds, so that tests may do many of them.
         simulates_cost: whether `Evaluation.cost` follows from the trial alone, as that of a table
-            does, instead of being measured; a simulated clock goes by such costs.
+            does, instead of being measured; a simulated clock uses these costs.
         noise_sd: standard deviation of the value over trials of one configuration.
-        optimum: the lowest `value`, where it is known.
+        optimum: the lowest `value`, if it is known.
         minimisers: configurations that attain `optimum`.
-        coco: suite, function and instance of COCO, where it is exactly that problem.
+        coco: suite, function and instance of COCO, if the objective is exactly that problem.
     """
 
     goals: Mapping[str, Goal] = {}
@@ -97,7 +100,7 @@ class Objective(ABC):
 
     @property
     def metric(self) -> str | None:
-        """The metric that `value` stands for; None where it stands for itself."""
+        """The metric that `value` represents; None if `value` is minimised itself."""
         return next(iter(self.goals), None)
 
     @abstractmethod
@@ -105,36 +108,42 @@ class Objective(ABC):
         """Evaluate one configuration.
 
         The same trial gives the same answer, or the noise that the objective declares.
-        Whatever is raised becomes a failed evaluation with `value=None`; an objective that
-        can say how far a configuration got returns a finite penalty above every success,
-        with `error` set, instead of raising.
+        Any exception becomes a failed evaluation with `value=None`. An objective that can grade how
+        far a configuration got does not raise but returns a finite penalty above every success,
+        with `error` set.
 
         Raises:
             ValueError: the configuration is not in the space.
         """
 
     def test(self, trial: Trial) -> dict[str, float]:
-        """Measure what is never optimised, at the incumbent when the budget is spent.
+        """Measure test metrics at the incumbent when the budget is spent; they are never optimised.
 
-        The metrics are logged and shown; no optimizer is told them. Empty: there is no
-        test.
+        The metrics are logged and shown, but no optimizer is told them. If empty, there is no test.
         """
         return {}
 
     def deployment(self) -> Deployment | None:
-        """Return the command line that puts a configuration to use, or None.
+        """Return the command line that uses a configuration in practice, or None.
 
-        The header of the log holds it. It is no part of the run's identity.
+        The header of the log holds it. It is not part of the run's identity.
         """
         return None
 
-    def fingerprint(self) -> dict[str, Any]:
-        """Return what the values depend on beyond the settings: digests of data and models.
+    def outlook(self) -> Outlook:
+        """Return what an evaluation will take, and what would stop it, without making one.
 
-        Plain JSON values. Runs whose fingerprints differ are never mixed.
+        A dry run shows it. What the constructor has checked need not be checked again.
+        """
+        return Outlook()
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return what the values depend on besides the settings: digests of data and models.
+
+        The values are plain JSON. Runs with different fingerprints are never mixed.
         """
         return {}
 
     def notice(self) -> str | None:
-        """Return one line that must stand beside every result, or None (which data were used)."""
+        """Return a line to show with every result, such as the data that were used, or None."""
         return None

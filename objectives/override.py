@@ -1,4 +1,4 @@
-"""Change a space's description: single keys of a parameter, or the whole of it."""
+"""Change a space's description: single keys of a parameter, or a parameter's whole description."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,12 +13,12 @@ Descriptions = Mapping[str, Mapping[str, Any]]
 def override(defaults: Descriptions, overrides: Descriptions) -> dict[str, dict[str, Any]]:
     """Return `defaults` with the keys that `overrides` gives for some parameters replaced.
 
-    A plain value makes the parameter a constant of this value. A whole description (a type with
-    the bounds, choices or value that it needs) replaces the old one. Where only the type changes,
-    keys that the new type does not know are dropped.
+    A plain value makes the parameter a constant of this value. A whole description (a type with the
+    bounds, choices or value that it needs) replaces the old one. If only the type changes, keys
+    that the new type does not have are dropped.
 
     Raises:
-        ValueError: a parameter that `defaults` lacks, or something else than a mapping of keys.
+        ValueError: `defaults` lacks a parameter, or a description is not a mapping of keys.
     """
     if not isinstance(overrides, Mapping):
         raise ValueError(
@@ -38,7 +38,7 @@ def override(defaults: Descriptions, overrides: Descriptions) -> dict[str, dict[
 
 
 def _check_pin(where: str, description: Mapping[str, Any], value: Any) -> None:
-    """Raise `ValueError` unless a parameter of this description can have a value."""
+    """Raise `ValueError` unless a value is possible for a parameter of this description."""
     kind = description.get("type")
     choices = description.get("choices")
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -63,5 +63,5 @@ def _merged(old: Mapping[str, Any], new: Any) -> dict[str, Any]:
 
 
 def with_pinned(space: Mapping[str, Any]) -> dict[str, Any]:
-    """Return descriptions in which a plain value has become that of a constant."""
+    """Return descriptions in which plain values are replaced by constants."""
     return {name: pinned(description) for name, description in space.items()}

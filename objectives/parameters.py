@@ -1,4 +1,4 @@
-"""One parameter from its short description: the types, their keys, and what each may hold."""
+"""Build one parameter from its short description: the types, their keys and permitted values."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -22,7 +22,7 @@ KEYS: Mapping[str, set[str]] = {
     "ordinal": {"choices"},
     "constant": {"value"},
 }
-"""The keys of a description by its type, beside `type` and `when`."""
+"""The keys of a description by its type, in addition to `type` and `when`."""
 
 TYPES: Mapping[type, str] = {
     bool: "true or false",
@@ -30,9 +30,9 @@ TYPES: Mapping[type, str] = {
     float: "numbers",
     str: "text",
 }
-"""The types that a parameter's values may be fixed to, in words."""
+"""The types to which a parameter's values may be restricted, in words."""
 
-_LARGEST = 1e15  # of a bound's size: integers beyond are not exact as floats
+_LARGEST = 1e15  # largest magnitude of a bound: larger integers are not exact as floats
 
 
 def hyperparameter(
@@ -41,9 +41,9 @@ def hyperparameter(
     """Return the parameter of a description.
 
     Args:
-        name: of the parameter.
+        name: the parameter's name.
         description: as in the docstring of `objectives.space`.
-        default: ConfigSpace's default value; None: the one that ConfigSpace chooses.
+        default: ConfigSpace's default value; None means the one that ConfigSpace chooses.
 
     Raises:
         ValueError: the description is incomplete, contradictory, or has an unknown key.
@@ -70,19 +70,19 @@ def hyperparameter(
 
 
 def pinned(description: Any) -> Any:
-    """Return the description of a constant for a plain value, anything else as it is."""
+    """Return the description of a constant for a plain value, anything else unchanged."""
     if isinstance(description, (bool, int, float, str)):
         return {"type": "constant", "value": description}
     return description
 
 
 def expect_type(where: str, description: Mapping[str, Any], kind: type) -> None:
-    """Raise `ValueError` where a parameter of a fixed type is described with other values.
+    """Raise `ValueError` if a parameter of a fixed type is described with values of another type.
 
     Args:
         where: the beginning of the error.
-        description: as in the docstring of `objectives.space`; it is legal.
-        kind: one of `TYPES`. A whole number is a number; nothing else is two of them.
+        description: a valid description, as in the docstring of `objectives.space`.
+        kind: one of `TYPES`. An integer is also a number; the types do not overlap otherwise.
     """
     described = description["type"]
     if described in ("float", "int"):
@@ -96,7 +96,7 @@ def expect_type(where: str, description: Mapping[str, Any], kind: type) -> None:
 
 
 def dot_hint(name: str, known: Iterable[str]) -> str:
-    """Return what to say of an unknown name that is the beginning of one with a dot, else ""."""
+    """Return a hint for an unknown name that is the beginning of a name with a dot, else ""."""
     for other in known:
         if other.startswith(f"{name}."):
             return f"; {other} holds a dot: it can be set in a YAML only, not on the command line"
@@ -104,7 +104,7 @@ def dot_hint(name: str, known: Iterable[str]) -> str:
 
 
 def _kind(where: str, description: Mapping[str, Any]) -> str:
-    """Return the type of a description that holds no other keys than those of its type."""
+    """Return the type of a description; raise if it has keys that its type does not have."""
     kind = description.get("type")
     if not isinstance(kind, str) or kind not in KEYS:
         nested = [key for key, value in description.items() if isinstance(value, Mapping)]
@@ -144,16 +144,16 @@ def _bounds(where: str, kind: str, description: Mapping[str, Any]) -> tuple[floa
     assert isinstance(lower, (int, float)) and isinstance(upper, (int, float))
     if lower > upper:
         raise ValueError(f"{where}: expected lower <= upper, got {lower} > {upper}")
-    if log and lower <= 0 and lower != upper:  # one value has no scale
+    if log and lower <= 0 and lower != upper:  # a single value needs no scale
         raise ValueError(f"{where}.lower: expected a positive bound on a log scale, got {lower}")
     return lower, upper, log
 
 
 def _plain_values(where: str, values: list[Any]) -> list[Value]:
-    """Return the values, or raise where JSON would not give one back as it is, or YAML misread.
+    """Return the values; raise if JSON would change one or YAML may have misread one.
 
-    An unquoted `on`, `off`, `yes` or `no` is a boolean for many readers of YAML, so booleans
-    beside other values are taken for an accident.
+    Many readers of YAML read an unquoted `on`, `off`, `yes` or `no` as a boolean. A mixture of
+    booleans and other values is therefore considered a mistake.
     """
     for value in values:
         if not isinstance(value, (bool, int, float, str)) or value in (math.inf, -math.inf):

@@ -1,15 +1,15 @@
-"""Quiet for whoever measures times: work in the background pauses meanwhile.
+"""Pause background work while another process measures times.
 
-Two lock files in the cache folder, held with flock, so the system releases what a killed process
-held. Those who measure hold `quiet.lock` together; those in the background look at it between
-two short pieces of work and hold `background.lock` together while at one.
+There are two lock files in the cache folder, held with flock, so the system releases the locks of a
+killed process. Processes that measure share a lock on `quiet.lock`. Background processes check it
+between two short pieces of work, and share a lock on `background.lock` during a piece.
 
     with quiet():                # returns when every piece of background work has paused
         measure()
 
     background = Background()
     for piece in work:
-        with background.piece():   # waits while somebody measures
+        with background.piece():   # waits while another process measures
             piece()
 """
 
@@ -22,22 +22,22 @@ from pathlib import Path
 from objectives.cache import cache_folder
 
 _POLL_S = 0.5
-_LOOKS, _AGAIN_S = 2, 0.01  # two in the background that look at the same moment see each other
+_LOOKS, _AGAIN_S = 2, 0.01  # two simultaneous checks in the background see each other
 
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Hold the background back. Several may hold it at once, and a holder may nest."""
+    """Pause background work. Several processes may do so at once, and calls may be nested."""
     folder = _folder()
     with (folder / "quiet.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)
         with (folder / "background.lock").open("w") as background:
-            fcntl.flock(background, fcntl.LOCK_EX)  # waits for pieces under way
+            fcntl.flock(background, fcntl.LOCK_EX)  # waits for pieces in progress
         yield
 
 
 class Background:
-    """Work that gives way to those who measure."""
+    """Background work that pauses while other processes measure."""
 
     def __init__(self) -> None:
         folder = _folder()
@@ -47,7 +47,7 @@ class Background:
 
     @contextlib.contextmanager
     def piece(self) -> Iterator[None]:
-        """Do a short piece of work, once nobody measures."""
+        """Do a short piece of work as soon as no process measures."""
         self._wait()
         try:
             yield

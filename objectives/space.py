@@ -1,4 +1,4 @@
-"""Search spaces from short YAML, and the one map between a configuration and the unit cube.
+"""Search spaces from short YAML, and the map between configurations and the unit cube.
 
 A space is described by one mapping per parameter:
 
@@ -36,9 +36,9 @@ from objectives.parameters import KEYS, expect_type, hyperparameter
 from objectives.trial import Config, Value
 
 Rule = Callable[[Config], bool]
-"""Returns whether a configuration keeps a rule."""
+"""Returns whether a configuration satisfies a rule."""
 
-_DRAWS = 100_000  # random points, of which one has to be allowed
+_DRAWS = 100_000  # random points, at least one of which has to be allowed
 
 
 def build_space(
@@ -50,10 +50,10 @@ def build_space(
 
     Args:
         parameters: one description per parameter, as in the module's docstring.
-        forbidden: combinations of values that no configuration may hold; as in `when`, a list
-            stands for any of its values. Where they forbid ConfigSpace's default configuration,
+        forbidden: combinations of values that no configuration may contain; as in `when`, a list
+            stands for any of its values. If they forbid ConfigSpace's default configuration,
             another one becomes the default.
-        types: what all values of a parameter have to be: bool, int, float or str.
+        types: the type of all values of a parameter: bool, int, float or str.
 
     Raises:
         ValueError: a description is incomplete, contradictory, or has an unknown key, a value is
@@ -108,7 +108,7 @@ def _declared(
 def _clause(
     space: ConfigurationSpace, clause: Mapping[str, Any]
 ) -> ForbiddenClause | ForbiddenAndConjunction:
-    """Return a combination of values as what ConfigSpace forbids."""
+    """Return a combination of values as a forbidden clause of ConfigSpace."""
     _expect_mapping("forbidden", clause)
     where = f"forbidden {dict(clause)}"
     parts = []
@@ -129,7 +129,7 @@ def _clause(
 
 @contextmanager
 def _named(where: str) -> Iterator[None]:
-    """Turn whatever ConfigSpace raises, of many types, into a `ValueError` that says where."""
+    """Convert the various exceptions of ConfigSpace into a `ValueError` that names the place."""
     try:
         yield
     except Exception as error:
@@ -146,7 +146,7 @@ def _expect_mapping(where: str, value: object) -> None:
 def _condition(
     space: ConfigurationSpace, name: str, parent: str, values: Any
 ) -> EqualsCondition | InCondition:
-    """Return the condition that a parent has one of some values."""
+    """Return the condition that a parent has one of several values."""
     many = list(values) if isinstance(values, (list, tuple)) else [values]
     where = f"space.{name}.when"
     if parent not in space or parent == name:
@@ -160,7 +160,7 @@ def _condition(
 
 
 def is_whole(description: Mapping[str, Any]) -> bool:
-    """Return whether a description holds all that its type needs, so that it can stand alone."""
+    """Return whether a description has all the keys that its type needs."""
     kind = description.get("type")
     return isinstance(kind, str) and kind in KEYS and KEYS[kind] - {"log"} <= set(description)
 
@@ -190,7 +190,7 @@ def holds(space: ConfigurationSpace, config: Config) -> bool:
 
 
 def plain(config: Mapping[str, Any]) -> Config:
-    """Return `config` with numpy's scalars as plain Python values."""
+    """Return `config` with numpy's scalars converted to plain Python values."""
     return {
         name: value.item() if isinstance(value, np.generic) else value
         for name, value in config.items()
@@ -198,21 +198,22 @@ def plain(config: Mapping[str, Any]) -> Config:
 
 
 def add_rules(space: ConfigurationSpace, *rules: Rule) -> None:
-    """Let a space carry rules: predicates of what may be asked, known before any evaluation.
+    """Attach rules to a space: predicates of configurations, known before any evaluation.
 
-    A configuration that breaks one is a point of the space, and an objective refuses it at no
-    cost. So that no optimizer asks it, `UnitCube.allows` and `UnitCube.draw` keep to the rules.
+    A configuration that violates a rule is a point of the space, and an objective refuses it at no
+    cost. `UnitCube.allows` and `UnitCube.draw` follow the rules, so that no optimizer asks for such
+    a configuration.
 
     Args:
-        space: whatever cube is made of it afterwards keeps to the rules.
-        rules: each returns whether a configuration keeps it; each can be pickled and raises
-            nothing.
+        space: the space; all cubes created from it afterwards follow the rules.
+        rules: functions that return whether a configuration satisfies the rule. They can be pickled
+            and never raise.
     """
     space.meta = {**(space.meta or {}), "rules": (*rules_of(space), *rules)}
 
 
 def rules_of(space: ConfigurationSpace) -> tuple[Rule, ...]:
-    """Return the rules that a space carries."""
+    """Return the rules of a space."""
     rules: tuple[Rule, ...] = (space.meta or {}).get("rules", ())
     return rules
 
@@ -220,16 +221,16 @@ def rules_of(space: ConfigurationSpace) -> tuple[Rule, ...]:
 class UnitCube:
     """The map between configurations and unit points `u` (dim,) in [0, 1]^dim.
 
-    One axis per parameter, in the order of their declaration. Floats are linear, or linear in
-    the logarithm. Every integer and every choice owns an equal share of [0, 1] (an integer on
-    a log scale the share of [k - 1/2, k + 1/2] in the logarithm) and maps back to the middle
-    of it; ordinals and categoricals in the order of their choices. The axis of an inactive
-    parameter, or of a constant, is at 1/2.
+    There is one axis per parameter, in the order of their declaration. Floats are linear, or linear
+    in the logarithm. Every integer and every choice owns an equal share of [0, 1] and maps back to
+    the middle of its share; on a log scale, the share of an integer k is that of [k - 1/2, k + 1/2]
+    in the logarithm. Ordinal and categorical parameters are in the order of their choices. The
+    coordinate of an inactive parameter, or of a constant, is 1/2.
 
     Attributes:
         dim: number of axes.
         names: the parameter of each axis.
-        n_values: (dim,) number of different values on each axis; inf where continuous.
+        n_values: (dim,) number of different values on each axis; inf if continuous.
         categorical: (dim,) whether the values of an axis have no order.
     """
 
@@ -249,12 +250,12 @@ class UnitCube:
         self._topological = sorted(range(self.dim), key=lambda axis: order[self.names[axis]])
 
     def config(self, u: NDArray[np.float64] | Sequence[float]) -> Config:
-        """Return the configuration whose share of the cube holds `u` (dim,); inactive ones absent.
+        """Return the configuration at `u` (dim,), without the inactive parameters.
 
-        A forbidden combination, or one that breaks a rule, is returned as it is: ask `allows`.
+        Forbidden combinations and violations of rules are returned too; `allows` checks them.
 
         Raises:
-            ValueError: `u` has another shape or leaves the cube.
+            ValueError: `u` has another shape or lies outside the cube.
         """
         point = np.asarray(u, dtype=float)
         if point.shape != (self.dim,) or not (np.all(point >= 0) and np.all(point <= 1)):
@@ -279,20 +280,20 @@ class UnitCube:
         )
 
     def snap(self, u: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the unit point of the configuration that `u` (dim,) stands for."""
+        """Return the unit point of the configuration that `u` (dim,) maps to."""
         return self.point(self.config(u))
 
     def is_active(self, name: str, active: Mapping[str, Any]) -> bool:
-        """Return whether a parameter is active, given the values of those that are.
+        """Return whether a parameter is active, given the values of the active ones.
 
-        Only its parents matter; in `list(space)` they stand before it.
+        Only its parents matter, which precede it in `list(space)`.
         """
         return is_active(self.space, name, active)
 
     def allows(self, config: Config) -> bool:
-        """Return whether a configuration of this cube may be asked.
+        """Return whether an optimizer may ask for a configuration of this cube.
 
-        It may where no forbidden clause holds and it keeps the space's rules.
+        It may if no forbidden clause holds and the configuration satisfies the space's rules.
         """
         if any(clause.is_forbidden_value(config) for clause in self.space.forbidden_clauses):
             return False
@@ -301,13 +302,13 @@ class UnitCube:
     def draw(self, rng: np.random.Generator, n: int = 1) -> NDArray[np.float64]:
         """Draw `n` unit points (n, dim) whose configurations are allowed, uniformly.
 
-        An optimizer draws one configuration that it may ask in two lines:
+        An optimizer draws one allowed configuration in two lines:
 
             (u,) = cube.draw(rng)
             config = cube.config(u)
 
         Raises:
-            ValueError: none of very many points in a row is allowed.
+            ValueError: none of a large number of consecutive points is allowed.
         """
         return np.array([self._draw(rng) for _ in range(n)]).reshape(n, self.dim)
 

@@ -1,4 +1,4 @@
-"""A CSV file as rows that name themselves: every mistake says which row and column."""
+"""Read a CSV file as rows; every error message names the row and the column."""
 
 import csv
 import math
@@ -16,9 +16,9 @@ _SHOWN = 5  # values of a column in a message
 
 
 def looks_numeric(text: str) -> bool:
-    """Return whether a cell is meant as a number, though it may not be read as one.
+    """Return whether a cell is meant as a number, even if it cannot be read as one.
 
-    It may be infinite, hold separators of thousands or a decimal comma, or end in a percent sign.
+    It may be infinite, contain thousands separators or a decimal comma, or end in a percent sign.
     """
     return any(form.fullmatch(text) for form in (_NUMBER, _GROUPED, _FOREIGN))
 
@@ -28,8 +28,8 @@ class Column:
     """A column of a table.
 
     Attributes:
-        name: in the header.
-        log10: whether its cells are the logarithms of what they stand for.
+        name: the column's name in the header.
+        log10: whether its cells are the logarithms of the values.
     """
 
     name: str
@@ -40,7 +40,7 @@ def column(where: str, described: object) -> Column:
     """Return the column of a setting: its name, or {column: name, log10: true}.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: the setting is neither.
     """
     if isinstance(described, str) and described:
         return Column(described)

@@ -1,17 +1,19 @@
-"""A CSV of evaluations as an objective: every configuration that was measured, and no other.
+"""A CSV file of evaluations as an objective, which has exactly the measured configurations.
 
-One row is one evaluation. A parameter is inactive where its cell is empty. The space is given, or
-derived from the table: the distinct values of a column of numbers are an ordinal, in their order,
-of true and false in any spelling a categorical of booleans, of other text a categorical, so that
-the space holds what was measured and the combinations of it. A column that mixes numbers with
-other text is refused.
+One row is one evaluation. A parameter is inactive if its cell is empty. The space is given or
+derived from the table. A column of numbers becomes an ordinal of its distinct values, in their
+order. A column of true and false, in any spelling, becomes a categorical of booleans, and a column
+of other text becomes a categorical. The derived space therefore contains the measured values and
+all their combinations. A column that mixes numbers with other text is refused.
 
-The look-up is exact, or nearest: the row at the least Euclidean distance in the unit cube (where
-another choice, or an inactive parameter on one side only, is at distance 1), if that is within
-the tolerance. Else the evaluation fails and names the configuration that the table lacks.
+The look-up is exact or nearest. Nearest is the row at the least Euclidean distance in the unit
+cube, if that distance is within the tolerance. Different choices have distance 1, and so has a
+parameter that is inactive on one side only. If there is no row, the evaluation fails and names the
+configuration that the table lacks.
 
-A table without equal configurations is deterministic. With `replicates` it is replicated: a trial
-gets one of the rows of its configuration, drawn by (seed, trial id), or their mean.
+A table without equal configurations is deterministic. With `replicates`, configurations may have
+several rows: a trial gets one of the rows of its configuration, drawn by (seed, trial id), or their
+mean.
 """
 
 import hashlib
@@ -31,17 +33,18 @@ from objectives.tabular_space import fit, space_of
 from objectives.trial import Config, Evaluation, Goal, Trial
 
 _ROOT = Path(__file__).parents[1]
-_LARGEST = 1e150  # of a value's size: the squares of larger ones are infinite
+_LARGEST = 1e150  # largest magnitude of a value; the squares of larger ones are infinite
 _MOST_SECONDS = 1e12
 _LOOKUPS = ("exact", "nearest")
 _REPLICATES = ("refuse", "draw", "mean")
 
 
 class Tabular(Objective):
-    """Looks up what was measured; the settings are described in `conf/objective/tabular.yaml`.
+    """Looks up measured evaluations; `conf/objective/tabular.yaml` describes the settings.
 
     Raises:
-        ValueError: a setting is not as described, or the table is: column and row are named.
+        ValueError: a setting or the table does not have the described form. The message names the
+            column and the row.
         OSError: the table cannot be read.
     """
 
@@ -73,7 +76,7 @@ class Tabular(Objective):
         self._tolerance = float(tolerance) if lookup == "nearest" else None
         self._replicates, self._seed = replicates, whole("seed", seed, 0)
         if replicates == "draw":
-            self.version = 2  # version 1 drew an optimizer's numbers
+            self.version = 2  # version 1 drew the same random numbers as an optimizer
         self._path = _found(data)
         self._digest = hashlib.sha256(self._path.read_bytes()).hexdigest()
         self._parameters = _columns("parameters", parameters)
@@ -96,7 +99,7 @@ class Tabular(Objective):
 
         Raises:
             ValueError: the configuration is not in the space.
-            RuntimeError: the table does not hold it, nor a row within the tolerance.
+            RuntimeError: the table has neither the configuration nor a row within the tolerance.
         """
         check(self.space, trial.config)
         found = self._rows.get(_key(trial.config))
@@ -130,7 +133,7 @@ class Tabular(Objective):
         return [*self._parameters.values(), *self._metrics.values(), self._value, *cost]
 
     def _take(self, table: Table) -> None:
-        """Hold every row, in its order, refusing what lies outside the space."""
+        """Store every row, in order; raise if a configuration lies outside the space."""
         for row in table.rows:
             config = self._config(row)
             group = self._rows.setdefault(_key(config), [])
@@ -203,20 +206,20 @@ class Tabular(Objective):
 
 
 def _found(data: object) -> Path:
-    """Return the path of the table: as given, else below the project's own folder."""
+    """Return the path of the table: the given path, or else the path below the project's folder."""
     if not isinstance(data, str) or not data:
         raise ValueError(f"data: expected the path of a CSV file, got {data!r}")
     if "\0" in data:
         raise ValueError(f"data: expected the path of a CSV file, got {data!r}")
     path = Path(data).expanduser()
     path = _ROOT / path if not path.exists() and (_ROOT / path).exists() else path
-    if path.exists() and not path.is_file() and not path.is_dir():  # a pipe would wait for ever
+    if path.exists() and not path.is_file() and not path.is_dir():  # a pipe would block
         raise ValueError(f"data: expected a regular file, got {path}, a pipe or a device")
     return path
 
 
 def _within(row: Row, source: Column, least: float, rule: str, most: float | None = None) -> float:
-    """Return the number of a cell; the row is named where it lies outside the bounds."""
+    """Return the number in a cell; raise, naming the row, if it lies outside the bounds."""
     number = row.number_in(source)
     if not least <= number <= (_LARGEST if most is None else most):
         raise ValueError(
@@ -226,7 +229,7 @@ def _within(row: Row, source: Column, least: float, rule: str, most: float | Non
 
 
 def _columns(where: str, described: object) -> dict[str, Column]:
-    """Return the column of each name; a plain list stands for columns of the same names."""
+    """Return the column of each name; in a plain list, names and columns are equal."""
     if isinstance(described, (list, tuple)):
         described = {str(name): name for name in described}
     if not isinstance(described, Mapping) or (where == "parameters" and not described):
@@ -235,7 +238,7 @@ def _columns(where: str, described: object) -> dict[str, Column]:
 
 
 def _value_column(described: object) -> tuple[Column, bool | str]:
-    """Return the column of the value and how it becomes a number to minimise."""
+    """Return the column of the value and the function that converts it to a number to minimise."""
     if isinstance(described, str):
         described = {"column": described}
     if not isinstance(described, Mapping) or set(described) - {"column", "maximise"}:
@@ -247,12 +250,12 @@ def _value_column(described: object) -> tuple[Column, bool | str]:
 
 
 def _shown(metrics: Mapping[str, Column], value: Column) -> str:
-    """Return the metric that the value stands for."""
+    """Return the metric that the value represents."""
     return next((name for name, source in metrics.items() if source == value), value.name)
 
 
 def _key(config: Config) -> tuple[Any, ...]:
-    """Return what two equal configurations share; floats to twelve digits."""
+    """Return a key that equal configurations share; floats are rounded to twelve digits."""
     return tuple(
         (name, f"{value:.12g}" if isinstance(value, float) else value)
         for name, value in sorted(config.items())
@@ -260,7 +263,7 @@ def _key(config: Config) -> tuple[Any, ...]:
 
 
 def _mean(evaluations: Sequence[Evaluation]) -> Evaluation:
-    """Return the mean of value, cost and metrics; of one evaluation itself."""
+    """Return the mean of value, cost and metrics, or a single evaluation unchanged."""
     if len(evaluations) == 1:
         return evaluations[0]
     n = len(evaluations)

@@ -1,4 +1,4 @@
-"""The space of a table: given, or derived from the values that its columns hold."""
+"""The space of a table: given, or derived from the values in its columns."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,13 +23,13 @@ def space_of(
     """Return the space of a table's parameters.
 
     Args:
-        table: holds a column for each of them.
-        parameters: the column of each.
-        given: descriptions of some; of a categorical or ordinal that names no choices these are
-            derived from the table, of every other parameter everything is.
+        table: the table, with a column for each parameter.
+        parameters: the column of each parameter.
+        given: descriptions of some parameters. The choices of a categorical or ordinal without
+            choices are derived from the table, and so are parameters without a description.
 
     Raises:
-        ValueError: a description is not legal, or a column mixes numbers with other text.
+        ValueError: a description is not valid, or a column mixes numbers with other text.
     """
     if not isinstance(given, Mapping):
         raise ValueError(f"space: expected parameters with their keys, got {given!r}")
@@ -46,7 +46,7 @@ def space_of(
 
 
 def _described(table: Table, name: str, source: Column, given: Any) -> Any:
-    """Return a parameter's description, completed from the values that its column holds."""
+    """Return a parameter's description, completed from the values in its column."""
     if not given:
         return _derived(table, name, source)
     if not isinstance(given, Mapping) or given.get("type") not in _CHOSEN or "choices" in given:
@@ -66,7 +66,7 @@ def _filled(table: Table, source: Column) -> list[Row]:
 
 
 def _derived(table: Table, name: str, source: Column) -> dict[str, Any]:
-    """Describe a parameter by the values that its column holds."""
+    """Describe a parameter by the values in its column."""
     rows = _filled(table, source)
     if source.log10 or any(looks_numeric(row.text(source)) for row in rows):
         odd = next((row for row in rows if not row.is_number(source)), None)
@@ -87,7 +87,7 @@ def _derived(table: Table, name: str, source: Column) -> dict[str, Any]:
 
 
 def fit(row: Row, source: Column, space: ConfigurationSpace, name: str) -> Value:
-    """Return a cell as the value of its parameter, in the parameter's own type.
+    """Return a cell as a value of its parameter, in the parameter's own type.
 
     Raises:
         ValueError: the cell holds no value of the parameter.
@@ -115,7 +115,7 @@ def fit(row: Row, source: Column, space: ConfigurationSpace, name: str) -> Value
 
 
 def _chosen(row: Row, source: Column, choices: list[Value]) -> Value:
-    """Return the choice that a cell means: the same text, number or boolean."""
+    """Return the choice that a cell denotes: the same text, number or boolean."""
     number = row.number_in(source) if row.is_number(source) else None
     boolean = row.boolean_in(source) if row.is_boolean(source) else None
     for choice in choices:

@@ -1,6 +1,7 @@
 """A trial is the question an optimizer asks; an evaluation is the answer it is told.
 
-Beside them stands what both sides know of a problem: its goals, its limits and its fidelities.
+The module also defines what both sides know about a problem: its goals, its limits and its
+fidelities.
 """
 
 from collections.abc import Mapping
@@ -18,13 +19,13 @@ Parameters that are inactive under the space's conditions are absent.
 
 @dataclass(frozen=True)
 class Goal:
-    """What is wanted of a metric.
+    """The goal of a metric.
 
     Attributes:
-        minimise: whether less of it is better.
-        unit: such as "s" or "tokens/s"; empty for a share or a plain number.
-        reference: the value that hypervolume is measured from, in natural units.
-        optimum: the best possible value, in natural units, where it is known.
+        minimise: whether smaller is better.
+        unit: the unit, such as "s" or "tokens/s"; empty for a share or a plain number.
+        reference: the reference value of the hypervolume, in natural units.
+        optimum: the best possible value, in natural units, if it is known.
     """
 
     minimise: bool
@@ -39,14 +40,14 @@ class Goal:
 
 @dataclass(frozen=True)
 class Limit:
-    """A bound that a metric has to keep.
+    """A bound on a metric.
 
-    An evaluation that breaks a limit is a success with its metrics; it is infeasible, not failed.
+    An evaluation that violates a limit is a success with its metrics; it is infeasible, not failed.
 
     Attributes:
         bound: the bound, in the metric's natural units.
         at_most: whether the metric may be at most the bound; otherwise it must be at least that.
-        unit: such as "s"; empty for a share or a plain number.
+        unit: the unit, such as "s"; empty for a share or a plain number.
     """
 
     bound: float
@@ -58,9 +59,9 @@ class Limit:
         return dict(vars(self))
 
     def excess(self, measured: float | None) -> float:
-        """Return by how much a metric exceeds the bound; negative where the limit is kept.
+        """Return the amount by which a metric violates the bound; negative if it does not.
 
-        A metric that was not measured exceeds every bound: the answer is infinity.
+        A metric that was not measured violates every bound, by infinity.
         """
         if measured is None or measured != measured:
             return float("inf")
@@ -72,13 +73,13 @@ class Fidelities:
     """The shares of a full evaluation that an objective offers.
 
     Attributes:
-        grid: the shares whose evaluations differ, ascending; the last is 1.0.
-        changeable: the parameters that a trial may set otherwise than the one it resumes.
-        resumable: whether an evaluation can be continued at a higher fidelity. Where it cannot, an
-            optimizer asks for the higher fidelity without `resumes` and pays it in full.
+        grid: the shares that are offered, ascending; the last one is 1.0.
+        changeable: the parameters that may differ from those of the resumed trial.
+        resumable: whether an evaluation can be continued at a higher fidelity. If not, an optimizer
+            asks for the higher fidelity without `resumes`, and its full cost is charged.
 
     Raises:
-        ValueError: the grid is not as described.
+        ValueError: the grid does not have the described form.
     """
 
     grid: tuple[float, ...]
@@ -105,8 +106,8 @@ class Trial:
     Attributes:
         id: 0, 1, 2, ... in the order in which the optimizer asked.
         config: the point, in natural units.
-        fidelity: share of a full evaluation, in (0, 1].
-        resumes: id of the trial whose checkpoint this one continues.
+        fidelity: the share of a full evaluation, in (0, 1].
+        resumes: the id of the trial whose checkpoint this trial continues.
     """
 
     id: int
@@ -115,21 +116,22 @@ class Trial:
     resumes: int | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields as the log holds them; `resumes` only where it is set."""
+        """Return the fields as the log holds them; `resumes` only if it is set."""
         fields = {"id": self.id, "config": self.config, "fidelity": self.fidelity}
         return fields if self.resumes is None else {**fields, "resumes": self.resumes}
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What evaluating a trial gave.
+    """The result of evaluating a trial.
 
     Attributes:
         value: the number to minimise. It is None if the evaluation failed and the objective grades
             no penalty, or if there are several goals, whose numbers are in `metrics`.
         cost: seconds, measured or simulated.
-        metrics: all else that was measured, in natural units and sign.
-        error: set iff the evaluation failed. Statistics go by it, never by the size of `value`.
+        metrics: all other measurements, in natural units and sign.
+        error: set if and only if the evaluation failed. Statistics use this field, never the size
+            of `value`.
         items: per-item outcomes, packed as base64 of bits or float16.
     """
 
@@ -140,7 +142,7 @@ class Evaluation:
     items: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields as the log holds them; `items` only where there are any."""
+        """Return the fields as the log holds them; `items` only if there are any."""
         fields: dict[str, Any] = {
             "value": self.value,
             "cost": self.cost,
@@ -151,14 +153,14 @@ class Evaluation:
 
 
 def keeps(limits: Mapping[str, Limit], metrics: Mapping[str, float]) -> bool:
-    """Return whether metrics keep all limits, which are given by metric."""
+    """Return whether metrics satisfy all limits, which are given by metric."""
     return all(limit.excess(metrics.get(name)) <= 0 for name, limit in limits.items())
 
 
 def signed(goals: Mapping[str, Goal], metrics: Mapping[str, float]) -> list[float] | None:
-    """Return the goals' metrics in the order of the goals, negated where more is better.
+    """Return the goals' metrics in the order of the goals, negated if larger is better.
 
-    Less is better in each of the numbers. None: a goal was not measured.
+    Smaller is then better in each number. The result is None if a goal was not measured.
     """
     if not metrics.keys() >= goals.keys():
         return None

@@ -1,4 +1,4 @@
-"""What is wanted of an objective's metrics: the goals and limits that its settings choose.
+"""The goals and limits of an objective's metrics, as its settings choose them.
 
 An objective that measures several metrics has the settings `goals` and `limits`:
 
@@ -6,8 +6,8 @@ An objective that measures several metrics has the settings `goals` and `limits`
     objective.goals={f1: 11, f2: 11}                             # with their references
     objective.limits={ttft_p90_s: 2.0}                           # feasible up to two seconds
 
-The objective says in which direction each of its metrics is better. A limit is the largest
-allowed number of a metric of which less is better, and the least allowed one of the others.
+The objective defines in which direction each of its metrics is better. A limit is an upper bound of
+a metric if smaller is better, and a lower bound otherwise.
 """
 
 import math
@@ -17,11 +17,11 @@ from dataclasses import dataclass, replace
 from objectives.trial import Goal, Limit, signed
 
 Names = Sequence[str] | Mapping[str, float | None] | None
-"""The setting `goals`: names of metrics, or references by metric, from which hypervolume is
-measured; None: those that the objective has by default."""
+"""The setting `goals`: metrics, or hypervolume references by metric; None means the default.
+"""
 
 Bounds = Mapping[str, float] | None
-"""The setting `limits`: a bound by metric; None: those that the objective has by default."""
+"""The setting `limits`: a bound by metric; None means the objective's default limits."""
 
 
 @dataclass(frozen=True)
@@ -45,17 +45,17 @@ class Wanted:
         default: Sequence[str],
         default_limits: Mapping[str, float] | None = None,
     ) -> "Wanted":
-        """Return what two settings choose among the metrics of an objective.
+        """Return the goals and limits that two settings choose among an objective's metrics.
 
         Args:
             goals: the setting `goals`.
             limits: the setting `limits`.
             measured: the metrics that may be chosen, each with its direction.
-            default: the goals where the setting is None.
-            default_limits: the limits where the setting is None; none unless given.
+            default: the goals if the setting is None.
+            default_limits: the limits if the setting is None; by default there are none.
 
         Raises:
-            ValueError: a setting is not as described; the message names it.
+            ValueError: a setting does not have the described form; the message names it.
         """
         names = _names(default if goals is None else goals, measured)
         references = goals if isinstance(goals, Mapping) else {}
@@ -76,7 +76,7 @@ class Wanted:
         return len(self.goals) > 1
 
     def value(self, metrics: Mapping[str, float]) -> float | None:
-        """Return the metric of the only goal, negated where more is better; None for several.
+        """Return the metric of the only goal, negated if larger is better; None for several goals.
 
         Raises:
             KeyError: the metrics do not contain the goal.
@@ -90,7 +90,7 @@ class Wanted:
 
 
 def _names(given: object, measured: Mapping[str, Goal]) -> list[str]:
-    """Return different names of metrics, one at least."""
+    """Return distinct names of metrics, at least one."""
     rule = f"different metrics of {list(measured)}, or null"
     given = list(given) if isinstance(given, Mapping) else given
     if not isinstance(given, (list, tuple)) or not given:

@@ -39,6 +39,7 @@ import numpy as np
 from ConfigSpace import ConfigurationSpace
 from numpy.typing import NDArray
 
+from objectives import expected
 from objectives.trial import Evaluation, Trial
 from optimizers.gaussian_process import GaussianProcess
 from optimizers.optimizer import Optimizer
@@ -64,8 +65,7 @@ def build(
         from optimizers.published_bamsoo import PublishedBaMSOO  # BoTorch takes seconds
 
         return PublishedBaMSOO(space, seed=seed, k=k)
-    if variant not in _VARIANTS:
-        raise ValueError(f"variant: expected one of {list(_VARIANTS)}, got {variant!r}")
+    expected.one_of("optimizer.variant", variant, _VARIANTS)
     return BaMSOO(space, seed=seed, k=k, **settings)
 
 
@@ -97,15 +97,13 @@ class BaMSOO(SOO):
         resolve: str,
         max_approximations: int,
     ) -> None:
-        super().__init__(space, seed=seed, k=k, variant="v2", budget=math.inf)
-        if isinstance(eta, bool) or not isinstance(eta, (int, float)) or not 0 < eta < 1:
-            raise ValueError(f"eta: expected a number between 0 and 1, got {eta!r}")
-        if resolve not in _RESOLVE:
-            raise ValueError(f"resolve: expected one of {list(_RESOLVE)}, got {resolve!r}")
-        self._refit_every = _positive("refit_every", refit_every)
-        self._max_approximations = _positive("max_approximations", max_approximations)
-        self._eta = eta
-        self._resolve = resolve
+        super().__init__(space, seed=seed, k=k, variant="v2", budget=1)  # v2 ignores the budget
+        self._eta = expected.number("optimizer.eta", eta, above=0, below=1)
+        self._refit_every = expected.whole("optimizer.refit_every", refit_every, 1)
+        self._resolve = expected.one_of("optimizer.resolve", resolve, _RESOLVE)
+        self._max_approximations = expected.whole(
+            "optimizer.max_approximations", max_approximations, 1
+        )
         self._model = GaussianProcess(self._cube)
         self._data: dict[int, tuple[NDArray[np.float64], Evaluation]] = {}  # by trial id
         self._n_conditioned = 0  # number of evaluations in the model
@@ -195,9 +193,3 @@ class BaMSOO(SOO):
         best = min(approximated, key=lambda c: math.inf if c.value is None else c.value)
         self._evaluate(best, math.inf if best.value is None else best.value)
         return True
-
-
-def _positive(name: str, value: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"{name}: expected a positive integer, got {value!r}")
-    return value

@@ -24,6 +24,7 @@ from ConfigSpace import ConfigurationSpace
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
+from objectives import expected
 from objectives.trial import Config, Evaluation, Fidelities, Trial
 from optimizers.hyperband import Hyperband
 
@@ -114,18 +115,10 @@ class Bohb(Hyperband):
             every_bracket=True,
         )
         for name, share in (("good_fraction", good_fraction), ("random_fraction", random_fraction)):
-            if isinstance(share, bool) or not 0 <= share <= 1:
-                raise ValueError(f"optimizer.{name}: expected a share in [0, 1], got {share!r}")
-        if isinstance(candidates, bool) or not isinstance(candidates, int) or candidates < 1:
-            raise ValueError(
-                f"optimizer.candidates: expected a whole number of at least 1, got {candidates!r}"
-            )
-        if not bandwidth_factor > 0:
-            raise ValueError(
-                f"optimizer.bandwidth_factor: expected a positive number, got {bandwidth_factor!r}"
-            )
-        self._good, self._n_candidates = good_fraction, candidates
-        self._factor, self._random = bandwidth_factor, random_fraction
+            expected.number(f"optimizer.{name}", share, least=0, most=1)
+        self._n_candidates = expected.whole("optimizer.candidates", candidates, 1)
+        self._factor = expected.number("optimizer.bandwidth_factor", bandwidth_factor, above=0)
+        self._good, self._random = good_fraction, random_fraction
         sizes_of = np.where(self._cube.categorical, self._cube.n_values, 0)
         self._choices = sizes_of.astype(np.int64)
         self._answers: dict[float, list[tuple[float, int, Config]]] = {}

@@ -36,6 +36,7 @@ from ConfigSpace import ConfigurationSpace
 from gpytorch.mlls import ExactMarginalLogLikelihood
 from numpy.typing import NDArray
 
+from objectives import expected
 from objectives.space import UnitCube
 from objectives.trial import Config, Evaluation, Trial
 from optimizers.light_qmc import qmc
@@ -82,7 +83,7 @@ class BoTorchGP(Optimizer):
             "raw_samples": raw_samples,
         }
         for name, count in settings.items():
-            self._expect_positive(name, count)
+            expected.whole(f"{self.name}.{name}", count, 1)
         self._n_initial = n_initial
         self._num_restarts = num_restarts
         self._raw_samples = raw_samples
@@ -94,11 +95,6 @@ class BoTorchGP(Optimizer):
         self._points: list[NDArray[np.float64]] = []
         self._values: list[float | None] = []
         self._model: SingleTaskGP | None = None  # fitted to all told values; None if a fit is due
-
-    def _expect_positive(self, setting: str, count: object) -> None:
-        """Raise `ValueError`, which names the optimizer's setting, unless it is an integer >= 1."""
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise ValueError(f"{self.name}.{setting}: expected a positive integer, got {count!r}")
 
     def ask(self, n: int = 1) -> list[Trial]:
         trials = []

@@ -37,6 +37,7 @@ import numpy as np
 from ConfigSpace import ConfigurationSpace
 from numpy.typing import NDArray
 
+from objectives import expected
 from objectives.space import UnitCube
 from objectives.trial import Config, EarlierTask, Evaluation, Trial
 from optimizers.optimizer import Optimizer
@@ -271,16 +272,6 @@ def _places(n_values: int) -> list[float]:
 
 def _check_settings(sigma0: float, population_size: int | None, restart_factor: float) -> None:
     """Raise `ValueError` if a setting is out of its range."""
-    if isinstance(sigma0, bool) or not isinstance(sigma0, (int, float)) or not 0 < sigma0 <= 1:
-        raise ValueError(f"cma_es.sigma0: expected a number in (0, 1], got {sigma0!r}")
-    is_size = isinstance(population_size, int) and not isinstance(population_size, bool)
-    if population_size is not None and not (is_size and 3 <= population_size <= _LARGEST_SIZE):
-        raise ValueError(
-            f"cma_es.population_size: expected null or an integer of at least 3 and at most "
-            f"{_LARGEST_SIZE}, got {population_size!r}"
-        )
-    is_number = isinstance(restart_factor, (int, float)) and not isinstance(restart_factor, bool)
-    if not is_number or not 1 <= restart_factor < math.inf:
-        raise ValueError(
-            f"cma_es.restart_factor: expected a number of at least 1, got {restart_factor!r}"
-        )
+    expected.number("cma_es.sigma0", sigma0, above=0, most=1)
+    expected.null_or(expected.whole, "cma_es.population_size", population_size, 3, _LARGEST_SIZE)
+    expected.number("cma_es.restart_factor", restart_factor, least=1)

@@ -1,17 +1,18 @@
-"""The Gaussian process of `mf_gp`: the one of `gp_bo` with the fidelity as one more input.
+"""The Gaussian process of `mf_gp`: that of `gp_bo` with the fidelity as an additional input.
 
 Kandasamy, Dasarathy, Schneider & Poczos, "Multi-fidelity Bayesian optimisation with continuous
 approximations" (BOCA), ICML 2017: f(z, x) is one function of the configuration x and the fidelity
 z, and its kernel is the product of a kernel of x and one of z. Here the product is the Matern-5/2
-with a length scale of its own for z; the linear and the quadratic main effect of z say how values
-shift from one fidelity to the next. With a short length scale of z, a low fidelity says nothing of
-a full evaluation.
+with a length scale of its own for z; the linear and the quadratic main effect of z describe how
+values shift from one fidelity to the next. With a short length scale of z, a low fidelity is
+uninformative about a full evaluation.
 
 The input is not the share f itself but
 
     z = 1 - log f / log f_least,
 
-so that each halving is equally far from the next: z = 0 at the lowest fidelity, and 1 at f = 1.
+so that successive powers of a fidelity ratio are equally spaced: z = 0 at the lowest fidelity, and
+z = 1 at f = 1.
 """
 
 import math
@@ -28,7 +29,7 @@ FULL = 1.0  # z of a full evaluation
 
 
 class FidelityFeatures(Features):
-    """The columns of unit points with z behind them, shape (n, dim + 1)."""
+    """The columns of unit points followed by z, shape (n, dim + 1)."""
 
     def __init__(self, cube: UnitCube) -> None:
         super().__init__(cube)
@@ -57,14 +58,13 @@ class FidelityProcess(GaussianProcess):
         super().__init__(cube, features=FidelityFeatures(cube))
 
     def explained(self, x: Matrix, z: Vector) -> Vector:
-        """Return how much of a full evaluation's variance one at fidelity z would explain, (m,).
+        """Return the share (m,) of a full evaluation's variance that one at fidelity z explains.
 
-        It is the squared posterior correlation of f(x, z) with its noise and f(x, 1), between 0
-        and 1.
+        It is the squared posterior correlation of the noisy f(x, z) and f(x, 1), between 0 and 1.
 
         Args:
             x: the columns of configurations, shape (m, columns).
-            z: (m,).
+            z: the fidelities as z, shape (m,).
         """
         low, full = np.column_stack([x, z]), np.column_stack([x, np.full(len(x), FULL)])
         k_low, _, linear, quadratic, own_low = self._cross(low)
@@ -83,7 +83,7 @@ class FidelityProcess(GaussianProcess):
 
 
 class AtFullFidelity:
-    """The posterior of full evaluations, as a function of the configuration alone."""
+    """The posterior of full evaluations, as a function of only the configuration."""
 
     def __init__(self, gp: FidelityProcess) -> None:
         self._gp = gp
@@ -94,7 +94,7 @@ class AtFullFidelity:
             return self._gp.at(self._full(x))
 
     def slopes(self, x: Matrix) -> Slopes:
-        """Return the posterior with its derivatives by the numeric columns of configurations."""
+        """Return the posterior with its derivatives with respect to the numeric columns."""
         with one_thread():
             mean, variance, d_mean, d_variance = self._gp.slopes(self._full(x))
         return Slopes(mean, variance, d_mean[:, :-1], d_variance[:, :-1])

@@ -1,19 +1,19 @@
-"""Freezing: any optimizer, which after a share of the budget searches only what matters.
+"""Freezing: after a share of the budget, any optimizer searches only the important parameters.
 
-After a share of the budget, the importance of every parameter is estimated from what was evaluated,
-and the parameters that hardly matter are fixed at the incumbent's values. A fresh optimizer then
-searches the smaller space, after it was told everything so far. The estimate is Optuna's PED-ANOVA
+After a share of the budget, the importance of every parameter is estimated from the evaluations,
+and the unimportant parameters are fixed at the incumbent's values. A fresh optimizer then searches
+the smaller space, after it was told all evaluations so far. The estimate is Optuna's PED-ANOVA
 (Watanabe, Bansal & Hutter, IJCAI 2023) or fANOVA (Hutter, Hoos & Leyton-Brown, ICML 2014).
 
-What is fixed can come back. Every `explore_every`-th trial thereafter draws the fixed parameters at
-random, so that they keep giving evidence, and every `review_every` evaluations the decision is made
-anew from all evaluations. The smallest set of parameters whose importances add up to the share
-`keep` stays free.
+Fixed parameters can become free again. Every `explore_every`-th trial thereafter draws the fixed
+parameters at random, so that their importance can still be estimated, and every `review_every`
+evaluations the decision is repeated with all evaluations. The smallest set of parameters whose
+importances add up to the share `keep` stays free.
 
 Restrictions:
-- The optimizer in the smaller space is told every evaluation at the fixed values, although some
-  were made elsewhere. It takes what the fixed parameters do for noise; that is small if they do not
-  matter.
+- The optimizer in the smaller space is told every evaluation as if it had the fixed values,
+although some had other values. It perceives the effect of the fixed parameters as noise, which is
+small if they are unimportant.
 - Parameters on which others depend by a condition, or that a forbidden clause names, stay free,
   and so do those that are inactive in the incumbent.
 - With fewer successes than 8, nothing is fixed.
@@ -33,35 +33,36 @@ from numpy.typing import NDArray
 from optuna.distributions import FloatDistribution
 from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvaluator
 
+from objectives import expected
 from objectives.space import UnitCube
 from objectives.trial import Config, Evaluation, Trial
 from optimizers.lhs import design_size
 from optimizers.optimizer import Optimizer
 from optimizers.targets import succeeded, targets
 
-_FEWEST = 8  # successes, below which nothing is fixed
-_QUANTILE = 0.25  # of the evaluations that PED-ANOVA compares with all of them
+_FEWEST = 8  # with fewer successes, nothing is fixed
+_QUANTILE = 0.25  # share of the evaluations that PED-ANOVA compares with all of them
 _TRIES = 100  # draws of the fixed parameters for an allowed configuration
 EVALUATORS = ("ped_anova", "fanova")
 
 
 class MakeInner(Protocol):
-    """Makes the optimizer that is wrapped."""
+    """Creates the optimizer that is wrapped."""
 
     def __call__(self, *, space: ConfigurationSpace, seed: int) -> Optimizer:
         """Return a fresh optimizer of a space."""
 
 
 class Freeze(Optimizer):
-    """Wraps an optimizer and fixes, for it, what does not matter.
+    """Wraps an optimizer and fixes unimportant parameters.
 
     Args:
-        inner: makes the optimizer that is wrapped.
-        budget: of the run.
+        inner: a function that creates the optimizer that is wrapped.
+        budget: the budget of the run.
         after: the share of the budget after which the first decision is made.
         review_every: the number of evaluations between two decisions.
-        keep: the share of all importance that stays free, in (0, 1].
-        explore_every: after a decision every k-th trial draws the fixed parameters; 0: none does.
+        keep: the share of the total importance that stays free, in (0, 1].
+        explore_every: after a decision, every k-th trial draws the fixed parameters; 0 means none.
         importance: `ped_anova` or `fanova`.
 
     Raises:
@@ -103,7 +104,7 @@ class Freeze(Optimizer):
 
     @property
     def fixed(self) -> Config:
-        """The parameters that are fixed now, with their values."""
+        """The parameters that are currently fixed, with their values."""
         return dict(self._fixed)
 
     def ask(self, n: int = 1) -> list[Trial]:
@@ -135,7 +136,7 @@ class Freeze(Optimizer):
         self._inner.close()
 
     def _review(self) -> None:
-        """Decide anew what is fixed; if that changes, begin a fresh optimizer."""
+        """Decide again which parameters are fixed; if they change, create a fresh optimizer."""
         fixed = self._decision()
         if fixed == self._fixed:
             return
@@ -147,14 +148,14 @@ class Freeze(Optimizer):
         self._inner.skip(self._n_trials - 1)
 
     def _fresh(self) -> Optimizer:
-        """Return a fresh optimizer of what is free."""
+        """Return a fresh optimizer of the free parameters."""
         seed = int(np.random.default_rng([self.seed, self._n_made]).integers(2**31))
         self._n_made += 1
         space = reduced(self.space, self._fixed) if self._fixed else self.space
         return self._make(space=space, seed=self.seed if self._n_made == 1 else seed)
 
     def _decision(self) -> Config:
-        """Return what is to be fixed; the values of parameters that stay fixed are kept."""
+        """Return the parameters to fix; the values of parameters that stay fixed are kept."""
         successes = [i for i, (_, e) in enumerate(self._told) if succeeded(e)]
         if len(successes) < _FEWEST:
             return self._fixed
@@ -190,7 +191,7 @@ class Freeze(Optimizer):
 def importances(
     points: NDArray[np.float64], values: NDArray[np.float64], evaluator: str, seed: int
 ) -> NDArray[np.float64]:
-    """Return the share (dim,) of all importance that each axis has.
+    """Return the share (dim,) of each axis in the total importance.
 
     Args:
         points: unit points (n, dim).
@@ -226,7 +227,7 @@ def importances(
 
 
 def reduced(space: ConfigurationSpace, fixed: Config) -> ConfigurationSpace:
-    """Return a space in which the fixed parameters are constants; the rest is as it was.
+    """Return a space in which the fixed parameters are constants and all else is unchanged.
 
     Args:
         space: any space.
@@ -245,7 +246,7 @@ def reduced(space: ConfigurationSpace, fixed: Config) -> ConfigurationSpace:
 
 
 def _freezable(space: ConfigurationSpace, cube: UnitCube) -> set[str]:
-    """Return the parameters on which nothing depends."""
+    """Return the parameters on which no condition and no forbidden clause depends."""
     needed = {parent.name for name in space for parent in space.parents_of[name]}
     needed |= set(_names(space.forbidden_clauses))
     several = {name for name, n in zip(cube.names, cube.n_values, strict=True) if n > 1}
@@ -272,18 +273,10 @@ def _smallest_set(shares: NDArray[np.float64], keep: float) -> set[int]:
 
 def _check(**shares: float) -> None:
     for name, share in shares.items():
-        good = isinstance(share, (int, float)) and not isinstance(share, bool) and 0 < share <= 1
-        if not good:
-            raise ValueError(f"freeze.{name}: expected a number in (0, 1], got {share!r}")
+        expected.number(f"freeze.{name}", share, above=0, most=1)
 
 
 def _check_counts(review_every: int, explore_every: int, importance: str) -> None:
-    for name, count, least in (
-        ("review_every", review_every, 1),
-        ("explore_every", explore_every, 0),
-    ):
-        if isinstance(count, bool) or not isinstance(count, int) or count < least:
-            raise ValueError(f"freeze.{name}: expected an integer >= {least}, got {count!r}")
-    if importance not in EVALUATORS:
-        known = " or ".join(EVALUATORS)
-        raise ValueError(f"freeze.importance: expected {known}, got {importance!r}")
+    expected.whole("freeze.review_every", review_every, 1)
+    expected.whole("freeze.explore_every", explore_every, 0)
+    expected.one_of("freeze.importance", importance, EVALUATORS)

@@ -1,9 +1,9 @@
-"""What a model of several goals, or of limits, is fitted to when some evaluations have failed.
+"""The targets of models of several goals, or of limits, when some evaluations have failed.
 
-Each goal's numbers are signed so that less is better. A failure has the worst number that a
-success has in that goal; one with a penalty exceeds it by a share of the goal's range, from 0 for
-the least penalty among the failures to 1 for the largest. So failures stay graded in every goal,
-whatever the size of the penalty.
+Each goal's numbers are signed so that smaller is better. A failure has the worst number of all
+successes in that goal. A failure with a penalty exceeds it by a share of the goal's range, from 0
+for the smallest penalty among the failures to 1 for the largest. Failures therefore remain graded
+in every goal, whatever the size of the penalty.
 """
 
 import math
@@ -26,7 +26,7 @@ class ToldGoals:
     """
 
     def __init__(self, goals: Mapping[str, Goal], limits: Mapping[str, Limit]) -> None:
-        """Begin without an evaluation.
+        """Create the targets without an evaluation.
 
         Args:
             goals: the goals by metric; with fewer than two, the value is minimised.
@@ -41,7 +41,7 @@ class ToldGoals:
     def learn(self, evaluation: Evaluation) -> tuple[list[float] | None, dict[str, float]]:
         """Return the values to minimise and the excess of each limit.
 
-        The values are None where there are none yet that stand for a failure.
+        The values are None if the evaluation failed and no earlier one can stand for it.
         """
         failed = evaluation.error is not None
         numbers = self._numbers(evaluation)
@@ -60,7 +60,7 @@ class ToldGoals:
         return numbers if numbers is not None else self._worst, excesses
 
     def _numbers(self, evaluation: Evaluation) -> list[float] | None:
-        """Return an evaluation's own numbers: of a failure, a penalty where it has one."""
+        """Return an evaluation's own numbers; for a failure, its penalty if it has one."""
         if not self._goals:
             return None if evaluation.value is None else [evaluation.value]
         if evaluation.error is not None:
@@ -110,10 +110,10 @@ def _grades(evaluations: Sequence[Evaluation]) -> Vector:
 
 
 def excesses(evaluations: Sequence[Evaluation], limits: Mapping[str, Limit]) -> Matrix:
-    """Return the excess of each limit (n, number of limits); positive where it is broken.
+    """Return the excess of each limit (n, number of limits); positive if it is violated.
 
-    A failure, and a metric that was not measured, has the largest excess among the others, and
-    at least 0.
+    A failure, or a metric that was not measured, has the largest excess among the others, but at
+    least 0.
     """
     rows = [
         [limit.excess(e.metrics.get(name)) for name, limit in limits.items()] for e in evaluations
@@ -125,7 +125,7 @@ def excesses(evaluations: Sequence[Evaluation], limits: Mapping[str, Limit]) -> 
 
 
 def feasible(evaluations: Sequence[Evaluation], limits: Mapping[str, Limit]) -> NDArray[np.bool_]:
-    """Return which evaluations (n,) succeeded and keep all limits."""
+    """Return which evaluations (n,) succeeded and satisfy all limits."""
     return np.array(
         [
             e.error is None

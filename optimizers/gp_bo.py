@@ -27,7 +27,6 @@ they are fitted to a subset (see the model), and the only O(n^3) cost of a step 
 of the kernel matrix: about a quarter of a second at n = 1,000.
 """
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -35,6 +34,7 @@ from ConfigSpace import ConfigurationSpace
 from numpy.typing import NDArray
 from scipy.spatial.distance import pdist
 
+from objectives import expected
 from objectives.space import UnitCube
 from objectives.trial import Config, Evaluation, Limit, Trial
 from optimizers.acquisition import NAMES, Acquisition
@@ -88,15 +88,9 @@ class GaussianProcessOptimizer(Optimizer):
         limits: Mapping[str, Limit] | None = None,
     ) -> None:
         super().__init__(space, seed=seed)
-        counts = [("n_initial", n_initial, 1), ("starts", starts, 1)]
-        for name, count, least in [*counts, ("exploit_every", exploit_every, 0)]:
-            if isinstance(count, bool) or not isinstance(count, int) or count < least:
-                kind = "a positive" if least else "a non-negative"
-                raise ValueError(f"gp_bo.{name}: expected {kind} integer, got {count!r}")
-        if n_initial > _LARGEST_DESIGN:
-            raise ValueError(
-                f"gp_bo.n_initial: expected at most {_LARGEST_DESIGN}, got {n_initial}"
-            )
+        expected.whole("gp_bo.n_initial", n_initial, 1, _LARGEST_DESIGN)
+        expected.whole("gp_bo.starts", starts, 1)
+        expected.whole("gp_bo.exploit_every", exploit_every, 0)
         _validate(acquisition, beta, noiseless, candidates)
         self._acquisition = acquisition
         self._beta = float(beta)
@@ -264,12 +258,8 @@ class GaussianProcessOptimizer(Optimizer):
 
 
 def _validate(acquisition: str, beta: float, noiseless: bool, candidates: int) -> None:
-    if acquisition not in NAMES:
-        raise ValueError(f"gp_bo.acquisition: expected one of {list(NAMES)}, got {acquisition!r}")
-    if isinstance(beta, bool) or not isinstance(beta, (int, float)) or not 0 < beta < math.inf:
-        raise ValueError(f"gp_bo.beta: expected a positive number, got {beta!r}")
-    if not isinstance(noiseless, bool):
-        raise ValueError(f"gp_bo.noiseless: expected true or false, got {noiseless!r}")
-    power = isinstance(candidates, int) and not isinstance(candidates, bool) and candidates > 0
-    if not power or candidates & (candidates - 1):
-        raise ValueError(f"gp_bo.candidates: expected a power of two, got {candidates!r}")
+    expected.one_of("gp_bo.acquisition", acquisition, NAMES)
+    expected.number("gp_bo.beta", beta, above=0)
+    expected.switch("gp_bo.noiseless", noiseless)
+    if not expected.is_whole(candidates, 1) or candidates & (candidates - 1):
+        expected.refuse("gp_bo.candidates", "a power of two", candidates)

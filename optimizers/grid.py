@@ -14,6 +14,7 @@ from itertools import product
 import numpy as np
 from ConfigSpace import ConfigurationSpace
 
+from objectives import expected
 from objectives.space import UnitCube
 from objectives.trial import Config, Evaluation, Trial
 from optimizers.lhs import design_size
@@ -32,8 +33,7 @@ class Grid(Optimizer):
     def __init__(self, space: ConfigurationSpace, *, seed: int, budget: float, order: str) -> None:
         super().__init__(space, seed=seed)
         n_points = design_size("grid", budget)
-        if order not in _ORDERS:
-            raise ValueError(f"grid.order: expected one of {list(_ORDERS)}, got {order!r}")
+        expected.one_of("grid.order", order, _ORDERS)
         self._design = _largest(UnitCube(space), n_points)
         if order == "shuffled":
             places = np.random.default_rng(seed).permutation(len(self._design))

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from ConfigSpace import ConfigurationSpace
 
+from objectives import expected
 from objectives.space import UnitCube
 from objectives.trial import Config, Evaluation, Fidelities, Trial
 from optimizers.halving import Bracket
@@ -49,8 +50,7 @@ class Hyperband(Optimizer):
         every_bracket: bool,
     ) -> None:
         super().__init__(space, seed=seed)
-        if sizes not in SIZES:
-            raise ValueError(f"optimizer.sizes: expected one of {list(SIZES)}, got {sizes!r}")
+        expected.one_of("optimizer.sizes", sizes, SIZES)
         rungs = ladder(fidelities, eta, least)
         self._resumes = fidelities is not None and fidelities.resumable
         self._cube = UnitCube(space)

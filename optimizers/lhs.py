@@ -12,13 +12,14 @@ import numpy as np
 from ConfigSpace import ConfigurationSpace
 from numpy.typing import NDArray
 
+from objectives import expected
 from objectives.space import UnitCube
 from objectives.trial import Config, Evaluation, Trial
 from optimizers.optimizer import Optimizer
 from optimizers.random_search import draw
 
 _SWAPS = 100  # the largest number of swaps that are tried for each forbidden point
-_OPTIMIZATIONS = (None, "random-cd", "lloyd")
+_OPTIMIZATIONS = ("random-cd", "lloyd")
 LARGEST_DESIGN = 1_000_000  # points
 
 
@@ -39,12 +40,8 @@ class LatinHypercube(Optimizer):
     ) -> None:
         super().__init__(space, seed=seed)
         n_points = design_size("lhs", budget)
-        if not isinstance(scramble, bool):
-            raise ValueError(f"lhs.scramble: expected true or false, got {scramble!r}")
-        if optimization not in _OPTIMIZATIONS:
-            raise ValueError(
-                f"lhs.optimization: expected null, random-cd or lloyd, got {optimization!r}"
-            )
+        expected.switch("lhs.scramble", scramble)
+        expected.null_or(expected.one_of, "lhs.optimization", optimization, _OPTIMIZATIONS)
         rng = np.random.default_rng(seed)
         cube = UnitCube(space)
         if optimization is None:
@@ -69,14 +66,7 @@ def design_size(where: str, budget: float) -> int:
     Raises:
         ValueError: the budget is not a number of at least 1, or its design would not fit in memory.
     """
-    if isinstance(budget, bool) or not isinstance(budget, (int, float)) or not budget >= 1:
-        raise ValueError(f"{where}.budget: expected a number of at least 1, got {budget!r}")
-    if budget > LARGEST_DESIGN:
-        raise ValueError(
-            f"{where}.budget: expected at most {LARGEST_DESIGN}, as the design is held in memory, "
-            f"got {budget!r:.40}"
-        )
-    return int(budget)
+    return int(expected.number(f"{where}.budget", budget, least=1, most=LARGEST_DESIGN))
 
 
 def _design(n: int, dim: int, scramble: bool, rng: np.random.Generator) -> NDArray[np.float64]:

@@ -1,15 +1,15 @@
-"""An acquisition function times the probability that limits are kept.
+"""An acquisition function times the probability that the limits are satisfied.
 
-For each limit, a Gaussian process models its excess c, which is at most 0 where the limit is kept.
-With mean mu, deviation s and the standardised place b of an excess of 0, at a point
+For each limit, a Gaussian process models its excess c, which is at most 0 if the limit is
+satisfied. With mean mu, deviation s and the standardised value b of an excess of 0, at a point
 
     P(kept) = cdf(v),  v = (b - mu) / s,
 
-independently of the other limits, and the worth is the acquisition times the product of these
+independently of the other limits. The utility is the acquisition times the product of these
 probabilities (M. Schonlau, W. J. Welch and D. R. Jones, *Global versus local search in constrained
-optimization of computer models*, 1998, sec. 4), in logarithms. While no evaluation keeps the
-limits, there is nothing to improve on, and the worth is the product alone (J. R. Gardner et al.,
-*Bayesian Optimization with Inequality Constraints*, ICML 2014, sec. 3.3).
+optimization of computer models*, 1998, sec. 4), in logarithms. While no evaluation satisfies the
+limits, there is no incumbent, and the utility is only the product (J. R. Gardner et al., *Bayesian
+Optimization with Inequality Constraints*, ICML 2014, sec. 3.3).
 
 Departure: `ucb` and `mean` may be negative, so the logarithm of the product is added to them.
 """
@@ -28,15 +28,15 @@ from optimizers.gaussian_process import GaussianProcess
 from optimizers.goal_targets import excesses, feasible
 from optimizers.kernel import Vector
 
-_LOGARITHMIC = {"ei": "log_ei"}  # the acquisitions whose logarithm has a name of its own
+_LOGARITHMIC = {"ei": "log_ei"}  # the acquisitions whose logarithm has its own name
 _TINY = 1e-300
 
 Models = Sequence[tuple[GaussianProcess, float]]
-"""The model of each limit's excess, and the standardised place of an excess of 0."""
+"""The model of each limit's excess, and the standardised value of an excess of 0."""
 
 
 class LimitModels:
-    """The models of the limits' excesses, of all evaluations told."""
+    """The models of the limits' excesses, fitted to all told evaluations."""
 
     def __init__(self, cube: UnitCube, limits: Mapping[str, Limit]) -> None:
         self._limits = dict(limits)
@@ -51,12 +51,12 @@ class LimitModels:
             gp.fit(points, column, refit=True)
 
     def pend(self, points: Matrix) -> None:
-        """Take in pending unit points (p, dim)."""
+        """Add pending unit points (p, dim) to the models."""
         for gp in self._gps:
             gp.pend(points)
 
     def feasible(self, evaluations: Sequence[Evaluation]) -> np.ndarray:
-        """Return which evaluations (n,) succeeded and keep all limits."""
+        """Return which evaluations (n,) succeeded and satisfy all limits."""
         return feasible(evaluations, self._limits)
 
     @property
@@ -70,8 +70,8 @@ class Limited(Acquisition):
     """An acquisition function with limits; larger is better.
 
     Attributes:
-        models: those of the limits.
-        alone: whether the probability that the limits are kept is all that counts.
+        models: the models of the limits.
+        alone: whether the utility is only the probability that the limits are satisfied.
     """
 
     models: Models = ()

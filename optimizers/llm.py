@@ -1,25 +1,25 @@
-"""A language model as optimizer: it reads the space and the history and proposes the next trial.
+"""A language model as the optimizer, which proposes the next trial from space and history.
 
-As in LLAMBO (Liu et al., ICLR 2024) the history is in the prompt and a proposal is text; here it is
-one JSON object under the schema of the space. Any endpoint that speaks OpenAI's chat completions
-serves it. With a `partner` the model shares the trials with another optimizer, as Centaur shares
-them with CMA-ES (arXiv 2603.24647): the model proposes the share `share` of them, evenly spread,
-and both are told all evaluations.
+As in LLAMBO (Liu et al., ICLR 2024), the history is in the prompt, and a proposal is text. Here a
+proposal is one JSON object that follows the schema of the space. Any endpoint with OpenAI's API for
+chat completions can be used. With a `partner`, the model shares the trials with another optimizer,
+as Centaur shares them with CMA-ES (arXiv 2603.24647): the model proposes the share `share` of them,
+evenly spread, and both are told all evaluations.
 
-What comes back is checked. Values outside their range are clipped, numbers that are written as text
-are read, choices are matched without regard to case, what is missing is taken from the best
-configuration so far, and what is unknown is dropped: such a proposal is *repaired*. A *random*
-allowed configuration replaces an answer that holds no JSON object, a forbidden combination, or a
-configuration that was asked before. `counts` says how many there were of each.
+The answer is checked. Values outside their range are clipped, numbers that are written as text are
+converted, choices are matched case-insensitively, missing values are taken from the best
+configuration so far, and unknown names are dropped. A proposal changed in this way is *repaired*. A
+*random* allowed configuration replaces an answer without a JSON object, a forbidden combination, or
+a configuration that was asked before. `counts` has the number of each.
 
 Every answer is written to `llm_answers.jsonl` in the run's folder, and is on the disk before the
-trial is asked. A run that is resumed takes its answers from there and calls nobody, as long as the
-prompts are the same; so does a replay after the endpoint is gone. Without a folder (in tests) the
-answers are in memory only.
+trial is asked. A resumed run takes its answers from this file and does not call the endpoint, as
+long as the prompts are the same. A replay works in the same way, even without the endpoint. Without
+a folder (in tests), the answers are only in memory.
 
-Departures from LLAMBO: no sampling of several candidates, no surrogate by the model. Failed
-evaluations are shown as failures. The prompt states neither the function nor what the parameters
-mean, beyond their names.
+Departures from LLAMBO: the model does not sample several candidates and is not used as a surrogate.
+Failed evaluations are shown as failures. The prompt describes neither the function nor the meaning
+of the parameters, apart from their names.
 """
 
 import json
@@ -35,6 +35,7 @@ from ConfigSpace import (
     UniformIntegerHyperparameter,
 )
 
+from objectives import expected
 from objectives.space import UnitCube
 from objectives.trial import Config, Evaluation, Trial
 from optimizers.llm_endpoint import Answers, Endpoint
@@ -50,7 +51,7 @@ _SYSTEM = (
 
 
 class MakePartner(Protocol):
-    """Makes the optimizer that shares the trials."""
+    """Creates the optimizer that shares the trials."""
 
     def __call__(self, *, space: ConfigurationSpace, seed: int) -> Optimizer:
         """Return a fresh optimizer of a space."""
@@ -60,17 +61,19 @@ class LanguageModel(Optimizer):
     """Asks an OpenAI-compatible endpoint for one configuration at a time.
 
     Args:
-        url: of the endpoint, up to and including `/v1`; None is an error at the first ask.
-        model: the name of the model that the endpoint is asked for.
-        n_random: random configurations before the first call.
-        history: the number of evaluations in the prompt: the better half of them the best ones,
-            the others the latest.
-        temperature: of the sampling, >= 0.
-        max_tokens: of an answer.
-        timeout_s: of one call.
+        url: the address of the endpoint, up to and including `/v1`; None is an error at the first
+            ask.
+        model: the name of the model that is requested from the endpoint.
+        n_random: the number of random configurations before the first call.
+        history: the number of evaluations in the prompt. Half of them are the best ones, the others
+            are the latest.
+        temperature: the temperature of the sampling, >= 0.
+        max_tokens: the largest number of tokens of an answer.
+        timeout_s: the time limit of one call.
         structured: whether the endpoint is asked to enforce the schema of the space.
         share: the share of the trials that the model proposes, in (0, 1].
-        partner: makes the optimizer that proposes the others; needed if `share` is below 1.
+        partner: a function that creates the optimizer that proposes the other trials; needed if
+            `share` is below 1.
 
     Raises:
         ValueError: a setting is out of its range.
@@ -233,9 +236,7 @@ def _key(config: Config) -> str:
 
 def _check(n_random: int, history: int, share: float, partner: MakePartner | None) -> None:
     for name, count in (("n_random", n_random), ("history", history)):
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise ValueError(f"llm.{name}: expected a positive integer, got {count!r}")
-    if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 < share <= 1:
-        raise ValueError(f"llm.share: expected a number in (0, 1], got {share!r}")
+        expected.whole(f"llm.{name}", count, 1)
+    expected.number("llm.share", share, above=0, most=1)
     if share < 1 and partner is None:
         raise ValueError("llm.partner: expected an optimizer where llm.share is below 1, got none")

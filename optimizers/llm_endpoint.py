@@ -1,15 +1,16 @@
-"""Calls of an OpenAI-compatible endpoint, and the file in which their answers are kept."""
+"""Calls of an OpenAI-compatible endpoint, and the file that stores their answers."""
 
 import hashlib
 import json
-import math
 import os
 import urllib.request
 from pathlib import Path
 from typing import Any
 
+from objectives import expected
+
 FILE = "llm_answers.jsonl"
-"""One line per answer: the trial's id, the prompt and its digest, the answer, and its fate."""
+"""One line per answer: the trial's id, the prompt and its digest, the answer, and its outcome."""
 
 _KEY = "OPENAI_API_KEY"  # the environment variable with the endpoint's key, where it needs one
 
@@ -18,11 +19,11 @@ class Endpoint:
     """An endpoint for chat completions.
 
     Args:
-        url: up to and including `/v1`; None: there is none.
+        url: the address, up to and including `/v1`; None means that there is no endpoint.
         model: the name of the model.
-        temperature: of the sampling.
-        max_tokens: of an answer.
-        timeout_s: of one call.
+        temperature: the temperature of the sampling.
+        max_tokens: the largest number of tokens of an answer.
+        timeout_s: the time limit of one call.
 
     Raises:
         ValueError: a setting is out of its range.
@@ -33,17 +34,11 @@ class Endpoint:
     ) -> None:
         if url is not None and not str(url).startswith(("http://", "https://")):
             raise ValueError(f"llm.url: expected an address that begins with http, got {url!r}")
-        if not isinstance(model, str) or not model:
-            raise ValueError(f"llm.model: expected the name of a model, got {model!r}")
-        for name, number in (("temperature", temperature), ("timeout_s", timeout_s)):
-            good = isinstance(number, (int, float)) and not isinstance(number, bool)
-            if not good or not 0 <= number < math.inf:
-                raise ValueError(f"llm.{name}: expected a number >= 0, got {number!r}")
-        if isinstance(max_tokens, bool) or not isinstance(max_tokens, int) or max_tokens < 1:
-            raise ValueError(f"llm.max_tokens: expected a positive integer, got {max_tokens!r}")
-        self._url, self._model = url, model
-        self._temperature, self._max_tokens = temperature, max_tokens
-        self._timeout_s = timeout_s
+        self._url = url
+        self._model = expected.text("llm.model", model, "the name of a model")
+        self._temperature = expected.number("llm.temperature", temperature, least=0)
+        self._max_tokens = expected.whole("llm.max_tokens", max_tokens, 1)
+        self._timeout_s = expected.number("llm.timeout_s", timeout_s, least=0)
 
     def complete(
         self, system: str, prompt: str, seed: int, schema: dict[str, Any] | None = None
@@ -51,14 +46,15 @@ class Endpoint:
         """Return the text of one answer.
 
         Args:
-            system: what the model is told of its role.
+            system: the description of the model's role.
             prompt: the user's message.
-            seed: of the sampling, for endpoints that know it.
+            seed: the seed of the sampling, for endpoints that support it.
             schema: the JSON schema that the endpoint is asked to enforce, or None.
 
         Raises:
             ValueError: there is no endpoint.
-            ConnectionError: the endpoint does not answer, or not as OpenAI's would.
+            ConnectionError: the endpoint does not answer, or its answer has another form than
+                OpenAI's.
         """
         if self._url is None:
             raise ValueError(
@@ -118,7 +114,7 @@ class Answers:
         return self._load(folder).get((id, _digest(prompt)))
 
     def keep(self, folder: Path | None, id: int, prompt: str, text: str, fate: str) -> None:
-        """Store an answer, on the disk where there is a folder, unless it is known."""
+        """Store an answer unless it is known; write it to the disk if there is a folder."""
         known, key = self._load(folder), (id, _digest(prompt))
         if key in known:
             return
@@ -139,7 +135,7 @@ class Answers:
 
 
 def _read(path: Path) -> dict[tuple[int, str], str]:
-    """Return the answers of a file; a last line that is half written is cut off.
+    """Return the answers of a file; an incomplete last line is removed.
 
     Raises:
         ValueError: another line is damaged.

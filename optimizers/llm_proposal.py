@@ -1,4 +1,4 @@
-"""What a language model's answer proposes: a configuration, repaired where it can be."""
+"""Read the configuration from a language model's answer, and repair it if possible."""
 
 import json
 import math
@@ -25,10 +25,10 @@ def proposal(
     """Return the configuration that an answer proposes, or None, and whether it was repaired.
 
     Args:
-        text: the answer, in which the first JSON object counts.
-        space: of the configuration.
-        cube: of the space.
-        best: what fills in for missing values, where there is one.
+        text: the answer, of which the first JSON object is used.
+        space: the space of the configuration.
+        cube: the cube of the space.
+        best: the configuration that supplies missing values, or None.
     """
     found = _first_object(text)
     if found is None:
@@ -63,7 +63,7 @@ def check_values(space: ConfigurationSpace, config: Config, cube: UnitCube) -> N
 
 
 def _first_object(text: str) -> dict[str, Any] | None:
-    """Return the first JSON object of a text that is not empty, or None."""
+    """Return the first non-empty JSON object in a text, or None."""
     decoder, place = json.JSONDecoder(), text.find("{")
     while place >= 0:
         try:
@@ -77,7 +77,7 @@ def _first_object(text: str) -> dict[str, Any] | None:
 
 
 def _value(parameter: Any, given: Any) -> Value | None:
-    """Return the legal value that is meant, or None if none is."""
+    """Return the permitted value that is meant, or None."""
     if isinstance(parameter, Constant):
         constant: Value = parameter.value
         return constant

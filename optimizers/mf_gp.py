@@ -7,28 +7,28 @@ Multidisciplinary Optimization 32 (2006), with LogEI in place of their EI:
 
     a(x, f) = EI(x, 1) rho^2(x, f) / c(x, f)
 
-EI(x, 1) is the expected improvement of a full evaluation of x on the effective best, the least
-mean plus deviation of a full evaluation over the configurations told. rho is the posterior
-correlation of an evaluation at fidelity f with a full one. (The paper multiplies by rho. Its
-square is the share of the variance that the evaluation explains, and keeps cheaper from useless
-fidelities.) The cost c is the share of a full evaluation that the trial spends: f, less the share
-of the trial that it resumes.
+EI(x, 1) is the expected improvement of a full evaluation of x over the effective best, which is the
+least posterior mean plus deviation of a full evaluation over all told configurations. rho is the
+posterior correlation of an evaluation at fidelity f with a full one. (The paper multiplies by rho.
+Here its square is used, which is the share of the variance that the evaluation explains, because it
+avoids cheap but uninformative fidelities.) The cost c is the share of a full evaluation that the
+trial spends: f, minus the share of the trial that it resumes.
 
-A step compares a new configuration, the one of greatest EI(x, 1), at every rung, and every
-configuration told at each of its higher rungs: the latter is a promotion. It resumes the trial
-where the objective can continue an evaluation.
+A step compares two kinds of candidates: the new configuration of greatest EI(x, 1), at every rung,
+and every told configuration, at each of its higher rungs. The latter is a promotion. It resumes the
+trial if the objective can continue an evaluation.
 
-Half of the budget is spent on exploitation: whenever no more was spent on it than on the steps
-above, the configuration of least posterior mean is evaluated in full. So the incumbent does not
-wait for the model to be sure.
+Half of the budget is spent on exploitation: whenever at most as much was spent on it as on the
+steps above, the configuration of least posterior mean is evaluated in full. The incumbent therefore
+improves even while the model is uncertain.
 
-Low fidelities may say nothing, or mislead. Before each step, from `_FEW` full evaluations on, the
-model is compared with one that knows the full evaluations only, by the log density of each full
-evaluation given all others (leave-one-out). Where the latter model is better, it chooses, as in
-`gp_bo`, and what it chooses is evaluated in full. So that the question is settled early and at
-little cost, the first exploitations follow one another after `_BETWEEN` other steps at most, and
-these steps are at the lowest rung. The first exploitations are promotions, which show how the
-fidelities of one configuration differ.
+Low fidelities may be uninformative or misleading. From `_FEW` full evaluations on, the model is
+therefore compared before each step with a model of the full evaluations only, by the log density of
+each full evaluation given all others (leave-one-out). If the latter model is better, it chooses the
+next configuration, as in `gp_bo`, which is then evaluated in full. To decide this early and at
+little cost, at most `_BETWEEN` other steps lie between the first exploitations, and these steps are
+at the lowest rung. The first exploitations are promotions, which show how the fidelities of one
+configuration differ.
 
 Pending trials enter the model with their posterior mean, as in `gp_bo`; at most one of them is an
 exploitation. A configuration that failed is not promoted.
@@ -49,19 +49,19 @@ from optimizers.one_thread import one_thread
 from optimizers.rungs import ladder
 from optimizers.targets import succeeded, targets
 
-_FEW = 4  # full evaluations, below which the low fidelities are trusted
+_FEW = 4  # with fewer full evaluations, the low fidelities are trusted
 _BETWEEN = 3  # steps between the first exploitations
-_N_CENTRES = 3  # best points told around which candidates are drawn
+_N_CENTRES = 3  # number of the best told points around which candidates are drawn
 _TINY = 1e-300
 
 
 @dataclass
 class Standing:
-    """How far a configuration was evaluated.
+    """The highest fidelity at which a configuration was evaluated.
 
     Attributes:
         config: the configuration.
-        share: the highest fidelity that was asked.
+        share: the highest fidelity that was asked for.
         id: the trial that was told at this fidelity; None while it is pending.
         failed: whether one of its trials failed.
     """
@@ -88,9 +88,9 @@ class MultiFidelityGaussianProcess(GaussianProcessOptimizer):
         fidelities: the fidelities of the objective.
         eta: the ratio of two successive rungs.
         least: the lowest fidelity to use; None means the objective's lowest.
-        n_initial: points of the design, at the lowest rung.
-        candidates: quasi-random points of a step's pool, a power of two.
-        starts: of them that are improved by gradient.
+        n_initial: number of points of the design, at the lowest rung.
+        candidates: number of quasi-random points in a step's pool, a power of two.
+        starts: number of these points that are improved by gradient.
 
     Raises:
         ValueError: a setting is invalid, or the objective has no fidelities.
@@ -130,7 +130,7 @@ class MultiFidelityGaussianProcess(GaussianProcessOptimizer):
         self._places: list[float] = []  # z of the trials told
         self._useful = True
         self._n_since = 0  # steps since the last exploitation
-        self._explored = self._exploited = 0.0  # spent, in full evaluations
+        self._explored = self._exploited = 0.0  # amounts spent, in full evaluations
 
     # ---- ask and tell
 
@@ -164,7 +164,7 @@ class MultiFidelityGaussianProcess(GaussianProcessOptimizer):
         return trial
 
     def _cost(self, share: float, before: Standing | None) -> float:
-        """Return what an evaluation spends, given what its configuration has."""
+        """Return the cost of an evaluation, given the progress of its configuration."""
         resumed = self._resumes and before is not None and before.id is not None
         return share - (before.share if before is not None and resumed else 0.0)
 
@@ -222,7 +222,7 @@ class MultiFidelityGaussianProcess(GaussianProcessOptimizer):
         return sum(place == FULL for place in self._places) < _FEW
 
     def _prepare(self) -> NDArray[np.intp]:
-        """Let the models know all trials; return the order of those told by their expected value.
+        """Fit the models to all trials; return the order of the told ones by expected value.
 
         Sets whether the low fidelities are useful, the posterior of full evaluations, and the
         effective best.
@@ -269,7 +269,7 @@ class MultiFidelityGaussianProcess(GaussianProcessOptimizer):
     def _in_full(
         self, centres: NDArray[np.float64], rng: np.random.Generator, exploits: bool
     ) -> Proposal | None:
-        """Return what the model of the full evaluations chooses; None where none is left."""
+        """Return the choice of the model of full evaluations; None if none is left."""
         name = "mean" if exploits else "log_ei"
         worth = Acquisition(name, self._posterior, self._effective_best)
         top = float(self._rungs[-1])
@@ -285,7 +285,7 @@ class MultiFidelityGaussianProcess(GaussianProcessOptimizer):
     def _exploitation(
         self, centres: NDArray[np.float64], rng: np.random.Generator
     ) -> Proposal | None:
-        """Return the configuration of least posterior mean, in full; None where none is left."""
+        """Return the configuration of least posterior mean, in full; None if none is left."""
         worth = Acquisition("mean", self._posterior, 0.0)
         configs = [one.config for one in self._promotable()]
         if not (configs and self._is_early()):
@@ -299,7 +299,7 @@ class MultiFidelityGaussianProcess(GaussianProcessOptimizer):
     def _exploration(
         self, centres: NDArray[np.float64], rng: np.random.Generator
     ) -> Proposal | None:
-        """Return the configuration and the share of greatest a(x, f); None where none is left."""
+        """Return the configuration and the share of greatest a(x, f); None if none is left."""
         worth = Acquisition("log_ei", self._posterior, self._effective_best)
         pending = self._pending_points()
 

@@ -22,13 +22,11 @@ Departures:
 """
 
 import inspect
-import math
 import random
 import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from difflib import get_close_matches
 from typing import Any
 
 import nevergrad
@@ -38,6 +36,7 @@ from nevergrad.common.errors import TellNotAskedNotSupportedError
 from nevergrad.optimization import metamodel, recaster
 from numpy.random import RandomState, mtrand
 
+from objectives import expected
 from objectives.space import UnitCube
 from objectives.trial import Config, Evaluation, Trial
 from optimizers.lhs import design_size
@@ -87,15 +86,8 @@ class NevergradBridge(Optimizer):
     ) -> None:
         super().__init__(space, seed=seed)
         make = _factory(name, options)
-        if not isinstance(value_factor, (int, float)) or not 0 < value_factor < math.inf:
-            raise ValueError(
-                f"nevergrad.value_factor: expected a positive number, got {value_factor!r}"
-            )
-        self._value_factor = float(value_factor)
-        if isinstance(num_workers, bool) or not isinstance(num_workers, int) or num_workers < 1:
-            raise ValueError(
-                f"nevergrad.num_workers: expected a positive integer, got {num_workers!r}"
-            )
+        self._value_factor = float(expected.number("nevergrad.value_factor", value_factor, above=0))
+        expected.whole("nevergrad.num_workers", num_workers, 1)
         self._name = name
         self._rng = np.random.default_rng(seed)
         self._random = random.Random(int(self._rng.integers(2**31)))
@@ -207,16 +199,11 @@ def _factory(name: str, options: Mapping[str, Any] | None) -> Any:
     known = nevergrad.optimizers.registry if options is None else families
     place = "optimizers.registry" if options is None else "families"
     if not isinstance(name, str) or name not in known:
-        close = get_close_matches(str(name), list(known), n=3)
-        hint = f"; did you mean {' or '.join(close)}?" if close else ""
-        raise ValueError(
-            f"nevergrad.name: expected one of the {len(known)} optimizers in "
-            f"nevergrad.{place}, got {name}{hint}"
-        )
+        rule = f"one of the {len(known)} optimizers in nevergrad.{place}"
+        expected.refuse("nevergrad.name", rule, name, expected.did_you_mean(name, known, 3))
     if options is None:
         return known[name]
-    if not isinstance(options, Mapping) or not all(isinstance(key, str) for key in options):
-        raise ValueError(f"nevergrad.options: expected arguments by name, got {options!r}")
+    expected.keyed("nevergrad.options", options, "arguments by name")
     try:
         return families[name](**options)
     except (TypeError, ValueError, AssertionError) as error:

@@ -15,8 +15,8 @@ Departures:
 - A configuration that the study did not propose (in a replay that drifted) is added to the study.
 
 Several goals are the study's objectives, all minimised. A failure is told as the worst number of
-each goal so far. A limit is a constraint of the study, by how much it is exceeded; a failure
-exceeds it as far as the worst evaluation so far.
+each goal so far. The excess of a limit is a constraint of the study; a failure has the largest
+excess so far.
 
 Earlier tasks are completed trials of the study, see `optimizers/optuna_earlier.py`.
 """
@@ -24,7 +24,6 @@ Earlier tasks are completed trials of the study, see `optimizers/optuna_earlier.
 import inspect
 import warnings
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -43,6 +42,7 @@ from optuna.distributions import (
 )
 from optuna.trial import TrialState
 
+from objectives import expected
 from objectives.space import UnitCube, plain
 from objectives.trial import Config, EarlierTask, Evaluation, Goal, Limit, Trial
 from optimizers.goal_targets import ToldGoals
@@ -233,12 +233,8 @@ def _sampler(name: str, options: Mapping[str, Any], rng: np.random.Generator) ->
         and issubclass(value, optuna.samplers.BaseSampler)
         and not inspect.isabstract(value)
     }
-    if not isinstance(name, str) or name not in known:
-        close = get_close_matches(str(name), known, n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
-        raise ValueError(f"optuna.sampler: expected one of {sorted(known)}, got {name}{hint}")
-    if not isinstance(options, Mapping) or not all(isinstance(key, str) for key in options):
-        raise ValueError(f"optuna.options: expected arguments by name, got {options!r}")
+    expected.one_of("optuna.sampler", name, sorted(known))
+    expected.keyed("optuna.options", options, "arguments by name")
     arguments = dict(options)
     if "seed" in inspect.signature(known[name]).parameters:
         arguments.setdefault("seed", int(rng.integers(2**31)))
@@ -262,11 +258,12 @@ def _check_learns(name: str) -> None:
 
 
 _INDIFFERENT = ("RandomSampler", "QMCSampler", "GridSampler", "BruteForceSampler")
-"""Samplers that learn nothing from an evaluation, so that any limits are welcome."""
+"""Samplers that learn nothing from an evaluation, so that they accept any limits."""
 
 
 def _check_takes(name: str, options: Mapping[str, Any], n_goals: int, limited: bool) -> None:
-    """Raise `ValueError` unless a sampler handles so many goals, and limits if there are some."""
+    """Raise `ValueError` unless a sampler handles the number of goals, and any limits.
+    """
     by_class = inspect.signature(getattr(optuna.samplers, name)).parameters
     if limited and "constraints_func" not in by_class and name not in _INDIFFERENT:
         raise ValueError(

@@ -3,18 +3,18 @@
 J. Knowles, *ParEGO: A Hybrid Algorithm With On-Line Landscape Approximation for Expensive
 Multiobjective Optimization Problems*, IEEE Trans. Evol. Comp. 10(1), 2006. In each step a weight
 vector w (m,) is drawn uniformly from those with components l / s, l = 0, ..., s, whose sum is 1
-(eq. 3); all evaluations are scalarised by the augmented Tchebycheff function (eq. 2)
+(eq. 3). All evaluations are scalarised by the augmented Tchebycheff function (eq. 2)
 
     f_w = max_i w_i g_i + 0.05 sum_i w_i g_i
 
-of the goals g, each scaled to [0, 1] over the successes so far; and the step is one of `gp_bo` on
-f_w: its model with a chosen warp, its acquisition, every k-th step the minimum of the mean. With
-fewer than two goals it is `gp_bo`.
+of the goals g, each scaled to [0, 1] over the successes so far. The step is then a step of `gp_bo`
+on f_w: its model with a chosen warp, its acquisition, and in every k-th step the minimum of the
+mean. With fewer than two goals, it is `gp_bo`.
 
 Departures: the model and the search are those of `gp_bo` instead of DACE and a genetic algorithm,
-and the model knows all evaluations. The design is that of `gp_bo`, which is smaller than 11 d - 1.
-A failure has the worst number of each goal, see `optimizers/goal_targets.py`. Limits are handled
-as in `gp_bo`.
+and the model uses all evaluations. The design is that of `gp_bo`, which is smaller than 11 d - 1. A
+failure has the worst number of each goal, see `optimizers/goal_targets.py`. Limits are handled as
+in `gp_bo`.
 """
 
 import math
@@ -40,7 +40,7 @@ class ParEGO(GaussianProcessOptimizer):
 
     Args:
         goals: the goals by metric.
-        settings: those of `gp_bo`.
+        settings: the settings of `gp_bo`.
     """
 
     version: int = 1
@@ -74,7 +74,7 @@ class ParEGO(GaussianProcessOptimizer):
         success = np.array([succeeded(evaluation, self._goals) for evaluation in self._told])
         best, worst = f[success].min(axis=0), f[success].max(axis=0)
         g = (f / 2 - best / 2) / np.where(worst > best, worst / 2 - best / 2, 1.0)
-        self._n_fitted = 0  # the weights of this step make other targets of the same evaluations
+        self._n_fitted = 0  # this step's weights change the targets of all evaluations
         return scalarised(g, self.weights(self._n_trials))
 
 

@@ -21,6 +21,7 @@ import numpy as np
 from ConfigSpace import UniformFloatHyperparameter, UniformIntegerHyperparameter
 from numpy.typing import NDArray
 
+from objectives import expected
 from objectives.space import UnitCube
 from objectives.trial import Config
 
@@ -70,6 +71,13 @@ class Cell:
         return sum(self.levels)
 
 
+def odd(where: str, k: object) -> int:
+    """Return the number of children per split; raise `ValueError` unless it is odd and >= 3."""
+    if expected.is_whole(k, 3) and (number := expected.whole(where, k)) % 2 == 1:
+        return number
+    expected.refuse(where, "an odd integer of at least 3", k)
+
+
 class Partition:
     """The leaves of the tree by depth, and the rules for splitting a leaf.
 
@@ -80,8 +88,7 @@ class Partition:
     """
 
     def __init__(self, cube: UnitCube, k: int) -> None:
-        if isinstance(k, bool) or not isinstance(k, int) or k < 3 or k % 2 == 0:
-            raise ValueError(f"k: expected an odd integer of at least 3, got {k!r}")
+        k = odd("optimizer.k", k)
         self.leaves: list[list[Cell]] = [[]]
         self.settled: list[Cell] = []
         self.centres: dict[tuple[object, ...], Centre] = {}

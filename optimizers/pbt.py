@@ -4,7 +4,7 @@ A population of configurations is trained together, from one fidelity to the nex
 every member of the worst fifth copies the checkpoint and the configuration of a random member of
 the best fifth (exploit: truncation selection, section 4.1.1) and then changes the configuration
 (explore). With probability `resample`, a changeable number is drawn anew; otherwise it is
-multiplied by .8 or 1.2 in natural units and clipped to its bounds. A changeable choice is drawn
+multiplied by 0.8 or 1.2 in natural units and clipped to its bounds. A changeable choice is drawn
 anew with the same probability.
 
 The objective declares which parameters may change when training continues from a checkpoint
@@ -25,6 +25,7 @@ from ConfigSpace import (
     UniformIntegerHyperparameter,
 )
 
+from objectives import expected
 from objectives.space import UnitCube
 from objectives.trial import Config, Evaluation, Fidelities, Trial
 from optimizers.optimizer import Optimizer
@@ -79,15 +80,9 @@ class PopulationBasedTraining(Optimizer):
                 "objective: expected one that offers fidelities, got one with full evaluations "
                 "only; population based training needs several fidelities"
             )
-        if isinstance(population, bool) or not isinstance(population, int) or population < 2:
-            raise ValueError(
-                f"optimizer.population: expected a whole number of at least 2, got {population!r}"
-            )
-        for name, share, most in (("quantile", quantile, 0.5), ("resample", resample, 1.0)):
-            if isinstance(share, bool) or not 0 <= share <= most:
-                raise ValueError(
-                    f"optimizer.{name}: expected a share in [0, {most:g}], got {share!r}"
-                )
+        expected.whole("optimizer.population", population, 2)
+        expected.number("optimizer.quantile", quantile, least=0, most=0.5)
+        expected.number("optimizer.resample", resample, least=0, most=1)
         self._shares, self._resumes = fidelities.grid, fidelities.resumable
         self._cube = UnitCube(space)
         self._axes = [i for i, name in enumerate(self._cube.names) if name in fidelities.changeable]
@@ -159,7 +154,7 @@ class PopulationBasedTraining(Optimizer):
         return config
 
     def _multiplied(self, config: Config, axis: int) -> float:
-        """Return the unit coordinate after multiplying a number by .8 or 1.2; choices keep it."""
+        """Return the unit coordinate after multiplying a number by 0.8 or 1.2; choices keep it."""
         name = self._cube.names[axis]
         parameter, value = self.space[name], config[name]
         factor = _FACTORS[int(self._rng.integers(2))]

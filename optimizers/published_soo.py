@@ -34,6 +34,7 @@ from ConfigSpace import ConfigurationSpace
 
 from objectives.trial import Config, Evaluation, Trial
 from optimizers.optimizer import Optimizer
+from optimizers.partition import odd
 from optimizers.relaxed_box import RelaxedBox, Vector
 
 _SAME = 1e-4
@@ -83,9 +84,7 @@ class PublishedSOO(Optimizer):
 
     def __init__(self, space: ConfigurationSpace, *, seed: int, k: int) -> None:
         super().__init__(space, seed=seed)
-        if isinstance(k, bool) or not isinstance(k, int) or k < 3 or k % 2 == 0:
-            raise ValueError(f"k: expected an odd integer of at least 3, got {k!r}")
-        self._k = k
+        self._k = odd("optimizer.k", k)
         self._box = RelaxedBox(space)
         self._width = self._box.upper - self._box.lower
         self.nodes: list[Node] = []

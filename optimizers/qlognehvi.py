@@ -1,18 +1,19 @@
-"""Several goals by BoTorch: qLogNEHVI, the expected gain of hypervolume under noise.
+"""Several goals by BoTorch: qLogNEHVI, the expected hypervolume improvement under noise.
 
 S. Daulton, M. Balandat and E. Bakshy, *Parallel Bayesian Optimization of Multiple Noisy Objectives
 with Expected Hypervolume Improvement*, NeurIPS 2021, in the logarithmic form of S. Ament et al.,
 NeurIPS 2023: a scrambled Sobol design, then in each step one `SingleTaskGP` per goal and per limit
 (BoTorch's defaults, as in `botorch_gp.py`), and the point of greatest
-`qLogNoisyExpectedHypervolumeImprovement`, with what is pending as `X_pending` and each limit as a
-constraint on its excess. The expectation is over the values at the points told, so noise is taken
-into account, and the improvement is counted from the declared references of the goals. With fewer
-than two goals it is `qLogNoisyExpectedImprovement`.
+`qLogNoisyExpectedHypervolumeImprovement`, with pending trials as `X_pending` and each limit as a
+constraint on its excess. The expectation is over the values at the told points, so noise is taken
+into account. The hypervolume is measured from the declared references of the goals. With fewer than
+two goals, the acquisition is `qLogNoisyExpectedImprovement`.
 
-Departures, beside those of `botorch_gp.py`, which hold here too:
-- A goal without a declared reference has the worst value so far and a tenth of the range beyond.
+Departures, in addition to those of `botorch_gp.py`, which also apply here:
+- The reference of a goal without a declared one lies a tenth of the range beyond the worst value so
+far.
 - A failure has the worst number of each goal, see `optimizers/goal_targets.py`.
-- While fewer than two evaluations have succeeded the design goes on.
+- The design continues until two evaluations have succeeded.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,29 +32,30 @@ from ConfigSpace import ConfigurationSpace
 from gpytorch.mlls import ExactMarginalLogLikelihood
 from numpy.typing import NDArray
 
+from objectives import expected
 from objectives.trial import Evaluation, Goal, Limit, Trial
 from optimizers.botorch_gp import BoTorchGP
 from optimizers.goal_targets import excesses, goal_targets, succeeded
 from optimizers.warp import Scale
 
-_CLIFF = 10.0  # times the range of all but the worst tenth: larger values are a cliff
-_CUT = 1.5  # times that range: where the values are cut if there is a cliff
-_BEYOND = 0.1  # of a goal's range: where its reference lies beyond the worst, if none is declared
-_MOST_EXCESS = 1e3  # median sizes of a limit's excess: larger ones are cut
+_CLIFF = 10.0  # values above this multiple of the range of the better 90 % are a cliff
+_CUT = 1.5  # the values are then clipped at this multiple of that range
+_BEYOND = 0.1  # share of a goal's range by which an undeclared reference exceeds the worst
+_MOST_EXCESS = 1e3  # a limit's excess is clipped at this multiple of its median size
 
 Vector = NDArray[np.float64]
 
 
 class QLogNEHVI(BoTorchGP):
-    """Asks a Sobol design, then where the noisy expected hypervolume improves most.
+    """Asks for a Sobol design, then for the greatest noisy expected hypervolume improvement.
 
     Args:
         goals: the goals by metric; with fewer than two, the value is minimised.
         limits: the limits by metric.
-        n_initial: points of the design.
-        num_restarts: local searches per ask.
-        raw_samples: points among which their starts are chosen.
-        mc_samples: samples of the expectation.
+        n_initial: number of points of the design.
+        num_restarts: number of local searches per ask.
+        raw_samples: number of points from which their starts are chosen.
+        mc_samples: number of samples of the expectation.
 
     Raises:
         ValueError: a setting is out of its range.
@@ -81,12 +83,12 @@ class QLogNEHVI(BoTorchGP):
             num_restarts=num_restarts,
             raw_samples=raw_samples,
         )
-        self._expect_positive("mc_samples", mc_samples)
+        expected.whole(f"{self.name}.mc_samples", mc_samples, 1)
         self._mc_samples = mc_samples
         self._goals = dict(goals) if len(goals) > 1 else {}
         self._limits = dict(limits)
         self._told: list[Evaluation] = []
-        self._models: ModelListGP | None = None  # of all evaluations told; None: to be fitted
+        self._models: ModelListGP | None = None  # of all told evaluations; None if a fit is due
         self._reference: Vector = np.zeros(0)
 
     def tell(self, trial: Trial, evaluation: Evaluation) -> None:
@@ -140,7 +142,7 @@ class QLogNEHVI(BoTorchGP):
 
 
 def _excess_of(column: int) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Return the constraint of a limit: its excess, which is kept where it is at most 0."""
+    """Return the constraint of a limit: its excess, which has to be at most 0."""
     return lambda y: y[..., column]
 
 
@@ -165,6 +167,6 @@ def _scaled(y: Vector, reference: float | None) -> tuple[Vector, float]:
 
 
 def _scaled_excess(c: Vector) -> Vector:
-    """Return excesses (n,) by their median size; the place of 0 stays."""
+    """Return excesses (n,) divided by their median size; 0 stays 0."""
     size = float(np.median(np.abs(c))) or float(np.abs(c).max()) or 1.0
     return np.clip(c / size, -_MOST_EXCESS, _MOST_EXCESS)

@@ -4,8 +4,8 @@ Z. Wang, F. Hutter, M. Zoghi, D. Matheson and N. de Freitas, *Bayesian Optimizat
 Dimensions via Random Embeddings*, JAIR 55 (2016), Alg. 2.
 
 Notation of the paper: D parameters, of which at most d_e matter (in a rotated basis); a matrix A
-(D, d) of independent N(0, 1); a point y in the box [-sqrt(d), sqrt(d)]^d, in which an optimizer of
-few dimensions searches; p projects onto [-1, 1]^D. What is evaluated is
+(D, d) of independent N(0, 1); a point y in the box [-sqrt(d), sqrt(d)]^d, in which another
+optimizer searches; p projects onto [-1, 1]^D. The evaluated point is
 
     x = p(A y) = min(max(A y, -1), 1),   u = (x + 1) / 2 in the unit cube.
 
@@ -14,16 +14,16 @@ the box. A is drawn once per run from the seed; the paper recommends several int
 embeddings, which this optimizer does not have.
 
 **Warning.** The projection clips. With many parameters most coordinates of A y lie outside
-[-1, 1], so that nearly all of what is evaluated lies on facets of the cube, where the optimum of a
-real problem need not be. Different y are clipped to the same x, so that the function of y is
-non-stationary and no model with a stationary kernel fits it. B. Letham, R. Calandra, A. Rai and
-E. Bakshy, *Re-Examining Linear Embeddings for High-Dimensional Bayesian Optimization*, NeurIPS 2020
-(sec. 4), show both, and that a box of fixed size may not hold an optimum. This optimizer is here as
-the reference that it has become, not as a recommendation.
+[-1, 1], so that nearly all evaluated points lie on facets of the cube, where the optimum of a real
+problem need not be. Different y are clipped to the same x, so that the function of y is
+non-stationary and no model with a stationary kernel fits it. B. Letham, R. Calandra, A. Rai and E.
+Bakshy, *Re-Examining Linear Embeddings for High-Dimensional Bayesian Optimization*, NeurIPS 2020
+(sec. 4), show both effects, and that a box of fixed size may not contain an optimum. This optimizer
+is included because it is a common reference; it is not recommended.
 
-Departures: a configuration that was not asked (in a replay that drifted, or given first) is told
-at the y of least squares, A^+ x, clipped to the box. A forbidden combination is refused, and after
-100 of them in a row a random allowed configuration is asked.
+Departures: a configuration that was not asked (in a replay that drifted, or given first) is told at
+the least-squares y, A^+ x, clipped to the box. A forbidden combination is rejected, and after 100
+consecutive ones a random allowed configuration is asked.
 """
 
 import math
@@ -33,6 +33,7 @@ import numpy as np
 from ConfigSpace import ConfigurationSpace
 from numpy.typing import NDArray
 
+from objectives import expected
 from objectives.space import UnitCube, build_space
 from objectives.trial import Config, Evaluation, Trial
 from optimizers.optimizer import Optimizer
@@ -42,7 +43,7 @@ _TRIES = 100  # the largest number of attempts to obtain an allowed configuratio
 
 
 class MakeInner(Protocol):
-    """Makes the optimizer that is wrapped."""
+    """Creates the optimizer that is wrapped."""
 
     def __call__(self, *, space: ConfigurationSpace, seed: int) -> Optimizer:
         """Return a fresh optimizer of a space."""
@@ -52,7 +53,7 @@ class Rembo(Optimizer):
     """Searches a random subspace of a few dimensions.
 
     Args:
-        inner: makes the optimizer that searches the box of y.
+        inner: a function that creates the optimizer that searches the box of y.
         dim: d, the number of dimensions of the subspace; at most D are used.
 
     Raises:
@@ -63,8 +64,7 @@ class Rembo(Optimizer):
 
     def __init__(self, space: ConfigurationSpace, *, seed: int, inner: MakeInner, dim: int) -> None:
         super().__init__(space, seed=seed)
-        if isinstance(dim, bool) or not isinstance(dim, int) or dim < 1:
-            raise ValueError(f"rembo.dim: expected a positive integer, got {dim!r}")
+        expected.whole("rembo.dim", dim, 1)
         self._cube = UnitCube(space)
         self._rng = np.random.default_rng(seed)
         d = min(dim, self._cube.dim)
@@ -77,7 +77,7 @@ class Rembo(Optimizer):
             raise ValueError(f"rembo.inner: expected an optimizer's settings, got {inner!r}")
         self._inner = inner(space=box, seed=int(self._rng.integers(2**31)))
         self.extendable = self._inner.extendable
-        self._n_inner = 0  # ids that the inner optimizer has given, or was told
+        self._n_inner = 0  # number of ids that the inner optimizer has assigned or was told
         self._pending: dict[int, tuple[Config, Trial]] = {}
 
     def ask(self, n: int = 1) -> list[Trial]:
@@ -118,7 +118,7 @@ class Rembo(Optimizer):
         return unit
 
     def _next(self) -> tuple[Config, Trial | None] | None:
-        """Return a configuration and the trial of the box that it belongs to; None: wait."""
+        """Return a configuration and the inner trial to which it belongs; None means wait."""
         for _ in range(_TRIES):
             asked = self._inner.ask(1)
             if not asked:
@@ -132,7 +132,7 @@ class Rembo(Optimizer):
         return draw(self._cube, self._rng), None
 
     def _embedded(self, config: Config) -> Config:
-        """Return the y of least squares of a configuration."""
+        """Return the least-squares y of a configuration."""
         x = 2.0 * self._cube.point(config) - 1.0
         y = np.clip(np.linalg.lstsq(self._matrix, x, rcond=None)[0], -self._half, self._half)
         return dict(zip(self._names, y.tolist(), strict=True))

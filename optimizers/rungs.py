@@ -14,6 +14,7 @@ The algorithm's s_max = floor(log_eta(R)) is computed by repeated multiplication
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from objectives import expected
 from objectives.trial import Fidelities
 
 _CLOSE = 1e-6  # relative tolerance, because a fidelity such as 1/9 is not exact
@@ -31,17 +32,13 @@ def ladder(fidelities: Fidelities | None, eta: int, least: float | None) -> tupl
         ValueError: a setting is invalid, the objective has no fidelities, or only fidelity 1 is
             such a power.
     """
-    if isinstance(eta, bool) or not isinstance(eta, int) or eta < 2:
-        raise ValueError(f"optimizer.eta: expected a whole number of at least 2, got {eta!r}")
+    expected.whole("optimizer.eta", eta, 2)
+    expected.null_or(expected.number, "optimizer.least", least, above=0, most=1)
     if fidelities is None:
         raise ValueError(
             "objective: expected one that offers fidelities, got one with full evaluations only; "
             "a multi-fidelity optimizer needs several fidelities"
         )
-    if least is not None and (
-        isinstance(least, bool) or not isinstance(least, int | float) or not 0 < least <= 1
-    ):
-        raise ValueError(f"optimizer.least: expected a share in (0, 1], got {least!r}")
     lowest = fidelities.least if least is None else max(least, fidelities.least)
     rungs = [1.0]
     power = eta

@@ -1,4 +1,4 @@
-"""SAASBO by maximum a posteriori: few of many parameters matter, and the model looks for them.
+"""SAASBO by maximum a posteriori: a model that finds the few parameters that matter.
 
 D. Eriksson and M. Jankowiak, *High-Dimensional Bayesian Optimization with Sparse Axis-Aligned
 Subspaces*, UAI 2021, with BoTorch's `EnsembleMapSaasSingleTaskGP`.
@@ -13,9 +13,9 @@ hyperparameters by NUTS. Here `n_taus` values of tau are drawn from their prior,
 hyperparameters are fitted by maximum a posteriori for each of them, and the acquisition is averaged
 over these models, which takes seconds instead of minutes.
 
-Departures: besides the fit, everything is as in `optimizers/botorch_gp.py`: the design, LogEI, its
-maximisation, failures and pending trials. The tau are drawn anew in each step from the trial's own
-seed.
+Departures: apart from the fit, everything is as in `optimizers/botorch_gp.py`: the design, LogEI,
+its maximisation, failures and pending trials. The values of tau are drawn anew in each step from
+the trial's own seed.
 """
 
 import torch
@@ -23,17 +23,18 @@ from botorch.models import SingleTaskGP
 from botorch.models.map_saas import EnsembleMapSaasSingleTaskGP
 from ConfigSpace import ConfigurationSpace
 
+from objectives import expected
 from optimizers.botorch_gp import BoTorchGP
 
 
 class Saasbo(BoTorchGP):
-    """Asks a Sobol design, then where an ensemble of sparse models expects the best.
+    """Asks for a Sobol design, then for the greatest LogEI of an ensemble of sparse models.
 
     Args:
-        n_initial: points of the design.
-        num_restarts: local searches per ask.
-        raw_samples: points among which their starts are chosen.
-        n_taus: models of the ensemble.
+        n_initial: number of points of the design.
+        num_restarts: number of local searches per ask.
+        raw_samples: number of points from which their starts are chosen.
+        n_taus: number of models of the ensemble.
 
     Raises:
         ValueError: a setting is out of its range.
@@ -58,7 +59,7 @@ class Saasbo(BoTorchGP):
             num_restarts=num_restarts,
             raw_samples=raw_samples,
         )
-        self._expect_positive("n_taus", n_taus)
+        expected.whole(f"{self.name}.n_taus", n_taus, 1)
         self._n_taus = n_taus
 
     def _build(self, points: torch.Tensor, objective: torch.Tensor) -> SingleTaskGP:

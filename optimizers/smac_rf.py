@@ -42,6 +42,7 @@ from smac.main.config_selector import ConfigurationSpaceExhaustedException
 from smac.model.random_forest import RandomForest
 from smac.runhistory import TrialInfo, TrialValue
 
+from objectives import expected
 from objectives.space import UnitCube, plain
 from objectives.trial import Config, Evaluation, Trial
 from optimizers.optimizer import Optimizer
@@ -85,18 +86,9 @@ class SmacRandomForest(Optimizer):
             "retrain_after": retrain_after,
         }
         for name, value in settings.items():
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"smac_rf.{name}: expected a positive integer, got {value!r}")
-        if n_initial > _LARGEST_DESIGN:
-            raise ValueError(
-                f"smac_rf.n_initial: expected at most {_LARGEST_DESIGN}, got {n_initial}"
-            )
-        is_share = isinstance(random_probability, (int, float))
-        if isinstance(random_probability, bool) or not is_share or not 0 <= random_probability <= 1:
-            raise ValueError(
-                f"smac_rf.random_probability: expected a number in [0, 1], "
-                f"got {random_probability!r}"
-            )
+            expected.whole(f"smac_rf.{name}", value, 1)
+        expected.whole("smac_rf.n_initial", n_initial, 1, _LARGEST_DESIGN)
+        expected.number("smac_rf.random_probability", random_probability, least=0, most=1)
         self._cube = UnitCube(space)
         self._rng = np.random.default_rng(seed)
         smac_seed = int(self._rng.integers(2**31))

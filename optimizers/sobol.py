@@ -10,6 +10,7 @@ Departure: points that are forbidden combinations or break a rule of the space a
 import numpy as np
 from ConfigSpace import ConfigurationSpace
 
+from objectives import expected
 from objectives.space import UnitCube
 from objectives.trial import Config, Evaluation, Trial
 from optimizers.light_qmc import qmc
@@ -26,8 +27,7 @@ class Sobol(Optimizer):
 
     def __init__(self, space: ConfigurationSpace, *, seed: int, scramble: bool) -> None:
         super().__init__(space, seed=seed)
-        if not isinstance(scramble, bool):
-            raise ValueError(f"sobol.scramble: expected true or false, got {scramble!r}")
+        expected.switch("sobol.scramble", scramble)
         self._cube = UnitCube(space)
         self._rng = np.random.default_rng([seed, 1])
         self._sequence = qmc.Sobol(

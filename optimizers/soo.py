@@ -37,6 +37,7 @@ from typing import Any
 
 from ConfigSpace import ConfigurationSpace
 
+from objectives import expected
 from objectives.space import UnitCube
 from objectives.trial import Evaluation, Trial
 from optimizers.optimizer import Optimizer
@@ -58,9 +59,7 @@ def build(
     """
     if variant == "published":
         return PublishedSOO(space, seed=seed, k=k)
-    if variant not in _VARIANTS:
-        known = [*_VARIANTS, "published"]
-        raise ValueError(f"variant: expected one of {known}, got {variant!r}")
+    expected.one_of("optimizer.variant", variant, [*_VARIANTS, "published"])
     return SOO(space, seed=seed, k=k, variant=variant, **settings)
 
 
@@ -80,10 +79,8 @@ class SOO(Optimizer):
         self, space: ConfigurationSpace, *, seed: int, k: int, variant: str, budget: float
     ) -> None:
         super().__init__(space, seed=seed)
-        if variant not in _VARIANTS:
-            raise ValueError(f"variant: expected one of {list(_VARIANTS)}, got {variant!r}")
-        if isinstance(budget, bool) or not isinstance(budget, (int, float)) or not budget > 0:
-            raise ValueError(f"budget: expected a positive number, got {budget!r}")
+        expected.one_of("optimizer.variant", variant, _VARIANTS)
+        expected.number("optimizer.budget", budget, above=0)
         self._cube = UnitCube(space)
         self._tree = Partition(self._cube, k)
         self._official = variant == "official"

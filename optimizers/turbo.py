@@ -7,10 +7,10 @@ BoTorch's tutorial.
 Notation of the paper (sec. 2 and supplement):
     L                 side length of the trust region before it is stretched (`length`),
                       which starts at L_init = 0.8
-    L_min, L_max      2^-7 and 1.6; a region below L_min is given up, and a new one begins
-    tau_succ          3; after as many successes in a row, L is doubled
-    tau_fail          max(4, d); after as many failures in a row, L is halved
-    lambda_i, L_i     length scale of the model, and L_i = lambda_i L / (prod lambda_j)^(1/d), so
+    L_min, L_max 2^-7 and 1.6; a region smaller than L_min ends, and a new one begins tau_succ 3;
+    after as many successes in a row, L is doubled tau_fail max(4, d); after as many failures in a
+    row, L is halved lambda_i, L_i length scale of the model, and L_i = lambda_i L / (prod
+    lambda_j)^(1/d), so
                       that the volume is L^d
 
 A success improves the region's best value by more than 1e-3 of its magnitude, as in the code of the
@@ -18,11 +18,11 @@ authors, from which min(100 d, 5000) candidates and the probability min(20 / d, 
 coordinate are also taken. A step maximises one Thompson sample of the model over the candidates.
 
 Departures:
-- Trials are asked one by one, so that tau_fail is that of a batch of one, and what is pending is
-  not waited for. Thompson samples keep parallel trials apart.
-- A trial that was asked for an earlier region counts for the present one where it is told.
+- Trials are asked one by one, so tau_fail is that of a batch of one, and pending trials are not
+waited for. Thompson samples diversify parallel trials.
+- A trial that was asked in an earlier region counts for the current region when it is told.
 - Designs, failures, rounding and known configurations are as in `optimizers/botorch_gp.py`. A
-  trial that failed is no success.
+failed trial is not a success.
 """
 
 import math
@@ -75,7 +75,7 @@ class TrustRegion:
 
     @property
     def is_over(self) -> bool:
-        """Whether the region is too small to go on."""
+        """Whether the region is too small to continue."""
         return self.length < L_MIN
 
     def _bar(self) -> float:
@@ -96,7 +96,7 @@ class Turbo(BoTorchGP):
     """Asks a Sobol design for each trust region, then Thompson samples inside it.
 
     Args:
-        n_initial: points of the design of each region.
+        n_initial: number of points of each region's design.
 
     Raises:
         ValueError: the setting is out of its range.
@@ -109,9 +109,9 @@ class Turbo(BoTorchGP):
         self._restart()
 
     def _restart(self) -> None:
-        """Begin a new region, which knows nothing of what was told before."""
+        """Begin a new region, which ignores earlier evaluations."""
         self._region = TrustRegion(max(4, self._cube.dim))
-        self._first = len(self._values)  # of the evaluations that count for this region
+        self._first = len(self._values)  # index of the first evaluation that counts for this region
         self._design_end = self._n_trials + self._n_initial
         self._model = None
 
@@ -120,7 +120,7 @@ class Turbo(BoTorchGP):
         own = len(self._values) - self._first
         succeeded = evaluation.error is None and evaluation.value is not None
         value = evaluation.value if succeeded else None
-        if own <= self._n_initial:  # the design sets the best value, and is no step
+        if own <= self._n_initial:  # the design sets the best value and is not a step
             if value is not None:
                 self._region.best = min(self._region.best, value)
             return
@@ -137,7 +137,7 @@ class Turbo(BoTorchGP):
         seed = int(np.random.default_rng([self.seed, self._n_trials]).integers(2**31))
         points, objective = self._data(self._first)
         with one_thread(), torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a fit that is tried again
+            warnings.simplefilter("ignore")  # about a fit that is repeated
             torch.manual_seed(seed)
             if self._model is None:
                 self._model = self._build(points, objective)
@@ -170,5 +170,5 @@ class Turbo(BoTorchGP):
         moved = low + (high - low) * torch.from_numpy(_sobol(dim, n, seed))
         mask = torch.rand(n, dim, dtype=centre.dtype) <= min(20 / dim, 1.0)
         still = (~mask.any(dim=1)).nonzero()[:, 0]
-        mask[still, torch.randint(dim, (len(still),))] = True  # each candidate moves somewhere
+        mask[still, torch.randint(dim, (len(still),))] = True  # each candidate moves
         return torch.where(mask, moved, centre)

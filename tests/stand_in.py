@@ -66,6 +66,8 @@ def settings(**changes: Any) -> dict[str, Any]:
         "slo": {"ttft_p90_s": slo},
         "score": "goodput",
         "base": "output_tokens_per_s",
+        "goals": None,
+        "limits": None,
         "gpu_cost": 1.0,
         "reference_runs": 1,
         "repeats": 2,

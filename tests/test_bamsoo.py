@@ -411,11 +411,11 @@ def test_a_drifted_trial_enters_the_data_where_it_was_evaluated() -> None:
     ("settings", "message"),
     [
         ({"k": 2}, "k: expected an odd integer"),
-        ({"eta": 0.0}, "eta: expected a number between 0 and 1"),
-        ({"eta": 1}, "eta: expected a number between 0 and 1"),
-        ({"refit_every": 0}, "refit_every: expected a positive integer"),
+        ({"eta": 0.0}, "eta: expected a finite number above 0 and below 1"),
+        ({"eta": 1}, "eta: expected a finite number above 0 and below 1"),
+        ({"refit_every": 0}, "refit_every: expected an integer of at least 1"),
         ({"resolve": "always"}, "resolve: expected one of"),
-        ({"max_approximations": 2.5}, "max_approximations: expected a positive integer"),
+        ({"max_approximations": 2.5}, "max_approximations: expected an integer of at least 1"),
     ],
 )
 def test_settings_are_checked(settings: dict[str, Any], message: str) -> None:

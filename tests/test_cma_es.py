@@ -147,9 +147,9 @@ def test_the_first_generation_is_spread_around_the_middle_by_sigma0() -> None:
 @pytest.mark.parametrize(
     ("setting", "expected"),
     [
-        ({"sigma0": 0}, "cma_es.sigma0: expected a number in .*, got 0"),
+        ({"sigma0": 0}, "cma_es.sigma0: expected a finite number above 0 and at most 1, got 0"),
         ({"population_size": 2}, "cma_es.population_size: expected null or an integer"),
-        ({"restart_factor": 0.5}, "cma_es.restart_factor: expected a number of at least 1"),
+        ({"restart_factor": 0.5}, "cma_es.restart_factor: expected a finite number of at least 1"),
     ],
 )
 def test_a_wrong_setting_is_named(setting: dict[str, Any], expected: str) -> None:

@@ -62,7 +62,16 @@ def _offences(folder: str, *allowed: str) -> list[str]:
 
 
 def test_an_optimizer_knows_the_space_and_the_trials_and_nothing_of_the_objective() -> None:
-    assert _offences("optimizers", "optimizers", "objectives.space", "objectives.trial") == []
+    known = ("objectives.space", "objectives.trial", "objectives.expected")
+    assert _offences("optimizers", "optimizers", *known) == []
+
+
+def test_the_validation_of_settings_which_all_families_use_imports_nothing_of_this_project() -> (
+    None
+):
+    tree = ast.parse((ROOT / "objectives" / "expected.py").read_text())
+    modules = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert not {str(module).split(".")[0] for module in modules} & set(OURS)
 
 
 def test_an_objective_knows_no_optimizer_and_no_plumbing() -> None:
@@ -75,6 +84,7 @@ def test_an_objective_knows_no_optimizer_and_no_plumbing() -> None:
 def test_the_plumbing_knows_no_concrete_optimizer_and_no_concrete_objective() -> None:
     contracts = (
         "objectives.description",
+        "objectives.expected",
         "objectives.objective",
         "objectives.space",
         "objectives.trial",

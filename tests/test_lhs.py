@@ -75,9 +75,15 @@ def test_a_design_cannot_be_extended() -> None:
 @pytest.mark.parametrize(
     ("setting", "expected"),
     [
-        ({"budget": 0.5}, "lhs.budget: expected a number of at least 1, got 0.5"),
+        (
+            {"budget": 0.5},
+            "lhs.budget: expected a finite number of at least 1 and at most 1e[+]06, got 0.5",
+        ),
         ({"scramble": "yes"}, "lhs.scramble: expected true or false, got 'yes'"),
-        ({"optimization": "best"}, "lhs.optimization: expected null, random-cd or lloyd"),
+        (
+            {"optimization": "best"},
+            "lhs.optimization: expected null or one of random-cd, lloyd, got",
+        ),
     ],
 )
 def test_a_wrong_setting_is_named(setting: dict[str, Any], expected: str) -> None:

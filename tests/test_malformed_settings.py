@@ -86,10 +86,22 @@ def test_every_setting_of_another_kind_is_refused_in_one_line(family: str, tmp_p
         ("optimizer=nevergrad optimizer.name=[CMA]", "nevergrad.name: expected one of"),
         ("optimizer=optuna optimizer.sampler=[x]", "optuna.sampler: expected one of"),
         ("optimizer=optuna ++optimizer.options=5", "optuna.options: expected arguments by name"),
-        ("optimizer=lhs optimizer.budget=1e12", "lhs.budget: expected at most"),
-        ("optimizer=grid optimizer.budget=1e300", "grid.budget: expected at most"),
-        ("optimizer=gp_bo optimizer.n_initial=99999999", "gp_bo.n_initial: expected at most"),
-        ("optimizer=smac_rf optimizer.n_initial=99999999", "smac_rf.n_initial: expected at most"),
+        (
+            "optimizer=lhs optimizer.budget=1e12",
+            "lhs.budget: expected a finite number of at least 1 and at most 1e",
+        ),
+        (
+            "optimizer=grid optimizer.budget=1e300",
+            "grid.budget: expected a finite number of at least 1 and at most 1e",
+        ),
+        (
+            "optimizer=gp_bo optimizer.n_initial=99999999",
+            "gp_bo.n_initial: expected an integer of at least 1 and at most 10000, got",
+        ),
+        (
+            "optimizer=smac_rf optimizer.n_initial=99999999",
+            "smac_rf.n_initial: expected an integer of at least 1 and at most 10000, got",
+        ),
         (
             "optimizer=cma_es optimizer.population_size=99999999",
             "cma_es.population_size: expected null or",

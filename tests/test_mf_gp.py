@@ -186,8 +186,8 @@ def test_pending_trials_are_neither_repeated_nor_promoted() -> None:
     ("changes", "said"),
     [
         ({"fidelities": None}, "expected one that offers fidelities"),
-        ({"eta": 1}, "optimizer.eta: expected a whole number"),
-        ({"n_initial": 0}, "n_initial: expected a positive integer, got 0"),
+        ({"eta": 1}, "optimizer.eta: expected an integer of at least 2, got 1"),
+        ({"n_initial": 0}, "n_initial: expected an integer of at least 1 and at most 10000, got 0"),
         ({"candidates": 3}, "candidates: expected a power of two, got 3"),
     ],
 )

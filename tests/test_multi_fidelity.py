@@ -83,9 +83,14 @@ def test_rungs_are_the_powers_that_the_objective_offers() -> None:
     ("fidelities", "eta", "least", "said"),
     [
         (None, 3, None, "objective: expected one that offers fidelities"),
-        (THIRDS, 1, None, "optimizer.eta: expected a whole number of at least 2, got 1"),
-        (THIRDS, 2.5, None, "optimizer.eta: expected a whole number"),
-        (THIRDS, 3, 0.0, r"optimizer.least: expected a share in \(0, 1\], got 0.0"),
+        (THIRDS, 1, None, "optimizer.eta: expected an integer of at least 2, got 1"),
+        (THIRDS, 2.5, None, "optimizer.eta: expected an integer"),
+        (
+            THIRDS,
+            3,
+            0.0,
+            "optimizer.least: expected null or a finite number above 0 and at most 1, got 0.0",
+        ),
         (THIRDS, 3, 0.5, "gives at least two"),
     ],
 )

@@ -46,7 +46,7 @@ def test_an_unknown_name_is_answered_with_the_closest() -> None:
         _make("TwoPointDE")
     message = str(caught.value)
     assert message.startswith("nevergrad.name: expected one of the ")
-    assert "got TwoPointDE; did you mean TwoPointsDE or " in message
+    assert "got 'TwoPointDE'; did you mean TwoPointsDE or " in message
     assert "\n" not in message
 
 

@@ -51,8 +51,8 @@ def test_an_unknown_sampler_is_answered_with_the_names_and_the_closest() -> None
     with pytest.raises(ValueError) as caught:
         _make("GpSampler")
     message = str(caught.value)
-    assert message.startswith("optuna.sampler: expected one of ['BruteForceSampler', ")
-    assert message.endswith("got GpSampler; did you mean GPSampler?")
+    assert message.startswith("optuna.sampler: expected one of BruteForceSampler, ")
+    assert message.endswith("got 'GpSampler'; did you mean GPSampler?")
     assert "BaseSampler" not in message
     assert "\n" not in message
 

@@ -29,5 +29,7 @@ def test_only_the_parameter_that_matters_has_a_short_length_scale() -> None:
 
 
 def test_a_number_of_models_that_is_none_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"saasbo.n_taus: expected a positive integer, got 0"):
+    with pytest.raises(
+        ValueError, match=r"saasbo.n_taus: expected an integer of at least 1, got 0"
+    ):
         _make(0)

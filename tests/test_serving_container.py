@@ -162,7 +162,11 @@ def test_a_container_that_cannot_be_is_refused(changes: dict[str, Any], expected
     ("program", "image", "expected"),
     [
         ("docker", "absent", "got absent: Error: No such image: absent; run: docker pull absent"),
-        ("apptainer", "no.sif", "expected an image that is here, got no.sif; run: apptainer pull"),
+        (
+            "apptainer",
+            "no.sif",
+            "expected an image on this machine, got no.sif; run: apptainer pull",
+        ),
     ],
 )
 def test_an_image_that_is_not_here_says_how_to_get_it(

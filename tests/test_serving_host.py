@@ -114,7 +114,7 @@ HELD = (
             "AssertionError: Error in memory profiling. Initial free memory 1, current free memory "
             "2. This happens when other processes sharing the same container release GPU memory "
             "while vLLM is profiling.",
-            "gave GPU memory back",
+            "released GPU memory",
         ),
         (HELD.format(others="Process 12 has 60.00 GiB memory in use. "), "hold 60.0 GiB"),
         (

@@ -61,6 +61,7 @@ def test_half_the_gpus_for_the_same_tokens_score_log_two() -> None:
 def test_the_metrics_have_the_names_of_every_serving_objective() -> None:
     latencies = {"ttft_p50_s", "ttft_p90_s", "tpot_p90_s", "itl_p50_s", "e2e_p90_s"}
     rates = {"output_tokens_per_s", "requests_per_s", "goodput_per_s"}
+    rates |= {f"{rate}_per_gpu" for rate in rates}
     others = {"failed_share", "memory_bytes", "startup_s", "gpus"}
     assert latencies | rates | others <= set(evaluate(default(), *QUIET).metrics)
 

@@ -79,9 +79,13 @@ def test_no_file_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
-        ("n_initial", 0, "smac_rf.n_initial: expected a positive integer, got 0"),
-        ("n_trees", 2.5, "smac_rf.n_trees: expected a positive integer, got 2.5"),
-        ("random_probability", 2, "smac_rf.random_probability: expected a number in"),
+        ("n_initial", 0, "smac_rf.n_initial: expected an integer of at least 1, got 0"),
+        ("n_trees", 2.5, "smac_rf.n_trees: expected an integer of at least 1, got 2.5"),
+        (
+            "random_probability",
+            2,
+            "smac_rf.random_probability: expected a finite number of at least 0 and at most 1, got",
+        ),
     ],
 )
 def test_a_wrong_setting_is_named(name: str, value: Any, expected: str) -> None:

@@ -364,8 +364,8 @@ def test_regrets_equal_the_reference(objective: BoxFunction, regrets: list[str])
     [
         ({"k": 4}, "k: expected an odd integer"),
         ({"variant": "v3"}, "variant: expected one of"),
-        ({"budget": 0}, "budget: expected a positive number"),
-        ({"budget": "50"}, "budget: expected a positive number"),
+        ({"budget": 0}, "budget: expected a finite number above 0"),
+        ({"budget": "50"}, "budget: expected a finite number above 0"),
     ],
 )
 def test_settings_are_checked(settings: dict[str, Any], message: str) -> None:

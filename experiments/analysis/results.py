@@ -56,6 +56,7 @@ class Run:
         times: seconds from the run's header to the answer, (n,), pauses included.
         ends: the simulated time of each answer in seconds, (n,), ascending; None if the clock is
             real.
+        stopped: why a rule ended the run before its budget was spent; None if none did.
         tests: the test metrics of incumbents in order, each with `id` and `metrics`.
     """
 
@@ -78,6 +79,7 @@ class Run:
     times: Floats
     tests: list[dict[str, Any]]
     ends: Floats | None = None
+    stopped: str | None = None
 
     @property
     def seed(self) -> int:
@@ -220,6 +222,7 @@ def run_of(row: Row) -> Run:
         times=columns.numbers("time"),
         tests=tests_of(row),
         ends=columns.ends(),
+        stopped=fields.text("stopped") if "stopped" in fields else None,
     )
     if len(header.goals) < 2 and (np.isnan(run.values) & ~run.failed).any():
         raise ValueError("columns: expected a value or an error for each evaluation, got neither")

@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 
 from experiments.analysis import results
 from experiments.paper import (
+    answer,
     claims,
     comparison,
     comparison_tables,
@@ -48,6 +49,8 @@ class Inputs:
     samples_name: str = ""
     cells: drawn.Drawn | None = None
     trained: lora_table.LoraTable | None = None
+    evidence: list[answer.Evidence] = field(default_factory=list)
+    absent: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
 
 
@@ -81,6 +84,7 @@ def gather(settings: DictConfig) -> Inputs:
     untrained = _committed(settings, "untrained", inputs)
     if trained and untrained:
         inputs.trained = lora_table.read(trained, str(settings.lora_table), untrained)
+    inputs.evidence, inputs.absent = answer.gather(settings.answer, Path())
     return inputs
 
 
@@ -132,6 +136,8 @@ def sections(inputs: Inputs) -> list[Section]:
         made += drawn.sections(inputs.cells)
     if inputs.trained:
         made += lora_table.sections(inputs.trained)
+    if inputs.evidence:
+        made += answer.sections(inputs.evidence, inputs.absent)
     return made
 
 
@@ -160,6 +166,8 @@ def figures(inputs: Inputs, made: list[Section]) -> dict[str, Callable[[], Figur
             found["drawn"] = lambda: drawn.draw(cells, known)
     if inputs.samples:
         found["comparison"] = lambda: comparison_tables.anytime(inputs.samples)
+    if inputs.evidence:
+        found["answer"] = lambda: answer.draw(inputs.evidence)
     if inputs.trained:
         trained = inputs.trained
         found |= {

@@ -20,12 +20,17 @@ from experiments.running.tracking import BACKENDS, Tracker, mlflow_client
 _progress: dict[str, str] = {}  # read by `interrupted`; has the log's path once the log exists
 
 
-def run_one(settings: DictConfig, names: dict[str, str]) -> None:
+def run_one(settings: DictConfig, names: dict[str, str]) -> list[str]:
     """Make the run that the composed settings describe, resuming it from its log if there is one.
+
+    With `dry_run=true`, only say what the run would do.
 
     Args:
         settings: the composed settings of conf/config.yaml.
         names: the names of the two YAML files, by family.
+
+    Returns:
+        The faults that a dry run found, one line each.
 
     Raises:
         ValueError, OSError, HydraException: a mistake that the user can correct; see `mistakes`.
@@ -35,12 +40,18 @@ def run_one(settings: DictConfig, names: dict[str, str]) -> None:
         as_path("out", settings.out)
     run = Run(run_settings(settings, names))
     folder = _folder(settings, run)
+    if settings.dry_run:
+        from experiments.running.dry_run import look_ahead  # only a dry run needs it
+
+        text, faults = look_ahead(run, folder, settings.tracking)
+        print(text)
+        return faults
     path = folder / "log.jsonl"
     earlier = run.history(folder)
     if run.is_finished(earlier):
         print(f"already finished: {len(earlier.evaluations)} evaluations, nothing to do")
         print(summary(earlier, path))
-        return
+        return []
     client = mlflow_client() if settings.tracking == "mlflow" else None
     with run.open(folder) as log:
         _say(log, earlier)
@@ -64,6 +75,7 @@ def run_one(settings: DictConfig, names: dict[str, str]) -> None:
             convergence = import_drawing("experiments.running.convergence")
             convergence.draw(log.history, folder / "convergence.png")
             print(f"  picture    {folder / 'convergence.png'}")
+    return []
 
 
 def _say(log: RunLog, earlier: History) -> None:
@@ -100,8 +112,9 @@ def check_settings(settings: DictConfig) -> None:
     if settings.tracking not in BACKENDS:
         expected = ", ".join(BACKENDS)
         raise ValueError(f"tracking: expected one of {expected}, got {settings.tracking!r}")
-    if not isinstance(settings.plot, bool):
-        raise ValueError(f"plot: expected true or false, got {settings.plot!r}")
+    for key in ("plot", "dry_run"):
+        if not isinstance(settings[key], bool):
+            raise ValueError(f"{key}: expected true or false, got {settings[key]!r}")
 
 
 def _is_number(value: Any) -> bool:

@@ -222,6 +222,8 @@ def summary(history: History, path: Path) -> str:
         rows.append(
             ("drift", "on resuming, the optimizer asked for other trials than the log holds")
         )
+    if history.stopped is not None:
+        rows.append(("stopped", f"{history.stopped}; a larger limit, or stop=none, continues"))
     rows += [("time", _times(history)), ("log", str(path)), *_next(path.parent)]
     title = (
         f"{header.names['optimizer']} on {header.names['objective']}, seed {header.seed}: "

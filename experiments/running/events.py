@@ -134,20 +134,27 @@ class Tested:
 
 @dataclass(frozen=True)
 class Ended:
-    """The budget is spent, or the optimizer has no more trials."""
+    """The budget is spent, the optimizer has no more trials, or a rule ended the run.
+
+    `reason` says which rule did, and why; None if none did.
+    """
 
     budget: float
     spent: float
     tell_s: dict[str, float] = field(default_factory=dict)
+    reason: str | None = None
 
     def to_json(self) -> Json:
-        return {"event": "end", **vars(self)}
+        stopped = {} if self.reason is None else {"reason": self.reason}
+        about = {"budget": self.budget, "spent": self.spent, "tell_s": self.tell_s}
+        return {"event": "end", **about, **stopped}
 
     @classmethod
     def read(cls, event: Json) -> "Ended":
         fields = Fields(event, "end")
         told = fields.numbers("tell_s") if "tell_s" in fields else {}
-        return cls(_positive(fields, "budget"), fields.number("spent"), told)
+        reason = fields.text("reason") if "reason" in fields else None
+        return cls(_positive(fields, "budget"), fields.number("spent"), told, reason)
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,7 @@ def run_settings(settings: DictConfig, names: dict[str, str]) -> RunSettings:
         start=resolved["start"],
         transfer=resolved["transfer"],
         executor=resolved["executor"],
+        stop=resolved["stop"],
     )
 
 

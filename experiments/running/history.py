@@ -34,7 +34,9 @@ class History:
         spent: the budget that all asked trials use, except the refused ones.
         done: the part of `spent` that belongs to finished evaluations.
         budget: the latest budget, from the header, an extension or the end of the run.
-        ended: whether the run has spent `budget`, or its optimizer has no more trials.
+        ended: whether the run has spent `budget`, its optimizer has no more trials, or a rule
+            ended it.
+        stopped: why a rule ended the run; None if none did, or if the run went on.
     """
 
     header: Header | None = None
@@ -46,6 +48,7 @@ class History:
     done: float = 0.0
     budget: float = 0.0
     ended: bool = False
+    stopped: str | None = None
     _best: Incumbent = field(default_factory=Incumbent)
 
     def incumbent(self) -> int | None:
@@ -140,7 +143,7 @@ class History:
                 own = replace(trial, config=dict(trial.config))  # the optimizer keeps its own
                 self.trials[trial.id] = own
                 self.spent += self.price(own)
-            self.ended = False
+            self.ended, self.stopped = False, None
         elif isinstance(event, Evaluated):
             trial = self.trials[event.id]
             self.evaluations[event.id] = event.evaluation
@@ -152,10 +155,10 @@ class History:
             self.refused.update(event.ids)
             self.spent -= sum(self.price(self.trials[id]) for id in event.ids)
         elif isinstance(event, Extended):
-            self.budget, self.ended = event.budget, False
+            self.budget, self.ended, self.stopped = event.budget, False, None
             self._pay(set(self.refused))
         elif isinstance(event, Ended):
-            self.budget, self.ended = event.budget, True
+            self.budget, self.ended, self.stopped = event.budget, True, event.reason
 
     def _pay(self, ids: set[int]) -> None:
         """Make refused trials pending again."""

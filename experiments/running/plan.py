@@ -30,12 +30,14 @@ class RunState:
     Attributes:
         state: done, running, partial, failed or waiting.
         evaluations: the number of evaluations in the log; not counted if the run is done.
+        stopped: whether a rule ended the run, so that another rule may continue it.
         error: the reason of the last failure; None unless `state` is failed.
     """
 
     state: str
     evaluations: int = 0
     error: str | None = None
+    stopped: bool = False
 
 
 def read_plan(folder: Path) -> dict[str, Any]:
@@ -84,16 +86,17 @@ def failures(events: Iterable[dict[str, Any]]) -> dict[str, list[str]]:
 
 def states(folder: Path, plan: dict[str, Any]) -> dict[str, RunState]:
     """Return the state of every planned run by its identity."""
-    events, locked = read_ledger(folder), _locked()
+    events, locked = read_ledger(folder), locked_files()
     failed = failures(events)
     made = {event["identity"] for event in events if event["event"] == "done"}
     found = {}
     for run in plan["runs"]:
         identity, path = run["identity"], folder / run["folder"] / "log.jsonl"
-        ended = budget_at_end(path, identity)
+        end = end_of(path, identity)
+        ended = None if end is None else float(end["budget"])
         # `tuneoff run` may have extended the log; the sweep has checked that it still counts.
         if ended == plan["budget"] or (identity in made and ended and ended > plan["budget"]):
-            found[identity] = RunState("done")
+            found[identity] = RunState("done", stopped=end is not None and "reason" in end)
             continue
         n = path.read_bytes().count(b'{"event": "evaluation"') if path.exists() else 0
         errors = failed.get(identity, [])
@@ -106,8 +109,8 @@ def states(folder: Path, plan: dict[str, Any]) -> dict[str, RunState]:
     return found
 
 
-def budget_at_end(path: Path, identity: str) -> float | None:
-    """Return the budget under which a run ended, from the first and the last line of its log.
+def end_of(path: Path, identity: str) -> dict[str, Any] | None:
+    """Return the end event of a run, which has a budget, from the last line of its log.
 
     Return None if there is no log, if it belongs to another run, or if the run has not ended.
     """
@@ -117,9 +120,9 @@ def budget_at_end(path: Path, identity: str) -> float | None:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - _TAIL_BYTES))
             *_, last, after = file.read().split(b"\n")
-        end = json.loads(last)
+        end: dict[str, Any] = json.loads(last)
         mine = header["identity"] == identity and end["event"] == "end" and after == b""
-        return float(end["budget"]) if mine else None
+        return {**end, "budget": float(end["budget"])} if mine else None
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
 
@@ -131,7 +134,7 @@ def summary(states: Iterable[RunState]) -> str:
     return ", ".join(f"{counts[name]} {name}" for name in order if counts[name] or name == "done")
 
 
-def _locked() -> set[int]:
+def locked_files() -> set[int]:
     """Return the inodes of locked files, or an empty set if the system does not list locks.
 
     The devices are ignored, because on overlay and btrfs `stat` reports another device than the

@@ -63,10 +63,12 @@ def row_of(log: Path) -> Row | None:
         columns["simulated"] = [simulated[id] for id in ids]
     if any(evaluation.items for evaluation in evaluations):
         columns["items"] = [evaluation.items for evaluation in evaluations]
+    stopped = {} if history.stopped is None else {"stopped": history.stopped}
     return {
         "header": history.header.to_json(),
         "budget": history.budget,
         "ended": history.ended,
+        **stopped,
         "tests": [{"id": test.id, "metrics": test.metrics} for test in history.tests()],
         "columns": columns,
     }

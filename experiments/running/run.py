@@ -29,6 +29,7 @@ from experiments.running.run_log import RunLog, read
 from experiments.running.runner import Watch, run
 from experiments.running.same_run import check_design, check_same
 from experiments.running.start import StartPoints, start_points
+from experiments.running.stopping import rule_of
 from experiments.running.targets import check_targets
 from experiments.running.transfer import earlier_tasks
 from objectives import description
@@ -57,6 +58,8 @@ class RunSettings:
         executor: the executor's settings, resolved, with `_target_`; empty means `auto`.
         start: the setting `start` as plain values; None means that the optimizer begins.
         transfer: the setting `transfer` as plain values; None means that there are no earlier runs.
+        stop: the settings of the rule that may end the run early, resolved, with `_target_`;
+            empty means none.
     """
 
     names: dict[str, str]
@@ -70,6 +73,7 @@ class RunSettings:
     start: Any = None
     transfer: Any = None
     executor: Settings = field(default_factory=dict)
+    stop: Settings = field(default_factory=dict)
 
 
 class Run:
@@ -105,6 +109,7 @@ class Run:
         self.start = start_points(settings.start, objective)
         own = without_paths(settings.objective)
         self.earlier, self._transferred = earlier_tasks(settings.transfer, objective, own)
+        self.stop = rule_of(settings.stop)
         self._new_executor = executor or executor_of(settings.executor)
         self._optimizer: Optimizer | None = None
         self._executor: Executor | None = None
@@ -182,7 +187,12 @@ class Run:
         return earlier
 
     def is_finished(self, earlier: History) -> bool:
-        """Return whether a log contains every evaluation that the budget pays for."""
+        """Return whether a log contains every evaluation that the budget pays for.
+
+        A run that a rule stopped is also finished, as long as this run's rule still stops it.
+        """
+        if earlier.stopped is not None:
+            return self.stop.reason(earlier) is not None
         return earlier.ended and self.header.budget <= earlier.budget
 
     def make_optimizer(self) -> Optimizer:
@@ -198,6 +208,15 @@ class Run:
         self._named_optimizer()
         made = make_optimizer(self.settings.optimizer, self._problem, self.settings.seed)
         return StartPoints(made, self.start) if self.start else made
+
+    def make_executor(self) -> Executor:
+        """Return a fresh executor for the evaluations.
+
+        Raises:
+            ValueError: it cannot be made, or cannot evaluate this objective.
+        """
+        settings = self.settings
+        return self._new_executor(self.objective, settings.workers, settings.evaluation_timeout_s)
 
     @property
     def _problem(self) -> Problem:
@@ -234,11 +253,10 @@ class Run:
                 process, or no optimizer can be created from the settings.
             OSError: the folder cannot be written.
         """
-        settings, header = self.settings, self.header
+        header = self.header
+        self.stop.check(header)
         self._optimizer = self.make_optimizer()
-        self._executor = self._new_executor(
-            self.objective, settings.workers, settings.evaluation_timeout_s
-        )
+        self._executor = self.make_executor()
         log = RunLog(folder)
         self._optimizer.folder = folder
         try:
@@ -268,9 +286,9 @@ class Run:
             watch: a function that is called after each logged evaluation.
         """
         assert self._optimizer is not None and self._executor is not None
-        settings = self.settings
+        optimizer, executor, settings = self._optimizer, self._executor, self.settings
         try:
-            run(self._optimizer, settings.budget, log, self._executor, settings.workers, watch)
+            run(optimizer, settings.budget, log, executor, settings.workers, watch, self.stop)
             Handover(log.path.parent).remove_all()  # the log contains all the answers
         finally:
             self._executor.close()

@@ -50,6 +50,7 @@ _EXAMPLES = (
     ("tuneoff run objective=branin objective.space.x1.upper=5", "a smaller space"),
     ("tuneoff run -m optimizer=lhs,soo objective=branin seed='range(0,5)'", "ten runs"),
     ("tuneoff run --config-dir=conf optimizer=mine objective=branin", "your own optimizer"),
+    ("tuneoff run objective=lora_ft dry_run=true", "says what it would do, and checks it"),
     ("tuneoff run optimizer=soo objective=levy --help", "the settings of these two"),
     ("tuneoff run optimizer=soo objective=levy --cfg job", "prints all settings, runs nothing"),
 )
@@ -112,9 +113,13 @@ def _run(settings: DictConfig, names: dict[str, str]) -> None:
     if _Job.fault is not None:
         return
     try:
-        run_one(settings, names)
+        faults = run_one(settings, names)
     except Exception as error:
         _report(error)
+        return
+    for line in faults:
+        complain(line)
+    _Job.mistakes += faults
 
 
 def _report(error: Exception) -> None:

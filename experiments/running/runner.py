@@ -19,6 +19,7 @@ from experiments.running.events import (
 from experiments.running.executors.executor import Answer, Executor
 from experiments.running.fields import is_plain, wrong
 from experiments.running.run_log import RunLog
+from experiments.running.stopping import Limits, StopRule
 from objectives.trial import Evaluation, Trial
 from optimizers.optimizer import Optimizer
 
@@ -45,16 +46,18 @@ def run(
     executor: Executor,
     n_workers: int = 1,
     watch: Watch = lambda log: None,
+    stop: StopRule | None = None,
 ) -> None:
     """Spend `budget` full-evaluation equivalents, starting from where the log ends.
 
     The log must already contain its header. Trials that were asked but not evaluated are
     evaluated first. Each evaluation is on the disk, in the log or in the folder of answers, before
-    the optimizer is told about it, unless it is repeated at no cost.
+    the optimizer is told about it, unless it is repeated at no cost. The rule `stop` may end the
+    run earlier.
     """
     with interrupts.held():
         replay(optimizer, log)
-        loop = _Loop(optimizer, budget, log, executor, watch)
+        loop = _Loop(optimizer, budget, log, executor, watch, stop or Limits())
         loop.resume()
         while True:
             interrupts.check()  # cheap evaluations defer signals too; no step is in progress here
@@ -64,7 +67,7 @@ def run(
             loop.answer(executor.next())
         _test_incumbents(executor, log)
         spent = log.history.spent
-        log.append(Ended(budget, spent, loop.clock.told()))
+        log.append(Ended(budget, spent, loop.clock.told(), loop.stopped))
 
 
 class _Loop:
@@ -77,10 +80,18 @@ class _Loop:
     """
 
     def __init__(
-        self, optimizer: Optimizer, budget: float, log: RunLog, executor: Executor, watch: Watch
+        self,
+        optimizer: Optimizer,
+        budget: float,
+        log: RunLog,
+        executor: Executor,
+        watch: Watch,
+        stop: StopRule,
     ) -> None:
         self.clock = Clock(optimizer)
         self.pending = 0
+        self.stopped: str | None = None  # why the rule refused the last ask
+        self._stop = stop
         self._budget, self._log, self._executor, self._watch = budget, log, executor, watch
         self._tries: Counter[int] = Counter()
         self._answered: list[Trial] = []
@@ -99,7 +110,8 @@ class _Loop:
             self.answer(answer)
         done = {answer.trial.id for answer in finished}
         left = [trial for trial in pending if trial.id not in done]
-        self._submit(left, history.spent - sum(map(history.price, left)))
+        spent = history.spent - sum(map(history.price, left))
+        self._submit(left, spent, self._asked_before_refused())
 
     def ask(self, n_workers: int) -> None:
         """Ask for one trial per idle worker, and submit those that the budget pays."""
@@ -109,7 +121,11 @@ class _Loop:
         n = n_workers - self.pending - len(history.refused)
         left = self._budget - history.spent + _ROUNDING
         payable = not history.refused and left >= self._grid[0]
+        self.stopped = None
         if n <= 0 or not (payable or self.pending):
+            return
+        self.stopped = self._stop.reason(history)
+        if self.stopped is not None:
             return
         trials = self.clock.ask(n)
         if not trials:
@@ -118,12 +134,15 @@ class _Loop:
         spent = history.spent
         self._log.append(self.clock.ask_event(n, trials), durable=False)
         self.pending += len(trials)
-        self._submit([history.trials[trial.id] for trial in trials], spent)
+        before: set[int] | None = set() if history.refused else None
+        self._submit([history.trials[trial.id] for trial in trials], spent, before)
 
-    def _submit(self, trials: list[Trial], spent: float) -> None:
-        """Submit trials until the budget is exhausted, and refuse the others."""
+    def _submit(self, trials: list[Trial], spent: float, before: set[int] | None) -> None:
+        """Submit trials until the budget is exhausted, and refuse the others.
+
+        `before` holds the ids of the trials asked before the first refused one; None if none is.
+        """
         history = self._log.history
-        before = self._asked_before_refused()
         refused: list[int] = []
         for trial in trials:
             price = history.price(trial)

@@ -6,11 +6,13 @@ command line of `tuneoff run`: a name and then overrides in Hydra's grammar. An 
 several values, such as `range(1,25)` or `1,2,5`, is expanded to several entries. `${seed}` is the
 seed of the run, so `objective.instance=${seed}` gives every seed its own instance.
 
-Four more keys are optional. `workers` is the number of trials that a run evaluates at once; a list
+Five more keys are optional. `workers` is the number of trials that a run evaluates at once; a list
 such as `[1, 4, 16]` makes a run for each number. `start` gives the configurations that every run
 evaluates first. `transfer` names earlier runs that every optimizer learns from; an entry of
-`optimizers` may name others, as in `rgpe transfer=FOLDER`. `executor` says where trials are
-evaluated, as a name and overrides, such as `simulated executor.rounds=true`; the default is `auto`.
+`optimizers` may name others, as in `gp_bo transfer=FOLDER`. `stop` is the rule that may end each
+run early, as a name and overrides, such as `patience stop.patience=10`. `executor` says where
+trials are evaluated, as a name and overrides, such as `simulated executor.rounds=true`; the default
+is `auto`.
 """
 
 import itertools
@@ -40,7 +42,7 @@ from experiments.running.run import Run, RunSettings, folder_name
 from objectives.objective import Objective, Resources
 
 KEYS = ("optimizers", "objectives", "seeds", "budget")
-OPTIONAL = ("workers", "start", "transfer", "executor")
+OPTIONAL = ("workers", "start", "transfer", "executor", "stop")
 TRANSFER = "transfer"
 """The key of the earlier runs, which an optimizer's entry may have too."""
 
@@ -88,6 +90,7 @@ class Experiment:
         transfer: the earlier runs of every optimizer whose entry names no others.
         executor: the entry of the executor that evaluates the trials of each run.
         spread: the entry of the executor that whole runs are spread over; None means processes.
+        stop: the entry of the rule that may end each run early.
     """
 
     name: str
@@ -100,6 +103,7 @@ class Experiment:
     transfer: Any = None
     executor: str = "auto"
     spread: str | None = None
+    stop: str = "none"
 
     def plan(self) -> list[PlannedRun]:
         """Return all runs, seed by seed: all runs of one seed come before those of the next.
@@ -114,7 +118,8 @@ class Experiment:
         optimizers = {entry: _of_family("optimizer", each) for entry, each in chosen.items()}
         transfers = {entry: _plain(each[TRANSFER]) for entry, each in chosen.items()}
         objectives = {entry: _compose("objective", entry) for entry in self.objectives}
-        executor = executor_settings(self.executor)
+        executor = entry_settings("executor", self.executor)
+        stop = entry_settings("stop", self.stop)
         made: dict[str, Objective] = {}
         runs: dict[str, PlannedRun] = {}
         for seed, objective, optimizer, workers in itertools.product(
@@ -137,6 +142,7 @@ class Experiment:
                 start=self.start,
                 transfer=resolved[TRANSFER],
                 executor=executor,
+                stop=stop,
             )
             header = Run(settings, made[key]).header
             label = _shown(optimizer)
@@ -152,7 +158,7 @@ class Experiment:
         """Return the function that makes the pool of whole runs; None means processes."""
         if self.spread is None:
             return None
-        factory: Any = executor_of(executor_settings(self.spread))
+        factory: Any = executor_of(entry_settings("executor", self.spread))
         spreader: Spreader = factory.spread
         return spreader
 
@@ -188,7 +194,7 @@ def load(name: str, changes: dict[str, Any]) -> Experiment:
     workers = _workers(found.get("workers", 1))
     for seed, n_workers in itertools.product(seeds, workers):
         checked = {"seed": seed, "budget": found["budget"], "workers": n_workers}
-        unused = {"plot": False, "progress": "auto", "tracking": "none"}
+        unused = {"plot": False, "dry_run": False, "progress": "auto", "tracking": "none"}
         check_settings(OmegaConf.create({**checked, **unused}))
     entries = {family: list(_entries(family, found[family])) for family in KEYS[:2]}
     for family, written in entries.items():
@@ -203,6 +209,7 @@ def load(name: str, changes: dict[str, Any]) -> Experiment:
         workers=workers,
         start=found.get("start"),
         transfer=found.get(TRANSFER),
+        stop=_named_entry("stop", found.get("stop") or "none"),
     )
     return _with_executors(experiment, [entry for entry in executors if entry is not None])
 
@@ -214,9 +221,8 @@ def _with_executors(experiment: Experiment, entries: Sequence[Any]) -> Experimen
     the other executor.
     """
     for entry in entries:
-        if not isinstance(entry, str):
-            raise ValueError(f"executor: expected a name with its overrides, got {entry!r}")
-        spreads = hasattr(executor_of(executor_settings(entry)), "spread")
+        _named_entry("executor", entry)
+        spreads = hasattr(executor_of(entry_settings("executor", entry)), "spread")
         if spreads:
             experiment = replace(experiment, spread=entry)
         else:
@@ -224,17 +230,23 @@ def _with_executors(experiment: Experiment, entries: Sequence[Any]) -> Experimen
     return experiment
 
 
-def executor_settings(entry: str) -> dict[str, Any]:
-    """Return the resolved settings of an executor's entry; empty for `auto`.
+def _named_entry(family: str, entry: Any) -> str:
+    if not isinstance(entry, str):
+        raise ValueError(f"{family}: expected a name with its overrides, got {entry!r}")
+    return entry
+
+
+def entry_settings(family: str, entry: str) -> dict[str, Any]:
+    """Return the resolved settings of an entry of `executor` or `stop`.
 
     Raises:
         ValueError: Hydra cannot compose them.
     """
-    composed_settings = _compose("executor", entry)
+    composed_settings = _compose(family, entry)
     try:
         settings = OmegaConf.to_container(OmegaConf.create(composed_settings), resolve=True)
     except OmegaConfBaseException as error:
-        raise ValueError(f"executor: expected resolvable settings, got: {error}") from None
+        raise ValueError(f"{family}: expected resolvable settings, got: {error}") from None
     assert isinstance(settings, dict)
     return {str(key): value for key, value in settings.items()}
 

@@ -58,23 +58,10 @@ class Ledger:
         Raises:
             ValueError: a run of the earlier plan is missing in this one.
         """
-        fields = {
-            "name": experiment.name,
-            "budget": float(experiment.budget),
-            "runs": [
-                {
-                    "identity": run.header.identity,
-                    "optimizer": run.optimizer,
-                    "objective": run.objective,
-                    "seed": run.header.seed,
-                    "folder": run.folder,
-                }
-                for run in runs
-            ],
-        }
+        fields = plan_of(experiment, runs)
         path = self.folder / PLAN
         if path.exists():
-            _check_same(self.folder, read_plan(self.folder), fields, runs)
+            check_plan(self.folder, read_plan(self.folder), fields, runs)
         new = path.with_suffix(".new")
         new.write_text(json.dumps(fields, indent=0))
         os.replace(new, path)
@@ -86,7 +73,25 @@ class Ledger:
             file.write(line)
 
 
-def _check_same(
+def plan_of(experiment: Experiment, runs: Sequence[PlannedRun]) -> dict[str, Any]:
+    """Return the plan of an experiment as plain values."""
+    return {
+        "name": experiment.name,
+        "budget": float(experiment.budget),
+        "runs": [
+            {
+                "identity": run.header.identity,
+                "optimizer": run.optimizer,
+                "objective": run.objective,
+                "seed": run.header.seed,
+                "folder": run.folder,
+            }
+            for run in runs
+        ],
+    }
+
+
+def check_plan(
     folder: Path, earlier: dict[str, Any], now: dict[str, Any], runs: Sequence[PlannedRun]
 ) -> None:
     """Raise `ValueError` unless the new plan contains every earlier run; it may add runs."""

@@ -8,6 +8,7 @@ a time, or on Ray each on a node of its own.
 
 import os
 import re
+import shlex
 import signal
 import sys
 import time
@@ -21,6 +22,7 @@ import yaml
 from experiments.running import interrupts
 from experiments.running.composing import use_config_dirs
 from experiments.running.executors.pool import GRACE_S, Done, Pool, Progress, TaskPool
+from experiments.running.mistakes import complain
 from experiments.running.plan import (
     ATTEMPTS,
     RunState,
@@ -40,6 +42,7 @@ from experiments.sweeping.making import Ending, make_run
 from objectives.objective import Resources
 
 _OWN = "as in the experiment"
+_LIMITS = ("hours", "cost", "patience", "regret")
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -84,7 +87,9 @@ class Sweep:
         found = self.states()
         self._failed = {i: len(e) for i, e in failures(read_ledger(self._folder)).items()}
         to_make = [
-            run for identity, run in self._runs.items() if found[identity].state not in _SETTLED
+            run
+            for identity, run in self._runs.items()
+            if found[identity].state not in _SETTLED or found[identity].stopped
         ]
         bar = _bar(self._runs, found) if shown else None
         for name in _THREADS:  # one thread per run; its results do not depend on the number
@@ -235,6 +240,7 @@ COMMAND = Command(
         ("tuneoff sweep experiment=smoke runs=2", "two runs at once, a few seconds"),
         ("tuneoff sweep experiment=smoke optimizers='[random,soo]' seeds=0,1", "a part of it"),
         ("tuneoff sweep experiment=mine.yaml out=~/results/mine", "an experiment of your own"),
+        ("tuneoff sweep experiment=smoke dry_run=true", "says what it would run, and checks it"),
         ("tuneoff sweep experiment=smoke retry=true", "two more attempts for failed runs"),
         (
             "tuneoff sweep experiment=smoke executor='simulated executor.jitter=0.5' workers=16",
@@ -250,6 +256,12 @@ COMMAND = Command(
             "Whether to show a progress bar: auto (only on a terminal), true or false.",
             one_of("auto", "true", "false"),
             default="auto",
+        ),
+        Setting(
+            "dry_run",
+            "Whether to say what would be run, and check it, without running it.",
+            switch,
+            default=False,
         ),
         Setting("retry", "Whether to give failed runs two more attempts.", switch, default=False),
         Setting("optimizers", "A list that replaces the experiment's.", _changed, shown=_OWN),
@@ -268,6 +280,8 @@ COMMAND = Command(
         Setting(
             "transfer", "Earlier runs to learn from: a folder, or a list.", _changed, shown=_OWN
         ),
+        Setting("stop", "A rule that ends runs early, with its settings.", shown=_OWN),
+        *(Setting(f"stop.{limit}", "A limit of that rule.", shown=_OWN) for limit in _LIMITS),
     ],
     takes_config_dir=True,
 )
@@ -283,14 +297,33 @@ def main(arguments: Sequence[str]) -> int:
     return COMMAND.answer(arguments, lambda given: _sweep(given, arguments))
 
 
+def _look_ahead(
+    experiment: experiments.Experiment, planned: list[PlannedRun], folder: Path, runs: int
+) -> int:
+    """Print what the sweep would do, and the faults that were found; return the exit status."""
+    from experiments.sweeping.dry_run import look_ahead  # only a dry run needs it
+
+    text, faults = look_ahead(experiment, planned, folder, runs)
+    print(text)
+    for line in faults:
+        complain(line)
+    return 2 if faults else 0
+
+
 def _sweep(given: Given, arguments: Sequence[str]) -> int:
     sweep: Sweep | None = None
     try:
         use_config_dirs(given.config_dirs)
         changes = {key: given[key] for key in experiments.CHANGES if given[key] is not None}
+        limits = [f"stop.{key}={given[f'stop.{key}']}" for key in _LIMITS if given[f"stop.{key}"]]
+        if limits:
+            changes["stop"] = shlex.join([changes.get("stop", "none"), *limits])
         experiment = experiments.load(given["experiment"], changes)
         folder = given["out"] or default_folder(given["experiment"])
-        sweep = Sweep(experiment, experiment.plan(), folder)
+        planned = experiment.plan()
+        if given["dry_run"]:
+            return _look_ahead(experiment, planned, folder, given["runs"])
+        sweep = Sweep(experiment, planned, folder)
         auto = sys.stderr is not None and sys.stderr.isatty()
         shown = auto if given["progress"] == PROGRESS_AUTO else given["progress"] == "true"
         sweep.make(given["runs"], given["retry"], shown)

@@ -31,7 +31,7 @@ def plan_of(
     clip_norm: float | None,
     pieces: int,
 ) -> Plan:
-    """Return how every configuration is trained.
+    """Return the plan by which every configuration is trained.
 
     Raises:
         ValueError: a setting cannot be used.
@@ -54,10 +54,10 @@ def plan_of(
 
 
 def fidelities_of(plan: Plan, space: ConfigurationSpace, batch: int) -> Fidelities:
-    """Return the shares that divide the training and are whole steps for every configuration.
+    """Return the shares of the training that are whole numbers of steps for every configuration.
 
     Raises:
-        ValueError: a batch of the space does not divide the instructions.
+        ValueError: a batch size of the space does not divide the number of instructions.
     """
     batches = _batches(space) or [batch]
     for each in batches:
@@ -94,7 +94,7 @@ def sizes_of(
     mask_prompt: bool,
     data_seed: int,
 ) -> Sizes:
-    """Return how much of the data is used.
+    """Return the amounts of data that are used.
 
     Raises:
         ValueError: a setting cannot be used.

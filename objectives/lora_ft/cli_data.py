@@ -19,7 +19,7 @@ class Source(ABC):
 
     @abstractmethod
     def place(self, folder: Path, n_training: int | None) -> None:
-        """Write the tools' input to a trial's folder; None: with all instructions."""
+        """Write the tools' input to a trial's folder; None means all instructions."""
 
     @abstractmethod
     def flags(self, folder: Path) -> list[str]:
@@ -35,7 +35,7 @@ class Source(ABC):
 
 
 class Stock(Source):
-    """LitGPT's own Alpaca (cleaned, less 2,000 rows) and lm_eval's own questions.
+    """LitGPT's own Alpaca (cleaned, without 2,000 rows) and lm_eval's own questions.
 
     Raises:
         ValueError: a subset was requested; the tools would take the first items, which are the
@@ -67,7 +67,7 @@ class Stock(Source):
 
 
 class Local(Source):
-    """A source of `data.py`, written out in each trial's folder.
+    """A source of `data.py`, written as files to each trial's folder.
 
     Raises:
         ValueError: the source cannot be used, or a subject of MMLU has no question.

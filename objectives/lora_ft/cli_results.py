@@ -11,7 +11,7 @@ class Unusable(Exception):
     """A result is missing, unreadable, or not a finite number; the message says which."""
 
 
-NAMES = {  # metric: lm_eval's task, its name of the metric
+NAMES = {  # metric: lm_eval's task and lm_eval's name of the metric
     "hellaswag_acc": ("hellaswag", "acc,none"),
     "hellaswag_acc_norm": ("hellaswag", "acc_norm,none"),
     "mmlu_acc": ("mmlu", "acc,none"),
@@ -19,10 +19,11 @@ NAMES = {  # metric: lm_eval's task, its name of the metric
 
 
 def losses(path: Path) -> dict[str, float]:
-    """Read LitGPT's metrics: the mean training loss and the last validation loss, nats a token.
+    """Read LitGPT's mean training loss and last validation loss, in nats per token.
 
     Raises:
-        Unusable: the metrics are missing, or one is not finite (LitGPT itself does not stop then).
+        Unusable: the metrics are missing, or one is not finite (in which case LitGPT does not
+            stop).
     """
     try:
         with path.open(newline="") as file:
@@ -45,7 +46,7 @@ def scores(path: Path, tasks: Iterable[str]) -> dict[str, float]:
     """Read lm_eval's accuracies of the tasks.
 
     Raises:
-        Unusable: the file or one of them is missing or not a number from 0 to 1.
+        Unusable: the file or an accuracy is missing, or an accuracy is not a number from 0 to 1.
     """
     try:
         found = json.loads(path.read_text())["results"]

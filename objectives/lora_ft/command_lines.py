@@ -1,9 +1,10 @@
 """The arguments of LitGPT 0.5's `finetune_lora` and `evaluate`, as the published study ran them.
 
-Known of the study (Davouse and Talbi, OLA 2025, and its code): adapters on query, key, value and
-the LM head, bf16-true, AdamW with betas .9 and .999, 100 warm-up steps and then half a cosine,
-16 instructions a step, one at once, seed 1337, one epoch of the cleaned Alpaca less 2,000 rows;
-then lm_eval's `hellaswag` and `mmlu`. What is not known of it has LitGPT's defaults.
+The following settings of the study are known (Davouse and Talbi, OLA 2025, and its code): adapters
+on query, key, value and the LM head; bf16-true; AdamW with betas 0.9 and 0.999; 100 warm-up steps
+and then half a cosine; 16 instructions per step in micro-batches of one; seed 1337; one epoch of
+the cleaned Alpaca without 2,000 rows; then lm_eval's `hellaswag` and `mmlu`. Unknown settings have
+LitGPT's defaults.
 """
 
 import importlib.util
@@ -22,10 +23,10 @@ QUANTIZATIONS = ("bnb.nf4", "bnb.nf4-dq", "bnb.fp4", "bnb.fp4-dq", "bnb.int8-tra
 
 @dataclass(frozen=True)
 class Training:
-    """How every configuration is trained; the fields are described in `route/litgpt_cli.yaml`.
+    """The training of every configuration; `route/litgpt_cli.yaml` describes the fields.
 
     Raises:
-        ValueError: one of them cannot be used.
+        ValueError: a field has an invalid value.
     """
 
     matrices: tuple[str, ...]
@@ -73,13 +74,13 @@ class Training:
 
     @property
     def shares(self) -> tuple[float, ...]:
-        """The shares of the steps that divide them; of whole epochs none but 1."""
+        """The permitted shares of the steps; only 1 if the training is set in epochs."""
         steps = self.max_steps or 1
         return tuple(n / steps for n in range(1, steps + 1) if steps % n == 0)
 
 
 def _expect_quantization(quantize: str, devices: int) -> None:
-    """Raise ValueError unless LitGPT can train adapters over weights quantised like this."""
+    """Raise ValueError unless LitGPT can train adapters over weights with this quantisation."""
     one_of("quantize", quantize, QUANTIZATIONS)
     if devices > 1:
         raise ValueError(
@@ -104,12 +105,12 @@ def finetune(
     """Return the arguments that train one configuration and merge its adapters.
 
     Args:
-        training: what all configurations share.
+        training: the settings that all configurations share.
         config: the five hyperparameters.
         checkpoint: folder of the base model.
         data: the flags that choose LitGPT's data module.
-        max_steps: made of the schedule; None: all of the epochs.
-        out: folder of the result: `final` in it is a LitGPT checkpoint.
+        max_steps: number of steps of the schedule to make; None means all steps of the epochs.
+        out: folder of the result, in which `final` is a LitGPT checkpoint.
     """
     # `--optimizer AdamW --optimizer.lr ...` fails in LitGPT 0.5.13; a dict does not.
     torch_optimizer = {
@@ -147,7 +148,7 @@ def finetune(
 
 
 def _schedule(training: Training) -> list[str]:
-    """Return the flags that `launch.py` takes for itself, where LitGPT's schedule is not meant."""
+    """Return the flags of `launch.py` itself, if the schedule is not LitGPT's."""
     steps = [] if training.max_steps is None else [f"{SCHEDULE_STEPS}={training.max_steps}"]
     return steps + schedule_flags(training.schedule, training.min_lr)
 
@@ -169,11 +170,11 @@ def evaluate(
     """Return the arguments that score a LitGPT checkpoint.
 
     Args:
-        checkpoint: its folder.
-        tasks: lm_eval's names.
-        batch: sequences at once.
-        precision: in which it was trained.
-        converted: folder for the weights in Hugging Face's form.
+        checkpoint: the folder of the checkpoint.
+        tasks: lm_eval's names of the tasks.
+        batch: number of sequences that are scored at once.
+        precision: the precision of the training.
+        converted: folder for the weights in Hugging Face's format.
         results: the file to write.
     """
     return [

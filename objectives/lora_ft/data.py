@@ -1,21 +1,22 @@
-"""The data of LoRA fine-tuning: instructions to train on, HellaSwag to tune for, MMLU to test on.
+"""The data of LoRA fine-tuning: instructions for training, HellaSwag for tuning, MMLU for tests.
 
-One form on disk, one reader. A data folder holds three files of JSON lines, plain or gzipped,
-found by how their names begin:
+All data have one format on disk and one reader. A data folder holds three files of JSON lines,
+plain or gzipped, which are recognised by the beginning of their names:
 
     alpaca*.jsonl[.gz]     instruction, input, output
     hellaswag*.jsonl[.gz]  activity_label, ctx_a, ctx_b, endings[4], source_id, label
     mmlu_test*.jsonl[.gz]  question, subject, choices[4], answer
 
-`TUNEOFF_DATA` names such a folder, the project ships one (`shipped/`, see its README), and what
-comes from the Hugging Face hub is stored as one (`hub_data.py`). So every source goes through the
-same preprocessing, and equal questions are equal whether the text on disk is raw or clean.
+`TUNEOFF_DATA` may name a data folder, the project ships one (`shipped/`, see its README), and data
+from the Hugging Face hub are stored as one (`hub_data.py`). Every source therefore goes through the
+same preprocessing. A question is the same whether the text on disk is raw or already clean.
 
 Queries and choices are those of lm-evaluation-harness 0.4.13: `preprocess` and `_hellaswag` are
-`lm_eval/tasks/hellaswag/utils.py`, `_mmlu` is `lm_eval/tasks/mmlu/default` at 0 shots with the
+`lm_eval/tasks/hellaswag/utils.py`, `_mmlu` is `lm_eval/tasks/mmlu/default` with 0 shots and the
 subject's description in front. The harness scores the log-likelihood of `" " + choice` after
-`query`: **the scorer adds that space** (the harness's `target_delimiter`); choices hold none,
-but for raw endings that begin with a marker, where the harness leaves one and so does this.
+`query`. **The scorer adds this space** (the harness's `target_delimiter`), so choices do not begin
+with a space. The exception is a raw ending that begins with a marker: the harness leaves a space
+there, and so does this module.
 """
 
 import gzip
@@ -44,7 +45,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Instruction:
-    """One training example in Alpaca's form; `input` is "" where the instruction needs none."""
+    """One training example in Alpaca's form; `input` is "" if the instruction needs none."""
 
     instruction: str
     input: str
@@ -53,7 +54,7 @@ class Instruction:
 
 @dataclass(frozen=True)
 class Question:
-    """A multiple choice question: the harness scores `query + " " + choices[i]`; `gold` is right.
+    """A multiple choice question, scored by `query + " " + choices[i]`; `gold` is the right index.
 
     `stratum` is ActivityNet or WikiHow for HellaSwag, the subject for MMLU, the domain for the
     shipped questions in HellaSwag's form.
@@ -67,10 +68,10 @@ class Question:
 
 @dataclass(frozen=True)
 class Data:
-    """What one source holds. `source` is folder, hub or shipped; `digest` is of the content.
+    """The content of one source; `source` is folder, hub or shipped.
 
-    `digest` is the SHA-256 (hex) of the items in order, whatever files they were read from: two
-    sources with equal digests give equal results.
+    `digest` is the SHA-256 (hex) of the items in order, independent of the files that they were
+    read from. Two sources with equal digests give equal results.
     """
 
     source: str
@@ -81,14 +82,14 @@ class Data:
 
 
 def load(source: str) -> Data:
-    """Load the data that `source` names: auto, folder, hub, shipped, or the path of a data folder.
+    """Load the data of a source: auto, folder, hub, shipped, or the path of a data folder.
 
-    auto is the folder in the environment variable TUNEOFF_DATA if that is set, else the Hugging
-    Face cache or hub, else what the project ships.
+    auto means the folder in the environment variable TUNEOFF_DATA if that is set, else the Hugging
+    Face cache or hub, else the data that the project ships.
 
     Raises:
-        ValueError: A folder, file or row that cannot be used (named with its line), an unknown
-            source, or "hub" where neither the hub nor its cache gives the data.
+        ValueError: a folder, file or row cannot be used (the message names the line), the source is
+            unknown, or it is "hub" and neither the hub nor its cache has the data.
     """
     named = os.environ.get("TUNEOFF_DATA")
     if source == "folder" and not named:
@@ -120,10 +121,10 @@ def load(source: str) -> Data:
 
 
 def read_folder(path: Path, source: str) -> Data:
-    """Read a folder of the form in the module docstring.
+    """Read a folder in the form that the module docstring describes.
 
     Raises:
-        ValueError: The folder or a file is missing or unreadable, or a row is malformed.
+        ValueError: the folder or a file is missing or unreadable, or a row is malformed.
     """
     instructions = _read(path, "alpaca", _instruction)
     hellaswag = _read(path, "hellaswag", _hellaswag)
@@ -135,11 +136,11 @@ def read_folder(path: Path, source: str) -> Data:
 
 
 def subset(questions: Sequence[Question], n: int | None, seed: int) -> tuple[Question, ...]:
-    """Draw n questions without replacement, each stratum in proportion, in their original order.
+    """Draw n questions without replacement, stratified in proportion, in their original order.
 
-    The share of a stratum is n times its part of the questions, rounded by largest remainder
-    (equal remainders in random order). The draw is a function of the questions, n and seed. All
-    questions are returned where n is None or not below their number.
+    A stratum gets n times its share of the questions, rounded by the largest remainder (equal
+    remainders in random order). The draw is a function of the questions, n and seed. All questions
+    are returned if n is None or not below their number.
 
     Raises:
         ValueError: n is not positive.

@@ -1,7 +1,7 @@
 """The LitGPT command that trains the adapters of a configuration, as data for the log's header.
 
-The command is that of `litgpt` where LitGPT has the schedule. It is that of `launch.py`, which
-reads the same flags and a few more, where LitGPT does not have it.
+If LitGPT has the schedule, the command is `litgpt`. Otherwise it is `launch.py`, which reads the
+same flags and a few more.
 """
 
 import json
@@ -50,9 +50,9 @@ def deployment(
         fixed: the values of the hyperparameters that the space does not contain.
         model: the LitGPT checkpoint folder, or the name of the model.
         data: the flags that choose LitGPT's data module.
-        micro_batch: the number of instructions that are processed at once; None: a whole step.
-        instructions: the number that all steps together use; None: all of the epochs.
-        more: flags that follow.
+        micro_batch: the number of instructions that are processed at once; None means a whole step.
+        instructions: the number of instructions of all steps together; None means all epochs.
+        more: further flags, which follow.
     """
 
     def of(name: str) -> str:
@@ -95,7 +95,7 @@ def deployment(
 
 
 def _matrices(space: ConfigurationSpace, fixed: Mapping[str, Any]) -> list[Entry]:
-    """Return the flags that say which weight matrices have adapters."""
+    """Return the flags that determine which weight matrices have adapters."""
 
     def flags(chosen: Any) -> list[Entry]:
         named = matrices_of("objective.matrices", chosen)
@@ -123,7 +123,7 @@ def _steps(
 
 
 def _values(parameter: Any) -> Sequence[Value]:
-    """Return the values of a parameter that has finitely many."""
+    """Return the values of a parameter that has finitely many values."""
     if hasattr(parameter, "lower"):
         return [*range(int(parameter.lower), int(parameter.upper) + 1)][:_MOST]
     listed = getattr(parameter, "choices", None) or getattr(parameter, "sequence", None)

@@ -13,14 +13,14 @@ import torch
 
 from objectives.cache import cache_folder
 
-_taken: dict[str, tuple[IO[str], torch.device]] = {}  # by visible devices; taken once per process
+_taken: dict[str, tuple[IO[str], torch.device]] = {}  # by visible devices; chosen once per process
 
 
 def kind(wanted: str) -> str:
     """Return cpu or cuda for a setting: auto, cpu or cuda.
 
     Raises:
-        ValueError: a GPU is wanted that torch cannot use.
+        ValueError: a GPU is requested that torch cannot use.
     """
     available = torch.cuda.is_available()
     if wanted == "cuda" and not available:
@@ -33,7 +33,7 @@ def take(kind: str) -> torch.device:
     if kind == "cpu":
         return torch.device("cpu")
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "all")
-    key = f"{os.getpid()} {visible}"  # a forked child takes its own device
+    key = f"{os.getpid()} {visible}"  # a forked child chooses its own device
     if key not in _taken:
         _taken[key] = _free(torch.cuda.device_count())
     return _taken[key][1]

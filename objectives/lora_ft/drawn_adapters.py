@@ -1,17 +1,18 @@
-"""Score the base model under adapters that do not start at zero: a possible cause of an artefact.
+"""Score the base model with adapters that do not start at zero: a possible cause of an artefact.
 
     TUNEOFF_DATA=... python -m objectives.lora_ft.drawn_adapters out=CSV
 
-In the published runs (Davouse and Talbi, OLA 2025) the score of an adapter that learned nothing
-depends on alpha / rank alone. With B = 0 (LoRA's start) it could not depend on anything. Here
-nothing is trained and B is drawn as `nn.Linear` draws a weight of B's shape (d, r): uniform within
-1 / sqrt(r), as A (r, k) is within 1 / sqrt(k). An entry of B A then has the variance
-r * 1/(3r) * 1/(3k) = 1/(9k) at every rank, so that the update (alpha / r) B A has a size that
-depends on alpha / rank alone. Whether the score does too, and with what shape, is measured.
+In the published runs (Davouse and Talbi, OLA 2025), the score of an adapter that learned nothing
+depends only on alpha / rank. If B started at 0, as in LoRA, it could not depend on anything. Here
+nothing is trained, and B is drawn as `nn.Linear` draws a weight of B's shape (d, r): uniformly
+within 1 / sqrt(r). A (r, k) is drawn uniformly within 1 / sqrt(k). An entry of B A then has the
+variance r * 1/(3r) * 1/(3k) = 1/(9k) at every rank, so the size of the update (alpha / r) B A
+depends only on alpha / rank. This program measures whether the score also depends only on alpha /
+rank, and in what form.
 
-Rows are appended as they are computed, a row per cell, and a table of all of them is printed at
-the end (`ranks=[]`: that alone). The ratio 0 is
-the base model. Within a draw the ratios share A and B, and all cells share the items.
+Each cell's row is appended as soon as it is computed. A table of all rows is printed at the end;
+`ranks=[]` only prints the table. The ratio 0 is the base model. Within a draw, all ratios share A
+and B, and all cells share the items.
 """
 
 import csv
@@ -43,7 +44,7 @@ COLUMNS = (
 )  # fmt: skip
 Row = dict[str, Any]
 Cell = tuple[int, float, int]
-"""Rank, alpha / rank, number of the draw."""
+"""The rank, alpha / rank, and the number of the draw."""
 _CPU = torch.device("cpu")
 
 
@@ -66,7 +67,7 @@ def rescale(model: GPT, ratio: float) -> None:
 
 
 def size(model: GPT) -> float:
-    """Return the spread of (alpha / r) B A over that of W, in the first block's q, k and v."""
+    """Return std((alpha / r) B A) / std(W) in the first block's q, k and v."""
     qkv = model.transformer.h[0].attn.qkv
     update = []
     for a, b in zip(
@@ -101,7 +102,7 @@ class Scorer:
         return self.base.adapted(Adapters(rank, rank, 0.0, self._matrices, self._seed))
 
     def row(self, model: GPT, rank: int, ratio: float, draw: int) -> Row:
-        """Score a model; changes are from the base model over the same items."""
+        """Score a model; changes are relative to the base model on the same items."""
         started = time.process_time()
         judged, p_whole, gold = self._judge(model)
         base_p_right, base_gold = self._base()
@@ -131,10 +132,10 @@ class Scorer:
         return self._untouched
 
     def _judge(self, model: GPT) -> tuple[scoring.Outcomes, Floats, Floats]:
-        """Return the outcomes, and two (items,) arrays about the right ending.
+        """Return the outcomes, and two arrays (items,) for the right ending.
 
-        Its probability by the softmax over whole log-likelihoods, which `acc` goes by; and its
-        log-likelihood in nats a token.
+        The first is its probability by the softmax over the sums of log-likelihoods, which `acc`
+        uses. The second is its log-likelihood in nats per token.
         """
         with team(1, _CPU) as workers:
             sums = scoring.branch_sums(workers, model, self._tokens)
@@ -149,7 +150,7 @@ class Scorer:
 
 
 def cells(settings: DictConfig) -> Iterator[Cell]:
-    """Yield rank, ratio and draw: whole curves first, the middle rank's first of all."""
+    """Yield rank, ratio and draw, one curve after the other, beginning with the middle rank."""
     ranks = sorted(settings.ranks, key=lambda rank: abs(math.log2(rank / 16)))
     yield 0, 0.0, 0
     for number in range(settings.draws):
@@ -159,7 +160,7 @@ def cells(settings: DictConfig) -> Iterator[Cell]:
 
 
 def read(path: Path) -> list[Row]:
-    """Read the rows; numbers as numbers."""
+    """Read the rows, with numbers converted."""
     if not path.exists():
         return []
     texts = ("model", "data", "precision")
@@ -189,7 +190,7 @@ def compute(settings: DictConfig, missing: list[Cell], path: Path) -> None:
 
 
 def table(rows: list[Row]) -> str:
-    """Return means and ranges over ranks and draws, and what alpha / rank alone explains."""
+    """Return means and ranges over ranks and draws, and the variance explained by alpha / rank."""
     names = ("acc", "acc_norm", "p_right_whole", "p_right", "log_likelihood")
     lines = ["| alpha / rank | cells | " + " | ".join(names) + " |", "|---" * 7 + "|"]
     for ratio in sorted({row["ratio"] for row in rows}):

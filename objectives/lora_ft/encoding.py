@@ -1,7 +1,7 @@
-"""Text to tokens: instructions in Alpaca's prompt style, questions as lm_eval cuts them.
+"""Tokenise text: instructions in Alpaca's prompt style, questions as lm_eval does.
 
-A beginning-of-sequence token appears where the tokenizer itself adds one (SmolLM2's does not).
-LitGPT's script would put `<|im_start|>` before SmolLM2's prompts because of the folder's name.
+A beginning-of-sequence token appears only if the tokenizer itself adds one (SmolLM2's does not). In
+contrast, LitGPT's script puts `<|im_start|>` before SmolLM2's prompts because of the folder's name.
 """
 
 from collections.abc import Sequence
@@ -18,10 +18,10 @@ class Encoder:
     """The tokenizer of a LitGPT checkpoint folder.
 
     Args:
-        folder: holds `tokenizer.json`.
+        folder: the folder with `tokenizer.json`.
         max_length: longest question with its choice, in tokens.
         max_train_length: longest prompt with its response, in tokens.
-        mask_prompt: whether the response alone is a target, or every token after the first.
+        mask_prompt: whether only the response is a target, or every token after the first.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Encoder:
         self._style = Alpaca()
 
     def instruction(self, item: Instruction) -> Branching | None:
-        """Encode prompt and response, cut at the maximal length; None where no response is left."""
+        """Encode prompt and response, truncated to the maximal length; None without response."""
         text = self._style.apply(item.instruction, input=item.input)
         prompt: list[int] = self._tokenizer.encode(text).ids
         response: list[int] = self._tokenizer.encode(item.output, add_special_tokens=False).ids
@@ -48,7 +48,7 @@ class Encoder:
         return Branching(prompt[:1], [prompt[1:] + response])
 
     def instructions(self, items: Sequence[Instruction], n: int) -> list[Branching]:
-        """Encode the first n items whose response is not cut away; fewer where they run out."""
+        """Encode the first n items whose response survives the truncation, or all of them."""
         encoded: list[Branching] = []
         for item in items:
             if len(encoded) == n:
@@ -60,12 +60,13 @@ class Encoder:
     def question(self, question: Question) -> Branching:
         """Encode a question as the harness does (`TemplateLM._encode_pair`).
 
-        White space at the query's end moves to the choices. Then the query and each query + " " +
-        choice are encoded as wholes; a choice's tokens are those beyond the query's number. The
-        query is cut from the left where the two are too long.
+        White space at the query's end moves to the choices. The query and each query + " " + choice
+        are then encoded separately. A choice's tokens are those after the first n, where n is the
+        number of the query's tokens. If the sequence is too long, the query is truncated from the
+        left.
 
         Raises:
-            ValueError: the query is empty, or a choice leaves no token of its own.
+            ValueError: the query is empty, or a choice adds no token.
         """
         query = question.query.rstrip()
         context: list[int] = self._tokenizer.encode(query).ids

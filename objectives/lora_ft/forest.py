@@ -1,9 +1,9 @@
-"""Sequences as a forest: tokens that follow the same tokens are computed once.
+"""Represent sequences as a forest, so that common prefixes are computed only once.
 
-Instructions share their template, the endings of a question their context. Each distinct prefix
-is a node; a sequence is a path from a root, and attention is computed path by path, so a token
-sees what it would see if its sequence stood alone. Only the adapters' dropout is shared by the
-sequences that share a token.
+Instructions share their template, and the endings of a question share their context. Each distinct
+prefix is a node, and a sequence is a path from a root. Attention is computed path by path, so a
+token attends to the same tokens as if its sequence were alone. There is one difference: sequences
+that share a token share the adapters' dropout of this token.
 
 Shapes: T nodes, S paths of at most L nodes, N targets (every token of every branch).
 """
@@ -19,17 +19,17 @@ from objectives.lora_ft.packing import Branching
 
 @dataclass(frozen=True)
 class Forest:
-    """What the model reads.
+    """The input of the model.
 
     Attributes:
-        tokens: (T,) token numbers.
+        tokens: (T,) token ids.
         positions: (T,) depth of each node.
-        paths: (S, L) the nodes of each path; padding repeats node 0 behind a path's end, where
-            nothing on the path sees it.
-        places: (T,) where each node lies in the flattened paths, for the first time.
+        paths: (S, L) the nodes of each path. Padding repeats node 0 after the end of a path, where
+            no token of the path attends to it.
+        places: (T,) index of the first occurrence of each node in the flattened paths.
         predictors: (N,) the nodes that predict the targets.
-        targets: (N,) the tokens predicted.
-        owners: (N,) number of the branch, counted over the sequences.
+        targets: (N,) the tokens to predict.
+        owners: (N,) index of the target's branch, counted over all sequences.
     """
 
     tokens: Tensor
@@ -79,12 +79,12 @@ def plant(sequences: Sequence[Branching]) -> Forest:
 
 
 def groves(sequences: Sequence[Branching], n_tokens: int) -> list[list[int]]:
-    """Share the sequences out over pieces of about equal length, of at most `n_tokens` each.
+    """Distribute the sequences over pieces of about equal length, at most `n_tokens` each.
 
-    Sequences of like length come together, so that little of the attention is padding.
+    Sequences of similar length are put together, so that attention computes little padding.
 
     Returns:
-        The sequences' numbers in each piece.
+        The indices of the sequences in each piece.
     """
     order = sorted(range(len(sequences)), key=lambda i: (-sequences[i].n_inputs, i))
     pieces: list[list[int]] = []
@@ -100,12 +100,12 @@ def groves(sequences: Sequence[Branching], n_tokens: int) -> list[list[int]]:
 
 
 def shared(sequences: Sequence[Branching], n_pieces: int) -> list[list[int]]:
-    """Share the sequences out over so many pieces, as equally long as can be.
+    """Distribute the sequences over a number of pieces of lengths as equal as possible.
 
-    Longest first, each to the shortest piece so far.
+    In order of decreasing length, each sequence is added to the shortest piece so far.
 
     Returns:
-        The sequences' numbers in each piece, in their order; every piece has some.
+        The indices of the sequences in each piece, in their order; no piece is empty.
     """
     pieces: list[list[int]] = [[] for _ in range(min(n_pieces, len(sequences)))]
     lengths = [0] * len(pieces)

@@ -1,12 +1,13 @@
-"""Alpaca, HellaSwag and MMLU from the Hugging Face hub, kept as a data folder in the user's cache.
+"""Store Alpaca, HellaSwag and MMLU from the Hugging Face hub as a data folder in the cache.
 
-The hub is asked once. What it gives is stored as `hub_data-1` in the cache folder that `data.py`
-names, in the form that it reads, so later runs need neither the network nor `datasets`. The folder
-appears whole or not at all: two processes may start at once.
+The data are downloaded from the hub once. They are stored as `hub_data-1` in the cache folder that
+`data.py` names, in the form that `data.py` reads, so later runs need neither the network nor
+`datasets`. The folder is put in place atomically, so two processes may start at the same time.
 
-`datasets` runs in a process of its own: offline mode can only be set before it is imported, it
-retries an unreachable host for a minute and says so on the terminal, and it would add a second to
-each start. That process is this file run as a script, with the folder to fill as its argument.
+`datasets` runs in a separate process for three reasons: offline mode can only be set before it is
+imported, it retries an unreachable host for a minute with messages on the terminal, and its import
+would add a second to each start. That process runs this file as a script, with the folder to fill
+as its argument.
 """
 
 import json
@@ -20,7 +21,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-PROBE_S = 3.0  # the hub answers in a fraction of a second where there is a network
+PROBE_S = 3.0  # the hub answers in a fraction of a second if there is a network
 DOWNLOAD_TIMEOUT_S = 900.0  # about 75 MB
 REPOSITORIES = {  # file: repository, configuration, split
     "alpaca.jsonl": ("tatsu-lab/alpaca", None, "train"),
@@ -30,14 +31,15 @@ REPOSITORIES = {  # file: repository, configuration, split
 
 
 class Unavailable(Exception):
-    """Neither the hub nor its cache gives the data; the text says why."""
+    """Neither the hub nor its cache has the data; the text gives the reason."""
 
 
 def folder(cache: Path) -> Path:
-    """Return the data folder in `cache` with the hub's data, fetching it where it is not there.
+    """Return the data folder with the hub's data in `cache`; download it if it is missing.
 
     Raises:
-        Unavailable: Not fetched before and not to be had now; found out in a few seconds.
+        Unavailable: the data were not downloaded before and cannot be downloaded now. This is
+            detected within a few seconds.
     """
     stored = cache / "hub_data-1"
     if stored.is_dir():
@@ -53,7 +55,7 @@ def folder(cache: Path) -> Path:
             if not stored.is_dir():
                 fresh.rename(stored)
     except OSError as error:
-        if not stored.is_dir():  # else another process was first
+        if not stored.is_dir():  # otherwise another process was first
             raise Unavailable(f"{stored.parent}: {error.strerror}") from None
     return stored
 
@@ -64,7 +66,7 @@ def _fetch(fresh: Path, online: bool) -> None:
         environment |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
     try:
         done = subprocess.run(
-            # -I: the modules beside this file must not shadow those that `datasets` imports.
+            # -I: the modules next to this file must not shadow those that `datasets` imports.
             [sys.executable, "-I", __file__, str(fresh)],
             env=environment,
             stdin=subprocess.DEVNULL,

@@ -1,20 +1,20 @@
-"""LitGPT's command line, refusing to train adapters that do not start at zero.
+"""LitGPT's command line, which refuses to train adapters that do not start at zero.
 
     python -m objectives.lora_ft.launch finetune_lora ...
 
-Takes what `litgpt` takes and does what it does. Lightning starts every further rank with the same
-command, so what follows happens in each process of a training:
+It takes the arguments of `litgpt` and does the same. Lightning starts every further rank with the
+same command, so the following additions apply to each process of a training:
 
-- the process group ends when the process that started it does (`objectives/child.py`);
+- the process group ends when the process that started it ends (`objectives/child.py`);
 - after LitGPT has made the model, placed its shards on the devices and read the base weights, and
-  before the first step, B of every adapter is looked at where it lies. Unless all of it is 0 on
-  every device, every rank says so and exits with status 1. So it does where there are more or
-  fewer ranks than devices were asked for, as in a cluster's job of another size;
-- the learning rate follows the schedule of `schedule.py`, of which LitGPT knows one form, and only
-  over the steps that it makes.
+  before the first step, B of every adapter is checked on its device. Unless B is 0 on every device,
+  every rank reports this and exits with status 1. The ranks also exit if their number differs from
+  the requested number of devices, as it may in a cluster's job of another size;
+- the learning rate follows the schedule of `schedule.py`. LitGPT itself has only one of its forms,
+and only over the steps that it makes.
 
-The second guards against what evidently happened in the published runs (several devices: the
-model is made without memory, and its values are set only after it is sharded).
+The second addition guards against what evidently happened in the published runs. On several
+devices, the model is created on the meta device, and its values are set only after sharding.
 """
 
 import functools
@@ -32,9 +32,9 @@ from objectives.lora_ft.schedule import MIN_LR, SCHEDULE, SCHEDULE_STEPS, after_
 
 
 def check(model: nn.Module, rank: int) -> str | None:
-    """Return what is wrong with the adapters' start on this device, or None.
+    """Return the error in the adapters' initial values on this device, or None.
 
-    Of a sharded matrix this rank's part is looked at.
+    For a sharded matrix, this rank's part is checked.
     """
     starts = [
         (name, _here(parameter))
@@ -45,7 +45,7 @@ def check(model: nn.Module, rank: int) -> str | None:
         return f"adapters: expected some, got none on rank {rank}"
     if any(b.is_meta for _, b in starts):
         return f"adapters: expected B on a device, got no memory for it on rank {rank}"
-    # `not all zero` rather than a maximum: NaN, which memory never set may hold, is no zero.
+    # The test is `not all zero` and not a maximum, because uninitialised memory may hold NaN.
     off = [(name, b) for name, b in starts if not bool((b == 0).all())]
     if not off:
         return None
@@ -63,10 +63,10 @@ def _here(parameter: Tensor) -> Tensor:
 
 
 def guard(fit: Any, n_devices: int | None = None) -> Any:
-    """Wrap LitGPT's training loop, which every rank calls with the model as it will train it.
+    """Wrap LitGPT's training loop, which every rank calls with the model to be trained.
 
     Args:
-        n_devices: how many ranks there should be; None: any number.
+        n_devices: the expected number of ranks; None means any number.
     """
 
     def guarded(fabric: Any, model: nn.Module, **others: Any) -> Any:
@@ -93,11 +93,12 @@ def guard(fit: Any, n_devices: int | None = None) -> Any:
 def scheduler(
     torch_optimizer: Optimizer, warmup_steps: int, max_steps: int, flags: Mapping[str, str]
 ) -> LambdaLR:
-    """Return the schedule in the place of LitGPT's `get_lr_scheduler`.
+    """Return the schedule that replaces LitGPT's `get_lr_scheduler`.
 
     Args:
-        max_steps: those that LitGPT makes; the schedule is that long unless a flag says more.
-        flags: of this program, by name.
+        max_steps: the number of steps that LitGPT makes, which is the length of the schedule unless
+            a flag sets a larger one.
+        flags: the flags of this program, by name.
     """
     steps = int(flags.get(SCHEDULE_STEPS, max_steps))
     kind, min_lr = flags.get(SCHEDULE, "cosine"), float(flags.get(MIN_LR, "0"))
@@ -113,7 +114,7 @@ def scheduler(
 
 
 def own_flags(arguments: list[str]) -> tuple[dict[str, str], list[str]]:
-    """Part this program's flags from LitGPT's arguments."""
+    """Separate this program's flags from LitGPT's arguments."""
     pairs = [argument.partition("=") for argument in arguments]
     own = (SCHEDULE_STEPS, SCHEDULE, MIN_LR)
     flags = {name: value for name, _, value in pairs if name in own}

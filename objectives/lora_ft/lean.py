@@ -1,13 +1,15 @@
-"""LitGPT's Llama with LoRA, forward and backward, without what frozen weights do not need.
+"""LitGPT's Llama with LoRA, forward and backward, without the costs of training all weights.
 
-The mathematics is that of `litgpt.lora.GPT` over a forest (`forest.py`), to bfloat16's rounding:
-the same root mean square norm, rotary positions, grouped attention, SwiGLU and adapters
+Up to bfloat16's rounding, the model computes the same as `litgpt.lora.GPT`, over a forest
+(`forest.py`): the same root mean square norm, rotary positions, grouped-query attention, SwiGLU and
+adapters
 
     y = W x + (alpha / r) B A dropout(x).
 
-What is left out: gradients of frozen weights, float32 copies that autograd would keep, and the
-attention's padding between sequences. Scores and softmax are float32, products bfloat16. Each
-function holds its own derivative; `tests/test_lora_lean.py` compares them with LitGPT's.
+Three costs are avoided: gradients of frozen weights, float32 copies that autograd would keep, and
+the attention's padding between sequences. Scores and softmax are float32, and products are
+bfloat16. Each function defines its own derivative; `tests/test_lora_lean.py` compares the
+derivatives with LitGPT's.
 
 Shapes: T nodes, C channels, S paths of L nodes, H query heads in G groups of size D, N targets.
 """
@@ -24,12 +26,12 @@ from torch.nn import functional
 
 from objectives.lora_ft.forest import Forest
 
-_HEAD_ROWS = 16  # targets at once in the loss: their float32 logits fit the cache
+_HEAD_ROWS = 16  # targets at once in the loss, so that their logits fit the cache
 Gradients = tuple[Tensor | None, ...]
 
 
 def can_read(model: GPT) -> bool:
-    """Return whether a model is the plain Llama that this module computes, its head as it was."""
+    """Return whether a model is a plain Llama as computed here, without adapters on its head."""
     return _is_plain_llama(model.config) and not hasattr(model.lm_head, "lora_A")
 
 
@@ -82,13 +84,13 @@ def _linear(layer: Any, x: Tensor) -> Tensor:
         dropped = layer.lora_dropout.draw(x)
         scale *= layer.lora_dropout.scale
     rows = getattr(layer, "qkv_shapes", [weight.shape[0]])
-    if sum(rows) != weight.shape[0]:  # not all of q, k and v are adapted
+    if sum(rows) != weight.shape[0]:  # not all of q, k and v have adapters
         return _partial(layer, x, dropped, scale)
     return _adapted(x, weight, layer.lora_A, layer.lora_B, scale, dropped, rows)
 
 
 def _partial(layer: Any, x: Tensor, dropped: Tensor | None, scale: float) -> Tensor:
-    """Apply adapters to some of q, k and v, by autograd."""
+    """Apply adapters to some of q, k and v, with autograd."""
     inputs = x if dropped is None else x.masked_fill(dropped, 0)
     after = functional.linear(inputs, layer.lora_A).chunk(len(layer.qkv_shapes), dim=-1)
     parts = zip(after, torch.split_with_sizes(layer.lora_B, layer.qkv_shapes), strict=True)
@@ -126,7 +128,7 @@ class _RmsNorm(Function):
 
 
 class _Adapted(Function):
-    """y = W x + scale B A dropout(x); A and B are stacked where W is, as q, k and v are."""
+    """y = W x + scale B A dropout(x); A and B are stacked if W is, as for q, k and v."""
 
     @staticmethod
     def forward(
@@ -171,13 +173,13 @@ class _Adapted(Function):
 def _parts(
     y: Tensor, after: Tensor, b: Tensor, rows: list[int]
 ) -> list[tuple[Tensor, Tensor, Tensor]]:
-    """Return y, A dropout(x) and B of each of the matrices that are stacked."""
+    """Return y, A dropout(x), and the B of each stacked matrix."""
     stacked = torch.split_with_sizes(y, rows, 1), after.chunk(len(rows), 1)
     return list(zip(*stacked, torch.split_with_sizes(b, rows), strict=True))
 
 
 class _Attention(Function):
-    """Causal attention along each path; q and k turned by their rotary angles first."""
+    """Causal attention along each path, after rotating q and k by their angles."""
 
     @staticmethod
     def forward(
@@ -240,7 +242,7 @@ class _Attention(Function):
 
 
 def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Turn (T, heads, D) by (T, D) angles; the two halves of an angle's table are equal."""
+    """Rotate (T, heads, D) by (T, D) angles; the two halves of the table of angles are equal."""
     half = x.shape[-1] // 2
     c, s = cos[:, None, :half], sin[:, None, :half]
     first, second = x[..., :half], x[..., half:]

@@ -1,10 +1,10 @@
 """LoRA fine-tuning by LitGPT's own command lines: the route of the published study.
 
 Davouse and Talbi, "Bayesian and Partition-Based Optimization for Hyperparameter Optimization of
-LLM Fine-Tuning" (OLA 2025). A trial is `finetune_lora` and then `evaluate` (`command_lines.py`),
-each a process group of its own under a time limit. Departures: the tools are started
-by `launch.py`, which refuses to train adapters that do not start at B = 0 (in the published runs
-they evidently did not), and integers are drawn, not truncated.
+LLM Fine-Tuning" (OLA 2025). A trial runs `finetune_lora` and then `evaluate` (`command_lines.py`),
+each in its own process group with a time limit. There are two departures. The tools are started by
+`launch.py`, which refuses to train adapters that do not start at B = 0 (in the published runs, they
+evidently did not). Integers are drawn and not truncated from real numbers.
 """
 
 import os
@@ -45,16 +45,16 @@ LAUNCHER = (sys.executable, "-m", "objectives.lora_ft.launch")
 _PROJECT = Path(__file__).parents[2]
 _TARGETS = ("accuracy", "accuracy_norm", "heldout_loss")
 _RANK_VARIABLES = ("LOCAL_RANK", "RANK", "GLOBAL_RANK", "WORLD_SIZE", "NODE_RANK", "GROUP_RANK")
-# Lightning would take the number of processes from the cluster's job instead of from --devices.
+# Otherwise Lightning takes the number of processes from the cluster's job, not from --devices.
 _CLUSTERS = ("SLURM_", "TORCHELASTIC_", "PMI_", "PMIX_", "OMPI_", "LSB_", "JSM_")
 
 
 class LitGPTCommandLines(Objective):
-    """Fine-tunes and scores by processes, which have the machine's GPUs for themselves.
+    """Fine-tunes and scores in child processes, which have the machine's GPUs to themselves.
 
-    The settings are described in `conf/objective/route/litgpt_cli.yaml`. A tool that ends with
-    another exit status than 0 or not in time, a result that is missing and a loss that is no
-    number are failed evaluations with the tool's last words.
+    The settings are described in `conf/objective/route/litgpt_cli.yaml`. An evaluation fails, with
+    the tool's last output as the reason, if a tool exits with a status other than 0 or exceeds its
+    time limit, or if a result is missing or a loss is not a number.
 
     Raises:
         ValueError: a setting, the data or the model cannot be used.
@@ -154,7 +154,7 @@ class LitGPTCommandLines(Objective):
         return Evaluation(value, time.perf_counter() - start, metrics)
 
     def test(self, trial: Trial) -> dict[str, float]:
-        """Train the configuration again and score it on MMLU, unless every evaluation did."""
+        """Train the configuration again and score it on MMLU, unless every evaluation does so."""
         check(self.space, trial.config)
         if self._test_every == 1:
             return {}
@@ -204,7 +204,7 @@ class LitGPTCommandLines(Objective):
         )
 
     def _measure(self, trial: Trial, tasks: Sequence[str]) -> dict[str, float]:
-        """Train and score in a folder of the trial's own."""
+        """Train and score in the trial's own folder."""
         with self._folders.open(trial.id) as folder:
             started = time.perf_counter()
             metrics = self._train(trial, folder)
@@ -217,7 +217,7 @@ class LitGPTCommandLines(Objective):
     def _train(self, trial: Trial, folder: Path) -> dict[str, float]:
         whole_steps = self._training.max_steps
         n_steps = None if whole_steps is None else round(trial.fidelity * whole_steps)
-        # All instructions of the schedule, whatever the share: LitGPT's order depends on them.
+        # All instructions of the schedule at every share, because LitGPT's order depends on them.
         n_items = None if whole_steps is None else whole_steps * self._training.batch
         self._source.place(folder, n_items)
         arguments = command_lines.finetune(

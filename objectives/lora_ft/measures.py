@@ -1,4 +1,4 @@
-"""What is measured of a trained model: the target, and what is never optimised."""
+"""Measure a trained model: the target, and the test metrics, which are never optimised."""
 
 from dataclasses import dataclass, field
 
@@ -14,19 +14,19 @@ from objectives.lora_ft.workbench import Workbench
 
 @dataclass
 class Measured:
-    """Metrics, and the items behind them."""
+    """Metrics, and the per-item outcomes behind them."""
 
     metrics: dict[str, float] = field(default_factory=dict)
     items: dict[str, str] = field(default_factory=dict)
 
 
 def heldout(team: Team, model: GPT, bench: Workbench, n_items: int) -> Measured:
-    """Return the loss on the first so many held-out instructions, in nats per token."""
+    """Return the loss on the first held-out instructions, in nats per token."""
     return _loss("heldout_loss", team, model, bench.heldout[:n_items])
 
 
 def hellaswag(team: Team, model: GPT, bench: Workbench) -> Measured:
-    """Return accuracies and the probability given to the right ending."""
+    """Return the accuracies and the probability of the right ending."""
     sums = scoring.branch_sums(team, model, bench.tokens(bench.hellaswag))
     _expect_finite(sums)
     judged = scoring.outcomes(bench.hellaswag, sums)
@@ -45,7 +45,7 @@ def hellaswag(team: Team, model: GPT, bench: Workbench) -> Measured:
 
 
 def test(team: Team, model: GPT, bench: Workbench) -> dict[str, float]:
-    """Return the loss on other held-out instructions, HellaSwag, and MMLU where it is asked for."""
+    """Return the loss on other held-out instructions, HellaSwag, and MMLU if requested."""
     metrics = hellaswag(team, model, bench).metrics
     if bench.test:
         metrics |= _loss("test_loss", team, model, bench.test).metrics

@@ -1,11 +1,11 @@
-"""LitGPT's model with adapters, built anew for each evaluation over base weights loaded once.
+"""LitGPT's model with adapters, rebuilt for each evaluation over base weights loaded once.
 
 LoRA (Hu et al. 2021, https://arxiv.org/abs/2106.09685, section 4.1): a matrix W0 (d, k) becomes
 W0 + (alpha / r) B A with B (d, r) = 0 and A (r, k) random at the start, so an untrained adapter
 changes nothing. A is drawn as LitGPT draws it (Kaiming uniform, a = sqrt(5)), from a fixed seed.
 
-The adapters are stored in the weights' precision, as LitGPT's `bf16-true` stores them; they are
-never merged, because W0 + (alpha / r) B A rounded to bfloat16 loses a small update.
+The adapters are stored in the weights' precision, as LitGPT's `bf16-true` stores them. They are
+never merged, because rounding W0 + (alpha / r) B A to bfloat16 loses a small update.
 """
 
 import math
@@ -21,12 +21,12 @@ from objectives.lora_ft.packing import Packed
 from objectives.lora_ft.settings import MATRICES
 
 DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
-_MAX_LENGTH = 2048  # tokens; no question or instruction of the data comes near
+_MAX_LENGTH = 2048  # tokens; every question and instruction of the data is much shorter
 
 
 @dataclass(frozen=True)
 class Adapters:
-    """What an evaluation's adapters are made from."""
+    """The settings of an evaluation's adapters."""
 
     rank: int
     alpha: int
@@ -36,10 +36,10 @@ class Adapters:
 
 
 class Dropout(nn.Module):
-    """Dropout that draws from a generator of the calling thread, on CPU ten times as fast.
+    """Dropout with a generator of the calling thread; on CPU ten times as fast as torch's.
 
-    A value is dropped where 16 random bits lie below p, so p is rounded to 1/65536. Threads that
-    share a model draw apart, and the global generators stay as they are.
+    A value is dropped if 16 random bits lie below p, so p is rounded to 1/65536. Threads that share
+    a model draw independently, and the global generators are not changed.
     """
 
     _local = threading.local()
@@ -51,7 +51,7 @@ class Dropout(nn.Module):
 
     @classmethod
     def seed(cls, seed: int, device: torch.device) -> None:
-        """Begin the calling thread's stream."""
+        """Seed the calling thread's generator."""
         cls._local.generator = torch.Generator(device).manual_seed(seed)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -60,7 +60,7 @@ class Dropout(nn.Module):
         return x.masked_fill(self.draw(x), 0) * self.scale
 
     def draw(self, x: Tensor) -> Tensor:
-        """Draw which values of x are dropped; the others count `scale`."""
+        """Draw which values of x are dropped; the others are multiplied by `scale`."""
         words = torch.empty((x.numel() + 3) // 4, dtype=torch.int64, device=x.device)
         words.random_(-(2**63), None, generator=self._local.generator)
         bits = words.view(torch.int16)[: x.numel()].view(x.shape)
@@ -79,14 +79,14 @@ class BaseModel:
 
     Args:
         folder: a LitGPT checkpoint folder.
-        device: where the weights live.
+        device: the device of the weights.
         precision: bf16 or fp32.
 
     Attributes:
         max_length: longest sequence, in tokens.
 
     Raises:
-        ValueError: the model's attention is not the plain causal one, which packing needs.
+        ValueError: the model's attention is not plain causal attention, which packing needs.
     """
 
     def __init__(self, folder: Path, device: torch.device, precision: str) -> None:
@@ -100,7 +100,7 @@ class BaseModel:
         self.device = device
         self.dtype = DTYPES[precision]
         stored = torch.load(folder / "lit_model.pth", mmap=True, weights_only=True)
-        moved: dict[int, Tensor] = {}  # tied matrices stay one
+        moved: dict[int, Tensor] = {}  # tied matrices stay tied
         for tensor in stored.values():
             if tensor.data_ptr() not in moved:
                 moved[tensor.data_ptr()] = tensor.to(device=device, dtype=self.dtype, copy=True)
@@ -146,7 +146,7 @@ class BaseModel:
 
 
 def is_plain(config: Config) -> bool:
-    """Return whether blocks may be given any mask and positions, as `log_likelihoods` does."""
+    """Return whether blocks accept any mask and positions, which `log_likelihoods` needs."""
     return not (
         config.sliding_window_size
         or config.rope_indices
@@ -160,7 +160,7 @@ def is_plain(config: Config) -> bool:
 def log_likelihoods(model: GPT, packed: Packed) -> Tensor:
     """Return (N,) log-probabilities of the targets, in nats, from a float32 log-softmax.
 
-    Only the places that predict a target pass through the LM head.
+    Only the positions that predict a target pass through the LM head.
     """
     x = model.transformer.wte(packed.tokens)  # (R, T, C)
     cos, sin = model.cos[packed.positions], model.sin[packed.positions]  # (R, T, n_elem)

@@ -1,14 +1,15 @@
-"""LoRA fine-tuning of a real language model: train on instructions, score what it has learned.
+"""LoRA fine-tuning of a real language model: train on instructions, then score the model.
 
-The hyperparameters, the published ranges and HellaSwag as a goal are those of Davouse and Talbi,
-"Bayesian and Partition-Based Optimization for Hyperparameter Optimization of LLM Fine-Tuning"
-(OLA 2025), with LitGPT's model and adapters as there. Departures: a small model, a few steps and
-a subset of the items, so that an evaluation fits two cores; adapters that start at B = 0 (in the
-published runs they evidently did not); by default the loss is on the response alone (LitGPT's
-Alpaca module, which the study used, masks no prompt: `mask_prompt: false`).
+The hyperparameters, the published ranges and the goal HellaSwag are those of Davouse and Talbi,
+"Bayesian and Partition-Based Optimization for Hyperparameter Optimization of LLM Fine-Tuning" (OLA
+2025), with LitGPT's model and adapters, as in the study. There are three departures. The model is
+small, there are few steps, and the items are a subset, so that an evaluation is feasible on two
+cores. Adapters start at B = 0 (in the published runs, they evidently did not). By default, the loss
+covers only the response; LitGPT's Alpaca module, which the study used, does not mask the prompt
+(`mask_prompt: false`).
 
-A fidelity is a share of the steps of one schedule, and of the held-out items. A trial that
-resumes another continues from what that one left in the run's folder (`states.py`).
+A fidelity is a share of the steps of one schedule, and of the held-out items. A trial that resumes
+another one continues from the state that it saved in the run's folder (`states.py`).
 """
 
 import math
@@ -60,7 +61,7 @@ _CHOICES: dict[str, Sequence[str]] = {
 class LoraFineTuning(Objective):
     """Fine-tunes one model per configuration; the base weights are loaded once.
 
-    Evaluations may share a host: none changes another's value, though each takes `threads`
+    Evaluations may share a host. They do not change each other's values, but each takes `threads`
     threads and its own memory. `conf/objective/route/in_process.yaml` describes the settings.
 
     Raises:
@@ -149,7 +150,7 @@ class LoraFineTuning(Objective):
         self._workbench: Workbench | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave what is loaded behind: another process loads its own."""
+        """Exclude what is loaded from the pickle; another process loads its own."""
         return {**self.__dict__, "_workbench": None}
 
     def evaluate(self, trial: Trial) -> Evaluation:
@@ -179,9 +180,9 @@ class LoraFineTuning(Objective):
         return Evaluation(value, ended - start, metrics, items=measured.items)
 
     def test(self, trial: Trial) -> dict[str, float]:
-        """Train the configuration again and measure what is never optimised.
+        """Train the configuration again and measure the test metrics, which are never optimised.
 
-        The run is over then, so its checkpoints go.
+        The run has ended then, so its checkpoints are deleted.
         """
         check(self.space, trial.config)
         states = States(self.folder)
@@ -270,7 +271,7 @@ class LoraFineTuning(Objective):
         resumes: int | None,
         states: States,
     ) -> Finetuning:
-        """Train along a recipe, from the state of the trial resumed where there is one."""
+        """Train by a recipe, starting from the state of the resumed trial if there is one."""
         run = self.begun(hyperparameters(recipe[0].config, self._fixed))
         state = None if resumes is None else states.state(resumes)
         if state is not None:
@@ -292,7 +293,7 @@ class LoraFineTuning(Objective):
         return measured
 
     def _leave(self, trial: Trial, recipe: list[Segment], run: Finetuning, states: States) -> None:
-        """Leave what another trial may continue, and nothing that nobody can."""
+        """Save the state if a trial may continue it; delete states that no trial can continue."""
         states.save(trial.id, recipe, run.state() if trial.fidelity < 1 else None)
         if trial.resumes is not None:
             if states.recipe(trial.resumes)[-1].config == trial.config:
@@ -300,7 +301,7 @@ class LoraFineTuning(Objective):
 
 
 def _precision(wanted: str, device: str) -> str:
-    """Choose bfloat16 where the processor multiplies it natively; elsewhere it is slower."""
+    """Choose bfloat16 if the processor multiplies it natively; otherwise it is slower."""
     if wanted != "auto":
         return wanted
     native = device == "cuda" or torch.cpu._is_avx512_bf16_supported()

@@ -1,10 +1,10 @@
-"""Many short sequences in few rows: no padding wasted, a context computed once for its branches.
+"""Pack many short sequences into few rows, and compute a context once for all its branches.
 
-A sequence is a context and its branches: the four endings of a HellaSwag question, the single
-response of an instruction. Rows hold several sequences side by side. A token sees the tokens
-before it in its own sequence that belong to the context or to its own branch, and its position
-is counted as if its branch followed the context directly; so the model computes for every branch
-what it would compute for context + branch alone.
+A sequence is a context with its branches, such as the four endings of a HellaSwag question or the
+single response of an instruction. A row holds several sequences side by side. A token attends to
+the earlier tokens of its own sequence that belong to the context or to its own branch. Its position
+is counted as if its branch followed the context directly. The model therefore computes for every
+branch the same as for context + branch alone.
 
 Shapes: R rows, T tokens a row, N targets (every token of every branch).
 """
@@ -22,28 +22,28 @@ _PADDING = -1
 
 @dataclass(frozen=True)
 class Branching:
-    """A context and the branches that may follow it, as token numbers; none is empty."""
+    """A context and the branches that may follow it, as token ids; none is empty."""
 
     context: list[int]
     branches: list[list[int]]
 
     @property
     def n_inputs(self) -> int:
-        """Number of tokens that the model reads: the last one of a branch predicts nothing."""
+        """The number of tokens that the model reads; the last token of a branch is not read."""
         return len(self.context) + sum(len(branch) - 1 for branch in self.branches)
 
 
 @dataclass(frozen=True)
 class Packed:
-    """Sequences in rows.
+    """Sequences packed into rows.
 
     Attributes:
-        tokens: (R, T) token numbers.
+        tokens: (R, T) token ids.
         positions: (R, T) each token's position in context + branch.
-        mask: (R, 1, T, T) whether the row's token sees the column's.
-        predictors: (N,) places in the flattened rows that predict the targets.
-        targets: (N,) the tokens predicted.
-        owners: (N,) number of the branch, counted over the rows and their sequences.
+        mask: (R, 1, T, T) whether the token of the row index attends to that of the column index.
+        predictors: (N,) positions in the flattened rows that predict the targets.
+        targets: (N,) the tokens to predict.
+        owners: (N,) index of the target's branch, counted over the rows and their sequences.
     """
 
     tokens: Tensor
@@ -59,13 +59,14 @@ class Packed:
 
 
 def rows(sequences: Sequence[Branching], row_length: int) -> list[list[int]]:
-    """Share the sequences out over an even number of rows, as equally long as can be.
+    """Distribute the sequences over an even number of rows of lengths as equal as possible.
 
-    Longest first, each to the shortest row so far. The number of rows is the smallest even one
-    whose mean length is at most `row_length` (even, so that two threads get the same work).
+    In order of decreasing length, each sequence is added to the shortest row so far. The number of
+    rows is the smallest even number for which the mean length is at most `row_length`. It is even
+    so that two threads get equal work.
 
     Returns:
-        The sequences' numbers in each row; every row has some.
+        The indices of the sequences in each row; no row is empty.
     """
     order = sorted(range(len(sequences)), key=lambda i: (-sequences[i].n_inputs, i))
     total = sum(sequence.n_inputs for sequence in sequences)
@@ -123,7 +124,7 @@ def pack(layout: Sequence[Sequence[Branching]]) -> Packed:
 
 
 def _mask(sequence_of: Tensor, branch_of: Tensor) -> Tensor:
-    """Return (R, 1, T, T); padding sees earlier padding only, so that no row is empty."""
+    """Return (R, 1, T, T); padding attends only to earlier padding, so that no row is empty."""
     width = sequence_of.shape[1]
     causal = torch.ones(width, width, dtype=torch.bool).tril()
     same_sequence = sequence_of[:, :, None] == sequence_of[:, None, :]

@@ -1,4 +1,4 @@
-"""Log-likelihoods of branches, by the lean model where it can, else by LitGPT's own blocks."""
+"""Log-likelihoods of branches, by the lean model if it supports the model, else by LitGPT's."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,16 +12,16 @@ from objectives.lora_ft.forest import plant
 from objectives.lora_ft.model import log_likelihoods
 from objectives.lora_ft.packing import Branching, pack, rows
 
-_ROW_LENGTH = 256  # tokens; attention's cost grows with it, the overhead of a row falls
+_ROW_LENGTH = 256  # tokens; longer rows cost more attention and less overhead
 
 
 @dataclass(frozen=True)
 class Reading:
-    """Of every token of every branch.
+    """The log-likelihoods of every token of every branch.
 
     Attributes:
         log_likelihoods: (N,) in nats.
-        owners: (N,) number of the token's branch, counted over the sequences.
+        owners: (N,) index of the token's branch, counted over all sequences.
     """
 
     log_likelihoods: Tensor
@@ -35,7 +35,7 @@ class Reading:
 
 
 def read(model: GPT, sequences: Sequence[Branching]) -> Reading:
-    """Read the sequences as one piece of work."""
+    """Compute the log-likelihoods of the sequences as one piece of work."""
     device = model.lm_head.linear.weight.device
     if device.type == "cpu" and lean.can_read(model):
         forest = plant(sequences)

@@ -1,13 +1,14 @@
-"""The learning rate over the steps, for both routes.
+"""The learning rate as a function of the step, for both routes.
 
-Linear warm-up, then a constant rate or half a cosine to the lowest one. A training cut short is
-the beginning of the whole schedule, so the whole number of steps has to be known to it.
+The schedule is a linear warm-up and then a constant rate or half a cosine to the lowest rate. A
+shortened training is the beginning of the whole schedule, so it has to know the total number of
+steps.
 """
 
 import math
 
 SCHEDULES = ("constant", "cosine")
-# Flags of `launch.py` beside those of LitGPT, which has one schedule, of the steps that are made.
+# Flags that `launch.py` adds, because LitGPT's only schedule is over the steps that it makes.
 SCHEDULE_STEPS = "--tuneoff_schedule_steps"
 SCHEDULE = "--tuneoff_schedule"
 MIN_LR = "--tuneoff_min_lr"
@@ -18,9 +19,9 @@ def after_warmup(schedule: str, done: float, peak: float, min_lr: float) -> floa
 
     Args:
         schedule: one of `SCHEDULES`.
-        done: share of the steps after warm-up that are made, in [0, 1].
+        done: share of the steps after warm-up that are done, in [0, 1].
         peak: the highest rate.
-        min_lr: the rate that the cosine ends at, unless the peak is below it.
+        min_lr: the final rate of the cosine, unless the peak is below it.
     """
     if schedule == "constant":
         return peak

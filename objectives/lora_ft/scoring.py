@@ -1,12 +1,12 @@
 """Multiple choice by log-likelihood as lm-evaluation-harness scores it, and the held-out loss.
 
-`hellaswag` and `mmlu` of lm_eval 0.4.13: the score of a choice is the log-likelihood of
-`" " + choice` after the query; `acc` takes the choice with the highest, `acc_norm` divides by the
-choice's length in characters first; the first of equal ones wins. Beside them the probability
-given to the right choice: the softmax over the length-normalised log-likelihoods.
+`hellaswag` and `mmlu` of lm_eval 0.4.13: the score of a choice is the log-likelihood of `" " +
+choice` after the query. `acc` takes the choice with the highest score. `acc_norm` divides the score
+by the choice's length in characters first. The first of equal choices wins. The probability of the
+right choice is computed in addition, by the softmax over the length-normalised log-likelihoods.
 
-Per-item outcomes are packed as base64: of bits (`numpy.packbits`, first item in the highest bit)
-or of little-endian float16.
+Per-item outcomes are packed in base64, either as bits (`numpy.packbits`, first item in the highest
+bit) or as little-endian float16.
 """
 
 import base64
@@ -29,7 +29,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Outcomes:
-    """Per question, (n,): right by log-likelihood; right by normalised one; probability."""
+    """Per question (n,): right by log-likelihood, right by normalised one, and probability."""
 
     right: NDArray[np.bool_]
     right_norm: NDArray[np.bool_]
@@ -54,7 +54,7 @@ def branch_sums(team: Team, model: GPT, sequences: Sequence[Branching]) -> Float
 
 
 def outcomes(questions: Sequence[Question], sums: Floats) -> Outcomes:
-    """Judge the choices, given the log-likelihood of each in the questions' order.
+    """Judge the choices by their log-likelihoods, given in the questions' order.
 
     Every question has the same number of choices.
     """
@@ -79,7 +79,7 @@ def losses(sequences: Sequence[Branching], sums: Floats) -> Floats:
 
 
 def pack_bits(right: NDArray[np.bool_]) -> str:
-    """Pack yes or no per item."""
+    """Pack a boolean per item."""
     return base64.b64encode(np.packbits(right).tobytes()).decode()
 
 
@@ -89,11 +89,11 @@ def pack_floats(values: Floats) -> str:
 
 
 def unpack_bits(text: str, n: int) -> NDArray[np.bool_]:
-    """Return what `pack_bits` was given, n items."""
+    """Unpack the n items of `pack_bits`."""
     raw = np.frombuffer(base64.b64decode(text), dtype=np.uint8)
     return np.unpackbits(raw, count=n).astype(bool)
 
 
 def unpack_floats(text: str) -> Floats:
-    """Return what `pack_floats` was given, to float16's precision."""
+    """Unpack the items of `pack_floats`, in float16's precision."""
     return np.frombuffer(base64.b64decode(text), dtype="<f2").astype(np.float64)

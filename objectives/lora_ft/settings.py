@@ -1,4 +1,4 @@
-"""What the routes of LoRA fine-tuning share of their settings: targets, hyperparameters, rules."""
+"""The settings that the routes of LoRA fine-tuning share: targets, hyperparameters, rules."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,7 +10,7 @@ from ConfigSpace import ConfigurationSpace
 from objectives.space import check, constants
 from objectives.trial import Config, Fidelities, Goal, Value
 
-TARGETS = {  # the metric to optimise, and whether more of it is better
+TARGETS = {  # the metric to optimise, and whether a larger value is better
     "accuracy": ("hellaswag_acc", True),
     "accuracy_norm": ("hellaswag_acc_norm", True),
     "p_right": ("hellaswag_p_right", True),
@@ -21,7 +21,7 @@ PRESETS = {
     "attention": ("query", "key", "value", "projection"),
     "attention_mlp": ("query", "key", "value", "projection", "mlp"),
 }
-DEFAULT: Config = {  # what an engineer would start from; a small rate, as for full fine-tuning
+DEFAULT: Config = {  # a usual starting point; a small rate, as for full fine-tuning
     "lora_rank": 16,
     "lora_alpha": 16,
     "lora_dropout": 0.05,
@@ -30,12 +30,12 @@ DEFAULT: Config = {  # what an engineer would start from; a small rate, as for f
     "matrices": "attention",
     "batch": 4,
 }
-CHANGEABLE = ("learning_rate", "weight_decay", "lora_dropout")  # where a checkpoint is continued
+CHANGEABLE = ("learning_rate", "weight_decay", "lora_dropout")  # of a continued checkpoint
 
 _UNITS = {"heldout_loss": "nats per token"}
 _PARAMETERS = ("lora_rank", "lora_alpha", "lora_dropout", "learning_rate", "weight_decay")
 _WHOLE = ("lora_rank", "lora_alpha", "batch")
-_SUPREMA = {"lora_dropout": 1.0}  # never reached
+_SUPREMA = {"lora_dropout": 1.0}  # upper bounds, themselves excluded
 
 
 def goal_of(target: str) -> dict[str, Goal]:
@@ -46,7 +46,7 @@ def goal_of(target: str) -> dict[str, Goal]:
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """A configuration, with what the settings fix where the space does not tune it."""
+    """A configuration, with the fixed settings for parameters that the space does not tune."""
 
     rank: int
     alpha: int
@@ -58,7 +58,7 @@ class Hyperparameters:
 
 
 def hyperparameters(config: Config, fixed: Mapping[str, Any]) -> Hyperparameters:
-    """Read a configuration; `fixed` says what it leaves out."""
+    """Read a configuration; `fixed` holds the values that it leaves out."""
     chosen = {**fixed, **config}
     return Hyperparameters(
         rank=int(chosen["lora_rank"]),
@@ -72,7 +72,7 @@ def hyperparameters(config: Config, fixed: Mapping[str, Any]) -> Hyperparameters
 
 
 def matrices_of(where: str, chosen: Any) -> tuple[str, ...]:
-    """Return the names of a list, of a preset, or of a text such as `query+value`.
+    """Return the names in a list, in a preset, or in a text such as `query+value`.
 
     Raises:
         ValueError: a name is unknown, or the list is empty.
@@ -86,10 +86,10 @@ def matrices_of(where: str, chosen: Any) -> tuple[str, ...]:
 
 
 def expect_parameters(space: ConfigurationSpace, fixed: Iterable[str] = ()) -> None:
-    """Raise ValueError unless a space tunes what can be tuned, in values that can be run.
+    """Raise ValueError unless a space has only tunable parameters with permitted values.
 
     Args:
-        fixed: what the settings say where the space does not.
+        fixed: the values of the settings for parameters that the space does not tune.
     """
     fixed = set(fixed)
     required = [name for name in _PARAMETERS if name not in fixed]
@@ -104,7 +104,7 @@ def expect_parameters(space: ConfigurationSpace, fixed: Iterable[str] = ()) -> N
 
 
 def _stated(parameter: Any) -> Iterator[tuple[str, Value]]:
-    """Yield what a description says of a parameter's values: its key and the value."""
+    """Yield the keys of a description that hold a parameter's values, with the values."""
     if hasattr(parameter, "lower"):
         if isinstance(parameter.lower, float) and parameter.name in _WHOLE:
             raise ValueError(f"objective.space.{parameter.name}.type: expected int, got float")
@@ -132,7 +132,7 @@ def _expect(where: str, name: str, value: Value) -> None:
 
 
 def default_of(space: ConfigurationSpace) -> Config | None:
-    """Return the usual configuration where the space holds it."""
+    """Return the usual configuration if the space contains it."""
     config = {**{name: DEFAULT[name] for name in space}, **constants(space)}
     try:
         check(space, config)
@@ -142,13 +142,13 @@ def default_of(space: ConfigurationSpace) -> Config | None:
 
 
 def one_of(name: str, value: str, choices: Iterable[str]) -> None:
-    """Raise ValueError unless a setting is one of the words allowed."""
+    """Raise ValueError unless a setting is one of the permitted words."""
     if value not in choices:
         raise ValueError(f"objective.{name}: expected one of {list(choices)}, got {value}")
 
 
 def whole(name: str, value: int, lowest: int) -> int:
-    """Return a setting; raise ValueError unless it is a whole number, not below the lowest."""
+    """Return a setting; raise ValueError unless it is an integer not below the lowest one."""
     if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
         raise ValueError(f"objective.{name}: expected a whole number >= {lowest}, got {value!r}")
     return value

@@ -2,8 +2,8 @@
 
 In the folder `checkpoints` of the run, a trial has up to two files:
 
-    trial-7.json   its recipe: the configurations it was trained with, and until which step
-    trial-7.pt     its state after the last step: adapters and the optimizer's moments
+    trial-7.json its recipe: the configurations of its training, each with its last step trial-7.pt
+    its state after the last step: adapters and the optimizer's moments
 
 A state has three times the size of the adapters in float32; a recipe is one line. States are
 deleted as soon as they are no longer needed: a full training saves none, a state is deleted once a
@@ -36,7 +36,7 @@ class States:
     """The checkpoints in a run's folder, which several processes may share.
 
     Args:
-        folder: the run's folder; None: nothing is saved, and nothing can be continued.
+        folder: the run's folder; None means that nothing is saved and nothing can be continued.
     """
 
     def __init__(self, folder: Path | None) -> None:

@@ -1,12 +1,12 @@
-"""The data in the forms that LitGPT and lm_eval read without a network.
+"""Write the data in the formats that LitGPT and lm_eval read without a network.
 
     train.json, val.json                    instructions, for LitGPT's JSON data module
     Rowan/hellaswag/{train,validation}.jsonl, cais/mmlu/<subject>/{dev,test}.jsonl
-                                            questions, found by lm_eval's stock tasks in the folder
-                                            where it is started, before it would ask the hub
+                                            questions, which lm_eval's stock tasks find in their
+                                            working directory before they ask the hub
 
-The questions' texts are those of `data.py`, already clean; lm_eval's own cleaning leaves them as
-they are. lm_eval wants few-shot examples to exist, although it uses none here.
+The texts of the questions are those of `data.py`, which are already clean; lm_eval's own cleaning
+does not change them. lm_eval requires few-shot examples to exist, although it uses none here.
 """
 
 import json
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from objectives.lora_ft.data import Instruction, Question
 
-N_SUBJECTS = 57  # of MMLU; lm_eval's `mmlu` needs a question of each
+N_SUBJECTS = 57  # subjects of MMLU; lm_eval's `mmlu` needs a question of each
 _LETTERS = "ABCD"
 _Row = dict[str, object]
 
@@ -24,7 +24,7 @@ _Row = dict[str, object]
 def instructions(
     folder: Path, training: Sequence[Instruction], held: Sequence[Instruction]
 ) -> None:
-    """Write what to train on and what to validate on."""
+    """Write the instructions for training and for validation."""
     for name, items in (("train", training), ("val", held)):
         (folder / f"{name}.json").write_text(json.dumps([vars(item) for item in items]))
 
@@ -50,7 +50,7 @@ def hellaswag(folder: Path, questions: Sequence[Question]) -> None:
 
 
 def mmlu(folder: Path, questions: Sequence[Question]) -> None:
-    """Write the questions of lm_eval's `mmlu`, a configuration for each subject."""
+    """Write the questions of lm_eval's `mmlu`, with one configuration per subject."""
     subjects: dict[str, list[_Row]] = defaultdict(list)
     for question in questions:
         subjects[question.stratum].append(_mmlu_row(question))
@@ -66,9 +66,9 @@ def mmlu(folder: Path, questions: Sequence[Question]) -> None:
 
 
 def _mmlu_row(question: Question) -> _Row:
-    """Take the query apart again: "<description>\n\n<question>\nA. <choice>\n...Answer:".
+    """Split a query "<description>\n\n<question>\nA. <choice>\n...Answer:" into its parts.
 
-    Wherever it is cut, the parts make the same query.
+    The parts yield the same query wherever it is split.
     """
     rest = question.query.partition("\n\n")[2].removesuffix("\nAnswer:")
     choices: list[str] = []

@@ -1,9 +1,10 @@
 """AdamW on LoRA's adapters, as LitGPT's `finetune_lora` trains them, step by step.
 
-AdamW (Loshchilov and Hutter 2019), linear warm-up, then a constant rate or half a cosine; the
-loss is the mean over the target tokens of a step. Departures from LitGPT's script: the first
-step's rate is not zero (with few steps one more would be lost), and the optimizer works on
-float32 copies of the adapters, so that a small step is not rounded away in bfloat16.
+The optimizer is AdamW (Loshchilov and Hutter 2019), with a linear warm-up and then a constant rate
+or half a cosine. The loss is the mean over the target tokens of a step. There are two departures
+from LitGPT's script. The rate of the first step is not zero, because with few steps this step would
+be wasted. The optimizer works on float32 copies of the adapters, so that a small step is not lost
+by rounding to bfloat16.
 
 A shortened training is a prefix of the full one, and a training continued from its state equals the
 full one bit by bit, because order and dropout are functions of the seed and the step.
@@ -34,7 +35,7 @@ class Diverged(Exception):
 
 @dataclass(frozen=True)
 class Plan:
-    """How every configuration is trained.
+    """The plan by which every configuration is trained.
 
     Attributes:
         instructions: their total number, which is a multiple of each configuration's batch.
@@ -42,8 +43,8 @@ class Plan:
         schedule: the schedule of the rate after these steps, one of `SCHEDULES`.
         min_lr: the final rate of the cosine schedule, unless the peak is lower.
         betas: the two betas of AdamW.
-        clip_norm: the largest norm of all gradients together; None: no clipping.
-        pieces: the number of pieces of a step that are shared among threads.
+        clip_norm: the largest norm of all gradients together; None means no clipping.
+        pieces: the number of pieces of a step, which are distributed over threads.
     """
 
     instructions: int

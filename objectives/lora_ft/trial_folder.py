@@ -47,12 +47,12 @@ def _thin_out_abandoned(folder: Path) -> None:
         with (folder / _LOCK).open("r") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _thin_out(folder)
-    except (FileNotFoundError, BlockingIOError):  # thinned out before; in use
+    except (FileNotFoundError, BlockingIOError):  # cleaned up before, or in use
         pass
 
 
 def _thin_out(folder: Path) -> None:
-    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name == _LOCK):  # it last
+    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name == _LOCK):  # the lock last
         if entry.is_dir():
             shutil.rmtree(entry, ignore_errors=True)
         elif entry.name not in KEPT:

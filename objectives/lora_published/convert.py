@@ -1,12 +1,12 @@
-"""Turn the study's original result files into the one CSV that the project reads.
+"""Convert the study's original result files into the one CSV file that the project reads.
 
 git clone https://github.com/Kiwy3/BO_PBO_HPO_LLM     (MIT)
 cd BO_PBO_HPO_LLM/computation_experiments/results, then, from the project's folder:
 python -m objectives.lora_published.convert model=Llama-3.2-1B LHS=lhs_bis.json \
     BO-GP=bo_bis.json SOO=soo_bis.json BaMSOO=bamsoo_bis.json out=llama_3_2_1b.csv
 
-Every other argument than `model` and `out` is an algorithm and its file, in the CSV's order. A
-file has one JSON object a line:
+Every argument other than `model` and `out` is an algorithm and its file, in the order of the CSV. A
+file has one JSON object per line:
 
     {"timing": {"opening_time", "end_training_time", "ending_time"},
      "solution": {"base_value": [rank, alpha, dropout, log10 rate, log10 decay],
@@ -14,8 +14,9 @@ file has one JSON object a line:
      "score": {"hellaswag": {"acc,none", ...}, "mmlu": {...}}, or {"UCB", "LCB"},
      "info": {"depth", "depth_id", "loop", "score_state"}, or {"phase"}, or {}}
 
-An older form (the unpublished run with ranks to 512) has `starting_time` for `end_training_time`,
-which is when scoring started. Nothing is rounded or dropped.
+In an older form (the unpublished run with ranks up to 512), `end_training_time` is called
+`starting_time`; it is the time at which scoring started. No number is rounded, and no row is
+dropped.
 """
 
 import csv
@@ -45,7 +46,7 @@ def convert(path: Path, model: str, algorithm: str) -> list[dict[str, Any]]:
     """Return the rows of one result file.
 
     Raises:
-        ValueError: a line is not of the form above; it is named.
+        ValueError: a line does not have the form above; the message names it.
         OSError: the file cannot be read.
     """
     rows: list[dict[str, Any]] = []
@@ -75,7 +76,7 @@ def _row(result: Mapping[str, Any]) -> dict[str, Any]:
     if len(relaxed) != 5:
         raise ValueError(f"{len(relaxed)} hyperparameters, where there should be 5")
     names = COLUMNS[COLUMNS.index("lora_rank") : COLUMNS.index("lora_rank_used")]
-    rank, alpha = int(relaxed[0]), int(relaxed[1])  # truncated, as they were run
+    rank, alpha = int(relaxed[0]), int(relaxed[1])  # truncated, as in the study
     used = [int(value) for value in result["solution"]["converted_values"][:2]]
     if used != [rank, alpha]:
         raise ValueError(f"{used} as used, where truncation gives {[rank, alpha]}")
@@ -97,14 +98,14 @@ def _row(result: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def write(rows: Sequence[Mapping[str, Any]], file: TextIO) -> None:
-    """Write the CSV; what a row lacks is empty."""
+    """Write the CSV; missing values are empty cells."""
     writer = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Convert; return the exit status."""
+    """Convert the files; return the exit status."""
     given = dict(argument.partition("=")[::2] for argument in arguments)
     try:
         model, out = given.pop("model", ""), given.pop("out", "")

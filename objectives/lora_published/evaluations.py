@@ -1,4 +1,4 @@
-"""Reads the published evaluations that the surface is fitted to, naming every mistake."""
+"""Read the published evaluations to which the surface is fitted; errors name the row."""
 
 import math
 from collections.abc import Sequence
@@ -23,13 +23,13 @@ _RANGES = {
 
 @dataclass(frozen=True)
 class Evaluations:
-    """What the fit needs of n evaluations.
+    """The data of n evaluations that the fit needs.
 
     Attributes:
-        rank, alpha: (n,) the integers that were run.
+        rank, alpha: (n,) the integers that were used.
         log10_rate: (n,).
-        accuracies: by metric, (n,).
-        groups: (n,) equal numbers where rank, alpha and rate are equal.
+        accuracies: (n,) by metric.
+        groups: (n,) equal for evaluations with equal rank, alpha and rate.
     """
 
     rank: Array
@@ -40,13 +40,13 @@ class Evaluations:
 
 
 def read(path: Path) -> Evaluations:
-    """Read the rows whose `state` is `evaluated` (all, where there is no such column).
+    """Read the rows whose `state` is `evaluated`, or all rows if there is no such column.
 
-    Equal configurations are welcome: the study has 35 that two algorithms ran. A row that
-    repeats one of the same algorithm is a mistake.
+    Equal configurations of different algorithms are permitted: the study has 35 of them. Equal
+    configurations of the same algorithm are an error.
 
     Raises:
-        ValueError: a column is missing, or a row holds what cannot be; it is named.
+        ValueError: a column is missing, or a row has an impossible value; the message names it.
         OSError: the file cannot be read.
     """
     table = Table(path, {}, [Column(name) for name in COLUMNS])

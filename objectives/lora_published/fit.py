@@ -1,13 +1,14 @@
 """Refit the surface from the evaluations: `python -m objectives.lora_published.fit data=CSV`.
 
-`out=CSV` writes what each row would have been without itself: the predictions of the fits that
-did not see it, by metric, folds and deal, five digits; `tuneoff paper` reads them.
+`out=CSV` writes the held-out predictions of each row, that is, those of fits without this row, by
+metric, folds and partition, with five digits. `tuneoff paper` reads them.
 
-Prints, for each metric, the thirteen parameters as `objective.py` holds them and the errors
-cross-validated in ten folds, by rows and with equal (rank, alpha, rate) in one fold, the mean
-of three deals of the folds: a few rows on the cliff move R2 by .02 from one deal to the next.
-Least squares (SciPy's trust region) from fixed starts and from draws of a fixed seed; the least
-sum of squares wins. Deterministic; about a minute.
+For each metric, the program prints the thirteen parameters as `objective.py` holds them, and the
+errors of a ten-fold cross-validation. The folds are by rows, and with equal (rank, alpha, rate) in
+one fold. Errors are the mean over three random partitions into folds, because a few rows on the
+cliff change R2 by 0.02 from one partition to the next. The fit is least squares (SciPy's trust
+region) from fixed starting points and from draws of a fixed seed; the smallest sum of squares wins.
+The result is deterministic and takes about a minute.
 """
 
 import csv
@@ -27,8 +28,8 @@ _DIGITS = 4
 _N_FOLDS = 10
 _N_DEALS = 3
 _N_STARTS = 24
-_N_FOLD_STARTS = 4  # of which one is the fit to all rows
-_CLIFF = (-4.0, -2.0)  # of log10 rate: where a run may diverge
+_N_FOLD_STARTS = 4  # one of which is the fit to all rows
+_CLIFF = (-4.0, -2.0)  # range of log10 rate in which a run may diverge
 
 #        ch, b, log10 s0, k, c, rho, l1, w1, l2, w2, kk, g, lg
 _START = (0.25, 0.45, -0.15, 2.5, 0.05, 0.3, -4.5, 0.5, -2.8, 0.1, 0.5, 0.0, -4.0)
@@ -37,7 +38,7 @@ _UPPER = (0.3, 0.6, 1.0, 6.0, 1.0, 1.5, -2.0, 3.0, -1.0, 1.0, 1.5, 0.2, -2.0)
 
 
 def fit(scale: Array, log10_rate: Array, accuracy: Array, starts: Sequence[Array]) -> Surface:
-    """Return the surface of least squared error over n rows, the best that the starts lead to."""
+    """Return the surface of least squared error over n rows, the best over all starting points."""
 
     def residuals(parameters: Array) -> Array:
         return Surface(*parameters).accuracy(scale, log10_rate) - accuracy
@@ -61,7 +62,7 @@ def starts(n: int, seed: int) -> list[Array]:
 
 
 def folds(groups: NDArray[np.int_], n_folds: int, seed: int) -> NDArray[np.int_]:
-    """Return the fold (n,) of each row: whole groups, dealt in random order to the smallest."""
+    """Return the fold (n,) of each row; groups go, in random order, to the smallest fold."""
     fold = np.zeros(len(groups), dtype=int)
     sizes = np.zeros(n_folds, dtype=int)
     for group in np.random.default_rng(seed).permutation(np.unique(groups)):
@@ -74,7 +75,7 @@ def folds(groups: NDArray[np.int_], n_folds: int, seed: int) -> NDArray[np.int_]
 def predict_held_out(
     data: Evaluations, metric: str, fold: NDArray[np.int_], whole: Surface
 ) -> Array:
-    """Return for each row (n,) what a fit without its fold says."""
+    """Return the prediction (n,) of each row by a fit without its fold."""
     scale, accuracy = data.alpha / data.rank, data.accuracies[metric]
     predicted = np.zeros(len(accuracy))
     begin = np.clip(np.array(astuple(whole)), _LOWER, _UPPER)
@@ -87,7 +88,7 @@ def predict_held_out(
 
 
 def errors(predicted: Array, accuracy: Array, log10_rate: Array) -> Array:
-    """Return R^2, RMSE, and RMSE outside the cliff's rows (3,)."""
+    """Return R^2, RMSE, and RMSE without the rows on the cliff (3,)."""
     residual = predicted - accuracy
     r2 = 1 - float(residual @ residual) / float(((accuracy - accuracy.mean()) ** 2).sum())
     calm = (log10_rate < _CLIFF[0]) | (log10_rate > _CLIFF[1])
@@ -105,8 +106,8 @@ def cross_validate(data: Evaluations) -> tuple[dict[str, Surface], dict[str, Arr
     """Fit both metrics.
 
     Returns:
-        The surface of each metric; and predictions held out, (n,) each, by
-        `<metric>_<rows or groups>_<deal>`, where groups keep equal (rank, alpha, rate) together.
+        The surface of each metric, and the held-out predictions, (n,) each, by `<metric>_<rows or
+            groups>_<deal>`. With groups, equal (rank, alpha, rate) are in one fold.
     """
     rows = np.arange(len(data.rank))
     surfaces: dict[str, Surface] = {}
@@ -139,7 +140,7 @@ def report(data: Evaluations, surfaces: dict[str, Surface], held_out: dict[str, 
 
 
 def write(data: Evaluations, held_out: dict[str, Array], path: Path) -> None:
-    """Write the held-out predictions, a row for each evaluation."""
+    """Write the held-out predictions, one row per evaluation."""
     path.parent.mkdir(parents=True, exist_ok=True)
     known = {
         "lora_rank_used": data.rank,
@@ -154,7 +155,7 @@ def write(data: Evaluations, held_out: dict[str, Array], path: Path) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Fit and print; return the exit status."""
+    """Fit both metrics and print the result; return the exit status."""
     given = dict(argument.partition("=")[::2] for argument in arguments)
     try:
         if not {"data"} <= set(given) <= {"data", "out"} or not all(given.values()):

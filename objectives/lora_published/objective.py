@@ -8,9 +8,9 @@ that `fit.py` prints.
 
 The noise depends on its seed and the trial's id, as in the study's 35 repeated configurations:
 
-- `repeat`: N(0, .0001^2) on HellaSwag, N(0, .0002^2) on MMLU.
+- `repeat`: N(0, 0.0001^2) on HellaSwag, N(0, 0.0002^2) on MMLU.
 - `divergence`: in addition, a run with a learning rate between 10^-2.7 and 10^-2.3 diverges with
-  probability sigma((L + .35 log10 s - l2) / .1), to chance + N(0, .006^2) in both metrics.
+probability sigma((L + 0.35 log10 s - l2) / 0.1), to chance + N(0, 0.006^2) in both metrics.
 """
 
 from collections.abc import Mapping
@@ -62,7 +62,7 @@ MEASURED = {
     "hellaswag_acc": Goal(minimise=False, reference=HELLASWAG.ch),
     "mmlu_acc": Goal(minimise=False, reference=MMLU.ch),
 }
-"""The metrics that may be goals; hypervolume is measured from a model that guesses."""
+"""The metrics that may be goals; the reference of the hypervolume is a model that guesses."""
 
 NOISES = ("none", "repeat", "divergence")
 _PARAMETERS = ("lora_rank", "lora_alpha", "lora_dropout", "learning_rate", "weight_decay")
@@ -91,11 +91,11 @@ class LoraPublished(Objective):
             space: descriptions of the five parameters.
             goals: metrics among `MEASURED`; None: 1 - hellaswag_acc is minimised.
             limits: bounds by metric.
-            noise: one of `NOISES`, see the module.
-            seed: of the noise.
+            noise: one of `NOISES`, as the module's docstring describes them.
+            seed: the seed of the noise.
 
         Raises:
-            ValueError: a setting is not as described.
+            ValueError: a setting does not have the described form.
         """
         space = with_pinned(space)
         self.space = build_space(space)
@@ -107,7 +107,7 @@ class LoraPublished(Objective):
             raise ValueError(f"noise: expected one of {list(NOISES)}, got {noise!r}")
         self._noise = noise
         if noise != "none":
-            self.version = 2  # version 1 drew an optimizer's numbers
+            self.version = 2  # version 1 drew the same random numbers as an optimizer
         self._seed = whole("seed", seed, 0)
         # A two-point distribution on b and chance has a deviation of at most half their distance.
         half = (HELLASWAG.b - HELLASWAG.ch) / 2
@@ -134,7 +134,7 @@ class LoraPublished(Objective):
         return Evaluation(value, perf_counter() - start, metrics)
 
     def _plainly_inside(self, config: Config) -> bool:
-        """Return whether a configuration is surely in the space; `check` takes far longer."""
+        """Return whether a configuration is certainly in the space; `check` takes much longer."""
         if config.keys() != self._axes.keys():
             return False
         for name, (kind, low, high) in self._axes.items():

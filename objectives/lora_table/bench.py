@@ -1,4 +1,4 @@
-"""The table's setting: which instructions are trained on, which are scored, and by which model."""
+"""The table's task: the instructions for training and for scoring, and the model."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ from objectives.lora_table.cells import INSTRUCTIONS, REFERENCE, Training
 DATA_SEED = 1337  # of the split into training and held-out instructions, and of HellaSwag's items
 PRECISION = "bf16"
 MAX_LENGTH = 128  # tokens of prompt and response
-SELECTION_ITEMS = {"1/9": 24, "1/3": 48, "1": 128}  # each the beginning of the next
+SELECTION_ITEMS = {"1/9": 24, "1/3": 48, "1": 128}  # each set is the beginning of the next
 TEST_ITEMS = 128
 HELLASWAG_ITEMS = 64
 DROPOUT = 0.05
@@ -39,7 +39,7 @@ PLAN = Plan(
 
 
 class Bench:
-    """Base weights and the data as tokens."""
+    """The base weights and the tokenised data."""
 
     def __init__(self, data: Data, folder: Path) -> None:
         self.base = BaseModel(folder, torch.device("cpu"), PRECISION)
@@ -85,7 +85,7 @@ class Bench:
 
 
 def item_losses(team: Team, model: GPT, sequences: Sequence[Branching]) -> Floats:
-    """Return the mean loss of each instruction's response, in nats a token."""
+    """Return the mean loss of each instruction's response, in nats per token."""
     return scoring.losses(sequences, scoring.branch_sums(team, model, sequences))
 
 

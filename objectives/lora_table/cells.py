@@ -1,7 +1,7 @@
-"""The table's plan: the grid, what is trained, and in which order.
+"""The table's plan: the grid, the trainings, and their order.
 
-A cell is a configuration, a training a cell and a `train_seed`. The plan is a function of this
-file and of the first pass's results alone.
+A cell is a configuration, and a training is a cell with a `train_seed`. The plan depends only on
+this file and on the results of the first pass.
 """
 
 import itertools
@@ -16,17 +16,17 @@ RANKS = (1, 4, 16, 64)
 ALPHAS = (1, 4, 16, 64)
 MATRICES = ("attention", "attention_mlp")
 BATCHES = (2, 4)
-INSTRUCTIONS = 108  # trained on in all: 27 steps of 4, 54 of 2
-SHARES = {"1/9": 9, "1/3": 3, "1": 1}  # a checkpoint's name, and the part of the steps it stands at
+INSTRUCTIONS = 108  # instructions of a training: 27 steps of 4, or 54 of 2
+SHARES = {"1/9": 9, "1/3": 3, "1": 1}  # by checkpoint: the divisor that gives its share of steps
 
-REPLICATE_SEEDS = (1, 2)  # beside 0, which every cell is trained with
+REPLICATE_SEEDS = (1, 2)  # in addition to 0, with which every cell is trained
 N_UNIFORM, N_BEST = 100, 50
 _ORDER_SEED, _UNIFORM_SEED = 2026, 2027
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A configuration. `id` counts the grid in the order of its fields, the last one fastest."""
+    """A configuration; `id` counts the grid in the order of the fields, the last one fastest."""
 
     id: int
     learning_rate: float
@@ -42,7 +42,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Training:
-    """What is trained once. `part` is why: factorial, uniform or best."""
+    """One training; `part` is the reason for it: factorial, uniform or best."""
 
     cell: Cell
     train_seed: int
@@ -54,7 +54,7 @@ class Training:
 
     @property
     def number(self) -> int:
-        """A number of its own for each training."""
+        """A unique number for each training."""
         return self.cell.id * (1 + len(REPLICATE_SEEDS)) + self.train_seed
 
 
@@ -73,22 +73,22 @@ REFERENCE = next(
 
 
 def first_pass() -> list[Training]:
-    """Return every cell once, in an order of which any prefix is a uniform sample."""
+    """Return every cell once, in an order in which every prefix is a uniform sample."""
     order = np.random.default_rng(_ORDER_SEED).permutation(len(CELLS))
     return [Training(CELLS[i], 0, "factorial") for i in order.tolist()]
 
 
 def uniform_replicates() -> list[Training]:
-    """Return two further trainings of each cell of a uniform sample drawn beforehand."""
+    """Return two further trainings of each cell of a uniform sample, which was drawn beforehand."""
     chosen = np.random.default_rng(_UNIFORM_SEED).permutation(len(CELLS))[:N_UNIFORM]
     return _replicates(chosen.tolist(), "uniform")
 
 
 def best_replicates(losses: Mapping[int, float | None]) -> list[Training]:
-    """Return two further trainings of the best cells that the uniform sample left out.
+    """Return two further trainings of the best cells that are not in the uniform sample.
 
     Args:
-        losses: of each cell's first training at its end, on the selection set; None if it failed.
+        losses: final loss of each cell's first training on the selection set; None if it failed.
 
     Raises:
         ValueError: a cell is missing.

@@ -1,17 +1,18 @@
-"""From the producer's rows to the table that `objective=lora_table` reads.
+"""Compile the producer's rows into the table that `objective=lora_table` reads.
 
     python -m objectives.lora_table.compile [results/lora_table]
 
-Writes beside this file:
+It writes two files next to this file:
 
-    evaluations.csv.xz   a row a checkpoint
-    items.csv.xz         the losses item by item: cell, train_seed, name, float16 or bits in base64
+    evaluations.csv.xz one row per checkpoint items.csv.xz the losses by item: cell, train_seed,
+    name, float16 or bits in base64
 
-A checkpoint's held-out loss is the mean of its change on the checkpoint's items, from the model
-before training, added to that model's loss on all items of the selection set. So the losses of
-different checkpoints are on one scale, although the early ones are measured on fewer items; at
-the end it is the plain mean. `seconds` is what an evaluation of the fidelity costs: training so
-far and one scoring; `train_seconds` is the first part of it. CPU seconds.
+The held-out loss of a checkpoint is the untrained model's loss on all items of the selection set,
+plus the mean change of the loss on the checkpoint's own items. The losses of different checkpoints
+are therefore on one scale, although the early ones are measured on fewer items. At the end of a
+training, the held-out loss is the plain mean. `seconds` is the cost of an evaluation at the
+fidelity: the training so far and one scoring. `train_seconds` is the training's part. Both are CPU
+seconds.
 """
 
 import base64
@@ -42,7 +43,7 @@ ITEM_COLUMNS = ("cell", "train_seed", "name", "items")
 
 
 def evaluations(found: list[Row], items: dict[tuple[int, int], Row], base: Untrained) -> list[Row]:
-    """Return a row a checkpoint, in the order of cells, seeds and fidelities."""
+    """Return one row per checkpoint, in the order of cells, seeds and fidelities."""
     made: list[Row] = []
     for row in sorted(found, key=lambda row: (row["cell"], row["train_seed"])):
         made += _checkpoints(row, items[row["cell"], row["train_seed"]], base)
@@ -96,7 +97,7 @@ def unpack(text: str) -> NDArray[np.float64]:
 
 
 def item_rows(items: dict[tuple[int, int], Row]) -> Iterator[Row]:
-    """Yield a row for each packed array."""
+    """Yield one row for each packed array."""
     for (cell, train_seed), row in sorted(items.items()):
         for name, packed in row.items():
             if name not in ("cell", "train_seed"):
@@ -104,7 +105,7 @@ def item_rows(items: dict[tuple[int, int], Row]) -> Iterator[Row]:
 
 
 def write(path: Path, columns: tuple[str, ...], table: Iterator[Row] | list[Row]) -> None:
-    """Write a CSV, compressed; equal rows give equal bytes."""
+    """Write a compressed CSV file; equal rows give equal bytes."""
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
@@ -116,7 +117,7 @@ def compile_table(folder: Path, out: Path) -> int:
     """Write the table of a producer's folder; return the number of trainings.
 
     Raises:
-        ValueError: the folder holds no trainings, or does not say what the untrained model scores.
+        ValueError: the folder has no trainings, or it lacks the scores of the untrained model.
     """
     found = {(row["cell"], row["train_seed"]): row for row in rows(folder)}
     if not found:

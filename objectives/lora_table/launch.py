@@ -3,10 +3,10 @@
     python -m objectives.lora_table.launch [out=results/lora_table] [processes=2]
     python -m objectives.lora_table.launch stop [out=results/lora_table]
 
-The table is made by one version of the code, whatever this checkout holds: the commit in
-`producer.commit`, tagged `lora-table-v2`. It is checked out as a git worktree in the cache folder
-and run from there, at the lowest priority, one thread a process. The processes outlive the shell
-that started them; starting them again goes on where they were.
+The whole table is made by one version of the code, independent of the current checkout: the commit
+in `producer.commit`, tagged `lora-table-v2`. This commit is checked out as a git worktree in the
+cache folder and run from there, at the lowest priority, with one thread per process. The processes
+outlive the shell that started them. If they are started again, they continue where they stopped.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ _ENVIRONMENT = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONPATH": ""
 
 
 def running(folder: Path) -> list[int]:
-    """Return the process numbers of the producers that write to a folder."""
+    """Return the process ids of the producers that write to a folder."""
     found = []
     for process in psutil.process_iter(["cmdline"]):
         command = process.info["cmdline"] or []
@@ -35,10 +35,10 @@ def running(folder: Path) -> list[int]:
 
 
 def worktree() -> Path:
-    """Return the tagged code's checkout; make it where it is not there yet.
+    """Return the checkout of the tagged code; create it if necessary.
 
     Raises:
-        ValueError: this project's git does not hold the commit.
+        ValueError: this project's git repository does not have the commit.
     """
     here = Path(__file__).parent
     commit = (here / "producer.commit").read_text().strip()
@@ -56,7 +56,7 @@ def worktree() -> Path:
 
 
 def start(folder: Path, n_processes: int) -> None:
-    """Start as many producers as are missing."""
+    """Start the missing producers."""
     missing = n_processes - len(running(folder))
     folder.mkdir(parents=True, exist_ok=True)
     place = worktree()
@@ -80,16 +80,17 @@ def start(folder: Path, n_processes: int) -> None:
 
 
 def _yield_to_other_sessions(pid: int) -> None:
-    """Lower the weight of a process's session as well, where Linux groups processes by session.
+    """Also lower the weight of a process's session, if Linux schedules processes by session.
 
-    There `nice` acts within the session alone, and this one would get as much time as any other.
+    In that case, `nice` acts only within the session, and this session would get as much time as
+    any other.
     """
     with contextlib.suppress(OSError):
         Path(f"/proc/{pid}/autogroup").write_text("19")
 
 
 def stop(folder: Path) -> None:
-    """End the producers that write to a folder; a training under way is begun again later."""
+    """End the producers that write to a folder; an interrupted training is repeated later."""
     for pid in running(folder):
         psutil.Process(pid).terminate()
         print(f"lora_table: ended process {pid}")

@@ -26,7 +26,7 @@ Row = dict[str, str]
 
 
 def relabelled(space: Mapping[str, Mapping[str, Any]], seed: int) -> dict[str, Mapping[str, Any]]:
-    """Put the axes into another order and turn some of them round; the same for all optimizers."""
+    """Permute the axes and reverse some of them, in the same way for all optimizers."""
     rng = draws(seed)
     names = [list(space)[i] for i in rng.permutation(len(space))]
     turned = dict(zip(names, rng.random(len(names)) < 0.5, strict=True))
@@ -45,7 +45,7 @@ def choices_of(parameter: Any) -> list[Any]:
 
 
 def expect_grid(space: ConfigurationSpace) -> None:
-    """Raise ValueError unless a space has the table's axes and some of their values."""
+    """Raise ValueError unless a space has the table's axes, with some of their values."""
     if set(space) != set(GRID):
         raise ValueError(f"objective.space: expected {list(GRID)}, got {list(space)}")
     for name, levels in GRID.items():

@@ -1,8 +1,9 @@
-"""A table of real LoRA fine-tunings, looked up: microseconds instead of a minute.
+"""A table of real LoRA fine-tunings; a look-up takes microseconds instead of a minute.
 
-640 configurations of SmolLM2-135M on Alpaca, each trained to the end with checkpoints at 1/9, 1/3
-and 1 of the steps (`results/lora_table/README.md` is the data sheet). Exact look-up: all axes are
-ordinals or categories. A failed training is a failed evaluation.
+The table has 640 configurations of SmolLM2-135M on Alpaca. Each was trained to the end, with
+checkpoints at 1/9, 1/3 and 1 of the steps (`results/lora_table/README.md` is the data sheet). The
+look-up is exact, because all axes are ordinal or categorical. A failed training is a failed
+evaluation.
 """
 
 import hashlib
@@ -39,16 +40,16 @@ _GOALS = {
     "train_seconds": Goal(minimise=True, unit="s"),
 }
 _NOISES = ("none", "replicates")
-# Of rank 1 on all 30 blocks: inputs + outputs of each matrix; q, k and v have an A each.
+# Parameters at rank 1 on all 30 blocks: inputs + outputs of each matrix; q, k and v have an A each.
 _PARAMETERS = {"attention": 115_200, "attention_mlp": 305_280}
 _ITEM_NAMES = ("selection 1/9", "selection 1/3", "selection 1")
 
 
 class LoraTable(Objective):
-    """Looks a configuration up. `conf/objective/lora_table.yaml` describes the settings.
+    """Looks up a configuration; `conf/objective/lora_table.yaml` describes the settings.
 
     Raises:
-        ValueError: a setting cannot be used, or the space leaves the grid.
+        ValueError: a setting cannot be used, or the space is not part of the grid.
     """
 
     cheap = True
@@ -88,13 +89,14 @@ class LoraTable(Objective):
         self._declare()
 
     def evaluate(self, trial: Trial) -> Evaluation:
-        """Look a configuration up.
+        """Look up a configuration.
 
-        A trial that resumes another pays for the steps beyond the fidelity below its own.
+        A trial that resumes another one is charged only for the steps after the next lower
+        fidelity.
 
         Raises:
             ValueError: the configuration is not in the space, or the fidelity not in the table.
-            RuntimeError: the table does not hold it yet.
+            RuntimeError: the table does not hold the configuration yet.
         """
         check(self.space, trial.config)
         level = self._level(trial.fidelity)
@@ -160,7 +162,7 @@ class LoraTable(Objective):
             )
 
     def _declare(self) -> None:
-        """Set the noise, the optimum and its configuration, of one goal and among what there is."""
+        """Set noise, optimum and minimiser, for one goal and the cells trained so far."""
         if len(self.goals) != 1:
             return
         found: list[tuple[float, int, Config]] = []

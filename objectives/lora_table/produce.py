@@ -1,10 +1,10 @@
-"""Make the table: train what the plan asks for and nobody has trained yet.
+"""Produce the table: do the trainings of the plan that are not done yet.
 
     TUNEOFF_DATA=... python -m objectives.lora_table.produce out=FOLDER [trainings=N]
 
-Several processes may run on one folder, one thread each; each may be killed at any moment and
-started again. `trainings` ends a process after so many. `python -m objectives.lora_table.launch`
-starts two of them in the background from the tagged code.
+Several processes, with one thread each, may work on one folder. Each may be killed at any moment
+and started again. `trainings` ends a process after that number of trainings. `python -m
+objectives.lora_table.launch` starts two processes in the background from the tagged code.
 """
 
 import os
@@ -51,7 +51,7 @@ _WAIT_S = 10.0
 
 
 class Pausing(Team):
-    """Works piece by piece in the calling thread, and waits while somebody measures times."""
+    """Works piece by piece in the calling thread; waits while another process measures."""
 
     def __init__(self, background: Background) -> None:
         super().__init__(ThreadPoolExecutor(1), TOKENS_AT_ONCE["cpu"])
@@ -66,7 +66,7 @@ class Pausing(Team):
 
 
 class Clock:
-    """CPU and wall seconds since the last look; wall without the pauses that others asked for."""
+    """CPU and wall seconds since the last call; wall time excludes pauses for other processes."""
 
     def __init__(self, background: Background) -> None:
         self._background = background
@@ -81,14 +81,14 @@ class Clock:
 
 
 def make(bench: Bench, training: Training, team: Pausing) -> tuple[Row, Row]:
-    """Train once and return its row and its items; a divergence is part of the row."""
+    """Do one training and return its row and its items; a divergence is recorded in the row."""
     items: Row = {"cell": training.cell.id, "train_seed": training.train_seed}
     row: Row = {**asdict(training.cell), "cell": training.cell.id}
     del row["id"]
     row |= {"train_seed": training.train_seed, "part": training.part}
     row |= {"started": datetime.now(UTC).isoformat(timespec="seconds"), "checkpoints": []}
     row |= {"test_loss": None, "test_cpu_s": None, "error": None}
-    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    Path("/proc/self/clear_refs").write_text("5")  # reset the peak memory
     clock = Clock(team.background)
     run = bench.begun(training)
     try:
@@ -148,12 +148,12 @@ def _expect_finite(name: str, losses: Floats) -> None:
 
 
 def _number(value: float, digits: int = 6) -> float | str:
-    """Return a rounded number; JSON has no NaN and no infinity, so those are texts."""
+    """Return a rounded number; NaN and infinity become texts, because JSON lacks them."""
     return round(float(value), digits) if np.isfinite(value) else str(float(value))
 
 
 def open_block(bench: Bench, data: Data, digest: str, folder: Path, team: Pausing) -> int:
-    """Train the reference cell to a third and return the block that this process works in."""
+    """Train the reference cell to 1/3 and return the block in which this process works."""
     clock = Clock(team.background)
     run = bench.begun(Training(REFERENCE, 0, "reference"))
     run.train(team, REFERENCE.steps // SHARES["1/3"])
@@ -191,7 +191,7 @@ def open_block(bench: Bench, data: Data, digest: str, folder: Path, team: Pausin
 
 
 def _processor() -> str:
-    """Return the processor's model and kind, as Linux names them."""
+    """Return the processor's model name and architecture, as Linux gives them."""
     fields: dict[str, str] = {}
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         name, _, value = line.partition(":")
@@ -201,9 +201,9 @@ def _processor() -> str:
 
 
 def next_training(folder: Path, claims: records.Claims) -> Training | None:
-    """Claim the first training of the plan that is neither done nor under way.
+    """Claim the first training of the plan that is neither done nor in progress.
 
-    Waits where the rest of the plan depends on what another process has under way.
+    Wait if the rest of the plan depends on trainings that another process is doing.
     """
     while True:
         finished = records.done(folder)
@@ -222,7 +222,7 @@ def next_training(folder: Path, claims: records.Claims) -> Training | None:
 
 
 def _final_losses(folder: Path) -> dict[int, float | None]:
-    """Return each cell's loss on the selection set after its first training, None if it failed."""
+    """Return each cell's selection loss after its first training; None if it failed."""
     return {
         row["cell"]: None if row["error"] else row["checkpoints"][-1]["heldout_loss"]
         for row in records.rows(folder, damaged=True)
@@ -231,7 +231,7 @@ def _final_losses(folder: Path) -> dict[int, float | None]:
 
 
 def produce(folder: Path, n_trainings: int | None, say: Callable[[str], None]) -> None:
-    """Train until the plan is done, or so many trainings."""
+    """Train until the plan is done, or up to a number of trainings."""
     torch.set_num_threads(1)
     folder.mkdir(parents=True, exist_ok=True)
     found = checkpoint.find(checkpoint.SMOLLM2)

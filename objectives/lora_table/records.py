@@ -1,14 +1,13 @@
 """The producer's files: appended to and flushed line by line, shared by several processes.
 
-    rows-K.jsonl     a line a training, by process K, who locks rows-K.lock
-    items-K.jsonl    the items of the same trainings: float16 or bits, base64
-    blocks.jsonl     a line a block: equal hardware, versions and reference loss
-    claims.lock      byte i is locked by who does training i
+    rows-K.jsonl one line per training of process K, which locks rows-K.lock items-K.jsonl the items
+    of the same trainings: float16 or bits, base64 blocks.jsonl one line per block: equal hardware,
+    versions and reference loss claims.lock byte i is locked by the process that does training i
 
-A half-written last line, which a killed process leaves, is forgiven and cut off by the next. The
-files lie in a checkout that others work in: git may put older ones in their place at any moment
-(a stash, a merge). So they are opened anew for each line, and a process writes again what it
-wrote before and finds no more.
+A killed process may leave an incomplete last line. It is ignored, and the next process removes it.
+The files are in a checkout in which others work, so git may replace them by older versions at any
+moment (a stash, a merge). The files are therefore reopened for each line, and a process writes
+again its own lines that have disappeared.
 """
 
 import fcntl
@@ -22,14 +21,14 @@ Row = dict[str, Any]
 
 
 class Busy(Exception):
-    """Another process holds it."""
+    """Another process appends to the file."""
 
 
 def read_lines(path: Path, damaged: bool = False) -> list[Row]:
-    """Read what is whole.
+    """Read the complete lines.
 
     Args:
-        damaged: leave out what is no JSON, such as the marks of a conflict that git put there.
+        damaged: whether to skip lines that are not JSON, such as git's conflict markers.
 
     Raises:
         ValueError: a line other than the last is not JSON.
@@ -39,7 +38,7 @@ def read_lines(path: Path, damaged: bool = False) -> list[Row]:
     except FileNotFoundError:
         return []
     rows = []
-    for number, line in enumerate(lines[:-1], start=1):  # behind the last newline: half-written
+    for number, line in enumerate(lines[:-1], start=1):  # the last part is incomplete
         try:
             rows.append(json.loads(line))
         except ValueError:
@@ -62,12 +61,12 @@ def done(folder: Path) -> set[tuple[int, int]]:
 
 
 def keys(folder: Path, kind: str) -> set[tuple[int, int]]:
-    """Return cell and train_seed of each whole line."""
+    """Return cell and train_seed of each complete line."""
     return {(row["cell"], row["train_seed"]) for row in rows(folder, kind, damaged=True)}
 
 
 class Appender:
-    """A file of JSON lines that this process alone appends to.
+    """A file of JSON lines to which only this process appends.
 
     Raises:
         Busy: another process appends to it.
@@ -84,7 +83,7 @@ class Appender:
             raise Busy(path.name) from None
 
     def append(self, row: Row) -> None:
-        """Append a line, and before it those of this process that the file lost."""
+        """Append a line, after those lines of this process that have disappeared from the file."""
         self._mine.append(json.dumps(row, separators=(",", ":")).encode())
         with self._path.open("a+b") as file:
             file.seek(0)
@@ -99,7 +98,7 @@ class Appender:
 
 
 def own_files(folder: Path) -> tuple[int, Appender, Appender]:
-    """Return the lowest number whose files no process has, and its rows and items."""
+    """Return the lowest number whose files no process holds, and its rows and items."""
     number = 0
     while True:
         try:
@@ -110,13 +109,13 @@ def own_files(folder: Path) -> tuple[int, Appender, Appender]:
 
 
 class Claims:
-    """Which training is under way. The system releases what a killed process claimed."""
+    """The trainings in progress; the system releases the claims of a killed process."""
 
     def __init__(self, folder: Path) -> None:
         self._file = (folder / "claims.lock").open("a")
 
     def take(self, number: int) -> bool:
-        """Claim a training unless another process has."""
+        """Claim a training unless another process has claimed it."""
         try:
             fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, number)
         except OSError:
@@ -128,13 +127,14 @@ class Claims:
 
 
 def block(folder: Path, identity: Row, others: Row, check: Callable[[Row], None]) -> int:
-    """Return the number of the block with this identity; record a new one where there is none.
+    """Return the number of the block with this identity; record a new block if necessary.
 
     Args:
-        folder: of the files.
-        identity: what makes two blocks the same.
-        others: what is recorded beside it.
-        check: is given the first block and raises where the table may not go on.
+        folder: the folder of the files.
+        identity: the values by which two blocks are the same.
+        others: further values to record.
+        check: a function that is given the first block and raises if the table must not be
+            continued.
     """
     with (folder / "opening.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

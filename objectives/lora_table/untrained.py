@@ -2,7 +2,8 @@
 
     TUNEOFF_DATA=... python -m objectives.lora_table.untrained out=results/lora_table
 
-Writes `untrained.json`: the items that the table's checkpoints are compared with. 60 CPU seconds.
+It writes `untrained.json`, which holds the items with which the table's checkpoints are compared.
+It takes 60 CPU seconds.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What the model before training scores, read from `untrained.json`."""
+"""The scores of the untrained model, read from `untrained.json`."""
 
 import base64
 import json
@@ -24,6 +24,6 @@ class Untrained:
         return cls(np.frombuffer(base64.b64decode(packed), dtype="<f2").astype(np.float64))
 
     def loss(self, items: NDArray[np.float64]) -> float:
-        """Return the mean change on the first items, on the scale of all of them."""
+        """Return the loss of all items, estimated from the mean change on the first items."""
         change = items.mean() - self.items[: len(items)].mean()
         return round(float(self.items.mean() + change), 6)

@@ -1,6 +1,6 @@
 """One measurement of one configuration: start, warm up, load, measure, stop."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,39 +12,40 @@ from objectives.serving.host.host import CpuWatch
 from objectives.serving.host.server import Server
 from objectives.serving.load.arrivals import Plan
 from objectives.serving.load.load_generator import Load, LoadGenerator
-from objectives.serving.load.measures import PER_GPU, RATES, measure
+from objectives.serving.load.measures import measure, per_gpu
 from objectives.serving.measuring import Measuring
 from objectives.trial import Config
 
 _HASTE = ("timed_out", "broke_off", "requests_failed")  # failures that a slow host alone can cause
-_FAILED_SHARE = 0.5  # of the requests, above which the configuration has failed
+_FAILED_SHARE = 0.5  # share of failed requests above which the configuration counts as failed
 _WARMUP_ANSWER = 8  # tokens
 
 
 @dataclass(frozen=True)
 class Bench:
-    """How configurations are measured.
+    """The procedure by which configurations are measured.
 
     Attributes:
-        engine: what is served.
-        generator: what sends the load.
-        limits: the SLO's limits by metric.
-        more: a metric that has to be measured beside the standard ones and those of the limits.
-        settings: how often, how long, and what spoils it.
+        engine: the engine that serves the requests.
+        generator: the load generator that sends the requests.
+        limits: the limits of the service level objective (SLO), by metric.
+        more: metrics to measure in addition to the standard ones and those with limits.
+        settings: the number of requests, the time limits, and the conditions that invalidate a
+            measurement.
     """
 
     engine: Engine
     generator: LoadGenerator
     limits: Mapping[str, float]
-    more: str
+    more: Sequence[str]
     settings: Measuring
 
     def run(self, config: Config, plan: Plan) -> tuple[dict[str, float], dict[str, str]]:
         """Measure a configuration once; return its metrics and its requests, packed.
 
         Raises:
-            Failure: the configuration failed; it holds what was measured till then.
-            Invalid: the host or the client was at fault, whatever came out.
+            Failure: the configuration failed. The exception holds the metrics measured until then.
+            Invalid: the host or the client was at fault, so the measurement does not count.
         """
         watch = CpuWatch()
         metrics: dict[str, float] = {}
@@ -66,7 +67,7 @@ class Bench:
         metrics: dict[str, float],
         items: dict[str, str],
     ) -> None:
-        """Fill metrics and items as far as the configuration gets."""
+        """Fill `metrics` and `items` with everything that was measured before a failure, if any."""
         server = Server(
             self.engine,
             config,
@@ -89,8 +90,8 @@ class Bench:
                 lost = server.fault()
         metrics["client_late_s"] = load.late_s
         if len(load.requests):
-            metrics |= measure(load.requests, self.limits, [self.more])
-            metrics |= {f"{rate}{PER_GPU}": metrics[rate] / metrics["gpus"] for rate in RATES}
+            metrics |= measure(load.requests, self.limits, self.more)
+            metrics |= per_gpu(metrics)
             items |= load.requests.pack()
         done = int(load.requests.succeeded.sum())
         self._judge(load, ended, lost, done, len(plan))
@@ -100,7 +101,7 @@ class Bench:
             raise Failure("requests_failed", f"{failed:.0%} of {len(plan)}, the first: {why}")
 
     def _judge(self, load: Load, ended: str | None, lost: str | None, done: int, n: int) -> None:
-        """Raise where the load did not come to its end."""
+        """Raise if the load did not run to its end."""
         if load.late_s > self.settings.max_late_s:
             most_s = self.settings.max_late_s
             raise Invalid(
@@ -116,7 +117,7 @@ class Bench:
             raise Failure("broke_off", reason, done / n)
 
     def _warm_up(self, server: Server, plan: Plan) -> None:
-        """Send a few requests at once, with prompts that the load does not repeat."""
+        """Send a few concurrent requests, with prompts that the load does not repeat."""
         n = min(self.settings.warmup_requests, len(plan))
         if n == 0:
             return
@@ -138,7 +139,7 @@ class Bench:
         )
 
     def _check_host(self, watch: CpuWatch, metrics: dict[str, float], strict: bool = True) -> None:
-        """Record other processes' CPU; raise `Invalid` where it mattered and is too much."""
+        """Record the CPU use of other processes; if `strict`, raise `Invalid` above the limit."""
         foreign = watch.foreign_cores()
         metrics["foreign_cpu_cores"] = foreign
         most = self.settings.max_foreign_cores

@@ -1,7 +1,8 @@
-"""Constraints between parameters, as text: `n_ubatch <= n_batch`, `tp * pp * dp <= 8`.
+"""Constraints between parameters, written as text: `n_ubatch <= n_batch`, `tp * pp * dp <= 8`.
 
-Arithmetic (+ - * // / %), comparisons, `and`, `or`, `not`, numbers, quoted words and the names of
-parameters. A constraint that names a parameter which a configuration leaves inactive holds there.
+The grammar has arithmetic (+ - * // / %), comparisons, `and`, `or`, `not`, numbers, quoted words
+and the names of parameters. If a configuration leaves a parameter inactive, every constraint that
+names this parameter is satisfied.
 """
 
 import ast
@@ -15,7 +16,7 @@ from ConfigSpace import ConfigurationSpace, ForbiddenGreaterThanRelation
 from objectives.space import UnitCube, add_rules
 from objectives.trial import Config
 
-_SAMPLES = 4096  # unit points among which a constraint has to hold somewhere
+_SAMPLES = 4096  # unit points drawn; at least one of them has to satisfy all constraints
 
 _OPERATORS: Mapping[type[ast.AST], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -34,15 +35,15 @@ _OPERATORS: Mapping[type[ast.AST], Callable[[Any, Any], Any]] = {
 
 
 class Constraint:
-    """A rule that a configuration keeps or breaks.
+    """A rule that a configuration satisfies or violates.
 
     Attributes:
-        text: as it was written.
-        names: the parameters that it names.
+        text: the constraint as the user wrote it.
+        names: the parameters that the constraint mentions.
 
     Raises:
-        ValueError: the text is not of the form in the module's docstring, or names a parameter
-            that is not among `parameters`.
+        ValueError: the text does not follow the grammar in the module's docstring, or it names a
+            parameter that is not among `parameters`.
     """
 
     def __init__(self, text: str, parameters: list[str]) -> None:
@@ -63,7 +64,7 @@ class Constraint:
                 )
 
     def holds(self, config: Config) -> bool:
-        """Tell whether a configuration keeps the rule."""
+        """Return whether a configuration satisfies the rule."""
         if any(name not in config for name in self.names):
             return True
         try:
@@ -76,14 +77,14 @@ class Constraint:
             ) from None
 
     def __call__(self, config: Config) -> bool:
-        """Tell whether a configuration keeps the rule, or it cannot be told."""
+        """Return whether a configuration satisfies the rule, True if that is unknown."""
         try:
             return self.holds(config)
         except ValueError:
-            return True  # the evaluation says why
+            return True  # the evaluation then raises the error with its reason
 
     def order(self) -> tuple[str, str] | None:
-        """Return (a, b) where the rule is `a <= b` between two parameters, else None."""
+        """Return (a, b) if the rule is `a <= b` between two parameters, else None."""
         tree = self._tree
         if not (isinstance(tree, ast.Compare) and len(tree.ops) == 1):
             return None
@@ -94,14 +95,15 @@ class Constraint:
 
 
 def read(texts: list[str], space: ConfigurationSpace) -> list[Constraint]:
-    """Read constraints and put them into the space; return those that it cannot forbid itself.
+    """Read constraints and add them to the space; return those that ConfigSpace cannot express.
 
-    Those of the form `a <= b` become forbidden clauses, the others rules. No optimizer asks what
-    breaks either; where one does all the same, a broken rule is found before the launch.
+    Constraints of the form `a <= b` become forbidden clauses; the others become rules. Optimizers
+    propose only configurations that satisfy both. If a violation is proposed nevertheless, it is
+    detected before the server is launched.
 
     Raises:
-        ValueError: a constraint cannot be read, or no configuration keeps them all (of some
-            thousand drawn, the corners of the space among them).
+        ValueError: a constraint cannot be read, or none of several thousand drawn configurations,
+            including corners of the space, satisfies all constraints.
     """
     constraints = [Constraint(text, list(space)) for text in texts]
     _expect_some(constraints, space)
@@ -133,7 +135,7 @@ def _expect_some(constraints: list[Constraint], space: ConfigurationSpace) -> No
 
 
 def _check(tree: ast.AST) -> None:
-    """Raise SyntaxError on anything but the grammar."""
+    """Raise SyntaxError if a node is not part of the grammar."""
     allowed: tuple[type[ast.AST], ...] = (ast.Compare, ast.BoolOp, ast.BinOp, ast.UnaryOp)
     leaves = (ast.Name, ast.Constant, ast.Load, ast.And, ast.Or, ast.Not, ast.USub)
     if not isinstance(tree, (ast.Compare, ast.BoolOp)):

@@ -1,6 +1,6 @@
-"""What differs between serving engines: their command line, their requests, their excuses.
+"""The interface of a serving engine: its command line, its requests and its error messages.
 
-An engine describes and starts nothing itself: `server.py` starts what it describes.
+An engine only describes a server. `server.py` starts the server that the engine describes.
 """
 
 from abc import ABC, abstractmethod
@@ -19,14 +19,15 @@ DEPLOYED_PORT = 8000
 
 @dataclass(frozen=True)
 class Carried:
-    """What belongs to a server that runs elsewhere: its process here only carries it.
+    """A server on another machine, or in a container; the local process only relays to it.
 
     Attributes:
-        end: command that ends what is left of it there; exit status 0: nothing is.
-        memory: command that prints the most memory it has had there, in bytes.
-        started: text that is printed as soon as the other machine was reached.
-        ended: text that is printed there when the server ended by itself.
-        here: whether it is this machine nevertheless, whose GPUs it uses (a container).
+        end: a command that ends the server's remaining processes; it exits with status 0 when none
+            is left.
+        memory: a command that prints the server's peak memory in bytes.
+        started: the text that is printed as soon as the other machine has been reached.
+        ended: the text that is printed when the server has ended by itself.
+        here: whether the server nevertheless uses this machine's GPUs, as a container does.
     """
 
     end: list[str]
@@ -38,12 +39,12 @@ class Carried:
 
 @dataclass(frozen=True)
 class Launch:
-    """How to start a server.
+    """The command that starts a server.
 
     Attributes:
-        command: the argument list; it ends with our process (`objectives.child`).
-        environment: variables added to ours.
-        carried: where the server runs elsewhere; its command then ends, within seconds, when its
+        command: the argument list; its process ends together with ours (`objectives.child`).
+        environment: variables that are added to our environment.
+        carried: set if the server runs elsewhere. The command then ends within seconds after its
             standard input is closed.
     """
 
@@ -54,11 +55,11 @@ class Launch:
 
 @dataclass(frozen=True)
 class Demand:
-    """What a load asks of the server at most.
+    """The largest demands that a load makes on the server.
 
     Attributes:
-        tokens: of a request, prompt and answer together.
-        requests: in the load.
+        tokens: the length of the longest request, prompt and answer together.
+        requests: the number of requests in the load.
     """
 
     tokens: int
@@ -68,23 +69,24 @@ class Demand:
 class Engine(ABC):
     """One serving engine with its model.
 
-    The constructor validates, and raises `ValueError` or `ModuleNotFoundError` where what it
-    needs is not there. An instance is pickled to worker processes.
+    The constructor validates its settings. It raises `ValueError` or `ModuleNotFoundError` if
+    something it needs is missing. Instances are pickled and sent to worker processes.
 
     Attributes:
-        name: for people.
-        parameters: the names that a space may tune.
-        kinds: what each of them may be; one without a kind is not checked.
-        host: where the server listens.
-        most_gpus: the most GPUs that a configuration may take.
+        name: the name shown to users.
+        parameters: the names of the parameters that a space may tune.
+        kinds: the permitted values of each parameter; a parameter without a kind is not checked.
+        host: the address on which the server listens.
+        most_gpus: the largest number of GPUs that a configuration may use.
         uses_gpus: whether the server runs on GPUs at all.
-        grace_s: that the server has to end by itself, before it is killed.
-        remote: whether its command starts it on another machine: `port` has to be given then, and
-            whether it is free is not ours to see.
-        health: path that answers 200 as soon as requests are served.
-        completions: path of OpenAI's completions endpoint.
-        gauges: what /metrics is asked for during the load, and our name for it.
-        counters: likewise; what they grew by over the load.
+        grace_s: the time in seconds that the server has to end by itself before it is killed.
+        remote: whether the command starts the server on another machine. `port` has to be given
+            then, and we cannot check whether it is free.
+        health: the path that answers with status 200 as soon as requests are served.
+        completions: the path of the endpoint for completions, as in OpenAI's API.
+        gauges: the gauges read from /metrics during the load, each with our name for it.
+        counters: the counters read from /metrics, each with our name; their growth over the load is
+            recorded.
     """
 
     name: str
@@ -102,29 +104,29 @@ class Engine(ABC):
 
     @abstractmethod
     def launch(self, config: Config, port: int, demand: Demand) -> Launch:
-        """Return how to start a server of this configuration on `port` of `host`."""
+        """Return the command that starts a server with this configuration on `port` of `host`."""
 
     @property
     @abstractmethod
     def tokens(self) -> tuple[int, int]:
-        """The first and the last token id that a prompt may hold: ordinary ones only."""
+        """The first and the last token id that prompts may contain; special tokens lie outside."""
 
     def deployment(self, demand: Demand) -> Deployment | None:
-        """Return the command line that serves a configuration, on `DEPLOYED_PORT`; None if none.
+        """Return the command line that serves a configuration on `DEPLOYED_PORT`, or None.
 
-        It starts the program itself, on the machine where the program is installed.
+        The command line starts the program directly, on the machine where it is installed.
         """
         return None
 
     def prepare(self) -> None:
-        """Do what takes long and has to be done once, before any clock runs: download the model.
+        """Do slow work that is needed only once, such as downloading the model.
 
-        It is called in each process that evaluates, before the first server is started.
+        Every process that evaluates calls this method before timing starts.
         """
         return None
 
     def body(self, prompt: Sequence[int], answer_tokens: int) -> dict[str, Any]:
-        """Return the streaming request for an answer of exactly so many tokens."""
+        """Return the body of a streaming request for exactly `answer_tokens` tokens."""
         return {
             "prompt": list(prompt),
             "max_tokens": answer_tokens,
@@ -135,33 +137,33 @@ class Engine(ABC):
         }
 
     def gpus(self, config: Config) -> int:
-        """Return how many GPUs a configuration takes; rates are compared per GPU."""
+        """Return the number of GPUs that a configuration uses; rates are compared per GPU."""
         return 1
 
     def refusal(self, config: Config, demand: Demand) -> str | None:
-        """Return why the engine is known to refuse a configuration, or None."""
+        """Return the reason why the engine is known to refuse a configuration, or None."""
         return None
 
     @abstractmethod
     def is_out_of_memory(self, output: str) -> bool:
-        """Tell from what a server printed whether it ended for want of memory."""
+        """Return whether a server's output shows that it ended because it ran out of memory."""
 
     def reason(self, output: str) -> str:
-        """Return the lines of what a server printed that say why it ended; "": the last ones."""
+        """Return the lines of a server's output that say why it ended; "" means its last lines."""
         return ""
 
     def host_fault(self, output: str) -> str | None:
-        """Say from what a server printed which fault of the host ended it; None: none did."""
+        """Return the fault of the host that a server's output reports, or None."""
         return None
 
     def is_port_taken(self, output: str) -> bool:
-        """Tell from what a server printed whether another program had its port."""
+        """Return whether a server's output shows that another program already used its port."""
         return "address already in use" in output.lower()
 
     def fingerprint(self) -> Mapping[str, Any]:
-        """Return what the metrics depend on beyond the settings: model and version."""
+        """Return what the metrics depend on besides the settings: model and version."""
         return {}
 
     def notice(self) -> str:
-        """Return one line on engine and model."""
+        """Return one line that describes the engine and the model."""
         return self.name

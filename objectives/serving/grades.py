@@ -1,17 +1,15 @@
-"""How bad a failure is: graded by how far the configuration got, not by the time it took.
+"""Grade failures by how far the configuration got, not by the time until the failure.
 
-Grades (shared by every serving objective; added to the score's ceiling, they lie above every
-success):
+All serving objectives share the grades. A grade is added to the score's ceiling, so that every
+failure is worse than every success:
 
-    0.5              a hard limit of the SLO was broken, or more than half of the requests failed
-    1 + (1 - k/n)    the load broke off after k of n requests
-    2.5              the server died under load
-    3                the start-up ran out of memory or time
-    3.5              the start-up refused the flags
-    4                known to be infeasible: never launched, cost 0
+    0.5 a hard limit of the SLO was violated, or more than half of the requests failed 1 + (1 - k/n)
+    the load was stopped after k of n requests 2.5 the server died under load 3 the start-up ran out
+    of memory or time 3.5 the start-up refused the flags 4 known to be infeasible: not launched,
+    cost 0
 
-A fault of the host (other processes' CPU, a port taken, a client that was late) is no failure of
-the configuration: the evaluation is invalid, is repeated, and is never scored (`Invalid`).
+A fault of the host (CPU use of other processes, a port in use, a late client) is not a failure of
+the configuration. The evaluation is then invalid (`Invalid`): it is repeated and never scored.
 """
 
 from dataclasses import dataclass
@@ -29,7 +27,7 @@ GRADES = {
     "refused": 3.5,
     "infeasible": 4.0,
 }
-"""By status; `broke_off` grows to 2 with the share of the load that is missing."""
+"""Grades by status; that of `broke_off` grows to 2 with the missing share of the load."""
 
 STAGES = {
     "slo": "score",
@@ -47,13 +45,13 @@ INVALID_STAGE = "host"
 
 
 class Failure(Exception):
-    """A configuration's own fault.
+    """A failure that the configuration caused.
 
     Attributes:
         status: a key of `GRADES`.
-        reason: one line for people.
-        progress: share of the load that was done, in [0, 1].
-        metrics, items: what was measured before it.
+        reason: the reason, in one line for users.
+        progress: completed share of the load, in [0, 1].
+        metrics, items: what was measured before the failure.
     """
 
     def __init__(self, status: str, reason: str, progress: float = 0.0) -> None:
@@ -67,24 +65,24 @@ class Failure(Exception):
 
     @property
     def stage(self) -> str:
-        """Where it happened: check, startup, load or score."""
+        """The stage of the failure: check, startup, load or score."""
         return STAGES[self.status]
 
     @property
     def grade(self) -> float:
-        """How bad it is, in [0.5, 4]."""
+        """The grade of the failure, in [0.5, 4]; larger is worse."""
         missing = 1 - self.progress if self.status == "broke_off" else 0.0
         return GRADES[self.status] + missing
 
 
 class Invalid(Exception):
-    """A fault of the host, for which no configuration is to blame: measure again."""
+    """A fault of the host, which no configuration caused; the measurement is repeated."""
 
 
 class SetUpError(HostFault):
-    """The set-up cannot work, whatever is tried: the default fails, or there is no model.
+    """The set-up cannot work for any trial: the default fails, or there is no model.
 
-    As a fault of the host it is not the failure of a trial: the run ends with this one line.
+    Like a fault of the host, it is not the failure of a trial. The run ends with this message.
     """
 
     final = True
@@ -92,7 +90,7 @@ class SetUpError(HostFault):
 
 @dataclass(frozen=True)
 class Record:
-    """What the log says of a failed or invalid evaluation, beside its value."""
+    """The log's record of a failed or invalid evaluation, in addition to its value."""
 
     stage: str
     status: str
@@ -100,7 +98,7 @@ class Record:
 
     @property
     def error(self) -> str:
-        """The line of the evaluation's `error`."""
+        """The text of the evaluation's `error`."""
         return f"{self.stage}: {self.status}: {self.reason}"
 
     @property
@@ -110,7 +108,7 @@ class Record:
 
 
 def record(ended: Failure | Invalid) -> Record:
-    """Return what the log says of a failure or an invalid evaluation: nothing secret."""
+    """Return the log's record of a failed or invalid evaluation, with secrets removed."""
     if isinstance(ended, Failure):
         return Record(ended.stage, ended.status, cleared(ended.reason))
     return Record(INVALID_STAGE, "invalid", cleared(" ".join(str(ended).split())))

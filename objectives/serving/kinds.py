@@ -1,7 +1,8 @@
-"""What a parameter of an engine may be: a switch, a whole number, a number, a word.
+"""The permitted values of an engine's parameter: a switch, an integer, a number or a word.
 
-A switch that is given as text or as 0 and 1 starts the same server for both of its values, and a
-size of 1.5 is refused by the engine after minutes: so both are refused where the space is read.
+Two mistakes are refused when the space is read. A switch that is given as text or as 0 and 1 would
+start the same server for both values. A size of 1.5 would be refused by the engine, but only after
+minutes.
 """
 
 import math
@@ -17,9 +18,9 @@ class Kind:
     """The values that a parameter may have.
 
     Attributes:
-        type: bool, int, float (whole numbers too) or str.
-        least, most: of a number.
-        words: of a text; empty: any.
+        type: bool, int, float (integers are permitted too) or str.
+        least, most: the bounds of a number.
+        words: the permitted words of a text; if empty, any text is permitted.
     """
 
     type: type[bool] | type[int] | type[float] | type[str]
@@ -29,7 +30,7 @@ class Kind:
 
     @property
     def rule(self) -> str:
-        """What a value has to be, for people."""
+        """The rule for a value, as text for messages."""
         if self.type is bool:
             return "true or false"
         if self.type is str:
@@ -43,7 +44,7 @@ class Kind:
         return " ".join([what, " and ".join(ends)]).strip()
 
     def allows(self, value: object) -> bool:
-        """Tell whether a parameter may have a value."""
+        """Return whether a parameter may have a value."""
         if self.type is bool or isinstance(value, bool):
             return self.type is bool and isinstance(value, bool)
         if self.type is str or isinstance(value, str):
@@ -58,21 +59,21 @@ WORD = Kind(str)
 
 
 def whole(least: int = 1, most: float = math.inf) -> Kind:
-    """Return the kind of a whole number."""
+    """Return the kind of an integer parameter."""
     return Kind(int, least, most)
 
 
 def one_of(*words: str) -> Kind:
-    """Return the kind of a word of some."""
+    """Return the kind of a parameter that is one of several words."""
     return Kind(str, words=words)
 
 
 def check_space(kinds: Mapping[str, Kind], space: Mapping[str, Mapping[str, Any]]) -> None:
-    """Raise `ValueError` where a space offers a value that its parameter cannot have.
+    """Raise `ValueError` if a space offers a value that its parameter cannot have.
 
     Args:
-        kinds: by parameter; one without is not checked.
-        space: descriptions as `objectives.space.build_space` takes them, which checks the rest.
+        kinds: the kinds by parameter; a parameter without a kind is not checked.
+        space: descriptions for `objectives.space.build_space`, which checks everything else.
     """
     for name, description in space.items():
         kind = kinds.get(name)
@@ -86,14 +87,14 @@ def check_space(kinds: Mapping[str, Kind], space: Mapping[str, Mapping[str, Any]
 
 
 def check_config(kinds: Mapping[str, Kind], where: str, config: Mapping[str, Any]) -> None:
-    """Raise `ValueError` where a configuration holds a value that its parameter cannot have."""
+    """Raise `ValueError` if a configuration holds a value that its parameter cannot have."""
     for name, value in config.items():
         if name in kinds:
             _check(f"{where}.{name}", kinds[name], value)
 
 
 def _values(description: Mapping[str, Any]) -> Iterator[Any]:
-    """Yield the values of a description that no absence stands for."""
+    """Yield the values of a description, except the ones that stand for an absent flag."""
     choices = description.get("choices")
     if isinstance(choices, list | tuple):
         yield from choices

@@ -1,27 +1,27 @@
-"""How a serving objective measures: how often, how long, and what makes it invalid."""
+"""The settings of a measurement: repetitions, time limits, and conditions of validity."""
 
 from dataclasses import dataclass
 
-MOST_REPEATS = 2  # of an invalid evaluation
+MOST_REPEATS = 2  # repetitions of an invalid evaluation
 
 
 @dataclass(frozen=True)
 class Measuring:
-    """Settings of an objective; `conf/objective/serving.yaml` describes them.
+    """The settings of a measurement; `conf/objective/serving.yaml` describes them.
 
     Attributes:
-        reference_runs: of the default configuration: the median counts.
-        repeats: of an invalid evaluation.
-        warmup_requests: sent before the load, all at once, and not measured.
-        port: 0: any that is free.
-        startup_timeout_s, load_timeout_s: limits on the two long stages.
-        memory_limit_gib: of the server's address space; None: the machine's memory.
-        max_foreign_cores: CPU of other processes; None: not checked.
-        max_late_s: of the client.
-        seed: of the load.
+        reference_runs: number of measurements of the default configuration; their median is used.
+        repeats: number of repetitions of an invalid evaluation.
+        warmup_requests: number of requests that are sent concurrently before the load, unmeasured.
+        port: the server's port; 0 means any free port.
+        startup_timeout_s, load_timeout_s: time limits of the start-up and of the load.
+        memory_limit_gib: limit of the server's address space; None means the machine's memory.
+        max_foreign_cores: limit on the CPU use of other processes; None means no limit.
+        max_late_s: limit on the client's lateness.
+        seed: seed of the load.
 
     Raises:
-        ValueError: a setting cannot be.
+        ValueError: a setting is invalid.
     """
 
     reference_runs: int

@@ -1,8 +1,7 @@
-"""Tuning a real LLM server: one process per configuration, real streaming requests over HTTP.
+"""Tune a real LLM server: one process per configuration, real streaming requests over HTTP.
 
-What is served, and by which engine, is the `engine`'s matter (`engine.py`); how it is loaded,
-measured, scored and graded is the same for all: `arrivals.py`, `bench.py`, `score.py`,
-`grades.py`.
+The `engine` (`engine.py`) determines what is served and by which program. Load, measurement, score
+and grades are the same for all engines: `arrivals.py`, `bench.py`, `score.py`, `grades.py`.
 """
 
 import re
@@ -14,48 +13,51 @@ from itertools import product
 from typing import Any
 
 from objectives.deployment import Deployment
-from objectives.objective import HostFault, Objective, Resources
+from objectives.objective import HostFault, Objective, Outlook, Resources
 from objectives.parameters import pinned
 from objectives.serving import constraints
 from objectives.serving.bench import Bench
 from objectives.serving.engine import Demand, Engine
 from objectives.serving.grades import Failure, Invalid, SetUpError, record
-from objectives.serving.host.host import cores, hardware
+from objectives.serving.host.host import cores, hardware, is_free
 from objectives.serving.kinds import check_config, check_space
 from objectives.serving.load import arrivals
 from objectives.serving.load.fidelity import check_answers, fidelities, shortened
 from objectives.serving.load.load_generator import LoadGenerator
 from objectives.serving.measuring import Measuring
 from objectives.serving.reference import reference
-from objectives.serving.score import build, goals
+from objectives.serving.score import build, goals_of
+from objectives.serving.wanted import ByGoals, Limits, by_goals
 from objectives.space import add_rules, build_space, check, constants
 from objectives.trial import Config, Evaluation, Trial, Value
+from objectives.wanted import Names
 
 _CORES = re.compile(r"(?:(\d+) ?\* ?)?cores")
 
 
 class Serving(Objective):
-    """One server per evaluation, alone on its host.
+    """One server per evaluation, which has the host to itself.
 
-    `conf/objective/serving.yaml` describes the settings. The evaluation of a configuration that
-    failed has its grade above the score's ceiling as its value; `status` and `stage` are in its
-    items. At a lower fidelity the load is shorter: it has that share of the requests, at the same
-    rate or concurrency; the start of the server is not shortened.
+    `conf/objective/serving.yaml` describes the settings. The value of a failed configuration is the
+    score's ceiling plus its grade, and its items hold `status` and `stage`. At a lower fidelity,
+    the load is shorter: it has that share of the requests, at the same rate or concurrency. The
+    start of the server is not shortened.
 
     Attributes:
-        extra_parameters: names that a space may tune beside the engine's own; `engine_config`
-            knows what they stand for.
-        pauses_s: before an evaluation that was invalid is repeated.
+        extra_parameters: names of parameters that a space may tune in addition to the engine's own;
+            `engine_config` translates them.
+        pauses_s: pauses before the repetitions of an invalid evaluation.
 
     Raises:
-        ValueError: a setting cannot be.
-        ModuleNotFoundError: what the engine needs is not installed.
+        ValueError: a setting is invalid.
+        ModuleNotFoundError: a package that the engine needs is not installed.
     """
 
     extra_parameters: Sequence[str] = ()
     pauses_s: Sequence[float] = (2.0, 8.0)
-    # Of log(e2e_p90_s / reference): five runs of the default and two of five others on two quiet,
-    # virtual cores, one request a second. At 1.5, near what they can serve, it is .5.
+    # Standard deviation of log(e2e_p90_s / reference), from five runs of the default and two runs
+    # of each of five others on two quiet virtual cores, at one request per second. At 1.5 requests
+    # per second, which is near the capacity, it is 0.5.
     noise_sd = 0.09
 
     def __init__(
@@ -70,6 +72,8 @@ class Serving(Objective):
         slo: Mapping[str, Mapping[str, Any]],
         score: str,
         base: str,
+        goals: Names,
+        limits: Limits,
         gpu_cost: float,
         reference_runs: int,
         repeats: int,
@@ -99,13 +103,17 @@ class Serving(Objective):
             raise ValueError("objective.port: expected a whole number >= 1, got 0")
         self._plan = arrivals.plan(load, seed)
         self._load = {**load, "generator": type(generator).__name__}
-        self._score = build(score, base, slo, len(self._plan), gpu_cost)
-        limits = {limit.metric: limit.limit for limit in self._score.slo}
-        self._metrics = (*limits, self._score.metric)
+        scored = build(score, base, slo, len(self._plan), gpu_cost)
+        longest_s = max(startup_timeout_s, load_timeout_s)
+        self._score = by_goals(goals, limits, scored, base, len(self._plan), longest_s)
+        self._metrics = self._score.metrics
         check_answers(self._plan, self._metrics)
-        self._bench = Bench(engine, generator, limits, self._score.metric, settings)
+        bounds = {limit.metric: limit.limit for limit in self._score.slo}
+        self._bench = Bench(engine, generator, bounds, self._metrics, settings)
         self._set_space(space, constraints, default)
-        self.goals = goals(self._score, engine.most_gpus, gpu_cost)
+        self.goals = goals_of(self._score, engine.most_gpus, gpu_cost)
+        if isinstance(self._score, ByGoals):
+            self.goals, self.limits = self._score.wanted.goals, self._score.wanted.limits
         self.fidelities = fidelities(self._plan, self._metrics)
         self.resources = Resources(
             gpus=engine.most_gpus if engine.uses_gpus else 0, cores=cores(), whole_host=True
@@ -115,7 +123,7 @@ class Serving(Objective):
         add_rules(self.space, self._is_launched)
 
     def engine_config(self, config: Config) -> Config:
-        """Return a configuration in the engine's own parameters."""
+        """Return a configuration in terms of the engine's own parameters."""
         return config
 
     def _set_space(
@@ -124,7 +132,7 @@ class Serving(Objective):
         texts: Sequence[str],
         default: Mapping[str, Value],
     ) -> None:
-        """Take the space, its constraints and the default, or raise where one cannot be."""
+        """Set the space, its constraints and the default; raise if one of them is invalid."""
         known = [*self._engine.parameters, *self.extra_parameters]
         for name in space:
             if name not in known:
@@ -179,6 +187,15 @@ class Serving(Objective):
             raise HostFault(record(invalid).error) from None
         return Evaluation(value, time.perf_counter() - started, metrics, items=items)
 
+    def outlook(self) -> Outlook:
+        """Return the duration of the load, to which the start of the server is added."""
+        arrivals_s, port = self._plan.arrivals_s, self._bench.settings.port
+        seconds = None if arrivals_s is None else float(arrivals_s[-1])
+        if port == 0 or is_free(self._engine.host, port):
+            return Outlook(seconds)
+        taken = f"objective.port: expected a free port of this machine, got {port}, which is taken"
+        return Outlook(seconds, faults=[taken])
+
     def fingerprint(self) -> dict[str, Any]:
         return {**self._engine.fingerprint(), "hardware": hardware()}
 
@@ -191,19 +208,19 @@ class Serving(Objective):
         return None if found is None else replace(found, stands_for=self._stands_for())
 
     def _stands_for(self) -> list[dict[str, Config]]:
-        """Return the values of the extra parameters with the engine's own that they stand for."""
+        """Return the engine's own parameters that the values of the extra parameters stand for."""
         names = [name for name in self.space if name in self.extra_parameters]
         choices = [_values(self.space[name]) for name in names]
         configs = [dict(zip(names, values, strict=True)) for values in product(*choices)]
         return [{"config": one, "flags": self.engine_config(one)} for one in configs if one]
 
     def _is_launched(self, config: Config) -> bool:
-        """Tell whether the engine is not known to refuse a configuration under the whole load."""
+        """Return whether a configuration is not known to be refused under the whole load."""
         demand = Demand(self._plan.largest, len(self._plan))
         return self._engine.refusal(self.engine_config(config), demand) is None
 
     def _why_infeasible(self, config: Config, plan: arrivals.Plan) -> str | None:
-        """Say why a configuration is known to be infeasible; None: it is not known to be."""
+        """Return why a configuration is known to be infeasible, or None."""
         broken = [rule.text for rule in self._constraints if not rule.holds(config)]
         if broken:
             return f"expected {broken[0]}, got {config}"
@@ -219,7 +236,7 @@ class Serving(Objective):
     def _valid_run(
         self, config: Config, plan: arrivals.Plan
     ) -> tuple[dict[str, float], dict[str, str]]:
-        """Measure a configuration; again, after a pause, where the host was at fault."""
+        """Measure a configuration; repeat after a pause if the host was at fault."""
         repeats = self._bench.settings.repeats
         for repeat in range(repeats + 1):
             try:
@@ -233,14 +250,14 @@ class Serving(Objective):
         raise AssertionError("the last repeat returns or raises")
 
     def _measured_default(self) -> dict[str, float]:
-        """Return the default configuration's metrics, measured before anything else is.
+        """Return the default configuration's metrics, which are measured first.
 
         Raises:
-            SetUpError: it fails: the set-up is wrong, and no trial is to blame.
-            HostFault: the host was at fault each time.
+            SetUpError: the default fails, so the set-up is wrong and no trial is at fault.
+            HostFault: the host was at fault in every attempt.
         """
         if self._set_up is not None:
-            raise self._set_up  # measuring it again would take as long
+            raise self._set_up  # measuring it again would take equally long
         if self._reference is None:
             try:
                 self._engine.prepare()
@@ -261,18 +278,18 @@ class Serving(Objective):
 
     @property
     def _default_runs(self) -> int:
-        """How often the default is measured: once where the score is not related to it."""
+        """The number of measurements of the default: one if the score is not relative to it."""
         return self._bench.settings.reference_runs if self._score.needs_reference else 1
 
     def _depends_on(self) -> dict[str, Any]:
-        """Return what the default's metrics depend on, as the cache knows them by it."""
+        """Return all that the default's metrics depend on, which is the key of the cache."""
         settings = self._bench.settings
         return {
             **self.fingerprint(),
             "load": self._load,
             "warmup_requests": settings.warmup_requests,
             "memory_limit_gib": settings.memory_limit_gib,
-            "max_foreign_cores": settings.max_foreign_cores,  # noise serves no strict run
+            "max_foreign_cores": settings.max_foreign_cores,  # strict runs need a quiet one
             "seed": settings.seed,
             "limits": dict(self._bench.limits),
             "metric": self._score.metric,
@@ -282,13 +299,13 @@ class Serving(Objective):
 
 
 def _values(parameter: Any) -> list[Value]:
-    """Return the values of a parameter that has finitely many, without an order or with one."""
+    """Return the values of a categorical or ordinal parameter."""
     listed = getattr(parameter, "choices", None) or getattr(parameter, "sequence", None)
     values = [parameter.value] if listed is None else list(listed)
     return [value.item() if hasattr(value, "item") else value for value in values]
 
 
 def _counted(value: Any) -> Any:
-    """Return `cores` and `2 * cores` as numbers of this machine, all else as it is."""
+    """Return `cores` and `2 * cores` as numbers for this machine, any other value unchanged."""
     found = _CORES.fullmatch(value.strip()) if isinstance(value, str) else None
     return int(found[1] or 1) * cores() if found else value

@@ -1,8 +1,9 @@
 """The default configuration's metrics on this machine: measured once, then read from a cache.
 
-The file is named after a digest of all that the metrics depend on: hardware, engine with its
-model and version, load, limits, default configuration, and how it is measured. A score relates a
-configuration to it; each evaluation's metrics hold what it was related to.
+The file's name is a digest of all that the metrics depend on: the hardware, the engine with its
+model and version, the load, the limits, the default configuration and the settings of the
+measurement. A score is relative to this reference, and the metrics of each evaluation record the
+reference.
 """
 
 import hashlib
@@ -21,12 +22,12 @@ from objectives.cache import cache_folder
 def reference(
     depends_on: Mapping[str, Any], n_runs: int, run: Callable[[], dict[str, float]]
 ) -> dict[str, float]:
-    """Return the median of each metric over `n_runs` measurements, from the cache where it is.
+    """Return the median of each metric over `n_runs` measurements, from the cache if present.
 
     Args:
         depends_on: plain JSON values that the metrics depend on.
-        n_runs: how often the default configuration is measured.
-        run: measures it once.
+        n_runs: number of measurements of the default configuration.
+        run: a function that measures the default configuration once.
 
     Raises:
         OSError: the cache cannot be written.
@@ -51,7 +52,7 @@ def reference(
 
 
 def cache_path(depends_on: Mapping[str, Any]) -> Path:
-    """Return where a reference is kept."""
+    """Return the path of a reference in the cache."""
     text = json.dumps(depends_on, sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()
     return cache_folder() / "serving" / f"reference-{digest[:16]}.json"
@@ -66,7 +67,7 @@ def _read(path: Path) -> dict[str, float]:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file at once: whole or absent whenever the process is killed."""
+    """Write a file atomically: if the process is killed, the file is complete or absent."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
         file.write(text)

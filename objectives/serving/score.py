@@ -1,6 +1,6 @@
-"""The value of a serving configuration: one number, minimised, from the metrics of its load.
+"""Compute the value of a serving configuration, which is minimised, from a load's metrics.
 
-With x a metric, T its limit, v = max(0, (x - T)/T) its violation (for a rate, of which more is
+Let x be a metric, T its limit, v = max(0, (x - T)/T) its violation (for a rate, where more is
 better, (T - x)/T), w its weight and s its steepness:
 
     slo         b + sum w s (exp(min(v, 1)/s) - 1)/(exp(1/s) - 1) C,    C = 5
@@ -10,17 +10,18 @@ better, (T - x)/T), w its weight and s its steepness:
     compat      the autotuner's formula, see `Compat`
 
 b is -log(x / reference) for a rate (per GPU) and log(x / reference) + g log(GPUs / reference's) for
-a latency, g being `gpu_cost`: at 1 a configuration on twice the GPUs has to halve the latency, at 0
-GPUs are free. The reference is the default configuration's on the same machine: so the default
-scores 0 where it breaks no limit and fails no request.
+a latency, where g is `gpu_cost`. With g = 1, a configuration on twice the GPUs has to halve the
+latency; with g = 0, GPUs are free. The reference is the metric of the default configuration on the
+same machine. The default therefore scores 0 if it violates no limit and fails no request.
 
-A latency is measured over the requests that succeeded, and refusing requests makes those faster. So
-with f the share that failed and p the percentile, b of a latency goes from the above to its worst,
-log 20, as f goes from 0 to 1 - p: from there on, the percentile over all requests does not exist.
+A latency is measured over the successful requests, and refusing requests makes those faster. Let f
+be the share of failed requests and p the percentile. As f grows from 0 to 1 - p, b of a latency
+grows from the value above to its worst, log 20. Beyond 1 - p, the percentile over all requests does
+not exist.
 
-The penalty is 0 at the limit, smooth up to twice the limit, and bounded. Departure: b is
-cut where a configuration is twenty times worse than the reference, so that every score has a
-ceiling; a failure scores the ceiling plus its grade (`grades.py`).
+The penalty is 0 at the limit, smooth up to twice the limit, and bounded. There is one departure: b
+is clipped where a configuration is twenty times worse than the reference, so that every score has a
+ceiling. A failure scores the ceiling plus its grade (`grades.py`).
 """
 
 import math
@@ -41,9 +42,9 @@ from objectives.trial import Goal
 
 SCORES = ("slo", "goodput", "throughput", "latency", "compat")
 C = 5.0
-_WORST = math.log(20.0)  # of b
+_WORST = math.log(20.0)  # largest b
 _TINY = 1e-9
-_EXPONENT = 25.0  # at most, of compat: beyond, a grade would be lost in the rounding
+_EXPONENT = 25.0  # largest exponent in compat; above it, rounding would swallow a grade
 _STEEPNESS = (0.1, 0.5)
 _LIMIT_KEYS = {"limit", "weight", "steepness", "fail_above"}
 
@@ -53,11 +54,11 @@ class Limit:
     """One line of an SLO.
 
     Attributes:
-        metric: its name.
-        limit: T, in the metric's unit; a least value where more is better.
+        metric: name of the metric.
+        limit: T, in the metric's unit; a lower bound if more is better.
         weight: w.
-        steepness: s, in 0.1 to 0.5: the lower, the later and steeper the penalty.
-        fail_above: the violation v above which the evaluation fails; None: never.
+        steepness: s, from 0.1 to 0.5; with a lower s, the penalty rises later and more steeply.
+        fail_above: the violation v above which the evaluation fails; None means never.
     """
 
     metric: str
@@ -67,7 +68,7 @@ class Limit:
     fail_above: float | None
 
     def violation(self, metrics: Mapping[str, float]) -> float:
-        """Return v >= 0; a metric that is missing breaks its limit without bound."""
+        """Return v >= 0; the violation of a missing metric is infinite."""
         x = metrics.get(self.metric)
         if x is None:
             return math.inf
@@ -81,10 +82,10 @@ class Limit:
 
 
 def limits(slo: Mapping[str, Mapping[str, Any]], n_requests: int) -> list[Limit]:
-    """Read an SLO: by metric, `limit`, `weight`, `steepness`, `fail_above`.
+    """Read an SLO, which holds `limit`, `weight`, `steepness` and `fail_above` by metric.
 
     Raises:
-        ValueError: a metric that a load of `n_requests` does not measure, or a bad number.
+        ValueError: a load of `n_requests` does not measure a metric, or a number is invalid.
     """
     found = []
     for metric, keys in slo.items():
@@ -120,9 +121,9 @@ def base(
     reference: Mapping[str, float],
     gpu_cost: float = 0.0,
 ) -> float:
-    """Return b of the module's docstring, cut at log 20.
+    """Return b of the module's docstring, clipped at log 20.
 
-    Rates are per GPU: `gpus` of the metrics and of the reference, 1 where absent.
+    Rates are per GPU. The number of GPUs is `gpus` in the metrics and in the reference, or 1.
     """
     b = relation(metric, metrics, reference)
     if metric in MORE_IS_BETTER:
@@ -133,7 +134,7 @@ def base(
 
 
 def relation(metric: str, metrics: Mapping[str, float], reference: Mapping[str, float]) -> float:
-    """Return the logarithm of how much worse a metric is than the reference's, cut at log 20."""
+    """Return the log ratio by which a metric is worse than the reference's, clipped at log 20."""
     if metric in MORE_IS_BETTER:
         x = metrics[metric] / metrics.get("gpus", 1.0)
         ratio = reference[metric] / reference.get("gpus", 1.0) / x if x > 0 else math.inf
@@ -143,7 +144,7 @@ def relation(metric: str, metrics: Mapping[str, float], reference: Mapping[str, 
 
 
 def _shed(metric: str, metrics: Mapping[str, float]) -> float:
-    """Return how far failed requests spoil a latency: 1 where its percentile is among them."""
+    """Return in [0, 1] how much failed requests affect a latency; 1 if they hide its percentile."""
     found = percentile_of(metric)
     if found is None:
         return 0.0
@@ -151,12 +152,12 @@ def _shed(metric: str, metrics: Mapping[str, float]) -> float:
 
 
 class Score(ABC):
-    """From metrics to the value.
+    """The score, which maps metrics to the value.
 
     Attributes:
-        metric: what the value stands for.
+        metric: the name of what the value represents.
         needs_reference: whether the default configuration has to be measured first.
-        ceiling: above every value; a failure's grade is added to it.
+        ceiling: an upper bound of every value, to which the grade of a failure is added.
     """
 
     metric: str
@@ -166,12 +167,17 @@ class Score(ABC):
     def __init__(self, slo: list[Limit]) -> None:
         self.slo = slo
 
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics that a load has to measure for this score."""
+        return (*(limit.metric for limit in self.slo), self.metric)
+
     @abstractmethod
-    def value(self, metrics: Mapping[str, float], reference: Mapping[str, float]) -> float:
+    def value(self, metrics: Mapping[str, float], reference: Mapping[str, float]) -> float | None:
         """Return the value to minimise: finite, and at most `ceiling`."""
 
     def check(self, metrics: Mapping[str, float]) -> None:
-        """Raise `Failure` where a hard limit is broken."""
+        """Raise `Failure` if a hard limit is violated."""
         for limit in self.slo:
             if limit.fail_above is not None and limit.violation(metrics) > limit.fail_above:
                 raise Failure("slo", _broken(limit, metrics))
@@ -200,7 +206,7 @@ class SloScore(Score):
 
 
 class Goodput(Score):
-    """Requests per second that meet every limit, negated; needs no reference."""
+    """The negated rate of requests that meet every limit; it needs no reference."""
 
     metric = "goodput_per_s"
     needs_reference = False
@@ -211,7 +217,7 @@ class Goodput(Score):
 
 
 class Ratio(Score):
-    """One rate or latency against the reference, whatever the SLO."""
+    """One rate or latency relative to the reference, independent of the SLO."""
 
     def __init__(self, slo: list[Limit], metric: str, gpu_cost: float) -> None:
         super().__init__(slo)
@@ -224,15 +230,15 @@ class Ratio(Score):
 class Compat(Score):
     """The autotuner's formula, for comparison: base (1 + sum over v > 0 of w exp(v/s)).
 
-    base is the latency (or 1 / throughput) over the reference's. A violation above `fail_above`
-    (its `fail_ratio`) is a hard failure; a limit without one counts at most as broken twice over
-    (v = 1), a departure that keeps the score finite.
+    base is the latency (or 1 / throughput) divided by the reference's. A violation above
+    `fail_above` (the autotuner's `fail_ratio`) is a hard failure. Without `fail_above`, v is
+    clipped at 1, a departure that keeps the score finite.
 
-    Its faults, kept as they are: it jumps by w at the limit, since exp(0) = 1; its penalty grows
-    by orders of magnitude, so that a soft violation can score worse than a time-out does there; a
-    configuration better in `base` hides a broken limit; and GPUs and failed requests cost a latency
-    nothing. Not kept: its infinities, and its
-    grading of failures by elapsed time, by which a hang ranks best among them.
+    The following faults of the formula are kept. It jumps by w at the limit, because exp(0) = 1.
+    Its penalty grows by orders of magnitude, so that a soft violation can score worse than a
+    time-out does in the autotuner. A better `base` can hide a violated limit. GPUs and failed
+    requests do not affect a latency. Two faults are not kept: its infinities, and its grading of
+    failures by elapsed time, by which a hang ranks best among the failures.
     """
 
     def __init__(self, slo: list[Limit], metric: str) -> None:
@@ -251,11 +257,11 @@ class Compat(Score):
         return limit.weight * math.exp(min(min(v, most) / limit.steepness, _EXPONENT))
 
 
-def goals(score: Score, most_gpus: int, gpu_cost: float) -> dict[str, Goal]:
-    """Return what the value stands for; nothing where it stands for itself.
+def goals_of(score: Score, most_gpus: int, gpu_cost: float) -> dict[str, Goal]:
+    """Return the goal that the value represents, by metric; empty if the value is a score.
 
-    A rate counts per GPU, which matters where configurations differ in them; so does a latency
-    that GPUs are a part of.
+    A rate is per GPU, which matters if configurations differ in their number of GPUs. The same
+    holds for a latency whose value includes the number of GPUs.
     """
     if isinstance(score, SloScore | Compat):
         return {}
@@ -271,17 +277,17 @@ def build(
     n_requests: int,
     gpu_cost: float = 0.0,
 ) -> Score:
-    """Return the score of that name.
+    """Return the score with a given name.
 
     Args:
         score: one of `SCORES`.
         base: the metric of `b` in `slo` and `compat`.
-        slo: see `limits`.
-        n_requests: of the load.
+        slo: the SLO, in the form that `limits` reads.
+        n_requests: number of requests of the load.
         gpu_cost: g of the module's docstring, for a latency.
 
     Raises:
-        ValueError: a setting cannot be.
+        ValueError: a setting is invalid.
     """
     gpu_cost = _number("objective.gpu_cost", gpu_cost, least=0)
     lines = limits(slo, n_requests)

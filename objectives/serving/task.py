@@ -1,4 +1,4 @@
-"""The autotuner's task file as an objective: its JSON says what is tuned, loaded and promised.
+"""The autotuner's task file as an objective; its JSON holds the space, the load and the SLO.
 
     model.id_or_path      the model
     base_runtime          sglang or vllm
@@ -6,22 +6,23 @@
     parallel_config       tp, pp, dp, ... each a list, or presets   (`task_alternatives.py`)
     quant_config          gemm_dtype, kvcache_dtype, ... or presets (likewise)
     optimization          objective: minimize_latency, maximize_throughput, minimize_ttft,
-                          minimize_tpot; timeout_per_iteration: s, of start-up and of load
+                          minimize_tpot; timeout_per_iteration: s, limit of start-up and of load
     benchmark             traffic_scenarios, num_concurrency, max_requests_per_iteration
     slo                   latency, ttft, tpot: by percentile or without one, `threshold` in s,
                           `weight`, `hard_fail`, `fail_ratio`; and `steepness` for all
 
-`task_file.UNREAD` lists what is deliberately not read, such as the strategy and the number of
-iterations, which are the optimizer's and the budget's. Every other key, and a flag that is given
-twice under two names, is refused.
+`task_file.UNREAD` lists the keys that are deliberately not read. Examples are the strategy and the
+number of iterations, which the optimizer and the budget determine here. Every other key is refused,
+and so is a flag that is given twice under two names.
 
-Departures from the autotuner: an evaluation is one load, where it measures every scenario at every
-concurrency (a setting chooses; else the first scenario at the highest concurrency); a latency is
-the 90th percentile and a TTFT without percentile the median, where it takes means; a 99th
-percentile needs 200 requests (so `docker_task_with_slo.json` and `docker_task_minimal_slo.json` of
-its examples need a larger `max_requests_per_iteration`); prompts are random, so a data set
-(`benchmark.dataset_url`) is refused; steepness is kept within 0.1 to 0.5; the reference is the
-first value of each list.
+There are six departures from the autotuner. First, an evaluation is one load, whereas the autotuner
+measures every scenario at every concurrency. A setting chooses the load; the default is the first
+scenario at the highest concurrency. Second, a latency is the 90th percentile, and a TTFT without a
+percentile is the median, whereas the autotuner takes means. Third, a 99th percentile needs 200
+requests, so its examples `docker_task_with_slo.json` and `docker_task_minimal_slo.json` need a
+larger `max_requests_per_iteration`. Fourth, prompts are random, so a data set
+(`benchmark.dataset_url`) is refused. Fifth, steepness is limited to 0.1 to 0.5. Sixth, the
+reference is the first value of each list.
 """
 
 from collections.abc import Mapping
@@ -35,12 +36,14 @@ from objectives.serving.host.launcher import Launcher
 from objectives.serving.load.load_generator import LoadGenerator
 from objectives.serving.objective import Serving
 from objectives.serving.task_file import Task, read_task
+from objectives.serving.wanted import Limits
 from objectives.trial import Config, Value
+from objectives.wanted import Names
 
 EXAMPLE = Path(__file__).with_name("example_task.json")
 _ENGINES: Mapping[str, type[NodeEngine]] = {"sglang": Sglang, "vllm": Vllm}
 _PROGRAMS = {"sglang": ["sglang", "serve"], "vllm": ["vllm", "serve"]}
-_NEVER = 10.0  # the violation above which a soft limit fails in `compat`, which needs a number
+_NEVER = 10.0  # violation above which a soft limit fails in `compat`, which needs a number
 
 
 class ServingTask(Serving):
@@ -49,8 +52,8 @@ class ServingTask(Serving):
     `conf/objective/serving_task.yaml` describes the settings.
 
     Raises:
-        ValueError: the file cannot be read or does not hold what the module's docstring says, or a
-            setting cannot be.
+        ValueError: the file cannot be read or does not have the form in the module's docstring, or
+            a setting is invalid.
     """
 
     def __init__(
@@ -60,6 +63,8 @@ class ServingTask(Serving):
         scenario: str | None,
         concurrency: int | None,
         score: str,
+        goals: Names,
+        limits: Limits,
         gpu_cost: float,
         program: list[str] | None,
         model: str | None,
@@ -105,6 +110,8 @@ class ServingTask(Serving):
             slo=_slo(self._task, score),
             score=score,
             base=self._task.base,
+            goals=goals,
+            limits=limits,
             gpu_cost=gpu_cost,
             reference_runs=reference_runs,
             repeats=repeats,
@@ -145,7 +152,7 @@ def _load(task: Task, scenario: str | None, concurrency: int | None) -> dict[str
 
 
 def _slo(task: Task, score: str) -> dict[str, dict[str, Any]]:
-    """Return the limits of a file in our form."""
+    """Return the limits of a file in the form of our SLO."""
     soft = _NEVER if score == "compat" else None
     return {
         limit.metric: {

@@ -1,4 +1,4 @@
-"""A task file's `parallel_config` and `quant_config`: alternatives that stand for several flags.
+"""A task file's `parallel_config` and `quant_config`, whose values stand for several flags.
 
     parallel_config  tp, pp, dp and others, each a list: the engine's own parameters; or `presets`,
                      names of combinations of them, which are one parameter, `parallel_preset`
@@ -6,9 +6,9 @@
                      or `presets`: parameters of these names and `quant_preset`
 
 Parameters that are not the engine's own are replaced by its flags before a server is started
-(`Alternatives.flags`). What an engine has no flag for is refused: two alternatives that start the
-same server would be compared by their noise. Departure from the autotuner, which drops such a part
-with a warning.
+(`Alternatives.flags`). A value for which the engine has no flag is refused, because two
+alternatives that start the same server would differ only by noise. This is a departure from the
+autotuner, which ignores such a value with a warning.
 """
 
 import itertools
@@ -73,10 +73,10 @@ class Alternatives:
     """The parameters of a file that stand for several flags.
 
     Args:
-        runtime: whose flags.
+        runtime: the engine whose flags are used.
 
     Attributes:
-        names: of the parameters.
+        names: the names of the parameters.
     """
 
     def __init__(self, runtime: str) -> None:
@@ -84,7 +84,7 @@ class Alternatives:
         self.names: list[str] = []
 
     def parameter(self, section: str, key: str) -> str:
-        """Return the parameter that a key of a section is; remember it if it is one of ours."""
+        """Return the parameter for a key of a section; record it if it is one of ours."""
         if section == "parallel_config" and key in _PARALLEL[self._runtime]:
             return _PARALLEL[self._runtime][key]
         name = key if key in _DTYPES else _PRESETS[section]
@@ -92,7 +92,7 @@ class Alternatives:
         return name
 
     def check(self, lists: Mapping[str, list[Any]]) -> None:
-        """Raise `ValueError` where a value stands for no flags, or for flags that are given.
+        """Raise `ValueError` if a value stands for no flags, or for flags that are also given.
 
         Args:
             lists: the values of all parameters of the file.
@@ -126,10 +126,10 @@ class Alternatives:
                     )
 
     def flags(self, config: Config) -> Config:
-        """Return a configuration with the engine's flags in the place of our parameters.
+        """Return a configuration with our parameters replaced by the engine's flags.
 
         Raises:
-            ValueError: the engine has no flag for something.
+            ValueError: the engine has no flag for a value.
         """
         flags = {name: value for name, value in config.items() if name not in self.names}
         if "parallel_preset" in config:
@@ -155,13 +155,13 @@ class Alternatives:
             flags["dtype"] = gemm
         if cache != "auto":
             flags["kv_cache_dtype"] = caches[str(cache)]
-        if self._runtime == "vllm":  # which has one data type for all layers
+        if self._runtime == "vllm":  # vLLM has one data type for all layers
             _expect("attention_dtype", self._runtime, attention, ("auto", str(gemm)))
             _expect("moe_dtype", self._runtime, moe, ("auto", str(gemm)))
             return flags
         _expect("attention_dtype", self._runtime, attention, ("auto", str(gemm), *_FP8))
         if attention in _FP8:
-            flags["attention_backend"] = "flashinfer"  # with which an fp8 cache means fp8 attention
+            flags["attention_backend"] = "flashinfer"  # with it, an fp8 cache means fp8 attention
         _expect("moe_dtype", self._runtime, moe, ("auto", str(gemm), "fp8", "w4afp8", "mxfp4"))
         if moe in ("w4afp8", "mxfp4"):
             flags.pop("dtype", None)

@@ -1,7 +1,7 @@
-"""The autotuner's task file: read whole, so that nothing in it is dropped without a word.
+"""Read the autotuner's task file completely, so that no key is ignored silently.
 
-`task.py` says what its sections mean to us. Every key is either read, or stands in `UNREAD` with
-the reason, or is refused with what it may have meant.
+`task.py` describes the sections. Every key is either read, or listed in `UNREAD` with the reason,
+or refused with a suggestion of a similar key.
 """
 
 from collections.abc import Mapping
@@ -43,7 +43,7 @@ UNREAD: Mapping[str, Mapping[str, str]] = {
         "max_time_per_iteration": "a load ends with its requests; timeout_per_iteration limits it",
     },
 }
-"""What is deliberately not read, by section, and why."""
+"""The keys that are deliberately not read, by section, with the reason."""
 _READ = {
     "": [
         *("model", "base_runtime", "parameters", "parallel_config", "quant_config"),
@@ -58,7 +58,7 @@ _READ = {
 }
 _QUANTITIES = {"latency": ("e2e", 90), "ttft": ("ttft", 50), "tpot": ("tpot", 50)}
 _LIMIT_KEYS = ["threshold", "weight", "hard_fail", "fail_ratio"]
-_ALIASES = {  # of flags, by runtime
+_ALIASES = {  # aliases of flags, by runtime
     "sglang": {
         "tp": "tp_size",
         "dp": "dp_size",
@@ -80,7 +80,7 @@ _ALIASES = {  # of flags, by runtime
 
 @dataclass(frozen=True)
 class Limit:
-    """One line of the file's SLO: a metric's threshold in s, its weight, and when it fails."""
+    """One line of the file's SLO: a metric's threshold in s, its weight and its hard limit."""
 
     metric: str
     threshold: float
@@ -91,21 +91,21 @@ class Limit:
 
 @dataclass(frozen=True)
 class Task:
-    """What a file says.
+    """The content of a task file.
 
     Attributes:
-        path: of the file.
-        runtime: one of `RUNTIMES`.
-        model: a name or a folder.
-        space: of its parameters, as `objectives.space.build_space` takes it.
-        first: the first value of each.
+        path: path of the file.
+        runtime: the engine, one of `RUNTIMES`.
+        model: name or folder of the model.
+        space: the space of its parameters, as `objectives.space.build_space` takes it.
+        first: the first value of each parameter.
         alternatives: the parameters that stand for several flags.
-        base: the metric of the score's base.
-        timeout_s: of start-up and of load.
-        scenarios, concurrencies: that it lists; a load is one of each.
-        requests: of a load.
-        limits: its SLO.
-        steepness: of all limits.
+        base: the metric that is the base of the score.
+        timeout_s: time limit of the start-up and of the load.
+        scenarios, concurrencies: the listed ones; a load has one of each.
+        requests: number of requests of a load.
+        limits: the lines of its SLO.
+        steepness: the steepness of all limits.
     """
 
     path: Path
@@ -124,10 +124,11 @@ class Task:
 
 
 def read_task(path: Path) -> Task:
-    """Read a file.
+    """Read a task file.
 
     Raises:
-        ValueError: it cannot be read, or says what is not understood; the text names the place.
+        ValueError: the file cannot be read or its content is not valid. The message names the
+            place.
     """
     file = Sections(path)
     content = file.keys(read_json(path), "", [*_READ[""], *UNREAD[""]])
@@ -162,7 +163,7 @@ def _section(file: Sections, content: Mapping[str, Any], name: str) -> dict[str,
 
 
 def _model(file: Sections, model: Mapping[str, Any]) -> str:
-    """Return the model; older files call it `name`."""
+    """Return the model; the key is called `name` in older files."""
     if len([key for key in _READ["model"] if key in model]) != 1:
         raise file.wrong("model", "id_or_path, or in an older file name", dict(model))
     found = model.get("id_or_path", model.get("name"))
@@ -172,7 +173,7 @@ def _model(file: Sections, model: Mapping[str, Any]) -> str:
 
 
 def _check_additional(file: Sections, given: Any) -> None:
-    """Raise unless what is added to each request is what is sent anyway."""
+    """Raise unless the additions to each request are the values that we send anyway."""
     where = "benchmark.additional_params"
     for key, value in file.keys(given, where, ["temperature", "ignore_eos"]).items():
         said = str(value).lower() if isinstance(value, bool | str) else value
@@ -211,7 +212,7 @@ def _space(
 def _add(
     file: Sections, given: dict[str, tuple[str, list[Any]]], name: str, where: str, values: Any
 ) -> None:
-    """Add a parameter's list of values, or of `{"values": [...]}`, where it is not given yet."""
+    """Add a parameter's values (a list, or `{"values": [...]}`); raise if it is given already."""
     if isinstance(values, dict):
         listed = file.keys(values, where, ["values", "type"])
         if listed.get("type", "choice") != "choice":
@@ -237,7 +238,7 @@ def _name(flag: str, runtime: str) -> str:
 def _description(values: list[Any]) -> dict[str, Any]:
     numbers = all(isinstance(x, int | float) and not isinstance(x, bool) for x in values)
     choices: list[Any] = []
-    for value in values:  # 1 and true are equal, and are not the same
+    for value in values:  # 1 and true compare as equal but differ
         if not any(value is other or repr(value) == repr(other) for other in choices):
             choices.append(value)
     kind = "ordinal" if numbers else "categorical"

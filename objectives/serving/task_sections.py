@@ -1,4 +1,4 @@
-"""Values of the right type out of a JSON file's sections, or an error that names file and place."""
+"""Read values of the right type from a JSON file's sections; errors name file and place."""
 
 import json
 import sys
@@ -9,17 +9,17 @@ from typing import Any
 
 
 class Sections:
-    """Takes values of the right type out of a file's sections, or says where another one stands."""
+    """Reads values of the right type from a file's sections; errors name the place."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def wrong(self, where: str, rule: str, value: object, then: str = "") -> ValueError:
-        """Return the error that says what was expected where."""
+        """Return the error that says what was expected at a place."""
         return ValueError(f"{self.path}: {where}: expected {rule}, got {_shown(value)}{then}")
 
     def keys(self, section: Any, where: str, known: list[str]) -> dict[str, Any]:
-        """Return a section all of whose keys are known."""
+        """Return a section; raise if one of its keys is unknown."""
         if not isinstance(section, dict):
             raise self.wrong(where or "file", "an object with keys", section)
         for key in section:
@@ -32,7 +32,7 @@ class Sections:
         return section
 
     def mapping(self, section: Mapping[str, Any], where: str, key: str) -> dict[str, Any]:
-        """Return a section in a section, with at least one key."""
+        """Return a subsection with at least one key."""
         found = section.get(key)
         if not isinstance(found, dict) or not found:
             raise self.wrong(_place(where, key), "an object with keys", found)
@@ -41,7 +41,7 @@ class Sections:
     def one_of(
         self, section: Mapping[str, Any], where: str, key: str, known: Collection[str]
     ) -> object:
-        """Return a word of some."""
+        """Return one of several words."""
         found = section.get(key)
         if not isinstance(found, str) or found not in known:
             raise self.wrong(_place(where, key), f"one of {list(known)}", found)
@@ -50,7 +50,7 @@ class Sections:
     def number(
         self, section: Mapping[str, Any], where: str, key: str, usual: float | None
     ) -> float:
-        """Return a positive number; None where the file does not say it."""
+        """Return a positive number, or None if the key is absent."""
         found = section.get(key, usual)
         is_number = isinstance(found, int | float) and not isinstance(found, bool)
         if not is_number or not 0 < found <= sys.float_info.max:
@@ -58,21 +58,21 @@ class Sections:
         return float(found)
 
     def whole(self, section: Mapping[str, Any], where: str, key: str, usual: int) -> int:
-        """Return a whole number of at least 1."""
+        """Return an integer of at least 1."""
         found = section.get(key, usual)
         if isinstance(found, bool) or not isinstance(found, int) or found < 1:
             raise self.wrong(_place(where, key), "a whole number >= 1", found)
         return found
 
     def switch(self, section: Mapping[str, Any], where: str, key: str) -> bool:
-        """Return true or false; absent is false."""
+        """Return true or false; false if the key is absent."""
         found = section.get(key, False)
         if not isinstance(found, bool):
             raise self.wrong(_place(where, key), "true or false", found)
         return found
 
     def listed(self, section: Mapping[str, Any], where: str, key: str, kind: type[Any]) -> Any:
-        """Return a list of texts, or of whole numbers of at least 1."""
+        """Return a list of texts, or of integers of at least 1."""
         found, place = section.get(key), _place(where, key)
         if not isinstance(found, list) or not found:
             raise self.wrong(place, "a list of values", found)
@@ -93,12 +93,12 @@ def _place(where: str, key: str) -> str:
 
 
 def read_json(path: Path) -> Any:
-    """Return what a JSON file holds; raise ValueError where it cannot be read.
+    """Return the content of a JSON file; raise ValueError if it cannot be read.
 
-    A key that stands twice in an object is refused: Python's reader would drop the first value.
+    A duplicate key in an object is refused, because Python's reader would drop the first value.
     """
     try:
-        if not path.is_file() and path.exists():  # a pipe would wait for a writer
+        if not path.is_file() and path.exists():  # reading a pipe would wait for a writer
             raise ValueError("something that is not a regular file")
         return json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_once)
     except OSError as error:
@@ -108,7 +108,7 @@ def read_json(path: Path) -> Any:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object whose keys differ."""
+    """Return an object; raise if a key occurs twice."""
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:

@@ -1,4 +1,4 @@
-"""Another objective among parameters that do not matter."""
+"""Embed another objective in a space with additional parameters that have no effect."""
 
 from dataclasses import replace
 
@@ -13,14 +13,14 @@ from objectives.wrappers.wrapper import Wrapper
 
 
 class Embedded(Wrapper):
-    """Hides the parameters of another objective among many others, which change nothing.
+    """Hides the parameters of another objective among many others, which have no effect.
 
-    The parameters are x1, ..., xD in [0, 1]. The seed chooses which of them are the inner
-    objective's, in what order, and each stands for a place on the inner parameter's axis of the
-    unit cube.
+    The parameters are x1, ..., xD in [0, 1]. The seed chooses which of them belong to the inner
+    objective, and in what order. Each of these is the coordinate on the inner parameter's axis of
+    the unit cube.
 
     Attributes:
-        places: (d,) the axis, from 0, of each of the inner objective's parameters.
+        places: (d,) the axis of each of the inner objective's parameters, counted from 0.
     """
 
     def __init__(self, *, inner: Objective, dimension: int, seed: int) -> None:
@@ -29,10 +29,11 @@ class Embedded(Wrapper):
         Args:
             inner: any objective.
             dimension: D, at least the number of the inner objective's parameters.
-            seed: of the choice of the axes.
+            seed: the seed of the choice of the axes.
 
         Raises:
-            ValueError: `dimension` is too small or no integer, or `seed` no integer >= 0.
+            ValueError: `dimension` is too small or not an integer, or `seed` is not an integer >=
+                0.
         """
         super().__init__(inner)
         self._inner_cube = UnitCube(inner.space)
@@ -53,7 +54,7 @@ class Embedded(Wrapper):
         return self.inner.test(self._inner_trial(trial))
 
     def _outer(self, config: Config) -> Config:
-        """Return a configuration that stands for one of the inner objective."""
+        """Return a configuration that corresponds to one of the inner objective."""
         point = np.full(self.dimension, 0.5)
         point[self.places] = self._inner_cube.point(config)
         return dict(zip(self._names, point.tolist(), strict=True))

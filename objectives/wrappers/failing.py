@@ -1,4 +1,4 @@
-"""Failures of another objective: by chance, or in a region of its space."""
+"""Let another objective fail, by chance or in a region of its space."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,10 +15,10 @@ from objectives.wrappers.wrapper import Wrapper, number
 class Failing(Wrapper):
     """Fails a share of the trials, and all configurations of a region, before they are evaluated.
 
-    Chance is drawn by (seed, trial id): the same trial always fares the same, and a new trial
-    of the same configuration may succeed. The region is a box over some numeric parameters,
-    and a configuration is inside where all of them are active and within their ranges.
-    A minimiser that lies inside the region is not a minimiser of this objective.
+    Chance is drawn by (seed, trial id): the same trial always has the same outcome, and a new trial
+    of the same configuration may succeed. The region is a box over some numeric parameters. A
+    configuration is inside if all of these parameters are active and within their ranges. A
+    minimiser inside the region is not a minimiser of this objective.
     """
 
     def __init__(
@@ -35,18 +35,18 @@ class Failing(Wrapper):
         Args:
             inner: any objective.
             probability: share of the trials that fail by chance, in [0, 1].
-            region: [lower, upper] in natural units by parameter; None: there is none.
-            penalty: None: a failure raises, and has no value. A number: it is the value of a
-                failure by chance, and in the region the depth below its nearest face, in
-                [0, 1] (as a share of half the face's range), is added, so that an optimizer
-                can find its way out. Choose it above every success.
-            seed: of the chance.
+            region: [lower, upper] in natural units by parameter; None means no region.
+            penalty: if None, a failure raises and has no value. A number is the value of a failure
+                by chance. For a failure in the region, the distance to the nearest face is added,
+                in [0, 1] (relative to half the range), so that an optimizer can find its way out.
+                Choose the penalty above every success.
+            seed: the seed of the failures by chance.
 
         Raises:
             ValueError: a setting is out of range, or `region` names an unknown parameter.
         """
         super().__init__(inner)
-        self.version = inner.version + 1  # version 1 drew an optimizer's numbers
+        self.version = inner.version + 1  # version 1 drew the same random numbers as an optimizer
         self.probability = number("probability", probability, 1.0)
         if region is not None and not isinstance(region, Mapping):
             raise ValueError(f"region: expected null or ranges by parameter, got {region!r}")
@@ -62,7 +62,7 @@ class Failing(Wrapper):
         self.seed = whole("seed", seed, 0)
         self.minimisers = [m for m in inner.minimisers if self._depth(m) is None]
         self.optimum = inner.optimum if self.minimisers else None
-        self.coco = inner.coco  # a failure spends an evaluation and improves nothing
+        self.coco = inner.coco  # a failure uses an evaluation without an improvement
 
     def evaluate(self, trial: Trial) -> Evaluation:
         check(self.space, trial.config)
@@ -79,7 +79,7 @@ class Failing(Wrapper):
         return Evaluation(self.penalty + depth, cost=0.0, error=reason)
 
     def _depth(self, config: Config) -> float | None:
-        """Return how deep in the region a configuration lies, in [0, 1]; None outside."""
+        """Return a configuration's depth in the region, in [0, 1]; None if it is outside."""
         if not self.region or any(name not in config for name in self.region):
             return None
         depths = []

@@ -1,4 +1,4 @@
-"""Normal noise on the value of another objective."""
+"""Add normal noise to the value of another objective."""
 
 from dataclasses import replace
 
@@ -14,9 +14,9 @@ from objectives.wrappers.wrapper import Wrapper, number
 class Noisy(Wrapper):
     """Adds N(0, sd^2) to the value, drawn by (seed, trial id).
 
-    So the same trial gets the same value, in any order and any process, while the same
-    configuration under a new id gets new noise. `optimum` stays that of the inner objective:
-    the least expected value. Failed evaluations are passed on as they are.
+    The same trial therefore has the same value, in any order and any process, while a new trial of
+    the same configuration has new noise. `optimum` remains that of the inner objective, which is
+    the least expected value. Failed evaluations are not changed.
     """
 
     def __init__(self, *, inner: Objective, sd: float, seed: int) -> None:
@@ -24,14 +24,14 @@ class Noisy(Wrapper):
 
         Args:
             inner: any objective.
-            sd: standard deviation, in the units of the value.
-            seed: of the noise.
+            sd: the standard deviation, in the units of the value.
+            seed: the seed of the noise.
 
         Raises:
-            ValueError: `sd` is negative or no finite number, or `seed` no integer >= 0.
+            ValueError: `sd` is negative or not finite, or `seed` is not an integer >= 0.
         """
         super().__init__(inner)
-        self.version = inner.version + 1  # version 1 drew an optimizer's numbers
+        self.version = inner.version + 1  # version 1 drew the same random numbers as an optimizer
         self.sd = number("sd", sd)
         self.seed = whole("seed", seed, 0)
         self.noise_sd = float(np.hypot(inner.noise_sd, self.sd))

@@ -1,4 +1,4 @@
-"""A delay of the evaluations of another objective."""
+"""Delay the evaluations of another objective."""
 
 import time
 from dataclasses import replace
@@ -6,18 +6,18 @@ from time import perf_counter
 
 from objectives.draws import draws
 from objectives.functions.box import whole
-from objectives.objective import Objective
+from objectives.objective import Objective, Outlook
 from objectives.space import check
 from objectives.trial import Evaluation, Trial
 from objectives.wrappers.wrapper import Wrapper, number
 
 
 class Slow(Wrapper):
-    """Sleeps before it answers, to try interrupts, progress and parallel runs.
+    """Sleeps before it answers, to test interrupts, progress displays and parallel runs.
 
-    A trial sleeps fidelity * seconds * (1 + jitter * r) + cost_scale * cost, with r uniform in
-    [-1, 1] drawn by (seed, trial id), and the cost of the inner evaluation. The sleep is part of
-    the cost.
+    A trial sleeps for fidelity * seconds * (1 + jitter * r) + cost_scale * cost seconds. Here r is
+    uniform in [-1, 1] and drawn by (seed, trial id), and cost is that of the inner evaluation. The
+    sleep is part of the cost.
     """
 
     cheap = False
@@ -29,11 +29,11 @@ class Slow(Wrapper):
 
         Args:
             inner: any objective.
-            seconds: mean sleep of a full evaluation.
-            jitter: largest deviation from it, as a share in [0, 1].
-            seed: of the deviations.
-            cost_scale: the share of the inner evaluation's cost that is slept too, which turns
-                a table of costs into an objective that takes time.
+            seconds: the mean sleep of a full evaluation in seconds.
+            jitter: the largest deviation from the mean, as a share in [0, 1].
+            seed: the seed of the deviations.
+            cost_scale: the share of the inner evaluation's cost that is added to the sleep. It
+                turns a table of costs into an objective that takes time.
 
         Raises:
             ValueError: a setting is out of range.
@@ -45,6 +45,11 @@ class Slow(Wrapper):
         self.cost_scale = number("cost_scale", cost_scale)
         self.cheap = inner.cheap and self.seconds <= 0.01 and not self.cost_scale
         self.simulates_cost = False  # the sleep is measured
+
+    def outlook(self) -> Outlook:
+        inner = self.inner.outlook()
+        known = inner.seconds is not None or (self.inner.cheap and not self.cost_scale)
+        return replace(inner, seconds=self.seconds + (inner.seconds or 0.0) if known else None)
 
     def evaluate(self, trial: Trial) -> Evaluation:
         check(self.space, trial.config)

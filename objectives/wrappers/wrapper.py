@@ -1,17 +1,17 @@
-"""What stands around another objective and changes its evaluations."""
+"""The base of objectives that wrap another objective and change its evaluations."""
 
 import math
 from pathlib import Path
 from typing import Any
 
-from objectives.objective import Objective
+from objectives.objective import Objective, Outlook
 from objectives.trial import Evaluation, Trial
 
 
 class Wrapper(Objective):
-    """Passes everything through to the inner objective; a subclass changes what it must."""
+    """Passes everything through to the inner objective; a subclass overrides what it changes."""
 
-    cheap = True  # as far as the wrapper goes
+    cheap = True  # the wrapper itself adds no time
 
     def __init__(self, inner: Objective) -> None:
         if not isinstance(inner, Objective):
@@ -34,7 +34,7 @@ class Wrapper(Objective):
 
     @property
     def folder(self) -> Path | None:
-        """The folder of the run, which the inner objective has too."""
+        """The folder of the run, which is also set on the inner objective."""
         return self.inner.folder
 
     @folder.setter
@@ -46,6 +46,9 @@ class Wrapper(Objective):
 
     def test(self, trial: Trial) -> dict[str, float]:
         return self.inner.test(trial)
+
+    def outlook(self) -> Outlook:
+        return self.inner.outlook()
 
     def fingerprint(self) -> dict[str, Any]:
         return self.inner.fingerprint()

@@ -21,6 +21,14 @@ def budget_notes(
             f"{name}: runs are compared at the common budget of {budget:g}; {len(had)} of "
             f"{len(runs)} runs had a larger budget, up to {most:g}"
         )
+    stopped = [run for run in runs if run.stopped is not None]
+    if stopped:
+        first = stopped[0]
+        notes.append(
+            f"{name}: {len(stopped)} of {len(runs)} runs were stopped by a rule, so their "
+            f"incumbents are carried forward to the common budget (first: {first.optimizer}, seed "
+            f"{first.seed}, at {total(first):g} of {budget:g}; {first.stopped})"
+        )
     broken = [
         run
         for run in runs

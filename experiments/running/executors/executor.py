@@ -35,6 +35,9 @@ class Executor(Protocol):
     Every evaluation must be stored before the runner sees it. `Inline` leaves this to the log. All
     other executors first write the answer, together with its complete trial, to the run's folder.
 
+    An executor whose workers are elsewhere may also have a method `reach`, which raises `OSError`
+    if they cannot be reached; a dry run calls it.
+
     Attributes:
         rounds: whether the runner asks for new trials only when no trial is pending.
         flush: whether the log must be flushed to the disk before the optimizer is told about an

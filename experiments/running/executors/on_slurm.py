@@ -96,6 +96,10 @@ class OnSlurm:
         self._executor = self._submitit.SlurmExecutor(self._files)
         return [a for t in pending if (a := self._handover.take(t)) is not None]
 
+    def reach(self) -> None:
+        """Raise `OSError` if Slurm does not answer."""
+        slurm_queue.jobs()
+
     def submit(self, trial: Trial) -> None:
         name = self._name(trial)
         id = self._left.pop(name, None) or self._send(name, evaluate, trial)

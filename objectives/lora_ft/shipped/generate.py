@@ -1,19 +1,21 @@
 """Write the shipped data set from `world.txt`: `python objectives/lora_ft/shipped/generate.py`.
 
-The world is 40 everyday procedures of seven steps in eight domains, written by hand; a step may
-hold a detail in braces, the right text first and three wrong ones after it. From it come
+The world consists of 40 everyday procedures of seven steps in eight domains, written by hand. A
+step may contain a detail in braces: first the right text, then three wrong ones. Three files are
+generated from it:
 
-- `hellaswag_form.jsonl`: the context is a procedure up to some step, the right ending the step
-  that follows. Field `kind` says what the wrong endings are. `order`: two steps of the procedure
-  out of their turn and one of its domain, and the context tells the last two steps only. `topic`:
-  the steps at the same place of three others. `detail`: the same step with its wrong details.
-  About half are told of a person (as ActivityNet), half are instructions (as WikiHow).
+- `hellaswag_form.jsonl`: the context is a procedure up to some step, and the right ending is the
+step that follows. The field `kind` determines the wrong endings. `order`: two steps from other
+positions of the procedure and one step from its domain; the context has only the last two steps.
+`topic`: the steps at the same position in three other procedures. `detail`: the same step with its
+wrong details. About half of the texts are about a person (like ActivityNet), and half are
+instructions (like WikiHow).
 - `alpaca_form.jsonl`: instructions with answers about the same procedures, in other words and with
-  other people, and some about the subjects below with other numbers.
-- `mmlu_test_form.jsonl`: six subjects, two about the procedures and four of small computations.
+other people. Some are about the subjects below, with other numbers.
+- `mmlu_test_form.jsonl`: six subjects, two about the procedures and four with small computations.
 
-The random numbers are Python's own generator with one seed, so the files can be made again byte by
-byte, which a test does.
+The random numbers come from Python's own generator with one seed, so the files can be reproduced
+byte by byte. A test does so.
 """
 
 import json
@@ -28,7 +30,7 @@ HERE = Path(__file__).parent
 TEST_PEOPLE = (("A woman", "she"), ("A man", "he"), ("A girl", "she"), ("An old man", "he"))
 TRAIN_PEOPLE = (("My aunt", "she"), ("Our neighbour", "he"), ("Clara", "she"), ("Tom", "he"))
 OPENERS = ("", "", " with a friend", " on a quiet morning", " after work", " for the first time")
-# Verbs after "and"; those that begin a step are known from the world.
+# Verbs that follow "and"; the verbs that begin a step are known from the world.
 MORE_VERBS = {"bring", "centre", "drop", "give", "keep", "lean", "light", "serve", "tip", "try"}
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 UNITS = (
@@ -54,7 +56,7 @@ Row = dict[str, object]
 
 @dataclass(frozen=True)
 class Step:
-    """`variants[0]` is the step as it is done; the others, if any, have a wrong detail."""
+    """`variants[0]` is the correct step; the others, if any, have a wrong detail."""
 
     variants: tuple[str, ...]
     blank: str  # the step with "..." for its detail
@@ -74,7 +76,7 @@ class Procedure:
 
 
 def read_world() -> list[Procedure]:
-    """Parse `world.txt`; its head describes the form."""
+    """Parse `world.txt`; its head describes its format."""
     procedures: list[Procedure] = []
     domain = ""
     for line in (HERE / "world.txt").read_text(encoding="utf-8").splitlines():
@@ -99,7 +101,7 @@ def _step(line: str) -> Step:
 
 
 class Writer:
-    """Turns the world into rows; one random stream, used in a fixed order."""
+    """Generates rows from the world with one random stream, used in a fixed order."""
 
     def __init__(self, world: list[Procedure], seed: int) -> None:
         self.world = world
@@ -120,7 +122,7 @@ class Writer:
     def hellaswag(self) -> Iterator[Row]:
         for procedure in self.world:
             for at in range(1, 6):
-                # Not the two steps told: a language model likes nothing better than repetition.
+                # Not the two steps of the context, because language models favour repetition.
                 early = list(procedure.steps[: max(0, at - 2)])
                 late = list(procedure.steps[at + 1 :])
                 misplaced = self.random.sample(early + late, 2)
@@ -212,7 +214,7 @@ class Writer:
                 yield dict(question=question, subject=subject, choices=choices, answer=answer)
 
     def subjects(self) -> dict[str, Callable[[], tuple[str, list[str]]]]:
-        """Name the makers of a question and its four choices, the right one first."""
+        """Return the functions that generate a question and its choices, the right one first."""
         return {
             "calendar": self.calendar,
             "details_of_procedures": self.details,

@@ -1,16 +1,16 @@
-"""Settings that engines share: their types are checked before anything is started with them."""
+"""Checks of the settings that engines share, made before anything is started."""
 
 from collections.abc import Mapping
 from typing import Any
 
-_RULE = "text or a number; quote what is meant as text"
+_RULE = "text or a number; put quotes around text that looks like something else"
 
 
 def checked_tokens(tokens: Any) -> tuple[int, int]:
     """Return the first and the last token id that prompts are drawn from.
 
     Raises:
-        ValueError: the setting holds something else.
+        ValueError: the setting is not a pair of valid token ids.
     """
     pair = isinstance(tokens, list | tuple) and len(tokens) == 2
     ids = pair and all(isinstance(id, int) and not isinstance(id, bool) for id in tokens)
@@ -22,20 +22,22 @@ def checked_tokens(tokens: Any) -> tuple[int, int]:
 
 
 def checked_environment(environment: Any) -> dict[str, str]:
-    """Return the variables that are added for a server, as text.
+    """Return the environment variables that are added for a server, as text.
 
-    Programs differ in what they read as true, so a boolean is refused: `True` and `False` would
-    both switch on what is tested for being empty.
+    A boolean is refused, because programs differ in what they read as true. A program that only
+    tests whether a variable is empty would read both `True` and `False` as true.
 
     Raises:
         ValueError: the setting holds something else, or a value is neither text nor a number.
     """
     where = "objective.engine.environment"
     if not isinstance(environment, Mapping):
-        raise ValueError(f"{where}: expected variables with their values, got {environment!r}")
+        raise ValueError(
+            f"{where}: expected environment variables with their values, got {environment!r}"
+        )
     for name, value in environment.items():
         if not isinstance(name, str) or not name or "=" in name or "\0" in name:
-            raise ValueError(f"{where}: expected the names of variables, got {name!r}")
+            raise ValueError(f"{where}: expected the names of environment variables, got {name!r}")
         _check_word(f"{where}.{name}", value)
     return {name: str(value) for name, value in environment.items()}
 

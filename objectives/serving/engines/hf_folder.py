@@ -1,14 +1,15 @@
-"""The default model as a Hugging Face folder, which vLLM and SGLang read: made once, in the cache.
+"""Convert the default model to a Hugging Face folder for vLLM and SGLang, once, in the cache.
 
     python -m objectives.serving.engines.hf_folder            # prints the folder
 
-SmolLM2-135M-Instruct comes as a 4-bit GGUF (`objectives/checkpoint.py`), which is
-converted to a LitGPT checkpoint there. Here LitGPT's own `convert_from_litgpt` writes the weights
-back under Hugging Face's names; they are stored as bfloat16, as the published model's are, beside
-the tokenizer and the configuration of the checkpoint. So the server serves the dequantised 4-bit
-weights: its speed is that of the published model, its answers are those of the GGUF.
+SmolLM2-135M-Instruct comes as a 4-bit GGUF file. `objectives/checkpoint.py` converts it to a LitGPT
+checkpoint. Here LitGPT's own `convert_from_litgpt` writes the weights back under Hugging Face's
+names. The weights are stored as bfloat16, like those of the published model, next to the tokenizer
+and the configuration of the checkpoint. The server therefore serves the dequantised 4-bit weights:
+its speed is that of the published model, and its answers are those of the GGUF file.
 
-The folder appears by one rename, and one process converts while the others wait for its lock.
+One process converts while the others wait for its lock. The folder is put in place by one atomic
+rename.
 """
 
 import contextlib
@@ -25,19 +26,19 @@ from typing import Any
 from objectives.cache import cache_folder
 from objectives.checkpoint import SMOLLM2, find
 
-_RECIPE = 1  # raised whenever the same checkpoint would be converted to something else
+_RECIPE = 1  # increased whenever the conversion of the same checkpoint changes
 _AS_THEY_ARE = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json")
 
 
 def hf_folder(model: str = SMOLLM2) -> Path:
-    """Return the Hugging Face folder of a model that LitGPT reads; convert it where that is new.
+    """Return the Hugging Face folder of a model that LitGPT reads; convert the model if necessary.
 
     Args:
-        model: what `objectives.checkpoint.find` takes.
+        model: a model as `objectives.checkpoint.find` takes it.
 
     Raises:
         ValueError: the model does not exist.
-        ModuleNotFoundError: the extra `llm`, which converts, is not installed.
+        ModuleNotFoundError: the extra `llm`, which the conversion needs, is not installed.
     """
     found = find(model)
     final = cache_folder() / "hugging_face" / f"{found.digest[:16]}-{_RECIPE}" / found.name
@@ -52,7 +53,7 @@ def hf_folder(model: str = SMOLLM2) -> Path:
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock that the system releases when the process ends."""
+    """Hold an exclusive lock, which the system releases when the process ends."""
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -84,14 +85,14 @@ def _write_weights(checkpoint: Path, folder: Path) -> None:
     weights: dict[str, Any] = torch.load(written, mmap=True, weights_only=True)
     embedding = weights["model.embed_tokens.weight"]
     if torch.equal(weights.get("lm_head.weight", embedding), embedding):
-        weights.pop("lm_head.weight", None)  # tied, as config.json says
+        weights.pop("lm_head.weight", None)  # the weights are tied, as config.json says
     stored = {name: tensor.to(torch.bfloat16).contiguous() for name, tensor in weights.items()}
     save_file(stored, folder / "model.safetensors", metadata={"format": "pt"})
     written.unlink()
 
 
 def _write_config(folder: Path) -> None:
-    """Say in config.json that the weights are bfloat16 now."""
+    """Record in config.json that the weights are bfloat16 now."""
     from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(folder)

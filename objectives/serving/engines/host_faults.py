@@ -1,10 +1,10 @@
-"""What servers print when the machine is at fault: no configuration is to blame for it."""
+"""Recognise in a server's output faults of the machine, which no configuration causes."""
 
 import re
 
 _PATTERNS: tuple[tuple[str, str], ...] = (
     # Other programs on the GPU, and drivers.
-    ("error in memory profiling", "another program gave GPU memory back during the start"),
+    ("error in memory profiling", "another program released GPU memory during the start"),
     ("the memory capacity is unbalanced", "other programs hold the memory of some GPUs"),
     (r"busy or unavailable", "a GPU is busy or unavailable"),
     (r"no cuda gpus are available|no cuda-capable device", "no GPU is there"),
@@ -13,7 +13,7 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
         "the GPU driver is at fault",
     ),
     (r"fallen off the bus|uncorrectable ecc|uncorrectable nvlink", "a GPU has failed"),
-    # The model's way to this machine.
+    # Access to the model and its download.
     (
         r"gatedrepoerror|cannot access gated repo|access to model \S+ is restricted"
         r"|40[13] client error|invalid user token|invalid credentials",
@@ -35,12 +35,12 @@ _FREE = re.compile(
     r"free memory on device.*?\(([\d.]+)/([\d.]+) gib\).*?is less than desired", re.DOTALL
 )
 _OTHERS = re.compile(r"process \d+ has ([\d.]+) (mib|gib) memory in use", re.IGNORECASE)
-_OUR_OWN = 0.05  # share of a GPU's memory that its own driver and this process hold
-_OTHERS_GIB = 1.0  # held by another process, beside which a lack of memory is that one's fault
+_OUR_OWN = 0.05  # share of a GPU's memory that the driver and this process hold
+_OTHERS_GIB = 1.0  # other processes are at fault if they hold more than this
 
 
 def find(output: str) -> str | None:
-    """Say which fault of the host a server's output tells of; None: it tells of none."""
+    """Return the fault of the host that a server's output reports, or None."""
     text = output.lower()
     for pattern, said in _PATTERNS:
         if re.search(pattern, text):
@@ -49,11 +49,11 @@ def find(output: str) -> str | None:
 
 
 def _crowded(text: str) -> str | None:
-    """Tell from a lack of GPU memory whether other programs hold it."""
+    """Return a description if the GPU memory is short because other programs hold it, else None."""
     free = _FREE.search(text)
     if free is not None:
         used = 1 - float(free[1]) / max(float(free[2]), 1e-9)
-        # On a GPU that nobody else uses, too high a utilization is the configuration's.
+        # If no other program uses the GPU, the configuration itself asked for too much memory.
         return None if used < _OUR_OWN else f"other programs hold {used:.0%} of a GPU's memory"
     if "is less than desired" in text:
         return "other programs hold a GPU's memory"

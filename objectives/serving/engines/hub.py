@@ -1,8 +1,8 @@
-"""Download a model from the Hugging Face Hub before any clock runs.
+"""Download a model from the Hugging Face Hub before any timing starts.
 
-Else the first configuration pays for it, and a start-up that waits for some hundred GB ends at its
-time limit. The download runs where the server will, by the Python of its environment, into the
-cache that it reads.
+Otherwise the first configuration would be charged for the download, and the download of some
+hundred GB would exceed the time limit of the start-up. The download runs on the server's machine,
+with the Python of the server's environment, into the cache that the server reads.
 """
 
 import os
@@ -25,7 +25,7 @@ _PROGRAM = (
     "try:\n"
     "    from huggingface_hub import snapshot_download\n"
     "except ImportError:\n"
-    "    sys.exit(0)\n"  # the server loads the model as it can
+    "    sys.exit(0)\n"  # then the server downloads the model itself
     "skip = ['original/*', '*.pth', '*.h5', '*.msgpack', '*.onnx', '*.gguf']\n"
     "snapshot_download(sys.argv[1], ignore_patterns=skip)\n"
 )
@@ -36,7 +36,7 @@ _POLL_S = 0.1
 
 
 def is_hub_name(model: str, is_local: bool) -> bool:
-    """Tell whether a model is one of the Hub's, and no folder here."""
+    """Return whether a model is a name on the Hub and not a local folder."""
     return _NAME.fullmatch(model) is not None and not (is_local and Path(model).exists())
 
 
@@ -47,17 +47,17 @@ def download(
     environment: Mapping[str, str],
     engine: str,
 ) -> None:
-    """Download a model where the server will run; return when it is there.
+    """Download a model to the server's machine; return when the download is complete.
 
     Args:
-        launcher: of the server.
-        python: of the server's environment; None: nobody knows one, and nothing is done.
-        model: its name.
-        environment: of the server.
-        engine: for people.
+        launcher: the launcher of the server.
+        python: the Python of the server's environment; if None, nothing is downloaded.
+        model: the model's name on the Hub.
+        environment: the environment variables of the server.
+        engine: the engine's name for messages.
 
     Raises:
-        SetUpError: it cannot be downloaded.
+        SetUpError: the model cannot be downloaded.
     """
     elsewhere = {**os.environ, **environment}
     if python is None or any(elsewhere.get(name, "0") not in ("", "0") for name in _ELSEWHERE):
@@ -72,7 +72,7 @@ def download(
             environment={**os.environ, **launch.environment},
         )
         try:
-            _wait(process, f"{engine}: {model} is downloaded on {launcher.name}")
+            _wait(process, f"{engine}: downloading {model} on {launcher.name}")
         finally:
             child.end(process, grace_s=2.0)
         if process.returncode != 0:
@@ -84,12 +84,12 @@ def download(
 
 
 def _wait(process: "subprocess.Popen[bytes]", what: str) -> None:
-    """Wait for a download; after a moment, and then once a minute, say that it goes on."""
+    """Wait for a download; report its progress after a moment and then once a minute."""
     started = time.monotonic()
     due = 2.0
     while process.poll() is None and time.monotonic() < started + _LONGEST_S:
         time.sleep(_POLL_S)
         elapsed = time.monotonic() - started
         if elapsed > due:
-            print(f"{what}, before any clock runs ({elapsed:.0f} s)", file=sys.stderr, flush=True)
+            print(f"{what}, before timing starts ({elapsed:.0f} s)", file=sys.stderr, flush=True)
             due += _SAY_S

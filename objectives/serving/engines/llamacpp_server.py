@@ -1,7 +1,7 @@
 """The process of one llama.cpp server: `python -m objectives.serving.engines.llamacpp_server JSON`.
 
-`llamacpp.py` says what the JSON holds. It serves until it is killed, which happens with the
-process that started it.
+`llamacpp.py` defines the content of the JSON. The process serves until it is killed, at the latest
+when the process that started it ends.
 """
 
 import json
@@ -32,7 +32,7 @@ def parameters(settings: dict[str, Any]) -> Any:
     params.model.path = settings["model"]
     params.hostnames = [settings["host"]]
     params.port = settings["port"]
-    params.fit_params = False  # would change what is tuned to fit the memory
+    params.fit_params = False  # otherwise llama.cpp changes tuned parameters to fit the memory
     params.ui = False
     for name in _AS_THEY_ARE:
         if name in settings:
@@ -60,7 +60,7 @@ def main() -> None:
     end_with_parent()
     try:
         server = llama.Server(parameters(json.loads(sys.argv[1])))
-    except RuntimeError:  # llama.cpp has printed why
+    except RuntimeError:  # llama.cpp has already printed the reason
         sys.exit(1)
     print(f"listening on {server.listening_address}", flush=True)
     threading.Event().wait()

@@ -1,6 +1,6 @@
-"""What vLLM and SGLang have in common: a program with flags, on a machine with GPUs.
+"""The common base of vLLM and SGLang: a program with flags, on a machine with GPUs.
 
-The program lives in an environment of its own, which is not ours: a setting names it.
+The program is installed in its own environment, separate from ours. A setting names its path.
 """
 
 import json
@@ -22,7 +22,7 @@ from objectives.serving.host.secrets import check_settings
 from objectives.trial import Config, Value
 
 DEVICES = ("cuda", "cpu")
-_SLACK = 32  # tokens beyond the largest request: drafts, and the end of the text
+_SLACK = 32  # tokens beyond the largest request, for drafts and the end-of-text token
 _ERROR = re.compile(r".*?\b((?:[A-Za-z_.]*(?:Error|Exception)|error): .+)")
 _CONSEQUENCE = ("see root cause above", "initialization failed")
 _OUT_OF_MEMORY = (
@@ -42,21 +42,22 @@ class NodeEngine(Engine):
     """A server program with flags.
 
     Args:
-        program: what starts it, such as [vllm, serve]; the first word is a path or on the PATH of
-            the machine where it runs.
-        model: `SmolLM2-135M-Instruct`, which is converted once on this machine, or what the
-            program takes: a folder on its machine, or a name.
+        program: the words that start the server, such as [vllm, serve]. The first word is a path,
+            or a name on the PATH of the machine where the server runs.
+        model: `SmolLM2-135M-Instruct`, which is converted once on this machine, or a model as the
+            program takes it: a folder on the server's machine, or a name.
         tokens: the first and the last token id that prompts are drawn from.
         device: cuda or cpu.
-        gpus: that the machine has for us; a configuration that takes more is not launched.
-        attention_heads: of the model; null: read from its config.json where that is on this
-            machine, else unknown.
-        environment: variables added for the server.
-        flags: more arguments, as they are.
-        launcher: where it runs.
+        gpus: the number of GPUs that we may use; a configuration that needs more is not launched.
+        attention_heads: the model's number of attention heads. If null, it is read from the model's
+            config.json if that file is on this machine; otherwise it is unknown.
+        environment: environment variables that are added for the server.
+        flags: further arguments, passed unchanged.
+        launcher: the launcher, which determines where the server runs.
 
     Raises:
-        ValueError: a setting cannot be, the machine cannot be reached, or lacks program or GPUs.
+        ValueError: a setting is invalid, the machine cannot be reached, or the machine lacks the
+            program or GPUs.
     """
 
     packages: Sequence[str]
@@ -112,10 +113,10 @@ class NodeEngine(Engine):
 
     @abstractmethod
     def words(self, model: str, port: int, demand: Demand) -> list[Entry]:
-        """Return what follows the program on the command line, as `deployment` describes it."""
+        """Return the arguments that follow the program on the command line, for `deployment`."""
 
     def command(self, config: Config, model: str, port: int, demand: Demand) -> list[str]:
-        """Return what follows the program on the command line of a configuration."""
+        """Return the arguments that follow the program on a configuration's command line."""
         return fill(self.words(model, port, demand), config)
 
     def deployment(self, demand: Demand) -> Deployment:
@@ -123,7 +124,8 @@ class NodeEngine(Engine):
         return Deployment(self.name, [*self._named, *words, *self._flags], dict(self._environment))
 
     def body(self, prompt: Sequence[int], answer_tokens: int) -> dict[str, Any]:
-        # Both engines may send several tokens in a chunk; so each chunk says how many there are.
+        # Both engines may send several tokens in a chunk, so each chunk has to report its token
+        # count.
         options = {"include_usage": True, "continuous_usage_stats": True}
         return {**super().body(prompt, answer_tokens), "stream_options": options}
 
@@ -135,7 +137,7 @@ class NodeEngine(Engine):
         return self._launcher.launch(command, self._environment, (port, there))
 
     def longest(self, demand: Demand) -> int:
-        """Return the tokens of the longest sequence that the server has to hold."""
+        """Return the number of tokens of the longest sequence that the server has to hold."""
         return demand.tokens + _SLACK
 
     def refusal(self, config: Config, demand: Demand) -> str | None:
@@ -150,7 +152,7 @@ class NodeEngine(Engine):
 
     @abstractmethod
     def tensor_parallel(self, config: Config) -> int:
-        """Return over how many GPUs a layer is shared."""
+        """Return the number of GPUs over which each layer is split."""
 
     def is_out_of_memory(self, output: str) -> bool:
         return any(sign in output.lower() for sign in _OUT_OF_MEMORY)
@@ -178,7 +180,7 @@ class NodeEngine(Engine):
         return f"a real {self.name} server ({version}) with {Path(self._model).name} on {place}"
 
     def _found_model(self) -> str:
-        """Return a digest of the model, its name where it is not on this machine."""
+        """Return a digest of the model, or the model's name if the model is not on this machine."""
         if self._model == SMOLLM2:
             if not self._launcher.is_local:
                 raise ValueError(

@@ -1,7 +1,8 @@
-"""What a server says of itself while it is loaded: its Prometheus page, asked every half second.
+"""Read a server's own metrics during the load, from its Prometheus page, every 0.5 s.
 
-A gauge (KV-cache usage, requests waiting) is over by the end of the load, so it is sampled: its
-mean and its maximum count. A counter (preemptions, prefix-cache hits) counts by its growth.
+A gauge (KV-cache usage, requests waiting) has returned to zero by the end of the load. It is
+therefore sampled, and its mean and maximum are recorded. For a counter (preemptions, prefix-cache
+hits), the growth over the load is recorded.
 """
 
 import re
@@ -19,9 +20,9 @@ _LINE = re.compile(r"([A-Za-z_:][A-Za-z0-9_:]*)(?:\{.*\})? +(\S+)(?: +-?\d+)?")
 
 
 def read(text: str) -> dict[str, list[float]]:
-    """Return the samples of each name on a page of Prometheus' text format, whatever the labels.
+    """Return the samples of each name on a page in Prometheus' text format, ignoring labels.
 
-    Several samples stand for several engines of one server (data parallelism).
+    With data parallelism, one server has several engines, and each gives one sample.
     """
     found: dict[str, list[float]] = defaultdict(list)
     for line in text.splitlines():
@@ -32,11 +33,11 @@ def read(text: str) -> dict[str, list[float]]:
 
 
 class ServerMetrics:
-    """Asks a server inside the `with` block; what cannot be had is left out.
+    """Reads a server's metrics inside the `with` block; metrics that cannot be read are left out.
 
     Args:
-        engine: says what is asked for: `gauges`, `counters`. Neither: nobody is asked.
-        url: of the server.
+        engine: names the metrics in `gauges` and `counters`. If both are empty, nothing is read.
+        url: the server's address.
     """
 
     def __init__(self, engine: Engine, url: str) -> None:

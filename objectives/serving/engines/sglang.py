@@ -1,9 +1,10 @@
-"""SGLang's OpenAI-compatible server: an `Engine`. CUDA only.
+"""The engine SGLang: its OpenAI-compatible server, on CUDA only.
 
-Parameters have the names of SGLang's flags (checked against 0.5.23: `tests/sglang_flags.txt`), but
-for `cuda_graph_max_bs`, which that version calls --cuda-graph-max-bs-decode (earlier ones
---cuda-graph-max-bs). `none` of `speculative_algorithm` and `quantization` is no flag. What the
-space leaves out has SGLang's default. --context-length is derived from the load's largest request.
+Parameters have the names of SGLang's flags (checked against 0.5.23: `tests/sglang_flags.txt`). The
+exception is `cuda_graph_max_bs`, which that version calls --cuda-graph-max-bs-decode and earlier
+versions call --cuda-graph-max-bs. The value `none` of `speculative_algorithm` or `quantization`
+omits the flag. Flags that the space leaves out have SGLang's defaults. --context-length is derived
+from the load's largest request.
 """
 
 import math
@@ -79,7 +80,7 @@ class Sglang(NodeEngine):
     )
 
     def words(self, model: str, port: int, demand: Demand) -> list[Entry]:
-        # As two words: `sglang serve` looks for the model by this flag before it reads the others.
+        # As two words, because `sglang serve` searches for this flag before it parses the others.
         return [
             *("--model-path", model, f"--host={self.host}", f"--port={port}"),
             *(f"--context-length={self.longest(demand)}", "--enable-metrics"),

@@ -1,16 +1,17 @@
-"""vLLM's OpenAI-compatible server: an `Engine`.
+"""The engine vLLM: its OpenAI-compatible server.
 
-Parameters have the names of vLLM's flags (checked against 0.32.0: `tests/vllm_flags.txt`), but for
+Parameters have the names of vLLM's flags (checked against 0.32.0: `tests/vllm_flags.txt`), except
+for
 
     compilation            eager: --enforce-eager; piecewise and full: CUDA graphs of pieces of a
                            step, or of whole decoding steps as well (vLLM's own default)
     cudagraph_max_size     --max-cudagraph-capture-size
-    quantization           none is no flag
-    speculative            none, or ngram: drafts are looked up in the prompt; with
+    quantization none: the flag is omitted speculative none, or ngram: drafts are looked up in the
+    prompt; with
                            num_speculative_tokens and prompt_lookup_max in --speculative-config
 
-What the space leaves out has vLLM's default. --max-model-len is derived from the load's largest
-request. `max_num_partial_prefills` is a flag of earlier versions; 0.32.0 refuses it.
+Flags that the space leaves out have vLLM's defaults. --max-model-len is derived from the load's
+largest request. `max_num_partial_prefills` is a flag of earlier versions only; 0.32.0 refuses it.
 """
 
 import json
@@ -76,9 +77,9 @@ def _compiled(mode: str) -> list[Entry]:
 
 
 def _speculative() -> Entry:
-    """Return the entry of --speculative-config, with those of its keys that have a value."""
+    """Return the entry for --speculative-config, with the keys that have a value."""
     drafts = '"num_speculative_tokens": {num_speculative_tokens}'
-    # vLLM would set the shortest window to the longest one.
+    # Otherwise vLLM sets the shortest window equal to the longest one.
     window = '"prompt_lookup_max": {prompt_lookup_max}, "prompt_lookup_min": 2'
 
     def config(*keys: str) -> list[Entry]:
@@ -132,7 +133,7 @@ class Vllm(NodeEngine):
     )
 
     def words(self, model: str, port: int, demand: Demand) -> list[Entry]:
-        # `--model=`, as `vllm serve` and `python -m vllm.entrypoints.openai.api_server` both take.
+        # Both `vllm serve` and `python -m vllm.entrypoints.openai.api_server` accept `--model=`.
         return [
             f"--model={model}",
             f"--host={self.host}",

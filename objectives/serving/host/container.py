@@ -23,27 +23,29 @@ _OPTIONS: Mapping[str, list[str]] = {
     "apptainer": ["--nv"],
     "singularity": ["--nv"],
 }
-_PASSED = (*SECRETS, "CUDA_VISIBLE_DEVICES")  # variables of ours that a container is given
+_PASSED = (*SECRETS, "CUDA_VISIBLE_DEVICES")  # our variables that are passed to a container
 _ASK_S = 60.0
 
 
 class Container(Launcher):
-    """A container on this machine, which ends with the evaluation, and with us.
+    """A container on this machine, which ends with the evaluation or with our process.
 
-    It shares the host's network, so that a server listens where requests go. The program's first
-    word is looked for in the image. With docker and podman a container belongs to the engine's own
-    processes, so a guard stops it by its name (`container_guard.py`); with apptainer it is a
-    process group of ours.
+    The container shares the host's network, so that requests reach the server on its port. The
+    first word of the program is looked up in the image. With docker and podman, a container is a
+    child of the container engine's own processes, so a guard stops it by its name
+    (`container_guard.py`). With apptainer, the container is one of our process groups.
 
     Args:
         program: docker, podman, apptainer, singularity, or a path whose last part is one of them.
-        image: as that program takes it; it has to be here: pull it before.
-        options: of its `run` (apptainer: `exec`), such as [-v, "/models:/models"]; null: all GPUs,
-            and with docker and podman 16 GiB of shared memory.
-        python: in the image; it downloads the model.
+        image: the image's name as that program takes it. The image has to be on this machine
+            already.
+        options: options of the program's `run` (apptainer: `exec`), such as [-v,
+            "/models:/models"]. Null means all GPUs and, with docker and podman, 16 GiB of shared
+            memory.
+        python: the Python in the image, which downloads the model.
 
     Raises:
-        ValueError: no such program, or no such image here.
+        ValueError: the program or the image is not on this machine.
     """
 
     def __init__(self, *, program: str, image: str, options: list[str] | None, python: str) -> None:
@@ -67,7 +69,7 @@ class Container(Launcher):
 
     @property
     def _in_group(self) -> bool:
-        """Whether a container's processes are ours."""
+        """Whether a container's processes are children of ours."""
         return self._kind in ("apptainer", "singularity")
 
     def carry(
@@ -118,7 +120,7 @@ class Container(Launcher):
             path = Path(self._image).expanduser()
             if not path.exists():
                 raise ValueError(
-                    f"objective.engine.launcher.image: expected an image that is here, got "
+                    f"objective.engine.launcher.image: expected an image on this machine, got "
                     f"{self._image}; run: {self._kind} pull IMAGE.sif {self._image}"
                 )
             self._image = str(path.resolve())
@@ -139,16 +141,16 @@ class Container(Launcher):
         if done.returncode != 0:
             said = " ".join(done.stderr.split())[-200:]
             raise ValueError(
-                f"objective.engine.launcher.image: expected an image that is here, got "
+                f"objective.engine.launcher.image: expected an image on this machine, got "
                 f"{self._image}: {said}; run: {self._kind} pull {self._image}"
             )
         return f"{self._image} {done.stdout.strip()[:19]}"
 
 
 def _with_home(option: str) -> str:
-    """Return an option, such as `~/models:/models`, with the home folder in it.
+    """Return an option, such as `~/models:/models`, with `~` expanded to the home folder.
 
-    No shell reads the options, so none would expand it.
+    No shell reads the options, so we expand it ourselves.
     """
     name, equals, value = option.partition("=") if option.startswith("--") else ("", "", option)
     return f"{name}{equals}{os.path.expanduser(value)}"

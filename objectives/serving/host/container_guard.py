@@ -1,12 +1,12 @@
-"""Stands beside a container of docker or podman, which no process group reaches, and ends it.
+"""Guard a container of docker or podman, which is in none of our process groups, and end it.
 
-    python container_guard.py run ENGINE NAME COMMAND...   the container, until it or we are ended
-    python container_guard.py end ENGINE NAME              exit status 0: there is no such container
-    python container_guard.py memory ENGINE NAME           the most memory that it has had, in bytes
+    python container_guard.py run ENGINE NAME COMMAND... run it until it ends or we are ended python
+    container_guard.py end ENGINE NAME exit status 0: the container is gone python
+    container_guard.py memory ENGINE NAME print the container's peak memory in bytes
 
-Our standard input is held open by the process that started us (`objectives/child.py`); when it is
-closed, however that process ended, the container is stopped (SIGTERM, after `STOP_S` SIGKILL) and
-removed. SIGTERM does the same.
+The process that started us (`objectives/child.py`) holds our standard input open. When standard
+input is closed, however that process ended, the container is stopped (SIGTERM, then SIGKILL after
+`STOP_S`) and removed. SIGTERM has the same effect.
 """
 
 import os
@@ -25,7 +25,7 @@ _asked_to_end = False
 
 
 def run(engine: str, name: str, command: list[str]) -> int:
-    """Run a container to its end, or until the other side is gone; return its exit status."""
+    """Run a container until it ends or our parent is gone; return its exit status."""
     signal.signal(signal.SIGTERM, _note)
     client = subprocess.Popen(command, stdin=subprocess.DEVNULL)
     try:
@@ -53,7 +53,7 @@ def end(engine: str, name: str) -> int:
 
 
 def memory_bytes(engine: str, name: str) -> int:
-    """Return the most memory that each process of a container has had, summed."""
+    """Return the sum of the peak memory of a container's processes."""
     first = _asked([engine, "inspect", "--format", "{{.State.Pid}}", name])
     if first is None or not first.strip().isdigit():
         return 0
@@ -76,7 +76,7 @@ def _field(pid: int, name: str) -> int:
 
 
 def _asked(command: list[str]) -> "str | None":
-    """Run a command of the engine; return what it printed, None where it did not answer."""
+    """Run a command of the container engine; return its output, or None if it did not answer."""
     try:
         done = subprocess.run(
             command,
@@ -97,7 +97,7 @@ def _note(number: int, frame: object) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Do what the module's docstring says."""
+    """Run the command that the arguments name, as the module's docstring describes."""
     task, engine, name, *command = arguments
     if task == "run":
         return run(engine, name, command)

@@ -1,4 +1,4 @@
-"""The machine that a server shares with others: what it is, and who uses its processor."""
+"""The machine that a server shares with other programs: its properties and its CPU use."""
 
 import os
 import platform
@@ -10,14 +10,15 @@ from typing import Any
 import psutil
 
 _POLL_S = 0.01
-_GONE_S = 10.0  # that the system may take to end processes that were killed
+_GONE_S = 10.0  # time that the system has to end killed processes
 
 
 class CpuWatch:
-    """Measures the CPU that processes use which are neither this one nor its descendants.
+    """Measures the CPU use of all processes except this one and its descendants.
 
-    Linux counts in hundredths of a second, over all cores: a watch of a second is good to about
-    0.02 cores. Time that a hypervisor gave to others is no process's, and is not counted.
+    Linux counts CPU time in hundredths of a second, over all cores, so a measurement of 1 s is
+    accurate to about 0.02 cores. Time that a hypervisor gave to other machines belongs to no
+    process and is not counted.
     """
 
     def __init__(self) -> None:
@@ -26,16 +27,16 @@ class CpuWatch:
         self._stopped: float | None = None
 
     def stop(self) -> None:
-        """End the watch; call it before descendants are killed.
+        """End the measurement; call it before descendants are killed.
 
-        What a process used that is killed together with its parent is nobody's afterwards, and
-        would be taken for others'.
+        If a process and its parent are killed together, their CPU time can no longer be attributed
+        to us and would count as that of other programs.
         """
         if self._stopped is None:
             self._stopped = self.foreign_cores()
 
     def foreign_cores(self) -> float:
-        """Return the mean number of cores that others have used from the start to the stop."""
+        """Return the mean number of cores that other programs used from the start to the stop."""
         if self._stopped is not None:
             return self._stopped
         elapsed = time.monotonic() - self._started
@@ -51,7 +52,7 @@ def _busy_s() -> float:
 
 
 def _own_s() -> float:
-    """Return the CPU seconds of this process, of its descendants, and of those it outlived."""
+    """Return the CPU seconds of this process and its descendants, ended ones included."""
     this = psutil.Process()
     total = 0.0
     for process in [this, *this.children(recursive=True)]:
@@ -64,7 +65,7 @@ def _own_s() -> float:
 
 
 def peak_memory_bytes(leader: int) -> int:
-    """Return the most memory that each process of a tree has had, summed; 0 where all are gone."""
+    """Return the sum of the peak memory of a tree's processes; 0 if all have ended."""
     try:
         tree = [psutil.Process(leader), *psutil.Process(leader).children(recursive=True)]
     except psutil.NoSuchProcess:
@@ -73,7 +74,7 @@ def peak_memory_bytes(leader: int) -> int:
 
 
 def descendants(leader: int) -> list[psutil.Process]:
-    """Return the processes that descend from one; none where it is gone."""
+    """Return the descendants of a process; an empty result if the process has ended."""
     try:
         return list(psutil.Process(leader).children(recursive=True))
     except psutil.NoSuchProcess:
@@ -81,7 +82,7 @@ def descendants(leader: int) -> list[psutil.Process]:
 
 
 def end_all(processes: list[psutil.Process]) -> None:
-    """Kill processes, and wait a moment until they are gone."""
+    """Kill processes and wait up to `_GONE_S` until they have ended."""
     for process in processes:
         try:
             process.kill()
@@ -93,7 +94,7 @@ def end_all(processes: list[psutil.Process]) -> None:
 
 
 def _runs(process: psutil.Process) -> bool:
-    """Tell whether a process runs; one that is dead and that nobody has waited for does not."""
+    """Return whether a process is running; a zombie is not."""
     try:
         return bool(process.is_running()) and str(process.status()) != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -110,7 +111,7 @@ def _peak_bytes(pid: int) -> int:
 
 
 def free_port(host: str) -> int:
-    """Return a port that nobody listens on."""
+    """Return a port on which no program listens."""
     with socket.socket() as listener:
         listener.bind((host, 0))
         port: int = listener.getsockname()[1]
@@ -118,11 +119,11 @@ def free_port(host: str) -> int:
 
 
 def is_free(host: str, port: int) -> bool:
-    """Tell whether a server could listen on a port now."""
+    """Return whether a server could listen on a port now."""
     with socket.socket() as listener:
         listener.setsockopt(
             socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
-        )  # past connections may linger
+        )  # closed connections may linger on the port
         try:
             listener.bind((host, port))
         except OSError:
@@ -136,13 +137,13 @@ def cores() -> int:
 
 
 def hardware() -> dict[str, Any]:
-    """Return what a measured time depends on: processor, cores, memory."""
+    """Return the hardware on which measured times depend: processor, cores and memory."""
     cpu = platform.machine()
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         cpu = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
-        pass  # not Linux, or a processor without a name
+        pass  # not Linux, or the processor has no name
     return {
         "cpu": cpu,
         "cores": cores(),

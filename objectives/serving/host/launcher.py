@@ -1,8 +1,8 @@
-"""Where a server runs: here, on another machine over SSH, or as a step of the SLURM job around us.
+"""Launchers, which start a server here, on another machine over SSH, or in our SLURM job.
 
-Elsewhere, `on_host.py` runs beside the server, after `machine.py` has said what is there. Each goes
-there as text, together with its arguments, in one base64 word: nothing on the way, no login shell
-of whatever kind, has anything to interpret.
+On another machine, `machine.py` first reports what the machine has, and then `on_host.py` runs next
+to the server. The source of each is sent as text, together with its arguments, in one base64 word.
+No login shell on the way can therefore misinterpret any character.
 """
 
 import base64
@@ -26,7 +26,7 @@ from objectives.serving.engine import Carried, Launch
 from objectives.serving.host import machine, on_host
 
 _ASK_S = 120.0
-_PORTS = (20000, 32000)  # of servers on other machines
+_PORTS = (20000, 32000)  # range of the ports of servers on other machines
 _TETHER = Path(__file__).with_name("tether.py")
 _BOOT = (
     "import sys,json,base64;a=json.loads(base64.b64decode(sys.argv[1]));"
@@ -35,11 +35,11 @@ _BOOT = (
 
 
 class Launcher(ABC):
-    """Carries a server's command line to its machine.
+    """Runs a server's command line on the server's machine.
 
     Attributes:
-        name: for people.
-        is_local: whether it runs among our own processes.
+        name: the machine's name in messages.
+        is_local: whether the server runs among our own processes.
     """
 
     name: str
@@ -52,13 +52,13 @@ class Launcher(ABC):
         ports: tuple[int, int] | None,
         program: ModuleType = on_host,
     ) -> list[str]:
-        """Return the command that runs a program of ours with some arguments on the machine.
+        """Return the command that runs one of our programs on the machine.
 
-        `ports`, where given, are one on ours, and the one there that it leads to.
+        `ports`, if given, are a local port and the remote port to which it is forwarded.
         """
 
     def port_there(self, port: int) -> int:
-        """Return where a server has to listen so that requests to `port` here reach it."""
+        """Return the port on which a server receives requests to our `port`."""
         return port
 
     def launch(
@@ -67,14 +67,16 @@ class Launcher(ABC):
         environment: Mapping[str, str],
         ports: tuple[int, int] | None,
     ) -> Launch:
-        """Return how to start a command there; it ends with our process.
+        """Return the launch of a command on the machine; the command ends with our process.
 
-        Secrets (`tether.SECRETS`) that are set in our environment reach it too, by no command line.
+        Secrets (`tether.SECRETS`) that are set in our environment are passed on, but on no command
+        line.
 
         Args:
             command: the argument list.
-            environment: variables added to those there.
-            ports: one here, and what `port_there` returned for it; None: it serves nothing.
+            environment: variables that are added to the environment there.
+            ports: a local port and the port that `port_there` returned for it; None if the command
+                does not serve requests.
         """
         mark = uuid.uuid4().hex
         variables = [f"{key}={value}" for key, value in environment.items()]
@@ -91,10 +93,10 @@ class Launcher(ABC):
         )
 
     def probe(self, packages: Sequence[str], program: str, visible: str | None) -> dict[str, Any]:
-        """Return what the machine has, as `machine.probe` does.
+        """Return what the machine has, in the form of `machine.probe`.
 
         Raises:
-            ValueError: it cannot be reached.
+            ValueError: the machine cannot be reached.
         """
         words = [",".join(packages), program, json.dumps(visible)]
         command = self.carry(words, None, machine)
@@ -121,7 +123,7 @@ class Launcher(ABC):
 
 
 class Local(Launcher):
-    """A process group of our own on this machine."""
+    """This machine; the server runs in a process group of ours."""
 
     name = "this machine"
     is_local = True
@@ -147,16 +149,16 @@ class Local(Launcher):
 
 
 class Ssh(Launcher):
-    """Another machine, by the system's `ssh`, with keys: nobody is there to type a password.
+    """Another machine, reached by the system's `ssh` with keys, without typing a password.
 
-    The server listens on that machine's loopback interface; requests go through the connection,
-    so their times hold the way there and back.
+    The server listens on that machine's loopback interface. Requests go through the SSH connection,
+    so the measured times include the network.
 
     Args:
-        host: as `ssh` takes it: a name of its configuration, or user@machine.
+        host: the host as `ssh` takes it: a name from its configuration, or user@machine.
         program: the ssh client.
-        options: more of its arguments, such as [-p, "2222"].
-        python: a Python 3.8 or later on that machine.
+        options: further arguments of the client, such as [-p, "2222"].
+        python: a Python of version 3.8 or later on that machine.
 
     Raises:
         ValueError: the program does not exist, or the host's name is not valid.
@@ -170,8 +172,9 @@ class Ssh(Launcher):
         self._host, self._options, self._python = host, [str(o) for o in options], python
 
     def port_there(self, port: int) -> int:
-        # Below the ports that systems hand out by themselves. Where it is taken, the evaluation is
-        # invalid and is repeated on another; the same number would meet itself on one machine.
+        # The range lies below the ports that systems assign automatically. If the port is taken,
+        # the evaluation is invalid and is repeated on another port. The number differs from the
+        # local port because both ends may be on one machine.
         return random.SystemRandom().randrange(*_PORTS)
 
     def carry(
@@ -189,18 +192,18 @@ class Ssh(Launcher):
 
 
 class Srun(Launcher):
-    """A step on this node, of the SLURM job that we run in.
+    """A job step on this node, within the SLURM job that we run in.
 
-    A step does not take over the job's --cpus-per-task by itself (since Slurm 22.05), and would
-    have one core; so it is given what SLURM_CPUS_PER_TASK says, unless the options say otherwise.
+    Since Slurm 22.05, a step does not inherit the job's --cpus-per-task and would have one core.
+    The step is therefore given the value of SLURM_CPUS_PER_TASK, unless the options set another.
 
     Args:
         program: the srun client.
-        options: more of its arguments, such as [--gres=gpu:8].
-        python: a Python 3.8 or later on the node.
+        options: further arguments of the client, such as [--gres=gpu:8].
+        python: a Python of version 3.8 or later on the node.
 
     Raises:
-        ValueError: no such program, or we are in no job.
+        ValueError: the program does not exist, or we do not run inside a job.
     """
 
     def __init__(self, *, program: str, options: list[str], python: str) -> None:
@@ -229,7 +232,7 @@ class Srun(Launcher):
 
 
 def _for_shell(path: str) -> str:
-    """Return a path in quotes, but for the `~/` that the shell of another machine expands."""
+    """Return a quoted path; a leading `~/` stays unquoted for the remote shell."""
     home, rest = ("~/", path[2:]) if path.startswith("~/") else ("", path)
     return home + shlex.quote(rest)
 

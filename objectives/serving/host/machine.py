@@ -1,6 +1,6 @@
-"""What a machine has for a server; standard library only, as it is sent there as text.
+"""Report what a machine has for a server.
 
-python3 -c SOURCE PACKAGES PROGRAM VISIBLE    prints what `probe` returns, as JSON
+python3 -c SOURCE PACKAGES PROGRAM VISIBLE prints what `probe` returns, as JSON
 """
 
 from __future__ import annotations
@@ -16,13 +16,15 @@ import sys
 def probe(packages: list[str], program: str, visible: str | None) -> dict[str, object]:
     """Return what this machine has.
 
-    `gpus` (a line each of those that may be used), `visible` (what CUDA_VISIBLE_DEVICES says),
-    `program` (its path), `python` (of the environment that the program is in), `version`.
+    The result holds `gpus` (one line for each usable GPU), `visible` (the value of
+    CUDA_VISIBLE_DEVICES), `program` (its path), `python` (the Python of the program's environment)
+    and `version` (of the package).
 
     Args:
-        packages: of the environment, whose version counts.
+        packages: names of packages; the version of the first one found in the environment is
+            reported.
         program: a path, or a name on the PATH.
-        visible: what the server will have as CUDA_VISIBLE_DEVICES; None: what we have.
+        visible: the server's value of CUDA_VISIBLE_DEVICES; None means our own value.
     """
     seen = os.environ.get("CUDA_VISIBLE_DEVICES") if visible is None else visible
     listed = [line for line in _lines(["nvidia-smi", "-L"]) if line.startswith("GPU ")]
@@ -38,10 +40,10 @@ def probe(packages: list[str], program: str, visible: str | None) -> dict[str, o
 
 
 def visible_gpus(listed: list[str], visible: str | None) -> list[str]:
-    """Return the lines of `nvidia-smi -L`, which ignores that variable, that CUDA would see.
+    """Return the lines of `nvidia-smi -L` for the GPUs that CUDA would see.
 
-    The rules are CUDA's: an entry that names no GPU hides all entries after it, and a GPU that is
-    named twice hides all of them.
+    `nvidia-smi` ignores CUDA_VISIBLE_DEVICES, so the rules of CUDA are applied here: an entry that
+    names no GPU hides all entries after it, and a GPU that is named twice hides all GPUs.
     """
     if visible is None:
         return listed
@@ -60,7 +62,7 @@ def visible_gpus(listed: list[str], visible: str | None) -> list[str]:
 
 
 def _python(path: str | None) -> str | None:
-    """Return the Python beside a program, or that a program is."""
+    """Return the Python next to a program, or the program itself if it is a Python."""
     if path is None:
         return None
     folder, name = os.path.split(os.path.abspath(path))
@@ -71,7 +73,7 @@ def _python(path: str | None) -> str | None:
 
 
 def _version(packages: list[str], path: str | None) -> str | None:
-    """Return the version of the first package in the environment whose `bin` holds a program."""
+    """Return the version of the first package found in the environment of a program."""
     if path is None:
         return None
     for folder in (os.path.dirname(os.path.abspath(path)), os.path.dirname(os.path.realpath(path))):
@@ -84,7 +86,7 @@ def _version(packages: list[str], path: str | None) -> str | None:
 
 
 def _lines(words: list[str]) -> list[str]:
-    """Return what a command prints; nothing where it fails."""
+    """Return the output of a command; an empty text if the command fails."""
     try:
         done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60)
     except (OSError, subprocess.TimeoutExpired):

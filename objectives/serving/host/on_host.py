@@ -1,15 +1,16 @@
-"""What runs beside a server on its own machine; standard library only, as it is sent there as text.
+"""Guard a server on its own machine; this file is sent there as text (standard library only).
 
-    python3 -c SOURCE run MARK COMMAND...     the server, ended with everything it started
-    python3 -c SOURCE end MARK                end what is left of a mark; exit status 0: nothing is
-    python3 -c SOURCE memory MARK             the most memory in bytes that its processes have had
+    python3 -c SOURCE run MARK COMMAND... run the server; end it with all it started python3 -c
+    SOURCE end MARK end what is left of a mark; status 0: nothing is left python3 -c SOURCE memory
+    MARK print the peak memory of its processes in bytes
 
-A server lives as long as the other side writes to our standard input: a first line of variables
-that are secret, as JSON, and then one byte every few seconds (`tether.py`). When it is closed, or
-silent for `SILENCE_S` (a connection that was cut is not closed), all processes of the mark are
-asked to end, and after `GRACE_S` they are killed. They are the server's session, whatever descends
-from us (orphans are handed to us), and what carries the mark in its environment. None of the three
-finds all of them: a process that sets its title, as vLLM's do, overwrites its environment.
+The server lives as long as the other side (`tether.py`) writes to our standard input: first a line
+with the secret variables as JSON, then one byte every few seconds. If standard input is closed, or
+silent for `SILENCE_S` (a broken connection does not close it), all processes of the mark are asked
+to end. After `GRACE_S` they are killed. The processes of a mark are the server's session, all our
+descendants (orphans are re-parented to us), and every process with the mark in its environment.
+None of the three criteria suffices alone: for example, a process that sets its title, as vLLM's do,
+overwrites its environment.
 """
 
 from __future__ import annotations
@@ -32,15 +33,15 @@ STARTED = "tuneoff: the server's machine was reached"
 ENDED = "tuneoff: the server ended with status"
 _POLL_S = 0.1
 _KILL_S = 20.0
-_MEMORY_S = 60.0  # that a driver may take to give a GPU's memory back
-_SLACK_MIB = 256  # by which a GPU's memory may have grown meanwhile
+_MEMORY_S = 60.0  # time that a driver has to release a GPU's memory
+_SLACK_MIB = 256  # permitted growth of a GPU's memory in use meanwhile
 _SHARED = "/dev/shm"
 _PR_SET_CHILD_SUBREAPER = 36
-_guards = False  # whether our descendants are a server's
+_guards = False  # whether our descendants belong to a server
 
 
 def processes(mark: str) -> list[int]:
-    """Return the processes of a mark, this one not among them."""
+    """Return the processes of a mark, without this one."""
     table = _table()
     session = _session(mark)
     found = {pid for pid, row in table.items() if row[1] == session or _carries(pid, mark)}
@@ -52,7 +53,7 @@ def processes(mark: str) -> list[int]:
 
 
 def _table() -> dict[int, tuple[int, int]]:
-    """Return parent and session of every process that is not dead."""
+    """Return the parent and the session of every living process."""
     table = {}
     for path in glob.glob("/proc/[0-9]*/stat"):
         try:
@@ -87,7 +88,7 @@ def _session(mark: str) -> int:
 
 
 def end(mark: str) -> int:
-    """Kill all processes of a mark; return how many are left after some seconds."""
+    """Kill all processes of a mark; return the number that is left after some seconds."""
     until = time.monotonic() + _KILL_S
     while left := processes(mark):
         for pid in left:
@@ -118,9 +119,9 @@ def ask(mark: str) -> None:
 
 
 class Leftovers:
-    """What a server may leave behind: files of shared memory, and for a while a GPU's memory.
+    """What a server may leave behind: files of shared memory and, for a while, GPU memory.
 
-    Made before the server starts; `clear` is called when it has ended.
+    An instance is created before the server starts; `clear` is called after the server has ended.
     """
 
     def __init__(self, with_gpus: bool) -> None:
@@ -128,7 +129,7 @@ class Leftovers:
         self._used_mib = gpu_memory_mib() if with_gpus else []
 
     def clear(self) -> None:
-        """Remove shared memory that nobody uses; wait until the GPUs' memory is back."""
+        """Remove unused shared memory; wait until the GPUs' memory is released."""
         new = _shared_files() - self._files
         for name in new - (_files_in_use() if new else set()):
             try:
@@ -146,7 +147,7 @@ class Leftovers:
 
 
 def _shared_files() -> set[str]:
-    """Return the files of shared memory that are this user's."""
+    """Return the files of shared memory that this user owns."""
     found = set()
     try:
         with os.scandir(_SHARED) as entries:
@@ -179,7 +180,7 @@ def _files_in_use() -> set[str]:
 
 
 def gpu_memory_mib() -> list[int]:
-    """Return the memory in use of each GPU that we may see; empty where nobody tells."""
+    """Return the memory in use of each visible GPU; empty if it cannot be read."""
     words = ["nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader,nounits"]
     seen = os.environ.get("CUDA_VISIBLE_DEVICES")
     if seen is not None and not seen.startswith("MIG-"):
@@ -197,7 +198,7 @@ def _lines(words: list[str]) -> list[str]:
 
 
 def _secrets() -> dict[str, str] | None:
-    """Read the first line of standard input; None: the other side is gone, or silent."""
+    """Read the first line of standard input; None if the other side is gone or silent."""
     line = b""
     until = time.monotonic() + SILENCE_S
     while not line.endswith(b"\n"):
@@ -258,7 +259,7 @@ def _watch(server: subprocess.Popen[bytes]) -> int:
 
 
 def memory_bytes(mark: str) -> int:
-    """Return the most memory that each process of a mark has had, summed."""
+    """Return the sum of the peak memory of a mark's processes."""
     total = 0
     for pid in processes(mark):
         try:

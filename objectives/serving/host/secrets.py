@@ -1,7 +1,7 @@
-"""Secrets such as HF_TOKEN: they reach the server, and never a log.
+"""Pass secrets such as HF_TOKEN to the server, and keep them out of every log.
 
-They are taken from the environment of our own command. A setting is written into the log, so a
-setting that holds one is refused, and what a server prints is cleared of their values.
+Secrets are taken from the environment of our own command. Settings are written into the log, so a
+setting that holds a secret is refused. Secret values are removed from a server's output.
 """
 
 import os
@@ -16,11 +16,11 @@ _NAME = re.compile(
 )
 _FLAG = re.compile(r"--(hf-token|api-key|admin-api-key|auth-token)\b", re.IGNORECASE)
 _VALUE = re.compile(r"\bhf_[A-Za-z0-9]{16,}")
-_SHORTEST = 8  # characters: a shorter value would hide ordinary words
+_SHORTEST = 8  # characters; removing a shorter value would remove ordinary words
 
 
 def check_settings(where: str, environment: Mapping[str, object], flags: Iterable[object]) -> None:
-    """Raise `ValueError`, without the value, where a setting holds a secret."""
+    """Raise `ValueError`, without the value, if a setting holds a secret."""
     for name, value in environment.items():
         if _NAME.search(str(name)) or _VALUE.search(str(value)):
             raise ValueError(
@@ -38,7 +38,7 @@ def check_settings(where: str, environment: Mapping[str, object], flags: Iterabl
 
 
 def cleared(text: str) -> str:
-    """Return a text without the values of secrets."""
+    """Return a text with the values of secrets removed."""
     for name, value in os.environ.items():
         if (name in SECRETS or _NAME.search(name)) and len(value) >= _SHORTEST:
             text = text.replace(value, "***")

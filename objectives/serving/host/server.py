@@ -1,4 +1,4 @@
-"""A server process: started in a folder of its own, waited for, and ended with all it started."""
+"""Start a server process in its own folder, wait for it, and end it with all its children."""
 
 import os
 import re
@@ -31,11 +31,11 @@ from objectives.trial import Config
 _WAITING = re.compile(r"channel \d+: open failed: connect failed")
 _PREFIX = "tuneoff-serving-"
 _POLL_S = 0.02
-_ANSWER_S = 2.0  # that a health check may take
-_FREE_S = 5.0  # that the system may take to give the port back
-_CARRIER_S = 110.0  # that a server elsewhere may take to end, and its carrier with it
-_ASK_S = 120.0  # that a command on its machine may take
-_KILL = -9  # the status of a process that the system ended, as it does where memory is short
+_ANSWER_S = 2.0  # time limit of a health check
+_FREE_S = 5.0  # time that the system has to release the port
+_CARRIER_S = 110.0  # time that a server elsewhere and its carrier have to end
+_ASK_S = 120.0  # time limit of a command on the server's machine
+_KILL = -9  # the status of a process that the system killed, as it does when memory is short
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_THREAD_LIMIT")
 
 
@@ -43,15 +43,17 @@ class Server:
     """One configuration's server, running inside the `with` block and at no other time.
 
     Args:
-        engine: describes it.
-        config: its flags.
-        demand: what the load asks at most.
-        port: 0: any that is free.
-        startup_timeout_s: after which a server that does not serve is ended.
-        memory_limit_bytes: of its address space; None: the machine's.
-        watch: stopped before the server is killed; None: there is none.
+        engine: the engine that describes the server.
+        config: the configuration, which determines the flags.
+        demand: the largest demands of the load.
+        port: the port; 0 means any free port.
+        startup_timeout_s: the time after which a server that does not serve yet is ended.
+        memory_limit_bytes: the limit of its address space; None means the machine's limit.
+        watch: the measurement of CPU use, stopped before the server is killed; None if there is
+            none.
 
-    Entering raises `Failure` where the configuration is to blame, `Invalid` where the host is.
+    Entering the block raises `Failure` if the configuration is at fault, and `Invalid` if the host
+    is.
     """
 
     def __init__(
@@ -111,14 +113,14 @@ class Server:
         self._end()
 
     def ended(self) -> str | None:
-        """Say how the server ended, None while it runs."""
+        """Return a description of how the server ended; None while it runs."""
         status = self._process.poll()
         if status is None:
             return None
         return f"the server ended with {child.described(status)}: {self._said()}"
 
     def lost(self) -> str | None:
-        """Say how a server elsewhere was lost, None where it was not: then it is not to blame."""
+        """Return how the connection to a server elsewhere was lost, or None if it was not."""
         if self._carried is None or self._process.poll() is None:
             return None
         printed = self._output.read_text(errors="replace")
@@ -129,11 +131,11 @@ class Server:
         return None
 
     def fault(self) -> str | None:
-        """Say which fault of the host the server has printed; None: none."""
+        """Return the fault of the host that the server's output reports, or None."""
         return self._engine.host_fault(self._output.read_text(errors="replace"))
 
     def memory_bytes(self) -> int:
-        """Return the most memory that the server has had."""
+        """Return the server's peak memory."""
         if self._carried is None:
             return peak_memory_bytes(self._process.pid)
         return int(self._ask(self._carried.memory))
@@ -170,7 +172,7 @@ class Server:
             return Invalid(f"{fault}; the server {reason}")
         if self._engine.is_port_taken(printed):
             return Invalid(f"port {self._port}: expected nobody to listen there; {reason}")
-        killed = status in (_KILL, 128 - _KILL)  # the second as `on_host.py` says it
+        killed = status in (_KILL, 128 - _KILL)  # the second is how `on_host.py` reports it
         memory = killed or self._engine.is_out_of_memory(printed)
         return Failure("out_of_memory" if memory else "refused", reason)
 
@@ -178,16 +180,16 @@ class Server:
         return self._engine.remote or is_free(self._engine.host, self._port)
 
     def _said(self) -> str:
-        """Return what the server printed on its end, as one line."""
+        """Return the server's output about its end, as one line."""
         printed = self._output.read_text(errors="replace")
         if self._carried is None:
             return self._engine.reason(printed) or child.tail(self._output)
-        # ssh prints a line for each request for health before the server serves.
+        # ssh prints a line for each health check that is made before the server serves.
         kept = [line for line in printed.splitlines() if not _WAITING.match(line)]
         return self._engine.reason("\n".join(kept)) or " | ".join(kept[-3:])[-600:]
 
     def _end(self) -> None:
-        """End the process group; return when its port and what it held are free again."""
+        """End the process group; return when its port and its other resources are free again."""
         if self._watch is not None:
             self._watch.stop()
         carried = self._carried
@@ -195,7 +197,7 @@ class Server:
             self._await_carrier()
         family = descendants(self._process.pid)
         child.end(self._process, self._engine.grace_s)
-        end_all(family)  # also what has left the group
+        end_all(family)  # includes processes that have left the group
         self._folder.cleanup()
         if carried is not None:
             self._ask(carried.end)
@@ -206,16 +208,16 @@ class Server:
             time.sleep(_POLL_S)
 
     def _await_carrier(self) -> None:
-        """Close what keeps a server elsewhere alive; give it time to end there."""
+        """Close the input that keeps a server elsewhere alive; give the server time to end."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         try:
             self._process.wait(_CARRIER_S)
         except subprocess.TimeoutExpired:
-            pass  # `Carried.end` ends what is left
+            pass  # `Carried.end` ends the remaining processes
 
     def _ask(self, command: list[str]) -> str:
-        """Run a command on the machine of a server elsewhere; return what it printed."""
+        """Run a command on the machine of a server elsewhere; return its output."""
         try:
             done = subprocess.run(
                 command,
@@ -236,7 +238,7 @@ class Server:
 
 
 def _remove_what_the_dead_left() -> None:
-    """Remove the folders of processes that were killed before they could."""
+    """Remove the folders of processes that were killed before they could remove them."""
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
         pid = folder.name.removeprefix(_PREFIX).partition("-")[0]
         if pid.isdigit() and not psutil.pid_exists(int(pid)):

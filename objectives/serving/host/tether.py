@@ -1,11 +1,12 @@
-"""A command (ssh, srun) that carries a server elsewhere, kept alive by one byte every few seconds.
+"""Run a command (ssh, srun) that relays to a server elsewhere; keep it alive by regular bytes.
 
     python tether.py COMMAND...
 
-Our standard input is held open by the process that started us (`objectives/child.py`); when it is
-closed, the command's is closed too, and so the server's guard there (`on_host.py`) ends it; then
-the command ends by itself, or is ended. The first line that we write holds the variables of
-`SECRETS` that are set here: no command line, which others on both machines can read, holds them.
+The process that started us (`objectives/child.py`) holds our standard input open. When it is
+closed, we close the command's standard input. The server's guard there (`on_host.py`) then ends the
+server, and the command ends by itself or is ended. While it runs, we write one byte every few
+seconds. The first line that we write holds the variables of `SECRETS` that are set here. They are
+on no command line, because other users of both machines can read command lines.
 """
 
 import json
@@ -16,7 +17,7 @@ import sys
 import time
 
 BEAT_S = 5.0
-END_S = 100.0  # that the command may take to end
+END_S = 100.0  # time that the command has to end
 SECRETS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 _POLL_S = 0.1
 
@@ -39,7 +40,7 @@ def main(command: list[str]) -> int:
                 due = time.monotonic() + BEAT_S
         carrier.stdin.close()
     except BrokenPipeError:
-        pass  # the carrier has ended, and says how
+        pass  # the carrier has ended; its status says how
     try:
         return carrier.wait(END_S)
     except subprocess.TimeoutExpired:

@@ -1,11 +1,12 @@
-"""What a load asks for: when each request arrives, and how many tokens it has.
+"""The requests of a load: the arrival time and the token counts of each request.
 
-Closed loop: `concurrency` requests are under way at any time; the next one is sent when one ends.
-Open loop: requests arrive at times that do not depend on the server, either as a Poisson process
-or as a trace recorded them.
+Closed loop: `concurrency` requests are in flight at any time; the next one is sent when one ends.
+Open loop: requests arrive at times that do not depend on the server. The times are drawn from a
+Poisson process or read from a recorded trace.
 
-The forms of traces are in `traces.py`. The environment variable TUNEOFF_DATA names the data folder
-whose `serving/` holds those of `TRACES`: Azure's of 2023, as microsoft/vidur processed them.
+`traces.py` describes the formats of traces. The environment variable TUNEOFF_DATA names the data
+folder. Its subfolder `serving/` holds the traces of `TRACES`, which are Azure's traces of 2023 as
+microsoft/vidur processed them.
 """
 
 import os
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from objectives.serving.load.lengths import LARGEST, parse
 from objectives.serving.load.traces import read_trace
 
-MOST = 10_000_000  # requests of a load, which are held in memory, and tokens of a prefix
+MOST = 10_000_000  # requests of a load, which are held in memory; also the most tokens of a prefix
 _LARGEST = float(np.finfo(np.float64).max)
 TRACES = ("azure_2023_conversation", "azure_2023_code")
 _KEYS = {
@@ -36,10 +37,11 @@ class Plan:
 
     Attributes:
         prompt_tokens: (n,) tokens of each prompt, the shared prefix included.
-        answer_tokens: (n,) tokens that each answer is to have.
-        arrivals_s: (n,) arrival, in seconds after the first; None in a closed loop.
-        concurrency: requests under way at any time in a closed loop; None in an open one.
-        shared_prefix: tokens that begin every prompt; a shorter prompt is all prefix.
+        answer_tokens: (n,) tokens requested for each answer.
+        arrivals_s: (n,) arrival time in seconds after the first arrival; None in a closed loop.
+        concurrency: requests in flight at any time in a closed loop; None in an open loop.
+        shared_prefix: number of tokens at the beginning of every prompt that all prompts share. A
+            shorter prompt consists of the beginning of the prefix.
     """
 
     prompt_tokens: NDArray[np.int64]
@@ -59,12 +61,12 @@ class Plan:
 
     @property
     def largest(self) -> int:
-        """The most tokens of a request, prompt and answer together."""
+        """The tokens of the longest request, prompt and answer together."""
         return int((self.prompt_tokens + self.answer_tokens).max())
 
 
 def plan(load: Mapping[str, Any], seed: int) -> Plan:
-    """Return the requests of a load: the same for the same settings and seed.
+    """Return the requests of a load, which the settings and the seed determine.
 
     Args:
         load: `arrivals` (closed, poisson or trace), `requests`, `shared_prefix`, and
@@ -72,8 +74,8 @@ def plan(load: Mapping[str, Any], seed: int) -> Plan:
             - poisson: `rate_per_s` and `lengths`;
             - trace: `trace` (a name in `TRACES` or a path), `time_scale` and `token_scale`,
               which multiply the trace's times and lengths.
-            A key that another kind of arrival needs may stand there too.
-        seed: of lengths and Poisson arrivals.
+            Keys that only other kinds of arrival need are permitted too.
+        seed: seed of the lengths and of the Poisson arrivals.
 
     Raises:
         ValueError: a setting is missing, unknown or impossible, or the trace cannot be read.
@@ -132,7 +134,7 @@ def _traced(load: Mapping[str, Any], n: int, prefix: int) -> Plan:
 
 
 def trace_path(trace: str) -> Path:
-    """Return the file of a trace: a path, or one of `TRACES` in the folder TUNEOFF_DATA names.
+    """Return the file of a trace: a path, or a trace of `TRACES` in the folder TUNEOFF_DATA.
 
     Raises:
         ValueError: the file does not exist.

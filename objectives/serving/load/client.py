@@ -1,9 +1,9 @@
-"""The load generator of our own: asyncio, one connection a request, pieces timed as they come.
+"""Our load generator, with asyncio, one connection per request, and a time for each piece.
 
-Small enough for a machine that the server shares: with `D(124,32)` at 1.5 requests/s it takes
-about a hundredth of a core. What came is read after the load (beyond `_HELD_BYTES` at the end of
-each request), so that reading makes no piece late. The client measures its own lateness, of its
-sends and of its event loop.
+The client may share a machine with the server: with `D(124,32)` at 1.5 requests/s, it uses about
+0.01 cores. It parses the received bytes after the load (or, beyond `_HELD_BYTES`, at the end of
+each request), so that parsing delays no piece. The client measures how late it sends requests and
+how late its event loop runs.
 """
 
 import asyncio
@@ -24,19 +24,19 @@ from objectives.serving.load.measures import Requests, gaps
 from objectives.serving.load.tokens import read_answer
 
 _TICK_S = 0.05
-_DEATH_S = 2.0  # that a server's end may take to show after its connections broke
+_DEATH_S = 2.0  # time in which a server's end has to show after its connections broke
 _ERROR_LENGTH = 200  # characters
-_DONE = re.compile(rb"\[DONE\]\s*(0\s*)?$")  # how a whole stream ends, in chunks or not
-_TAIL = 32  # bytes in which that stands
-_HELD_BYTES = 256 << 20  # of answers that are not read yet: some 600,000 chunks
+_DONE = re.compile(rb"\[DONE\]\s*(0\s*)?$")  # how a complete stream ends, chunked or not
+_TAIL = 32  # bytes at the end that contain it
+_HELD_BYTES = 256 << 20  # of answers that are not parsed yet: about 600,000 chunks
 
 
 @dataclass
 class _Row:
-    """One request: times in seconds on the client's clock.
+    """One request, with times in seconds on the client's clock.
 
     Attributes:
-        pieces: what came and is not read yet.
+        pieces: the pieces that were received and are not parsed yet.
     """
 
     prompt_tokens: int
@@ -84,7 +84,7 @@ class _Run:
         self._late_s = 0.0
 
     async def load(self, timeout_s: float) -> Load:
-        """Send all requests; stop at the time-out or when the server has ended."""
+        """Send all requests; stop at the time limit or when the server has ended."""
         started = time.perf_counter()
         ticking = asyncio.create_task(self._tick())
         sending = asyncio.create_task(self._send_all(started))
@@ -142,7 +142,7 @@ class _Run:
             await asyncio.sleep(2 * _TICK_S)
 
     async def _tick(self) -> None:
-        """Measure by how much the event loop is late, until it is cancelled."""
+        """Measure how late the event loop runs, until cancelled."""
         while True:
             due = time.perf_counter() + _TICK_S
             await asyncio.sleep(_TICK_S)
@@ -171,7 +171,7 @@ class _Run:
 
 
 def _read(row: _Row) -> None:
-    """Make sense of what came of a request, where that was not done yet."""
+    """Parse the answer to a request, unless it was parsed before."""
     if row.error or (row.answer_tokens and not row.pieces):
         return
     pieces, row.pieces = row.pieces, []

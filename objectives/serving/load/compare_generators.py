@@ -1,10 +1,11 @@
-"""Compare the two load generators on one llama.cpp server: TTFT, ITL, throughput, side by side.
+"""Compare the TTFT, ITL and throughput that the two load generators measure on llama.cpp.
 
     python -m objectives.serving.load.compare_generators guidellm/bin/guidellm PATH/tokenizer.json
 
-The default configuration of `conf/objective/serving.yaml` on as many threads as there are cores,
-20 requests of D(124,32), two at a time, each generator three times in turn on a server of its own:
-five minutes. A line that says more than 0.15 foreign cores was not measured alone.
+The server has the default configuration of `conf/objective/serving.yaml`, with as many threads as
+there are cores. The load has 20 requests of D(124,32), two at a time. The generators alternate,
+three times each, each time with a new server. This takes five minutes. A line with more than 0.15
+foreign cores was disturbed by other programs.
 """
 
 import sys
@@ -34,7 +35,7 @@ _RUNS = 3
 
 
 def line(name: str, generator: LoadGenerator) -> str:
-    """Send the load once and return what came out."""
+    """Send the load once and return the line of results."""
     engine = LlamaCpp(model=SMOLLM2, tokens=[1000, 48000])
     threads: Config = {"n_threads": cores(), "n_threads_batch": cores()}
     config: Config = {**threads, "n_parallel": 8, "n_batch": 2048, "n_ubatch": 512}

@@ -1,12 +1,12 @@
-"""One HTTP request and its streamed answer, as cheap as a stream of many small pieces has to be.
+"""One HTTP request and its streamed answer, at little cost per piece of the stream.
 
-While the answer comes, each piece that the network hands over is stored with its time and nothing
-else is done; it is read when the answer is complete. An HTTP library that decodes, splits and wakes
-a reader for each piece costs three to four times as much (`tests/benchmarks/serving_client.py`),
-and a client that is late makes the fastest configurations invalid.
+While the answer arrives, each piece from the network is only stored with its time. The answer is
+parsed when it is complete. An HTTP library that decodes and splits each piece and wakes a reader
+for it costs three to four times as much (`tests/benchmarks/serving_client.py`). If the client is
+late, the fastest configurations cannot be measured.
 
-The connection is closed after the answer, so that each request pays for its own, as the requests of
-different users do.
+The connection is closed after the answer, so that each request includes the time to connect, as the
+requests of different users do.
 """
 
 import asyncio
@@ -15,11 +15,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-_END = b"\r\n0\r\n\r\n"  # of a chunked answer, whether the server then closes the connection or not
+_END = b"\r\n0\r\n\r\n"  # the end of a chunked answer, even if the connection stays open
 
 
 Pieces = list[tuple[float, bytes]]
-"""What came, in order: the time in s on the client's clock, and the bytes."""
+"""The received pieces in order: the time in s on the client's clock, and the bytes."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class Response:
     """A complete answer.
 
     Attributes:
-        status: of HTTP.
-        lines: each line of the body without its end, and when its last byte came (s on the
-            client's clock).
+        status: the HTTP status.
+        lines: each line of the body without its line break, and the time at which its last byte
+            came (s on the client's clock).
     """
 
     status: int
@@ -42,10 +42,10 @@ class Response:
 
 
 async def post(url: str, content: bytes) -> Pieces:
-    """Send JSON to a URL; return what came when nothing more will: `read` makes sense of it.
+    """Send JSON to a URL; return the pieces of the complete answer, which `read` parses.
 
     Raises:
-        OSError: the connection could not be made, or it broke.
+        OSError: the connection could not be established, or it broke.
     """
     parts = urlsplit(url)
     head = (
@@ -66,7 +66,7 @@ async def post(url: str, content: bytes) -> Pieces:
 
 
 class _Exchange(asyncio.Protocol):
-    """Stores what comes, with its time; `complete` is done when nothing more will."""
+    """Stores received pieces with their times; `complete` is done after the last piece."""
 
     def __init__(self, request: bytes, complete: "asyncio.Future[None]") -> None:
         self._request = request
@@ -86,7 +86,7 @@ class _Exchange(asyncio.Protocol):
         self._finish(error)
 
     def _ends(self) -> bool:
-        """Tell whether the pieces end as a chunked answer does."""
+        """Return whether the pieces end as a chunked answer does."""
         return tail(self.pieces, len(_END)) == _END
 
     def _finish(self, error: Exception | None) -> None:
@@ -99,7 +99,7 @@ class _Exchange(asyncio.Protocol):
 
 
 def tail(pieces: Pieces, length: int) -> bytes:
-    """Return the last bytes of what came, at most so many."""
+    """Return the last received bytes, up to a number."""
     found = b""
     for _, data in reversed(pieces):
         found = data + found
@@ -109,10 +109,10 @@ def tail(pieces: Pieces, length: int) -> bytes:
 
 
 def read(pieces: Pieces) -> Response:
-    """Return the answer that came in some pieces of (time, bytes).
+    """Parse the answer from its pieces of (time, bytes).
 
     Raises:
-        ValueError: they are not an HTTP answer.
+        ValueError: the pieces are not an HTTP answer.
     """
     raw = b"".join(data for _, data in pieces)
     head, separator, _ = raw.partition(b"\r\n\r\n")
@@ -133,7 +133,7 @@ def read(pieces: Pieces) -> Response:
 
 
 def _frames(raw: bytes, start: int) -> Iterator[tuple[int, int]]:
-    """Yield first and last place (exclusive) of the content of each chunk of a chunked body."""
+    """Yield the start and the end (exclusive) of the content of each chunk of a chunked body."""
     while (end := raw.find(b"\r\n", start)) >= 0:
         size = int(raw[start:end].partition(b";")[0] or b"0", 16)
         if size == 0:
@@ -148,7 +148,7 @@ def _lines(
 ) -> Iterator[tuple[float, bytes]]:
     """Yield each line of the frames' content, with the time at which its last byte came."""
     arrived = iter(pieces)
-    came_s, here = 0.0, 0  # the time of the piece that ends at the place `here`
+    came_s, here = 0.0, 0  # the time of the piece that ends at position `here`
     begun: list[bytes] = []
     for first, last in frames:
         while first < last:

@@ -1,9 +1,9 @@
-"""A load of lower fidelity: shorter, and otherwise the same.
+"""A load of lower fidelity: a shorter load that is otherwise the same.
 
-It has a share of the requests, at the same rate in an open loop and with the same concurrency in a
-closed one. So there are shares that no load can have: with fewer requests than the concurrency it
-would be another load, and percentiles need requests that lie beyond them. A load cannot be
-continued: a longer one is sent from its beginning, and paid in full.
+A load of lower fidelity has a share of the requests, with the same rate in an open loop and the
+same concurrency in a closed loop. Small shares are excluded. A load with fewer requests than the
+concurrency would be a different load, and a percentile needs some requests beyond it. A load cannot
+be continued: a longer load is sent from its beginning, and its full cost is charged.
 """
 
 from collections.abc import Iterable
@@ -16,11 +16,11 @@ _SHARES = (1 / 27, 1 / 9, 1 / 3, 1.0)
 
 
 def fidelities(plan: Plan, metrics: Iterable[str]) -> Fidelities | None:
-    """Return the shares of a load that can be sent; None: only the whole.
+    """Return the shares of a load that can be sent; None if only the whole load can.
 
     Args:
         plan: the whole load.
-        metrics: that the score needs.
+        metrics: the metrics that the score needs.
     """
     least = _least(plan, list(metrics))
     counts = {share: _count(plan, share) for share in _SHARES}
@@ -29,10 +29,10 @@ def fidelities(plan: Plan, metrics: Iterable[str]) -> Fidelities | None:
 
 
 def shortened(plan: Plan, fidelity: float, metrics: Iterable[str]) -> Plan:
-    """Return the load of a fidelity.
+    """Return the load at a fidelity.
 
     Raises:
-        ValueError: it has too few requests for the concurrency or for a percentile.
+        ValueError: the load has too few requests for the concurrency or for a percentile.
     """
     n, least = _count(plan, fidelity), _least(plan, list(metrics))
     if fidelity < 1 and n < least:
@@ -44,7 +44,7 @@ def shortened(plan: Plan, fidelity: float, metrics: Iterable[str]) -> Plan:
 
 
 def check_answers(plan: Plan, metrics: Iterable[str]) -> None:
-    """Raise `ValueError` where a metric needs two tokens and every answer has one."""
+    """Raise `ValueError` if a metric needs two tokens and every answer has only one."""
     for metric in metrics:
         found = percentile_of(metric)
         if found and found[0] in ("tpot", "itl") and plan.answer_tokens.max() < 2:
@@ -58,6 +58,6 @@ def _count(plan: Plan, fidelity: float) -> int:
 
 
 def _least(plan: Plan, metrics: list[str]) -> int:
-    """Return the fewest requests of a load that is not the whole one."""
+    """Return the smallest number of requests of a shortened load."""
     needed = [requests_needed(metric, shortened=True) for metric in metrics]
     return max(plan.concurrency or 1, *needed, 1)

@@ -1,12 +1,12 @@
-"""The same load sent by guidellm (0.8.1), as a process of its own.
+"""The load generator guidellm (0.8.1), which runs as a separate process.
 
-guidellm pins an older `click` than this project's constraints, so it lives in another virtual
-environment: `python -m venv guidellm && guidellm/bin/pip install guidellm==0.8.1`.
+guidellm pins an older `click` than this project's constraints, so it is installed in another
+virtual environment: `python -m venv guidellm && guidellm/bin/pip install guidellm==0.8.1`.
 
-What differs from `client.py`: prompts are text, made of words that are one token each, so their
-lengths are exact; an open loop is Poisson at the plan's mean rate, with guidellm's own times;
-guidellm records the first and the last token of a request, so the gaps between its tokens are
-their mean; and each load takes half a minute more, in which guidellm starts.
+There are four differences from `client.py`. Prompts are text, made of words of one token each, so
+that their lengths are exact. An open loop is a Poisson process at the plan's mean rate, with times
+that guidellm draws. guidellm records only the first and the last token of a request, so every gap
+between tokens is their mean. Each load takes half a minute longer, in which guidellm starts.
 """
 
 import json
@@ -28,20 +28,20 @@ from objectives.serving.load.arrivals import Plan
 from objectives.serving.load.load_generator import Load, LoadGenerator
 from objectives.serving.load.measures import Requests
 
-_START_S = 120.0  # that guidellm may take beside the load
+_START_S = 120.0  # time that guidellm may take in addition to the load
 _POLL_S = 0.1
-_WORD = re.compile(r"Ġ[a-z]{2,}")  # a token that is a blank and a word, as byte-level BPE writes it
+_WORD = re.compile(r"Ġ[a-z]{2,}")  # a token of a space and a word, as byte-level BPE writes it
 
 
 class GuideLlm(LoadGenerator):
-    """guidellm's command line.
+    """Sends the load by guidellm's command line.
 
     Args:
-        command: guidellm's program: a path, or a name on the PATH.
-        tokenizer: a `tokenizer.json` of the model.
+        command: guidellm's program, as a path or as a name on the PATH.
+        tokenizer: the path of the model's `tokenizer.json`.
 
     Raises:
-        ValueError: either is not there.
+        ValueError: the program or the tokenizer does not exist.
     """
 
     def __init__(self, *, command: str, tokenizer: str) -> None:
@@ -95,7 +95,7 @@ class GuideLlm(LoadGenerator):
         return _load(report["benchmarks"][0]["requests"], plan)
 
     def _data(self, plan: Plan, seed: int) -> str:
-        """Return a line of JSON a request: its text and the tokens of its answer."""
+        """Return one line of JSON per request, with its text and the tokens of its answer."""
         prefix = np.random.default_rng(seed).choice(self._words, plan.shared_prefix).tolist()
         lines = []
         for i, (n, answer) in enumerate(
@@ -144,7 +144,7 @@ def _load(requests: dict[str, list[dict[str, Any]]], plan: Plan) -> Load:
 
 
 def _times(row: dict[str, Any]) -> dict[str, float]:
-    """Return guidellm's times of a request, in seconds since 1970; NaN where there is none."""
+    """Return guidellm's times of a request, in seconds since 1970; a missing time is NaN."""
     timings = row["info"]["timings"]
     return {key: np.nan if x is None else float(x) for key, x in timings.items()}
 

@@ -2,11 +2,11 @@
 
     D(in,out)              every request has these lengths
     N(mean,sd)/(mean,sd)   normal, of the prompt and of the answer, independently
-    U(low,high)/(low,high) uniform over whole numbers, both ends included
+    U(low,high)/(low,high) uniform over the integers, both ends included
 
-All in tokens. A normal length is rounded and kept within three standard deviations of its mean
-and above 0, so that the longest request is known before the load: a server's context has to hold
-it.
+All lengths are in tokens. A normal length is rounded and clipped to three standard deviations
+around its mean and to at least 1. The longest request is therefore known before the load, and the
+server's context can be made long enough for it.
 """
 
 import re
@@ -20,12 +20,12 @@ _PAIR = rf"\({_NUMBER},{_NUMBER}\)"
 _FORMS = (re.compile(rf"\s*(D){_PAIR}\s*"), re.compile(rf"\s*([NU]){_PAIR}\s*/\s*{_PAIR}\s*"))
 _RULE = "D(in,out), N(mean,sd)/(mean,sd) or U(low,high)/(low,high) in tokens"
 _SPREAD = 3  # standard deviations
-LARGEST = 1_000_000  # tokens: beyond any model's context
+LARGEST = 1_000_000  # tokens, which exceeds every model's context
 
 
 @dataclass(frozen=True)
 class Length:
-    """The distribution of one length: `kind` is D, N or U; `a` and `b` its two numbers."""
+    """The distribution of one length: `kind` is D, N or U; `a` and `b` are its two numbers."""
 
     kind: str
     a: float
@@ -33,7 +33,7 @@ class Length:
 
     @property
     def largest(self) -> int:
-        """The most tokens that a draw gives."""
+        """The largest number of tokens that can be drawn."""
         if self.kind == "N":
             return max(int(np.floor(self.a + _SPREAD * self.b)), 1)
         return int(self.b)
@@ -56,11 +56,11 @@ class Lengths:
 
     @property
     def largest(self) -> tuple[int, int]:
-        """The most tokens of a prompt and of an answer."""
+        """The largest numbers of tokens of a prompt and of an answer."""
         return self.prompt.largest, self.answer.largest
 
     def draw(self, n: int, generator: np.random.Generator) -> NDArray[np.int64]:
-        """Return the tokens of n prompts and answers (n, 2)."""
+        """Return the numbers of tokens of n prompts and answers (n, 2)."""
         return np.column_stack([self.prompt.draw(n, generator), self.answer.draw(n, generator)])
 
 

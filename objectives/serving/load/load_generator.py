@@ -1,4 +1,4 @@
-"""What sends a load to a server and measures the answers."""
+"""The interface of load generators, which send a load and measure the answers."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -14,12 +14,12 @@ from objectives.serving.load.measures import Requests
 
 @dataclass(frozen=True)
 class Load:
-    """A load as it went.
+    """The result of sending a load.
 
     Attributes:
-        requests: a row for every request that was sent.
-        unsent: how many were never sent, or had no answer when the load was broken off.
-        late_s: the most by which the client itself was late in sending a request.
+        requests: one row for every request that was sent.
+        unsent: number of requests that were never sent or had no answer when the load was stopped.
+        late_s: largest delay, caused by the client itself, in sending a request.
     """
 
     requests: Requests
@@ -28,7 +28,7 @@ class Load:
 
 
 class LoadGenerator(ABC):
-    """Sends the requests of a plan to a server that speaks OpenAI's completions."""
+    """Sends the requests of a plan to a server with OpenAI's API for completions."""
 
     @abstractmethod
     def run(
@@ -44,22 +44,23 @@ class LoadGenerator(ABC):
         """Send a load and wait for its answers.
 
         Args:
-            url: of the server.
-            engine: says how a request looks.
+            url: the server's address.
+            engine: the engine, which determines the form of a request.
             plan: the requests.
-            seed: of the prompts' text.
-            timeout_s: after which the load is broken off.
-            ended: says how the server ended, None while it runs; then the load is broken off.
+            seed: seed of the prompts' text.
+            timeout_s: time in seconds after which the load is stopped.
+            ended: returns how the server ended, or None while it runs. The load is stopped when the
+                server has ended.
         """
 
 
 def prompts(plan: Plan, tokens: tuple[int, int], seed: int) -> list[list[int]]:
-    """Return random prompts of the plan's lengths, as token ids; equal ones begin every prompt.
+    """Return random prompts of the plan's lengths, as token ids, with the plan's shared prefix.
 
     Args:
         plan: the requests.
-        tokens: the first and the last id to draw from.
-        seed: of the draw: prompt i is the same whatever n.
+        tokens: the first and the last token id to draw from.
+        seed: seed of the draw. Prompt i does not depend on the number of prompts.
     """
     generator = np.random.default_rng(seed)
     low, high = tokens

@@ -1,24 +1,26 @@
-"""From the requests of a load to its metrics, in SI units.
+"""Compute the metrics of a load from its requests, in SI units.
 
     TTFT   time to first token: first token - arrival
-    TPOT   time per output token: (last token - first token) / (tokens - 1), of a request
-    ITL    inter-token latency, per token: the gap between two chunks of a stream, shared among the
-           tokens of the later one, over the tokens of all requests but their first chunks'
+    TPOT time per output token: (last token - first token) / (tokens - 1), per request ITL
+    inter-token latency, per token: the gap between two chunks of a stream, shared among the
+           tokens of the later one, over all tokens except those of each request's first chunk
     E2E    last token - arrival
 
-A token counts whether it has text or not (`tokens.py`). ITL is per token, so that an engine that
-sends the accepted tokens of a speculative step in one chunk (vLLM, SGLang) is not punished for it:
-4 chunks of 3 tokens, one every .3 s, are an ITL of .1 s. An engine that sends them one by one
-(llama.cpp) has the same mean, but its percentiles show the burst: gaps near 0, and one as long as
-the step. So do not compare percentiles of ITL over `speculative` there, nor between such engines;
-TPOT compares.
+A token counts whether or not it has text (`tokens.py`). ITL is computed per token. An engine that
+sends the accepted tokens of a speculative step in one chunk (vLLM, SGLang) is therefore not
+penalised: 4 chunks of 3 tokens, one every 0.3 s, have an ITL of 0.1 s. An engine that sends these
+tokens one by one (llama.cpp) has the same mean, but its percentiles show the burst: several gaps
+near 0 and one gap as long as the step. Percentiles of ITL are therefore not comparable between
+values of `speculative` on llama.cpp, nor between llama.cpp and the other engines. TPOT is
+comparable.
 
-In an open loop the arrival is when the request was due, whenever the client sent it; in a closed
-loop it is when the client sent it. Metrics are named `<quantity>_p<percentile>_s`; percentiles
-interpolate linearly and are over the requests that succeeded. Rates are over the time from the
-first arrival to the last end; what failed adds no tokens and no requests to them. A request without
-a token has failed, and a figure that a request lacks meets no limit; but the only token of an
-answer has no TPOT to exceed.
+In an open loop, the arrival is the time at which the request was due, even if the client sent it
+later. In a closed loop, it is the time at which the client sent the request. Metrics are named
+`<quantity>_p<percentile>_s`. Percentiles interpolate linearly and cover the successful requests.
+Rates are computed over the time from the first arrival to the last end; failed requests add neither
+tokens nor requests to them. A request without a token has failed, and a request that lacks a
+latency does not meet a limit on it. The exception is TPOT: an answer of one token has no TPOT and
+meets every limit on it.
 """
 
 import base64
@@ -37,7 +39,7 @@ STANDARD = ("ttft_p50_s", "ttft_p90_s", "tpot_p90_s", "itl_p50_s", "e2e_p90_s")
 RATES = ("output_tokens_per_s", "requests_per_s", "goodput_per_s")
 OTHERS = ("failed_share", "memory_bytes", "startup_s")
 PER_GPU = "_per_gpu"
-"""Ends the name of a rate that is divided by the GPUs of the configuration."""
+"""Suffix of the name of a rate that is divided by the configuration's number of GPUs."""
 MORE_IS_BETTER = RATES
 _LATENCY = re.compile(rf"({'|'.join(QUANTITIES)})_p(\d{{1,2}}(?:\.\d+)?)_s")
 
@@ -47,13 +49,13 @@ class Requests:
     """One row per request of a load, in the order of arrival; times in seconds after its start.
 
     Attributes:
-        arrival_s: (n,) when it was due (open loop) or sent (closed loop).
-        first_s: (n,) when its first token came; NaN: never.
-        end_s: (n,) when its last token, or its error, came.
-        prompt_tokens: (n,) of the prompt.
-        answer_tokens: (n,) that came.
-        errors: n texts; "" where it succeeded.
-        gaps_s: (m,) the gap before each token, of all requests that succeeded (`gaps`).
+        arrival_s: (n,) time at which the request was due (open loop) or sent (closed loop).
+        first_s: (n,) time at which its first token came; NaN if none came.
+        end_s: (n,) time at which its last token, or its error, came.
+        prompt_tokens: (n,) tokens of the prompt.
+        answer_tokens: (n,) tokens received.
+        errors: n texts; "" for a successful request.
+        gaps_s: (m,) gap before each token, of all successful requests (`gaps`).
     """
 
     arrival_s: NDArray[np.float64]
@@ -69,11 +71,11 @@ class Requests:
 
     @property
     def succeeded(self) -> NDArray[np.bool_]:
-        """Whether each request (n,) got its whole answer."""
+        """Whether each request (n,) got its complete answer."""
         return np.array([error == "" for error in self.errors], dtype=bool)
 
     def latencies(self) -> dict[str, NDArray[np.float64]]:
-        """Return TTFT, TPOT and E2E of each request (n,) in s; NaN where there is none."""
+        """Return TTFT, TPOT and E2E of each request (n,) in s; NaN for a missing one."""
         with np.errstate(invalid="ignore", divide="ignore"):
             more = self.answer_tokens - 1
             tpot = np.where(more > 0, (self.end_s - self.first_s) / more, np.nan)
@@ -85,9 +87,9 @@ class Requests:
         return {name: np.where(self.succeeded, x, np.nan) for name, x in found.items()}
 
     def pack(self) -> dict[str, str]:
-        """Return the rows as columns of base64 of little-endian float16 (log format 1).
+        """Return the rows as columns: little-endian float16 in base64 (log format 1).
 
-        `failed` is 1 where a request failed; `ttft_s` and `e2e_s` are NaN where there is none.
+        `failed` is 1 for a failed request; a missing `ttft_s` or `e2e_s` is NaN.
         """
         latencies = self.latencies()
         columns = {
@@ -107,18 +109,18 @@ def _pack(column: NDArray[np.float64]) -> str:
 
 
 def gaps(came_s: Sequence[float], counts: Sequence[int]) -> NDArray[np.float64]:
-    """Return the gap in s before each token of an answer (m,), those of the first chunk left out.
+    """Return the gap in s before each token of an answer (m,), without the first chunk's tokens.
 
     Args:
-        came_s: when each chunk came.
-        counts: how many tokens it carries: each has its share of the gap.
+        came_s: time at which each chunk came.
+        counts: number of tokens in each chunk; each token has an equal share of the chunk's gap.
     """
     tokens = np.asarray(counts[1:], dtype=np.int64)
     return np.repeat(np.diff(came_s) / np.maximum(tokens, 1), tokens)
 
 
 def percentile_of(metric: str) -> tuple[str, float] | None:
-    """Return the quantity and the percentile that a latency's name stands for, else None."""
+    """Return the quantity and the percentile in a latency's name, or None for other names."""
     found = _LATENCY.fullmatch(metric)
     return (found[1], float(found[2])) if found else None
 
@@ -139,10 +141,16 @@ def _unit(metric: str) -> str:
     return "s" if metric.endswith("_s") else ""
 
 
+def per_gpu(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Return the rates divided by the GPUs of the configuration, one where it has none."""
+    gpus = metrics.get("gpus") or 1.0
+    return {f"{rate}{PER_GPU}": metrics[rate] / gpus for rate in RATES}
+
+
 def check_metric(where: str, metric: str, n_requests: int) -> None:
     """Raise ValueError unless a load of this many requests measures the metric.
 
-    Beyond the 90th, a percentile p needs 2 / (1 - p/100) requests: p95 40, p99 200.
+    Above the 90th, a percentile p needs 2 / (1 - p/100) requests: p95 40, p99 200.
     """
     found = percentile_of(metric)
     if found is None:
@@ -162,10 +170,11 @@ def check_metric(where: str, metric: str, n_requests: int) -> None:
 
 
 def requests_needed(metric: str, shortened: bool = False) -> int:
-    """Return how many requests a load needs that is to measure a metric.
+    """Return the number of requests that a load needs to measure a metric.
 
-    Beyond the 90th, a percentile p needs 2 / (1 - p/100). Up to there a whole load may have any
-    number, as its author chose; one that is shortened needs 1 / (1 - p/100): 10 for the 90th.
+    Above the 90th, a percentile p needs 2 / (1 - p/100) requests. Up to the 90th, a whole load may
+    have any number of requests, because its author chose the number. A shortened load needs 1 / (1
+    - p/100): 10 for the 90th.
     """
     found = percentile_of(metric)
     if found is None:
@@ -185,11 +194,12 @@ def measure(
 
     Args:
         requests: at least one row.
-        limits: the SLO, by metric. A request meets it if its own TTFT, TPOT and E2E are within
-            the limits on those, whatever their percentile: that is what goodput counts.
+        limits: the limits of the SLO, by metric. Goodput counts the requests that meet the SLO. A
+            request meets it if its own TTFT, TPOT and E2E are within the limits on these
+            quantities, whichever percentiles the limits name.
         more: latencies beyond `STANDARD` to report.
 
-    Latencies are absent where no request succeeded.
+    Latencies are absent if no request succeeded.
     """
     succeeded = requests.succeeded
     latencies = requests.latencies()
@@ -220,7 +230,7 @@ def measure(
 def meets(
     latencies: Mapping[str, NDArray[np.float64]], limits: Mapping[str, float]
 ) -> NDArray[np.bool_]:
-    """Tell of each request (n,) whether its own latencies are within the limits; NaN is not."""
+    """Return for each request (n,) whether its latencies are within the limits; NaN is not."""
     met = np.ones(len(latencies["ttft"]), dtype=bool)
     for name, limit in limits.items():
         found = percentile_of(name)

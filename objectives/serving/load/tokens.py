@@ -1,18 +1,20 @@
-"""From a stream of completions to the times of its tokens.
+"""Determine the times of the tokens in a stream of completions.
 
 A token may have no text: special tokens are not rendered, and a token may hold a part of a
-character. And a chunk of the stream may hold several tokens (speculative decoding, a stream
-interval, a proxy that collects). So tokens are counted as follows, never by their text:
+character. A chunk of the stream may also hold several tokens (speculative decoding, a stream
+interval, a proxy that buffers). Tokens are therefore not counted by their text, but as follows:
 
-- A chunk is a message whose `choices` are not empty; the message of `usage` alone is none.
-- How many tokens each chunk carries is what the server says: `usage` that grows with the chunks
-  (vLLM's and SGLang's `continuous_usage_stats`), the chunk's `token_ids`, or its `logprobs`.
-- Else the tokens of the closing `usage` are shared evenly among the chunks, without one that holds
-  nothing but a `finish_reason`. Such a last chunk carries a token only where the numbers ask for
-  it: where there would else be fewer chunks than tokens. If there are fewer chunks than tokens
-  anyway, it carries one if it came as late after the chunk before it as chunks do; llama.cpp's,
-  which carries none, comes at once.
-- Without any `usage`, a chunk is a token, and the tokens that were asked for take its place.
+- A chunk is a message whose `choices` are not empty. A message with only `usage` is not a chunk.
+- If the server reports the number of tokens in each chunk, that number is used: `usage` that grows
+with the chunks (vLLM's and SGLang's `continuous_usage_stats`), the chunk's `token_ids`, or its
+`logprobs`.
+- Otherwise, the tokens of the closing `usage` are divided evenly among the chunks, except a last
+chunk that holds only a `finish_reason`. This last chunk is counted only if there are fewer other
+chunks than tokens. If all chunks together are still fewer than the tokens, it is counted if the gap
+before it is as long as the usual gap between chunks. llama.cpp's last chunk, which carries no
+token, follows the chunk before it immediately.
+- Without any `usage`, each chunk counts as one token, and the number of requested tokens replaces
+the total.
 """
 
 import json
@@ -33,11 +35,11 @@ class Chunk:
     """One message of a stream.
 
     Attributes:
-        came_s: when it came.
-        bare: whether it may hold nothing but a `finish_reason`: one stands there, and no text.
-        has_text: whether any text stands there.
-        tokens: how many it carries, where it says so itself; None: it does not.
-        total: tokens of the answer up to here, where it says so.
+        came_s: time at which it came.
+        bare: whether it may hold only a `finish_reason`: it has one, and it has no text.
+        has_text: whether it has any text.
+        tokens: number of tokens that it reports to carry; None if it does not report any.
+        total: number of tokens of the answer so far, if it reports this.
     """
 
     came_s: float
@@ -49,13 +51,13 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a stream held.
+    """The content of a stream.
 
     Attributes:
-        came_s: when each chunk that carries tokens came.
-        counts: how many tokens each of those carries, at least 1.
-        tokens: of the answer, as the server counts them.
-        error: why the answer is not whole; "" if it is.
+        came_s: time at which each chunk with tokens came.
+        counts: number of tokens in each of these chunks, at least 1.
+        tokens: number of tokens of the answer, as the server counts them.
+        error: the reason why the answer is incomplete; "" if it is complete.
     """
 
     came_s: list[float]
@@ -68,11 +70,11 @@ def read_answer(lines: Iterable[tuple[float, bytes]], wanted: int) -> Answer:
     """Read the lines of a stream of server-sent events.
 
     Args:
-        lines: with the time at which each came.
-        wanted: the tokens that were asked for.
+        lines: the lines, with the time at which each came.
+        wanted: the number of requested tokens.
 
     Raises:
-        ValueError: a line holds something else than a message of a stream of completions.
+        ValueError: a line is not a message of a stream of completions.
     """
     chunks: list[Chunk] = []
     counted: int | None = None
@@ -106,7 +108,7 @@ def _failed(reason: str) -> Answer:
 
 
 def _error_in(event: bytes, message: dict[str, Any]) -> str | None:
-    """Return the error that a message reports, in one of the forms that servers use, or None."""
+    """Return the error that a message reports in one of the forms that servers use, or None."""
     if message.get("error") is not None:
         return str(message["error"])
     if event == b"error" or message.get("object") == "error":
@@ -163,7 +165,7 @@ def _chunk(came_s: float, message: dict[str, Any], choices: list[Any]) -> Chunk:
 
 
 def _own_tokens(choices: list[dict[str, Any]]) -> int | None:
-    """Return how many tokens a chunk lists itself; None where it lists none."""
+    """Return the number of tokens that a chunk lists, or None."""
     listed: list[list[Any]] = []
     for choice in choices:
         logprobs = _mapping("logprobs", choice.get("logprobs"))
@@ -191,10 +193,10 @@ def _answer(chunks: list[Chunk], counted: int | None, wanted: int) -> Answer:
 
 
 def _by_totals(chunks: list[Chunk], counted: int | None) -> list[int] | None:
-    """Return the tokens of each chunk by the growth of `usage`; None where it does not grow."""
+    """Return the tokens of each chunk from the growth of `usage`; None if it does not grow."""
     totals = [chunk.total for chunk in chunks]
     if len(totals) > 1 and totals[-1] is None:
-        totals[-1] = counted  # the last may leave it to the message of usage
+        totals[-1] = counted  # the last chunk may leave the total to the message with usage
     if len(totals) < 2 or any(total is None for total in totals):
         return None
     numbers = [0, *(total for total in totals if total is not None)]
@@ -203,7 +205,7 @@ def _by_totals(chunks: list[Chunk], counted: int | None) -> list[int] | None:
 
 
 def _by_lists(chunks: list[Chunk], counted: int | None) -> list[int] | None:
-    """Return the tokens that each chunk lists; None where they are not all."""
+    """Return the number of tokens that each chunk lists; None if these are not all tokens."""
     counts = [0 if chunk.tokens is None and chunk.bare else chunk.tokens for chunk in chunks]
     numbers = [n for n in counts if n is not None]
     whole = len(numbers) == len(chunks) > 0 and sum(numbers) > 0
@@ -215,24 +217,24 @@ def _by_lists(chunks: list[Chunk], counted: int | None) -> list[int] | None:
 
 
 def _carrying(chunks: list[Chunk], tokens: int) -> list[Chunk]:
-    """Return the chunks that carry a token, as the module's docstring has it."""
+    """Return the chunks that carry a token, by the rules of the module's docstring."""
     if len(chunks) == tokens or not chunks:
         return chunks
     bare = chunks[-1].bare and (len(chunks) > tokens or _came_at_once(chunks))
     kept = chunks[:-1] if bare else chunks
-    for chunk in list(kept):  # such as one that only announces the answer
+    for chunk in list(kept):  # such as a chunk that only announces the answer
         if len(kept) > tokens and not chunk.has_text:
             kept = [other for other in kept if other is not chunk]
     return kept
 
 
 def _came_at_once(chunks: list[Chunk]) -> bool:
-    """Tell whether the last chunk came sooner after the one before it than half a usual gap."""
+    """Return whether the gap before the last chunk is shorter than half a usual gap."""
     gaps = [after.came_s - before.came_s for before, after in zip(chunks, chunks[1:], strict=False)]
     return len(gaps) < 2 or gaps[-1] < statistics.median(gaps[:-1]) / 2
 
 
 def shared(tokens: int, chunks: int) -> list[int]:
-    """Return how many of some tokens each of some chunks carries when they are shared evenly."""
+    """Return the number of tokens of each chunk when the tokens are divided evenly."""
     ends = [math.ceil(tokens * i / chunks) for i in range(chunks + 1)] if chunks else [0]
     return [after - before for before, after in zip(ends, ends[1:], strict=False)]

@@ -1,15 +1,17 @@
-"""Traces of requests: when each arrived, and how many tokens it had.
+"""Read traces of requests: the arrival time and the token counts of each request.
 
-Read are, by the names of their columns, in any order and among others:
+The formats are recognised by the names of their columns, which may be in any order and among
+others:
 
-- CSV files of `arrived_at` (s), `num_prefill_tokens`, `num_decode_tokens`: the form of Azure's LLM
+- CSV files with `arrived_at` (s), `num_prefill_tokens`, `num_decode_tokens`: the form of Azure's
+LLM
   inference traces of 2023 as microsoft/vidur processed them (CC BY);
 - Azure's own files: `TIMESTAMP` (a date with a time), `ContextTokens`, `GeneratedTokens`;
-- BurstGPT's: `Timestamp` (s), `Request tokens`, `Response tokens`;
-- JSON lines of `timestamp`, `input_length`, `output_length`, as guidellm and Mooncake write them.
+- BurstGPT's files: `Timestamp` (s), `Request tokens`, `Response tokens`;
+- JSON lines with `timestamp`, `input_length`, `output_length`, as guidellm and Mooncake write them.
 
-Times are taken as seconds, or as dates; a trace in milliseconds, as Mooncake's is, needs
-`time_scale: 0.001`. A byte order mark, quotes and empty lines are no matter.
+Times are read as seconds or as dates. A trace in milliseconds, such as Mooncake's, needs
+`time_scale: 0.001`. A byte order mark, quotes and empty lines are permitted.
 """
 
 import json
@@ -30,13 +32,13 @@ FORMS = (
     ("TIMESTAMP", "ContextTokens", "GeneratedTokens"),
     ("Timestamp", "Request tokens", "Response tokens"),
 )
-"""The columns of arrival, prompt and answer in the CSV files that are read."""
+"""The columns of arrival, prompt and answer in each form of CSV file."""
 
 LINES = ("timestamp", "input_length", "output_length")
 """The keys of arrival, prompt and answer in JSON lines."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_DATES_S = (5e8, 1e11)  # dates after 1985; a recording in seconds does not last fifteen years
+_DATES_S = (5e8, 1e11)  # dates from 1985 on; no recording in seconds lasts fifteen years
 
 Request = tuple[float, float, float]
 
@@ -45,7 +47,8 @@ def read_trace(path: Path) -> NDArray[np.float64]:
     """Read a trace (rows, 3): arrival in s, tokens of the prompt, tokens of the answer.
 
     Raises:
-        ValueError: the file is not of a form in the module's docstring; it names the line.
+        ValueError: the file has none of the forms in the module's docstring. The message names the
+            line.
     """
     requests: list[Request] = []
     for line, request, text in _lines(path) if _is_json(path) else _rows(path):
@@ -70,7 +73,7 @@ def _is_json(path: Path) -> bool:
 
 
 def _rows(path: Path) -> Iterator[tuple[int, Request, str]]:
-    """Yield the requests of a CSV file with their lines and texts."""
+    """Yield the requests of a CSV file with their line numbers and texts."""
     table = Table(path, {}, [])
     header = table.header
     names = next((form for form in FORMS if set(form) <= set(header)), None)
@@ -88,13 +91,13 @@ def _rows(path: Path) -> Iterator[tuple[int, Request, str]]:
 
 
 def _cells(row: Row, names: tuple[str, str, str]) -> list[Any]:
-    """Return the three cells, as numbers where they are some."""
+    """Return the three cells, as numbers where possible."""
     columns = [Column(name) for name in names]
     return [row.number_in(c) if row.is_number(c) else row.text(c) for c in columns]
 
 
 def _lines(path: Path) -> Iterator[tuple[int, Request, str]]:
-    """Yield the requests of JSON lines with their lines and texts."""
+    """Yield the requests of JSON lines with their line numbers and texts."""
     try:
         texts = path.read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
@@ -113,12 +116,12 @@ def _lines(path: Path) -> Iterator[tuple[int, Request, str]]:
 
 
 def _shown(text: str) -> str:
-    """Return a request for a message: in one line, and no longer than that."""
+    """Return a request on one line for a message, shortened if necessary."""
     return " ".join(text.split())[:200]
 
 
 def _request(where: str, found: list[Any], text: str) -> Request:
-    """Return arrival and lengths; a length is a number, an arrival one or a date."""
+    """Return the arrival (a number or a date) and the lengths (numbers)."""
     readers: list[Callable[[Any], float]] = [_time, _number, _number]
     try:
         arrival, prompt, answer = (read(x) for read, x in zip(readers, found, strict=True))
@@ -136,7 +139,7 @@ def _number(value: Any) -> float:
 
 
 def _time(value: Any) -> float:
-    """Return seconds: a number as it is, a date since 1970."""
+    """Return seconds: a number unchanged, or a date as seconds since 1970."""
     if not isinstance(value, str):
         return _number(value)
     date = datetime.fromisoformat(value.strip())

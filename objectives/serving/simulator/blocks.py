@@ -1,4 +1,4 @@
-"""KV memory in blocks: taken, preempted, freed, and shared by what all prompts begin with."""
+"""KV memory in blocks: allocation, preemption, release, and the shared prefix of all prompts."""
 
 from objectives.serving.simulator.compiled import compiled
 from objectives.serving.simulator.state import (
@@ -15,7 +15,7 @@ from objectives.serving.simulator.state import (
 
 @compiled
 def take_blocks(state: State, rules: Rules, i: int, tokens: int, now: float) -> bool:
-    """Give a request the blocks for that many tokens, preempting others; False: it has to wait."""
+    """Allocate a request's blocks for `tokens`, preempting others; False if it has to wait."""
     count = state.counter
     need = -(-tokens // rules.block) - state.held[i] - state.shares[i] * count[RESIDENT]
     while need > count[FREE]:
@@ -47,7 +47,7 @@ def take_blocks(state: State, rules: Rules, i: int, tokens: int, now: float) -> 
 
 @compiled
 def evict(state: State) -> bool:
-    """Free the shared prefix if nobody uses it."""
+    """Free the shared prefix if no request uses it."""
     count = state.counter
     if count[RESIDENT] == 0 or count[USERS] > 0:
         return False
@@ -58,7 +58,7 @@ def evict(state: State) -> bool:
 
 @compiled
 def leave(state: State, i: int) -> None:
-    """Take a request out of the running ones and free what it holds."""
+    """Remove a request from the running ones and free its blocks."""
     count = state.counter
     place = 0
     while state.running[place] != i:
@@ -74,7 +74,7 @@ def leave(state: State, i: int) -> None:
 
 @compiled
 def keep_prefix(state: State, rules: Rules, i: int) -> None:
-    """Hand the shared prefix's full blocks, once computed, to the cache."""
+    """Move the full blocks of the shared prefix to the cache once they are computed."""
     count = state.counter
     whole = rules.prefix // rules.block
     if whole == 0 or count[RESIDENT] > 0 or state.prompt[i] <= rules.prefix:

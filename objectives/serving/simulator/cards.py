@@ -1,7 +1,7 @@
 """The models and the GPUs that the simulator knows, as data.
 
-Shapes: `config.json` of each model, as aiconfigurator-core 0.12 ships them. GPUs: its
-`systems/<name>.yaml` (memory, links) and `kernel_constants.csv`.
+The shapes are from each model's `config.json`, as aiconfigurator-core 0.12 ships them. The GPUs are
+from its `systems/<name>.yaml` (memory, links) and from `kernel_constants.csv`.
 """
 
 import dataclasses
@@ -14,7 +14,7 @@ GIB = 2**30
 
 @dataclass(frozen=True)
 class Model:
-    """The shape of a dense transformer with grouped queries and a gated feed-forward part."""
+    """The shape of a dense transformer with grouped-query attention and a gated MLP."""
 
     name: str
     layers: int
@@ -27,12 +27,12 @@ class Model:
 
     @property
     def layer_weights(self) -> int:
-        """Numbers in a layer's four matrices."""
+        """The number of weights in a layer's four matrices."""
         attention = self.hidden * self.head * (2 * self.heads + 2 * self.key_heads)
         return attention + 3 * self.hidden * self.intermediate
 
     def weight_bytes(self, width: float) -> float:
-        """Return the bytes of all weights: layers of `width` bytes, embeddings of two."""
+        """Return the bytes of all weights: `width` per layer weight, two per embedding weight."""
         return width * self.layers * self.layer_weights + 2 * 2 * self.vocabulary * self.hidden
 
 
@@ -44,8 +44,8 @@ class System:
         name: as in `kernel_constants.csv`.
         memory: bytes of one GPU.
         gpus: on the node.
-        bandwidth: bytes/s of one GPU's memory, as sold.
-        dtypes: number formats of weights it computes in.
+        bandwidth: nominal bandwidth of one GPU's memory in bytes/s.
+        dtypes: number formats of weights that it can compute with.
     """
 
     name: str
@@ -76,17 +76,17 @@ SYSTEMS = {
     )
 }
 WIDTHS = {"bfloat16": 2.0, "fp8": 1.0, "fp8_block": 1.0, "nvfp4": 0.5}
-"""Bytes of a weight."""
+"""The bytes of one weight."""
 
 
 def model_of(given: str | Mapping[str, Any]) -> Model:
-    """Return the model of a name in `MODELS`, or of its dimensions.
+    """Return the model with a name in `MODELS`, or with given dimensions.
 
     Args:
-        given: a name, or every field of `Model` but the name, as `config.json` has them.
+        given: a name, or all fields of `Model` except the name, as `config.json` has them.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: `given` is neither.
     """
     if isinstance(given, str):
         if given not in MODELS:
@@ -114,9 +114,9 @@ def model_of(given: str | Mapping[str, Any]) -> Model:
 def system_of(
     name: str, memory_gib: float | None = None, bandwidth_tb_s: float | None = None
 ) -> System:
-    """Return a system, with another card's memory and bandwidth where they are given.
+    """Return a system, with the memory and bandwidth of another card if these are given.
 
-    An A100 of 40 GB is `a100_sxm` with 40 GiB and 1.555 TB/s.
+    For example, an A100 of 40 GB is `a100_sxm` with 40 GiB and 1.555 TB/s.
 
     Raises:
         ValueError: the system is unknown, or a number is not positive.

@@ -1,7 +1,8 @@
-"""Numba's compiler as a typed decorator that keeps machine code between processes.
+"""Numba's compiler as a typed decorator that caches machine code between processes.
 
-Numba renews kept code when the function's own file changes, not when a function does that was
-compiled into it. So the code of each state of this folder is kept in a place of its own.
+Numba renews cached code when the function's own file changes, but not when a function that was
+inlined from another file changes. The cache folder therefore depends on the content of all files in
+this folder.
 """
 
 import hashlib
@@ -20,7 +21,7 @@ _DIGEST = hashlib.sha256(b"".join(path.read_bytes() for path in _SOURCES)).hexdi
 
 
 def compiled(function: F) -> F:
-    """Compile a function at its first call; the machine code is kept in the cache folder."""
+    """Compile a function at its first call and store the machine code in the cache folder."""
     before = config.CACHE_DIR
     config.CACHE_DIR = str(cache_folder() / "numba" / _DIGEST)
     try:

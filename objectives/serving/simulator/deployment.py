@@ -1,4 +1,4 @@
-"""A model on a node under an engine, what its user sets, and what no kernel table holds."""
+"""A model on a node under an engine: the user's settings and the costs outside kernel tables."""
 
 from dataclasses import dataclass
 
@@ -9,19 +9,21 @@ COMPILATIONS = ("eager", "piecewise", "full")
 
 @dataclass(frozen=True)
 class Overheads:
-    """Times and sizes of an engine that no kernel table holds, and one that it holds too much of.
+    """Times and sizes of an engine that are not in the kernel tables, and one correction to them.
 
-    Launches are those of a fast host; `Deployment.host_slowdown` multiplies them.
+    The launch times are those of a fast host; `Deployment.host_slowdown` multiplies them.
 
     Attributes:
-        host_fixed, host_each: seconds of the host in a step, and per sequence in it.
-        launch_eager, launch_compiled: host seconds for a layer whose kernels no graph replays.
-        launch_pieces: host seconds for a layer's pieces of a graph and the attention between them.
+        host_fixed, host_each: host seconds per step, and per sequence in a step.
+        launch_eager, launch_compiled: host seconds to launch a layer's kernels without a graph.
+        launch_pieces: host seconds to launch a layer's pieces of a graph and the attention between
+            them.
         gap: seconds that the GPU idles at each attention between two pieces of a graph.
-        skew: seconds that an all-reduce waits for the slowest rank, times log2 of the ranks.
-        other_bytes: memory of a GPU outside the weights, the activations, the graphs and the cache.
-        graph_fixed: whether a quantised GEMM's constant is that of 16 bits: the tables'
-            includes launches that a graph does not pay.
+        skew: seconds that an all-reduce waits for the slowest rank; multiplied by log2 of the
+            ranks.
+        other_bytes: GPU memory besides the weights, the activations, the graphs and the cache.
+        graph_fixed: whether a quantised GEMM takes its constant from the 16-bit GEMM, because the
+            tables' constant includes launches that a graph does not need.
     """
 
     host_fixed: float
@@ -36,10 +38,10 @@ class Overheads:
 
 
 # `host_fixed`, `host_each`, `skew` and `graph_fixed` were chosen on the calibration half of the
-# measured points (`validate.py`). A layer's launches are what vLLM needs on a fast host: 285 us
-# eager, and at most 100 us compiled; a slow host took 2.4 times as long. vLLM's other memory is
-# .08 GiB in 38 start-up logs; half a gigabyte also starts Llama-2-70B on four A100s, as measured.
-# For the other engines it is aiconfigurator's `other_mem`.
+# measured points (`validate.py`). The launch times of a layer are those of vLLM on a fast host: 285
+# us eager, and at most 100 us compiled. A slow host took 2.4 times as long. vLLM's other memory is
+# 0.08 GiB in 38 start-up logs. With 0.5 GB, Llama-2-70B also starts on four A100s, as measured. For
+# the other engines, other_bytes is aiconfigurator's `other_mem`.
 OVERHEADS = {
     "vllm": Overheads(1.0e-3, 15e-6, 285e-6, 100e-6, 60e-6, 30e-6, 5e-6, 0.5e9, False),
     "sglang": Overheads(1.0e-3, 15e-6, 285e-6, 100e-6, 60e-6, 30e-6, 3e-6, 3.5e9, False),
@@ -49,7 +51,7 @@ OVERHEADS = {
 
 @dataclass(frozen=True)
 class Settings:
-    """What a user of the engine sets; the names, and the defaults, are vLLM's."""
+    """The settings of the engine, with vLLM's names and defaults."""
 
     tensor_parallel_size: int = 1
     pipeline_parallel_size: int = 1
@@ -76,14 +78,15 @@ class Deployment:
     """A model in a number format, on a node, under an engine.
 
     Attributes:
-        model: its shape.
-        system: its node; memory and bandwidth may be another card's than the kernels' were.
-        engine: whose kernels and scheduler.
-        dtype: of the weights.
-        overheads: of the engine.
+        model: the model's shape.
+        system: the node. Its memory and bandwidth may differ from those of the card whose kernels
+            were measured.
+        engine: the engine whose kernels and scheduler are simulated.
+        dtype: number format of the weights.
+        overheads: overheads of the engine.
         noise: standard deviation of log(step time), drawn at every step.
-        host_slowdown: how many times as long the host takes to launch a kernel as a fast one.
-        run_noise: standard deviation of log(speed), drawn once a run.
+        host_slowdown: time in which the host launches a kernel, relative to a fast host.
+        run_noise: standard deviation of log(speed), drawn once per run.
     """
 
     model: Model
@@ -97,5 +100,5 @@ class Deployment:
 
     @property
     def bandwidth_share(self) -> float:
-        """The memory bandwidth of the card, as a share of the one whose kernels were measured."""
+        """The card's memory bandwidth, relative to the card whose kernels were measured."""
         return self.system.bandwidth / SYSTEMS[self.system.name].bandwidth

@@ -1,7 +1,8 @@
-"""What a configured engine does in a step: the rules of its scheduler and the costs of its kernels.
+"""Derive the scheduler's rules and the kernels' costs from the settings of an engine.
 
-Assumed, not measured, here: the slow-down of a KV cache of 8 bits on an A100, and how often n-gram
-speculation drafts and is right. `deployment.py` says what is assumed of the host.
+Two quantities here are assumed and not measured: the slow-down of an 8-bit KV cache on an A100, and
+how often n-gram speculation drafts tokens and is right. `deployment.py` lists the assumptions about
+the host.
 """
 
 import math
@@ -13,7 +14,7 @@ from objectives.serving.simulator.memory import cache_width, kv_blocks
 from objectives.serving.simulator.state import POLICIES, Rules
 from objectives.serving.simulator.steps import Costs, Decode, Gemm, Prefill
 
-FP8_WITHOUT_HARDWARE = 0.8  # of the decode bandwidth, where 8 bits are expanded in software
+FP8_WITHOUT_HARDWARE = 0.8  # share of the decode bandwidth left when software expands 8 bits
 
 
 def rules(
@@ -24,7 +25,7 @@ def rules(
     limit_s: float,
     pace: float = 1.0,
 ) -> Rules:
-    """Return what the scheduler of one replica obeys; `pace` multiplies every step's time."""
+    """Return the rules of one replica's scheduler; `pace` multiplies the time of every step."""
     lookup = settings.prompt_lookup_max - 2
     return Rules(
         max_sequences=settings.max_num_seqs,
@@ -39,7 +40,7 @@ def rules(
         concurrency=concurrency,
         limit_s=limit_s,
         drafts=settings.num_speculative_tokens,
-        # A longer n-gram is found less often, and what follows it is right more often.
+        # A longer n-gram is found less often, and the tokens that follow it are right more often.
         found=0.5 * 0.8**lookup if settings.num_speculative_tokens else 0.0,
         accepted=1 - 0.5 * 0.75**lookup,
         noise=deployment.noise,
@@ -48,10 +49,10 @@ def rules(
 
 
 def step_costs(deployment: Deployment, settings: Settings) -> Costs:
-    """Return what a step of one replica costs.
+    """Return the costs of a step of one replica.
 
     Raises:
-        ValueError: no kernel was measured for the deployment.
+        ValueError: the tables hold no kernel for the deployment.
     """
     model, tp = deployment.model, settings.tensor_parallel_size
     over = deployment.overheads
@@ -93,9 +94,9 @@ def step_costs(deployment: Deployment, settings: Settings) -> Costs:
 
 
 def largest_captured(limit: int) -> int:
-    """Return the largest size up to a limit that vLLM captures; 0: none.
+    """Return the largest size up to a limit that vLLM captures; 0 if there is none.
 
-    The sizes are 1, 2, 4, every 8 up to 256, and every 16 beyond.
+    The sizes are 1, 2, 4, the multiples of 8 up to 256, and the multiples of 16 above.
     """
     if limit < 8:
         return 4 if limit >= 4 else limit if limit < 3 else 2
@@ -130,7 +131,7 @@ def _decode(deployment: Deployment, settings: Settings) -> Decode:
 
 
 def _collective(deployment: Deployment, settings: Settings) -> tuple[float, float, float]:
-    """Return alpha and beta of an all-reduce, and alpha where the host launches it."""
+    """Return alpha and beta of an all-reduce, and alpha for launches by the host."""
     tp = settings.tensor_parallel_size
     if tp == 1:
         return 0.0, 1e11, 0.0
@@ -141,5 +142,5 @@ def _collective(deployment: Deployment, settings: Settings) -> tuple[float, floa
     alpha, beta = _constants(deployment, name, "graph")
     try:
         return alpha, beta, _constants(deployment, name, "eager")[0]
-    except ValueError:  # TensorRT-LLM's tables hold graphs only
+    except ValueError:  # TensorRT-LLM's tables hold only graphs
         return alpha, beta, alpha

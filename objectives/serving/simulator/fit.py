@@ -1,14 +1,15 @@
 """Fit the closed forms of `kernels.py` to the measured kernel times of aiconfigurator-core.
 
-`python -m objectives.serving.simulator.fit` writes `kernel_constants.csv` beside this file: one
-row per system, engine, kernel and number format, with the constants and their errors on a fifth
-of the rows that the fit never saw. About two minutes, one core.
+`python -m objectives.serving.simulator.fit` writes `kernel_constants.csv` next to this file: one
+row per system, engine, kernel and number format, with the constants and their errors on a held-out
+fifth of the rows. It takes about two minutes on one core.
 
 The tables are `systems/data/<system>/<family>/<engine>/<version>/*.parquet` of
-aiconfigurator-core 0.12 (Apache-2.0): milliseconds of one kernel, measured by NVIDIA. Per engine
-the highest version is read. Rows kept: GEMMs with m <= 32768 and n, k >= 512 (no layer of a model
-here is smaller); attention with heads of 128, no window, no Triton kernels; all-reduces of 4 KiB
-and more. The fit minimises a soft absolute error of log(time).
+aiconfigurator-core 0.12 (Apache-2.0): milliseconds of one kernel, measured by NVIDIA. For each
+engine, the highest version is read. Three groups of rows are kept: GEMMs with m <= 32768 and n, k
+>= 512 (no layer of a model here is smaller); attention with heads of 128 elements, without a window
+and without Triton kernels; and all-reduces of at least 4 KiB. The fit minimises a smoothed absolute
+error of log(time).
 """
 
 import csv
@@ -117,7 +118,7 @@ def _fit(
     starts: tuple[float, ...],
     latency: Any,
 ) -> tuple[Any, ...]:
-    """Fit the constants of one form on four fifths of the rows; errors on the last fifth."""
+    """Fit the constants of one form on four fifths of the rows; compute errors on the rest."""
     seconds = latency.to_numpy(float) * MILLISECOND
     held_out = np.random.default_rng(0).permutation(len(seconds)) % 5 == 0
 
@@ -137,7 +138,7 @@ def _fit(
 
 
 def _table(system: str, family: str, engine: str, name: str) -> Any:
-    """Return the table of the engine's highest version that has it."""
+    """Return the table from the highest version of the engine that contains it."""
     import aiconfigurator_core
 
     root = Path(aiconfigurator_core.__file__).parent / "systems/data" / system / family / engine

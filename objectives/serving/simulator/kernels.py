@@ -1,14 +1,14 @@
 """Times of the kernels of a transformer on a GPU: closed forms and their constants.
 
-All in SI units. `fit.py` fits the forms to measured kernels; `kernel_constants.csv` holds the
-constants of each system, engine and number format with their errors on held-out rows.
+All quantities are in SI units. `fit.py` fits the forms to measured kernels. `kernel_constants.csv`
+holds the constants of each system, engine and number format, with their errors on held-out rows.
 
     GEMM (m, n, k)      [(2mnk/F)^q + ((w(mk + kn) + 2mn)/B)^q]^(1/q) + c,  w bytes an operand
     decode attention    2 w K n_kv d / B + c + e n_d n_q d,     K cached tokens of n_d sequences
     prefill attention   2 P n_q d / F + 4 m (n_q + n_kv) d / B + c,  P = sum chunk (chunk + 2 past)
     all-reduce          alpha + 2 (t - 1)/t bytes / beta,       t GPUs
 
-n_q and n_kv count the heads on one GPU, d their elements.
+n_q and n_kv are the numbers of heads on one GPU, and d is the number of elements of a head.
 """
 
 import csv
@@ -55,8 +55,8 @@ def decode_attention_s(
 ) -> float:
     """Return the seconds of one layer's attention over `cached` tokens of all sequences.
 
-    `query` and `key` are the elements of a token's queries and keys on one GPU, `width` the bytes
-    of a cached element.
+    `query` and `key` are the numbers of elements of a token's queries and keys on one GPU. `width`
+    is the number of bytes of a cached element.
     """
     return 2.0 * width * cached * key / bandwidth + fixed + each * sequences * query
 
@@ -80,16 +80,16 @@ def prefill_attention_s(
 
 @compiled
 def all_reduce_s(size: float, gpus: float, alpha: float, beta: float) -> float:
-    """Return the seconds of summing `size` bytes over the GPUs of a node."""
+    """Return the seconds of an all-reduce of `size` bytes over the GPUs of a node."""
     return alpha + 2.0 * (gpus - 1.0) / gpus * size / beta
 
 
 @cache
 def constants(system: str, engine: str, kernel: str, dtype: str) -> tuple[float, ...]:
-    """Return the fitted constants of a kernel, in the order of its form's last arguments.
+    """Return a kernel's fitted constants, in the order of the last arguments of its form.
 
     Raises:
-        ValueError: nothing was measured for it.
+        ValueError: there are no measurements of the kernel.
     """
     with CONSTANTS_FILE.open(newline="") as file:
         for row in csv.DictReader(file):

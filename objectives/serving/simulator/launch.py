@@ -1,9 +1,8 @@
-"""Where a real engine would fail: at the flags, at start-up, under load.
+"""Predict the failures of a real engine: for its flags, at start-up, and under load.
 
-refused        n-gram speculation with asynchronous scheduling, which vLLM 0.14 rejects
-out_of_memory  no KV block is left, or too few for one request of the longest length
-died           a step's fragmentation, assumed half of its activations, does not fit beside the
-               engine's share of the memory
+refused n-gram speculation with asynchronous scheduling, which vLLM 0.14 rejects out_of_memory no KV
+block is left, or too few for one request of the longest length died a step's fragmentation
+(assumed: half of its activations) does not fit into the memory outside the engine's share
 """
 
 from objectives.serving.grades import Failure
@@ -17,15 +16,16 @@ from objectives.serving.simulator.memory import (
     weight_bytes,
 )
 
-REFUSAL_S = 10.0  # until flags are refused: assumed
-FRAGMENTED = 0.5  # of a step's activations: assumed
+REFUSAL_S = 10.0  # time until flags are refused: assumed
+FRAGMENTED = 0.5  # share of a step's activations: assumed
 
 
 def start(deployment: Deployment, settings: Settings, max_model_len: int) -> float:
-    """Return the seconds that the start takes.
+    """Return the duration of the start in seconds.
 
     Raises:
-        Failure: the engine would not start; its metrics hold `startup_s`, the time until then.
+        Failure: the engine would not start. Its metrics hold `startup_s`, the time until the
+            failure.
     """
     if settings.async_scheduling and settings.num_speculative_tokens > 0:
         reason = "async_scheduling is not supported with ngram speculation"
@@ -45,7 +45,7 @@ def start(deployment: Deployment, settings: Settings, max_model_len: int) -> flo
 
 
 def check_survives(deployment: Deployment, settings: Settings, largest_step: int) -> None:
-    """Raise `Failure` where a step of that many tokens would have run out of memory."""
+    """Raise `Failure` if the largest step would have run out of memory."""
     share = largest_step / settings.max_num_batched_tokens
     spike = FRAGMENTED * share * activation_bytes(deployment, settings)
     if spike > headroom_bytes(deployment, settings):

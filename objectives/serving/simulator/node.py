@@ -1,6 +1,6 @@
-"""A load served by the replicas of a configured engine on a node: simulated requests.
+"""Simulate how the replicas of a configured engine on a node serve a load.
 
-The replicas of data parallelism take the requests in turn and share nothing.
+The replicas of data parallelism receive the requests in turn and share nothing.
 """
 
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ from objectives.serving.simulator.state import GAPS, LARGEST, PREEMPTED, STEPS, 
 
 @dataclass(frozen=True)
 class Served:
-    """What the simulated load gave.
+    """The result of a simulated load.
 
     Attributes:
         requests: one row per request.
-        ended: how many got their whole answer.
-        preempted: how often a request lost its blocks.
-        steps: of all replicas.
-        largest_step: tokens of the largest step.
+        ended: number of requests that got their complete answer.
+        preempted: number of times that a request lost its blocks.
+        steps: number of steps of all replicas.
+        largest_step: number of tokens of the largest step.
     """
 
     requests: Requests
@@ -37,11 +37,12 @@ class Served:
 def serve_load(
     deployment: Deployment, settings: Settings, plan: Plan, limit_s: float, seed: tuple[int, ...]
 ) -> Served:
-    """Serve a load; deterministic by the seed.
+    """Serve a load; the result is determined by the seed.
 
     Args:
-        limit_s: the load is broken off then; what has not ended has failed.
-        seed: of the run's own speed and of the steps' noise.
+        limit_s: time at which the load is stopped; requests that have not ended by then have
+            failed.
+        seed: seed of the run's speed and of the steps' noise.
     """
     n = len(plan)
     replicas = min(settings.data_parallel_size, n)
@@ -53,7 +54,7 @@ def serve_load(
     states: list[State] = []
     for one in range(replicas):
         part = slice(one, None, replicas)
-        # Replica `one` of r gets a closed loop's slots one, one + r, one + 2 r, ...
+        # In a closed loop, replica `one` of r gets the slots one, one + r, one + 2 r, ...
         slots = 0 if plan.concurrency is None else -(-(plan.concurrency - one) // replicas)
         obeyed = rules(deployment, settings, plan.shared_prefix, max(slots, 0), limit_s, pace)
         arrivals = None if plan.arrivals_s is None else plan.arrivals_s[part].copy()
@@ -65,7 +66,7 @@ def serve_load(
 
 
 def _gathered(plan: Plan, states: list[State], replicas: int) -> Served:
-    """Put the replicas' requests back into the order of arrival."""
+    """Merge the replicas' requests in the order of arrival."""
     columns = np.full((4, len(plan)), np.nan)
     for one, state in enumerate(states):
         parts = (state.arrived, state.first, state.ended, state.generated)

@@ -1,20 +1,20 @@
-"""One replica of a serving engine, step by step: continuous batching with paged KV memory.
+"""Simulate one replica of a serving engine: continuous batching with paged KV memory.
 
-The loop of vLLM's scheduler, version 1. A step takes the decodes first, then the prompts under
-way, then new ones, within a budget of tokens; a request is admitted if a sequence slot and KV
-blocks for its first chunk are free. When blocks run out, the youngest request is preempted: its
-blocks are freed, its tokens become prompt again, and it waits in front. Without chunked prefill
-a step holds whole prompts only, and decodes stall meanwhile.
+This is the loop of vLLM's scheduler, version 1. Within a budget of tokens, a step takes first the
+decodes, then the prompts in progress, then new prompts. A request is admitted if a sequence slot
+and KV blocks for its first chunk are free. When blocks run out, the youngest request is preempted:
+its blocks are freed, its tokens become prompt tokens again, and it moves to the front of the queue.
+Without chunked prefill, a step of prompts holds only whole prompts, and decodes stall meanwhile.
 
-Pipeline parallelism: the first stage takes the next batch as soon as it is free; a request is in
-one batch at a time and comes back when the last stage is done with it.
+Pipeline parallelism: the first stage takes the next batch as soon as it is free. A request is in
+one batch at a time and returns when the last stage has processed it.
 
-Prefix cache: the full blocks of the prefix that all prompts share are computed once and kept
-until memory is short and nobody uses them. Speculation: a step verifies the drafted tokens; each
-is accepted with a fixed probability until the first that is not.
+Prefix cache: the full blocks of the prefix that all prompts share are computed once. They are kept
+until memory is short and no request uses them. Speculation: a step verifies the drafted tokens.
+Each token is accepted with a fixed probability, until the first rejected token.
 
-Departures from vLLM: blocks of a finished request are free at the end of its step's first stage;
-only the shared prefix is ever found in the cache.
+There are two departures from vLLM: the blocks of a finished request are freed at the end of the
+first stage of its last step, and the cache holds only the shared prefix.
 """
 
 import numpy as np
@@ -49,7 +49,7 @@ from objectives.serving.simulator.steps import Costs, step_s
 
 @compiled
 def serve(state: State, rules: Rules, costs: Costs, generator: np.random.Generator) -> float:
-    """Serve all requests, or those that end before the limit; return the time of the last step."""
+    """Serve all requests until the time limit; return the time of the last step."""
     count = state.counter
     now = 0.0
     while count[ENDED] < len(state.prompt) and now < rules.limit_s:
@@ -84,7 +84,7 @@ def deliver(state: State, now: float) -> None:
 
 @compiled
 def next_event(state: State, now: float) -> float:
-    """Return when the next request arrives or comes back from the pipeline."""
+    """Return the time at which the next request arrives or returns from the pipeline."""
     count = state.counter
     later = np.inf
     if count[SENT] < count[KNOWN]:
@@ -98,7 +98,7 @@ def next_event(state: State, now: float) -> float:
 
 @compiled
 def form_batch(state: State, rules: Rules, now: float) -> None:
-    """Choose the requests of the next step and take their blocks."""
+    """Choose the requests of the next step and allocate their blocks."""
     state.counter[BATCH] = 0
     state.work[:] = 0.0
     budget = rules.token_budget
@@ -112,7 +112,7 @@ def form_batch(state: State, rules: Rules, now: float) -> None:
 
 @compiled
 def decode(state: State, rules: Rules, budget: int, now: float) -> int:
-    """Add the requests whose prompt is done; return what is left of the budget."""
+    """Add the requests whose prompt is computed; return the remaining budget."""
     tokens = 1 + rules.drafts
     place = 0
     while place < state.counter[RUNNING] and budget >= tokens:
@@ -135,7 +135,7 @@ def decode(state: State, rules: Rules, budget: int, now: float) -> int:
 
 @compiled
 def proceed(state: State, rules: Rules, budget: int, now: float) -> int:
-    """Add the next chunks of the prompts under way; return what is left of the budget."""
+    """Add the next chunks of the prompts in progress; return the remaining budget."""
     place = 0
     while place < state.counter[RUNNING] and budget > 0:
         i = state.running[place]
@@ -155,7 +155,7 @@ def proceed(state: State, rules: Rules, budget: int, now: float) -> int:
 
 @compiled
 def admit(state: State, rules: Rules, budget: int, now: float) -> None:
-    """Admit waiting requests, in the policy's order, while slots, tokens and blocks last."""
+    """Admit waiting requests in the policy's order while slots, tokens and blocks last."""
     count = state.counter
     while count[WAITING] > 0 and count[RUNNING] < rules.max_sequences and budget > 0:
         place = choose(state, rules)
@@ -184,7 +184,7 @@ def admit(state: State, rules: Rules, budget: int, now: float) -> None:
 
 @compiled
 def choose(state: State, rules: Rules) -> int:
-    """Return the place in the queue of the request that the policy admits next."""
+    """Return the queue position of the request that the policy admits next."""
     best = 0
     if rules.policy == 0:
         return best
@@ -222,7 +222,7 @@ def add_chunk(state: State, i: int, tokens: int) -> None:
 
 @compiled
 def settle(state: State, rules: Rules, end: float) -> None:
-    """Do what the step's end does: tokens are out, prompts computed, requests done."""
+    """Process the end of a step: emit tokens, record computed prompts, finish requests."""
     for place in range(state.counter[BATCH]):
         i = state.batch[place]
         state.ready[i] = end
@@ -243,13 +243,13 @@ def settle(state: State, rules: Rules, end: float) -> None:
 
 @compiled
 def emit(state: State, i: int, tokens: int, now: float) -> None:
-    """Send tokens to the client; the last one ends the request."""
+    """Send tokens to the client; the last token ends the request."""
     count = state.counter
     if state.generated[i] == 0:
         state.first[i] = now
     else:
         state.gaps[count[GAPS]] = now - state.last[i]
-        count[GAPS] += tokens  # those after the first come with it: gaps of 0
+        count[GAPS] += tokens  # tokens after the first come with it, with gaps of 0
     state.last[i] = now
     state.generated[i] += tokens
     if state.generated[i] >= state.answer[i]:

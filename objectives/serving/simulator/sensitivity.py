@@ -1,11 +1,12 @@
-"""What the ranking of configurations on the simulated node depends on.
+"""Measure how the simulator's assumptions change the ranking of configurations.
 
 Usage: `python -m objectives.serving.simulator.sensitivity [configurations=300] [table=FILE]`.
 
-The same configurations, drawn at random until that many serve the load, are valued under the
-assumptions of `deployment.py` and again with one of them changed. Printed for each change:
-Spearman's rho of the values of those that serve the load under both, how many of the best tenth
-stay in it, and how many fail that served before. Without noise; the settings are those of
+Random configurations are drawn until the requested number serves the load. They are evaluated under
+the assumptions of `deployment.py`, and again with one assumption changed. Three numbers are printed
+for each change: Spearman's rho of the values of the configurations that serve the load under both,
+the number of the best tenth that remains in the best tenth, and the number of configurations that
+fail now but served the load before. There is no noise. The settings are those of
 `conf/objective/serving_sim.yaml`.
 """
 
@@ -51,13 +52,13 @@ class Varied(ServingSim):
     """The objective with one assumption changed."""
 
     def change(self, change: Change) -> None:
-        """Change the deployment; the reference is simulated again."""
+        """Change the deployment and simulate the reference again."""
         self._deployment = change(self._deployment)
         self._reference = None
 
 
 def settings() -> dict[str, Any]:
-    """Return the settings of the YAML, without noise."""
+    """Return the settings of the YAML file, without noise."""
     found: dict[str, Any] = yaml.safe_load((CONF / "serving_sim.yaml").read_text())
     slo = yaml.safe_load((CONF / "slo" / "mlperf_8b_interactive.yaml").read_text())
     longest = str(found["max_model_len"])
@@ -67,13 +68,13 @@ def settings() -> dict[str, Any]:
 
 
 def values(objective: ServingSim, configs: Sequence[Config]) -> list[float]:
-    """Return the value of each configuration, NaN where it fails."""
+    """Return the value of each configuration; NaN if it fails."""
     evaluations = [objective.evaluate(Trial(i, config)) for i, config in enumerate(configs)]
     return [float("nan") if one.error else float(one.value or 0.0) for one in evaluations]
 
 
 def drawn(objective: ServingSim, n: int) -> tuple[list[Config], list[float]]:
-    """Draw configurations until n of them serve the load; return these and their values."""
+    """Draw configurations until n of them serve the load; return these n and their values."""
     objective.space.seed(0)
     configs: list[Config] = []
     found: list[float] = []
@@ -92,7 +93,7 @@ def _plain(value: Any) -> Any:
 
 
 def table(n: int) -> list[tuple[str, ...]]:
-    """Return the lines under `HEADER`."""
+    """Return the lines of the table under `HEADER`."""
     configs, before = drawn(ServingSim(**settings()), n)
     base = np.array(before)
     lines: list[tuple[str, ...]] = []

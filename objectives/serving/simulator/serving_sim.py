@@ -1,8 +1,8 @@
-"""An LLM server on a GPU node, simulated: vLLM's parameters, measured kernels, no GPU.
+"""A simulated LLM server on a GPU node, with vLLM's parameters and measured kernel times.
 
-The discrete-event simulator of `objectives/serving/simulator/` serves the load; metrics, score
-and grades are those of the real objectives. What it is worth, and where it is wrong:
-`objectives/serving/simulator/README.md`. Its numbers are no measurements of the GPU it names.
+The discrete-event simulator of `objectives/serving/simulator/` serves the load. Metrics, score and
+grades are those of the real objectives. `objectives/serving/simulator/README.md` describes its
+accuracy and its errors. Its numbers are not measurements of the GPU that it names.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ from objectives.serving import constraints
 from objectives.serving.grades import Failure, record
 from objectives.serving.load import arrivals
 from objectives.serving.load.fidelity import fidelities
-from objectives.serving.load.measures import goal_of, measure
+from objectives.serving.load.measures import goal_of, measure, per_gpu
 from objectives.serving.score import build
 from objectives.serving.simulator.cards import model_of, system_of
 from objectives.serving.simulator.deployment import OVERHEADS, Deployment, Settings
@@ -25,7 +25,7 @@ from objectives.serving.simulator.kernels import CONSTANTS_FILE
 from objectives.serving.simulator.launch import check_survives, start
 from objectives.serving.simulator.memory import memory_bytes
 from objectives.serving.simulator.node import serve_load
-from objectives.serving.wanted import ceiling, per_gpu, wanted
+from objectives.serving.wanted import ByGoals, Limits, by_goals
 from objectives.space import build_space, check, constants
 from objectives.trial import Config, Evaluation, Trial, Value
 from objectives.wanted import Names
@@ -36,17 +36,18 @@ TYPES: dict[str, type] = {
 }
 PARAMETERS = tuple(TYPES)
 ENGINES = ("vllm", "sglang")
-VALUE_SD = 10.0  # of the value, per unit of `noise`, where it is largest: beside a limit of the SLO
+VALUE_SD = 10.0  # of the value, per unit of `noise`, where it is largest: near a limit of the SLO
+_LONGEST_START_S = 600.0  # above the start-up time of every model and system
 
 
 class ServingSim(Objective):
     """The simulated node; `conf/objective/serving_sim.yaml` describes the settings.
 
-    A failure's value is its grade above the score's ceiling; `status` and `stage` are in its
-    items. The cost is simulated: the start's and the load's seconds.
+    The value of a failure is its grade, which is above the score's ceiling. Its items hold `status`
+    and `stage`. The cost is the simulated time of the start and of the load in seconds.
 
     Raises:
-        ValueError: a setting cannot be.
+        ValueError: a setting is invalid.
     """
 
     cheap = True
@@ -72,7 +73,7 @@ class ServingSim(Objective):
         score: str,
         base: str,
         goals: Names,
-        limits: Mapping[str, float] | str | None,
+        limits: Limits,
         load_timeout_s: float,
         noise: float,
         run_noise: float,
@@ -100,15 +101,13 @@ class ServingSim(Objective):
         self._plan = arrivals.plan(load, self._seed)
         self._longest = whole("objective.max_model_len", max_model_len, self._plan.largest)
         self._limit_s = float(load_timeout_s)
-        self._score = build(score, base, slo, len(self._plan))
+        longest_s = max(self._limit_s, _LONGEST_START_S)
+        scored = build(score, base, slo, len(self._plan))
+        self._score = by_goals(goals, limits, scored, base, len(self._plan), longest_s)
         self.goals = goal_of(self._score.metric) if score != "slo" or not slo else {}
-        self._ceiling = self._score.ceiling
-        self._wanted = wanted(goals, limits, self._score.slo, base)
-        if self._wanted is not None:
-            self.goals, self.limits = self._wanted.goals, self._wanted.limits
-            self._ceiling = ceiling(self._wanted, self._limit_s)
-        needed = (*(limit.metric for limit in self._score.slo), self._score.metric)
-        self.fidelities = fidelities(self._plan, needed)
+        if isinstance(self._score, ByGoals):
+            self.goals, self.limits = self._score.wanted.goals, self._score.wanted.limits
+        self.fidelities = fidelities(self._plan, self._score.metrics)
         self.noise_sd = VALUE_SD * max(noise, run_noise)
         fixed = constants(self.space)
         self.default: Config = {name: fixed.get(name, value) for name, value in default.items()}
@@ -125,7 +124,7 @@ class ServingSim(Objective):
         self._constraints = constraints.read(list(texts), self.space)
 
     def _check_default(self) -> None:
-        """Raise unless the default configuration starts."""
+        """Raise ValueError unless the default configuration starts."""
         try:
             check(self.space, self.default)
             self._refuse(self.default)
@@ -144,18 +143,14 @@ class ServingSim(Objective):
         except Failure as failure:
             said = record(failure)
             metrics |= failure.metrics
-            graded = self._ceiling + failure.grade
+            graded = self._score.ceiling + failure.grade
             return Evaluation(graded, _cost(metrics), metrics, error=said.error, items=said.items)
         return Evaluation(value, _cost(metrics), metrics)
 
     def _value(self, trial: Trial, plan: arrivals.Plan, metrics: dict[str, float]) -> float | None:
-        """Simulate a trial, put what is measured into `metrics`, and return the value."""
-        scored = self._wanted is None and self._score.needs_reference
-        related = self._simulated_reference() if scored else {}
+        """Simulate a trial, fill `metrics`, and return the value."""
+        related = self._simulated_reference() if self._score.needs_reference else {}
         self._run(trial.config, plan, self._deployment, trial.id, metrics)
-        if self._wanted is not None:
-            metrics |= per_gpu(metrics)
-            return self._wanted.value(metrics)
         self._score.check(metrics)
         return self._score.value(metrics, related)
 
@@ -182,7 +177,7 @@ class ServingSim(Objective):
         noise_id: int,
         metrics: dict[str, float],
     ) -> None:
-        """Simulate one configuration; put into `metrics` what is measured till it fails."""
+        """Simulate one configuration; fill `metrics` until it ends or fails."""
         self._refuse(config)
         settings = _settings(config)
         metrics["startup_s"] = start(deployment, settings, self._longest)
@@ -191,7 +186,8 @@ class ServingSim(Objective):
         metrics["memory_bytes"] = metrics["gpus"] * memory_bytes(deployment, settings)
         served = serve_load(deployment, settings, plan, self._limit_s, (self._seed, noise_id))
         limits = {limit.metric: limit.limit for limit in self._score.slo}
-        metrics |= measure(served.requests, limits)
+        metrics |= measure(served.requests, limits, self._score.metrics)
+        metrics |= per_gpu(metrics)
         metrics["preemptions"] = float(served.preempted)
         check_survives(deployment, settings, served.largest_step)
         if served.ended < len(plan):
@@ -218,7 +214,7 @@ class ServingSim(Objective):
 
 
 def _settings(config: Config) -> Settings:
-    """Return the engine's settings; what the configuration leaves out has vLLM's default."""
+    """Return the engine's settings, with vLLM's defaults for missing parameters."""
     given: dict[str, Any] = {name: value for name, value in config.items() if name != "speculative"}
     if config.get("speculative") == "none":
         given["num_speculative_tokens"] = 0

@@ -1,7 +1,8 @@
-"""N-gram speculation: how many drafted tokens are right is a matter of the text, not of the run.
+"""N-gram speculation, in which the accepted tokens depend on the text and not on the run.
 
-A step drafts with probability `found`; each drafted token is right with probability `accepted`
-until the first that is not: (1 - a^(k + 1))/(1 - a) tokens a step for k drafts.
+A step drafts tokens with probability `found`. Each drafted token is right with probability
+`accepted` (a), until the first wrong token. With k drafted tokens, a step yields (1 - a^(k + 1))/(1
+- a) tokens on average.
 """
 
 import numpy as np
@@ -12,7 +13,7 @@ from objectives.serving.simulator.state import Rules, State
 
 @compiled
 def drafted_right(state: State, rules: Rules, i: int) -> int:
-    """Return how many drafted tokens a request accepts: a matter of its text, not of the run."""
+    """Return the number of accepted tokens, which depends only on the request and its position."""
     if rules.drafts == 0:
         return 0
     place = i * 1_000_003 + state.generated[i] * 64
@@ -26,7 +27,7 @@ def drafted_right(state: State, rules: Rules, i: int) -> int:
 
 @compiled
 def uniform(place: int) -> float:
-    """Return a number in [0, 1) that looks random: splitmix64's finaliser of a place."""
+    """Return a pseudo-random number in [0, 1): splitmix64's finaliser applied to a position."""
     z = np.uint64(place + 1) * np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

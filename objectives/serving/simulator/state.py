@@ -1,4 +1,4 @@
-"""What one replica knows: rules, requests and counters, as arrays that compiled code takes."""
+"""The state of one replica: rules, requests and counters, as arrays for compiled code."""
 
 from typing import NamedTuple
 
@@ -9,34 +9,34 @@ Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
 
 POLICIES = ("fcfs", "priority", "lpm", "lof")
-"""First come; shortest prompt; longest cached prefix; longest answer first."""
+"""The policies: first come first served, shortest prompt, longest cached prefix, longest answer."""
 
-# Places in `State.counter`.
+# Indices into `State.counter`.
 RUNNING, WAITING, BATCH, FREE, RESIDENT, USERS, GAPS, ENDED, SENT, KNOWN = range(10)
 PREEMPTED, STEPS, LARGEST = 10, 11, 12
-# Places in `State.work`: what one step computes.
+# Indices into `State.work`, the work of one step.
 TOKENS, DECODES, CACHED, PAIRS, CHUNKS, SAMPLED = range(6)
 
 
 class Rules(NamedTuple):
-    """What the scheduler obeys; tokens and blocks, seconds."""
+    """The rules of the scheduler, in tokens, blocks and seconds."""
 
     max_sequences: int
     token_budget: int
     chunked: bool
-    prefill_first: bool  # no decodes in a step with prompts: SGLang, and without chunks
-    chunk_limit: int  # of one prompt in one step, so that several share the budget
+    prefill_first: bool  # no decodes in a step with prompts: SGLang, or no chunked prefill
+    chunk_limit: int  # tokens of one prompt in one step, so that several prompts share the budget
     block: int
     blocks: int
     policy: int
     prefix: int  # tokens that all prompts share; 0 without prefix caching
-    concurrency: int  # of a closed loop; 0: open
-    limit_s: float  # the load is broken off then
+    concurrency: int  # of a closed loop; 0 in an open loop
+    limit_s: float  # time at which the load is stopped
     drafts: int
-    found: float  # probability that a step drafts at all
-    accepted: float  # probability that a drafted token is accepted, after the one before
+    found: float  # probability that a step drafts tokens
+    accepted: float  # probability that a drafted token is accepted if the one before it was
     noise: float  # standard deviation of log(step time)
-    pace: float  # multiplies every step's time: the run's own
+    pace: float  # the run's factor on the time of every step
 
 
 class State(NamedTuple):

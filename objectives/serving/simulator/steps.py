@@ -1,15 +1,15 @@
-"""Seconds of one step of an engine, from the work in it and the costs of its kernels.
+"""Compute the seconds of one step of an engine from its work and the costs of its kernels.
 
     layer = GEMMs of qkv, o, gate-up and down, split over tp, + attention + small kernels
-            + two all-reduces where tp > 1
-    stage = layers / pp of them, and the output layer's GEMM over the sampled tokens
-    step  = pp stages with a send between them, + the host's h0 + h1 per sequence,
-            or the longer of both where scheduling is asynchronous
+            + two all-reduces if tp > 1
+    stage = layers / pp times layer, + the output layer's GEMM over the sampled tokens step = pp
+    stages with a send between them, + the host's h0 + h1 per sequence,
+            or the maximum of the two if scheduling is asynchronous
 
-A step that no CUDA graph covers cannot be faster than the host launches its kernels. A step that a
-graph covers computes the tokens of the next captured size (`padded`). A graph in pieces leaves the
-GPU idle for a moment at each attention, which the host launches; one graph of the whole step does
-not. Every all-reduce waits for the slowest rank (`skew_s`).
+A step without a CUDA graph takes at least the time in which the host launches its kernels. A step
+with a graph is padded to the next captured size (`padded`). With a piecewise graph, the GPU idles
+for a moment at each attention, because the host launches it. With one graph of the whole step, it
+does not. Every all-reduce waits for the slowest rank (`skew_s`).
 """
 
 from typing import NamedTuple
@@ -29,7 +29,7 @@ Floats = NDArray[np.float64]
 
 
 class Gemm(NamedTuple):
-    """Bytes of an operand and the constants of `gemm_s`."""
+    """The bytes of an operand and the constants of `gemm_s`."""
 
     width: float
     flops: float
@@ -55,7 +55,7 @@ class Prefill(NamedTuple):
 
 
 class Costs(NamedTuple):
-    """What one GPU of a replica computes with: sizes in elements per GPU, SI units."""
+    """The quantities of one GPU of a replica: sizes in elements per GPU, all else in SI units."""
 
     hidden: float
     qkv: float
@@ -73,16 +73,16 @@ class Costs(NamedTuple):
     prefill: Prefill
     alpha: float
     beta: float
-    skew_s: float  # that the ranks wait for the slowest at an all-reduce
+    skew_s: float  # time that the ranks wait for the slowest one at an all-reduce
     small_bandwidth: float  # of a layer's small kernels
     send_s: float
     host_fixed: float
     host_each: float
-    hidden_host: bool  # behind the GPU, where scheduling is asynchronous
-    graph_tokens: float  # the largest captured size: steps up to it replay a graph; 0: none
-    full_tokens: float  # the same of graphs of a whole step, for steps that only decode
+    hidden_host: bool  # whether the host's time is hidden by the GPU's (asynchronous scheduling)
+    graph_tokens: float  # the largest captured size, up to which steps replay a graph; 0: none
+    full_tokens: float  # the same for graphs of a whole step, used by steps that only decode
     launch_layer: float  # host seconds to launch one layer without a graph
-    launch_pieces: float  # and one layer's pieces of a graph with the attention between them
+    launch_pieces: float  # host seconds to launch one layer's graph pieces and the attention
     gap: float  # seconds that the GPU idles at an attention between two pieces of a graph
 
 
@@ -94,9 +94,9 @@ def product_s(m: float, n: float, k: float, g: Gemm) -> float:
 
 @compiled
 def padded(tokens: float) -> float:
-    """Return the captured size that a step of so many tokens replays.
+    """Return the captured size that a step with a number of tokens replays.
 
-    vLLM captures 1, 2, 4, every 8 up to 256, and every 16 beyond.
+    vLLM captures 1, 2, 4, the multiples of 8 up to 256, and the multiples of 16 above.
     """
     if tokens <= 2.0:
         return max(tokens, 1.0)
@@ -108,7 +108,7 @@ def padded(tokens: float) -> float:
 
 @compiled
 def layer_s(work: Floats, tokens: float, c: Costs) -> float:
-    """Return the GPU's seconds of one layer; `tokens` counts those of the padding too."""
+    """Return the GPU's seconds of one layer; `tokens` includes the padding."""
     decodes, cached, pairs, chunks = work[1], work[2], work[3], work[4]
     seconds: float = product_s(tokens, c.qkv, c.hidden, c.layer)
     seconds += product_s(tokens, c.hidden, c.query, c.layer)
@@ -122,7 +122,7 @@ def layer_s(work: Floats, tokens: float, c: Costs) -> float:
     if chunks > 0:
         p = c.prefill
         seconds += prefill_attention_s(pairs, chunks, c.query, c.key, p.flops, p.bandwidth, p.fixed)
-    # Norms with residual read and write four times `hidden`; rotation and activation the rest.
+    # The norms with residual read and write four times `hidden`; rotation and activation the rest.
     moved = 2.0 * tokens * (8.0 * c.hidden + 2.0 * c.qkv + 3.0 * c.intermediate)
     seconds += moved / c.small_bandwidth
     if c.tensor > 1:
@@ -133,9 +133,9 @@ def layer_s(work: Floats, tokens: float, c: Costs) -> float:
 
 @compiled
 def step_s(work: Floats, c: Costs) -> tuple[float, float]:
-    """Return until the first stage takes the next batch, and until the step's tokens are out.
+    """Return the seconds until the first stage is free and until the step's tokens are out.
 
-    `work` holds: tokens, sequences that decode, their cached tokens, the sum over chunks of
+    `work` holds the tokens, the decoding sequences, their cached tokens, the sum over chunks of
     chunk^2 + 2 chunk past, the chunks' tokens, and the tokens sampled.
     """
     tokens, decodes, chunks, sampled = work[0], work[1], work[4], work[5]

@@ -2,23 +2,24 @@
 
 Usage: `python -m objectives.serving.simulator.validate FILE [half=test] [table=FILE]`.
 
-The CSV is of the form of `measured_end_to_end.csv` (ai-dynamo/aiconfigurator, Apache-2.0): one
-measured configuration a row. Printed: per model, system, engine and number format the median
-error of TTFT and TPOT, the median ratio simulated / measured, and Spearman's rho over the
-configurations. What the simulator has no card, kernel or scheduler for is a row "not modelled".
+The CSV file has the form of `measured_end_to_end.csv` (ai-dynamo/aiconfigurator, Apache-2.0), with
+one measured configuration per row. For each model, system, engine and number format, the program
+prints the median error of TTFT and TPOT, the median ratio simulated / measured, and Spearman's rho
+over the configurations. If the simulator has no card, kernel or scheduler for a row, the row is
+"not modelled".
 
-How a row is simulated: a closed loop of `batch_size` requests under way and ten times as many in
-all; the mean TTFT against `silicon_ttft_ms`, the median TPOT against `silicon_tpot_ms`. Two
-campaigns are in the file. InferenceMAX draws lengths from 0.8 to 1 of the nominal ones, schedules
-asynchronously under vLLM, and its checkpoints of 8 and 4 bits have a KV cache of 8 bits; the
-others ("auto-gap" in the source) are taken at the nominal lengths, with a cache of 16 bits. The
-sources do not state how requests were sent. In TensorRT-LLM's rows of the second campaign one
-request more than `batch_size` seems to be under way, so that one always waits for a slot: with it
-the error of the TTFT falls from 41 to 23 % on the calibration half. For every other engine and
-campaign the same assumption makes it larger.
+A row is simulated as a closed loop with `batch_size` requests in flight and ten times as many in
+total. The mean TTFT is compared with `silicon_ttft_ms`, and the median TPOT with `silicon_tpot_ms`.
+The file contains two campaigns. InferenceMAX draws lengths from 0.8 to 1 of the nominal ones and
+schedules asynchronously under vLLM; its 8-bit and 4-bit checkpoints have an 8-bit KV cache. The
+other campaign ("auto-gap" in the source) is simulated with the nominal lengths and a 16-bit cache.
+The sources do not state how requests were sent. In TensorRT-LLM's rows of the second campaign, one
+request more than `batch_size` seems to be in flight, so that one request always waits for a slot.
+With this assumption, the error of the TTFT falls from 41 to 23 % on the calibration half. For every
+other engine and campaign, the same assumption makes the error larger.
 
-That protocol, and the overheads in `simulator/engine.py`, were chosen on the half of the rows
-whose identifier has an even CRC-32, the calibration half; `half=test` prints the other one.
+This protocol and the overheads in `simulator/deployment.py` were chosen on the calibration half:
+the rows whose identifier has an even CRC-32. `half=test` prints the other half.
 """
 
 import csv
@@ -40,8 +41,8 @@ from objectives.serving.simulator.node import serve_load
 from objectives.serving.simulator.words import TABLE, Program, choice, write_table
 
 HALVES = ("all", "calibration", "test")
-WAVES = 10  # requests in all, per request under way
-BUDGET = 8192  # tokens of a step: vLLM's default on an H100 and later
+WAVES = 10  # requests in total, per request in flight
+BUDGET = 8192  # tokens of a step: vLLM's default on an H100 or later
 _DTYPES = {"": "bfloat16", "bf16": "bfloat16", "bfloat16": "bfloat16"}
 _COLUMNS = (
     *("id", "silicon_data_source", "backend", "model_path", "system", "mode", "isl", "osl"),
@@ -53,12 +54,12 @@ Group = tuple[str, str, str, str]
 
 
 class NotModelled(Exception):
-    """Why the simulator cannot run a row."""
+    """The reason why the simulator cannot run a row."""
 
 
 @dataclass(frozen=True)
 class Compared:
-    """One row: simulated and measured, milliseconds."""
+    """One row with its simulated and measured times in milliseconds."""
 
     id: str
     ttft_ms: float
@@ -109,7 +110,7 @@ def read(path: Path) -> list[Row]:
 
 
 def half(row: Row) -> str:
-    """Return which half of the rows a row is in, by its identifier."""
+    """Return the half to which a row belongs, by its identifier."""
     return HALVES[1 + zlib.crc32(row["id"].encode()) % 2]
 
 
@@ -159,7 +160,7 @@ def compare(row: Row) -> Compared:
     """Simulate one row.
 
     Raises:
-        NotModelled: it cannot be.
+        NotModelled: the simulator cannot run the row.
     """
     if row["mode"] != "agg":
         raise NotModelled("disaggregated serving")
@@ -191,12 +192,12 @@ def is_inference_max(row: Row) -> bool:
 
 
 def one_waits(row: Row) -> bool:
-    """Return whether one request more than the slots is under way; see the module's docstring."""
+    """Return whether one more request than slots is in flight; see the module's docstring."""
     return row["backend"] == "trtllm" and not is_inference_max(row)
 
 
 def nominal(length: float, spread: bool, under_way: int) -> np.ndarray:
-    """Return the lengths of all requests (n,): the nominal one, or drawn from 0.8 to 1 of it."""
+    """Return the lengths of all requests (n,): nominal, or drawn from 0.8 to 1 of nominal."""
     n, whole = WAVES * under_way, int(length)
     if not spread:
         return np.full(n, whole)
@@ -222,7 +223,7 @@ def deployed(row: Row) -> Deployment:
 
 
 def configured(row: Row, deployment: Deployment, inference_max: bool) -> Settings:
-    """Return the engine's settings as far as the row says them, and the campaign's."""
+    """Return the engine's settings, from the row and from the rules of its campaign."""
     sizes = [int(number(row, key, 1)) for key in ("tp_size", "pp_size", "attention_dp_size")]
     gpus = sizes[0] * sizes[1] * max(sizes[2], 1)
     if sizes[0] not in (1, 2, 4, 8) or gpus > deployment.system.gpus:
@@ -240,7 +241,7 @@ def configured(row: Row, deployment: Deployment, inference_max: bool) -> Setting
 
 
 def number(row: Row, key: str, otherwise: float | None = None) -> float:
-    """Return a positive number of a row, or `otherwise` where it is empty or 0."""
+    """Return a positive number of a row, or `otherwise` if the cell is empty or 0."""
     try:
         value = float(row[key] or 0)
     except ValueError:

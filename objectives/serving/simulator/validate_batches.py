@@ -2,14 +2,15 @@
 
 Usage: `python -m objectives.serving.simulator.validate_batches CSV [half=test] [table=FILE]`.
 
-The CSV is of the form of `measured_batches.csv` (argonne-lcf/LLM-Inference-Bench, BSD-3): the
-latency of one batch a row, with as many tokens in as out. Printed: by card, number of GPUs and
-batch size, the median ratio of simulated to measured latency and the median error.
+The CSV file has the form of `measured_batches.csv` (argonne-lcf/LLM-Inference-Bench, BSD-3): each
+row holds the latency of one batch with equally many input and output tokens. For each card, number
+of GPUs and batch size, the program prints the median ratio of simulated to measured latency and the
+median error.
 
 The source does not state the version of vLLM, its settings or the memory of the A100. The
-measurements are of 2024, when vLLM's scheduler ran between the steps and took longer for every
-sequence. `HOST_FIXED` and `HOST_EACH` are that scheduler's; they were chosen on the rows whose
-CRC-32 is even, the calibration half. The A100 is taken to be the one of 40 GB.
+measurements are from 2024, when vLLM's scheduler ran between the steps and took longer for every
+sequence. `HOST_FIXED` and `HOST_EACH` describe that scheduler. They were chosen on the calibration
+half, the rows whose CRC-32 is even. The A100 is assumed to have 40 GB.
 """
 
 import csv
@@ -29,8 +30,8 @@ from objectives.serving.simulator.memory import kv_blocks
 from objectives.serving.simulator.node import serve_load
 from objectives.serving.simulator.words import TABLE, Program, choice, write_table
 
-HOST_FIXED = 1.5e-3  # seconds a step, of vLLM's scheduler of 2024
-HOST_EACH = 60e-6  # and per sequence
+HOST_FIXED = 1.5e-3  # seconds per step of vLLM's scheduler of 2024
+HOST_EACH = 60e-6  # seconds per sequence
 HALVES = ("all", "calibration", "test")
 HEADER = ("card", "gpus", "batch", "rows", "ratio", "median_error", "refused")
 COLUMNS = ("Hardware", "Num of Hardware", "Model", "Input Output Length", "Batch Size", "Latency")
@@ -87,7 +88,7 @@ def read(path: Path) -> list[dict[str, str]]:
 
 
 def half_of(row: Mapping[str, str]) -> str:
-    """Return which half of the rows a row is in, by the CRC-32 of what was run."""
+    """Return the half to which a row belongs, by the CRC-32 of its configuration."""
     text = ",".join(row[name] for name in COLUMNS[:-1])
     return HALVES[1 + zlib.crc32(text.encode()) % 2]
 
@@ -113,7 +114,7 @@ def table(rows: Sequence[Mapping[str, str]]) -> list[tuple[str, ...]]:
 
 
 def latency_s(row: Mapping[str, str]) -> float | None:
-    """Return the simulated seconds of a batch; None where it does not fit into the memory."""
+    """Return the simulated seconds of a batch; None if it does not fit into the memory."""
     gpus, length = int(row["Num of Hardware"]), int(row["Input Output Length"])
     batch = int(row["Batch Size"])
     over = replace(OVERHEADS["vllm"], host_fixed=HOST_FIXED, host_each=HOST_EACH)

@@ -1,13 +1,15 @@
-"""Signs and order of a measured CPU sweep, against the simulator's scheduler on a CPU's constants.
+"""Compare signs and order of a measured CPU sweep with the simulator's scheduler.
 
-`python -m objectives.serving.simulator.validate_cpu [table=FILE]`: llama.cpp with SmolLM2-135M
-on two cores, 8 requests under way, 16 in all, of 64 shared tokens and about 86 others, 32 tokens
-back. The sweep was measured once on such a machine; the base, five times, varied by 4 %.
+Usage: `python -m objectives.serving.simulator.validate_cpu [table=FILE]`. The sweep ran llama.cpp
+with SmolLM2-135M on two cores, with 8 requests in flight and 16 in total. Each prompt had 64 shared
+tokens and about 86 others, and each answer had 32 tokens. The sweep was measured once; the base
+configuration was measured five times and varied by 4 %.
 
-Two constants are set by hand from two of the rows, the computing rate from the base's time to
-first token and the bandwidth from the latency between tokens of one slot; nothing else is fitted.
-So only signs (against the base) and order mean something. Left out: flash attention, formats of
-the KV cache, oversubscribed threads and static batches, which the simulator does not model.
+Two constants are set by hand from two of the rows: the computing rate from the base's time to first
+token, and the bandwidth from the latency between tokens with one slot. Nothing else is fitted, so
+only the signs (relative to the base) and the order are meaningful. Flash attention, formats of the
+KV cache, oversubscribed threads and static batches are left out, because the simulator does not
+model them.
 """
 
 import sys
@@ -28,13 +30,13 @@ COMPUTE = 1.75e11  # FLOP/s of two cores, from the base's TTFT
 BANDWIDTH = 1.0e10  # bytes/s of weights, from one slot's ITL
 WIDTH = 0.625  # bytes of a weight, Q4_1
 METRICS = ("tokens_per_s", "ttft_p50_s", "itl_p50_s")
-NOISE = 0.08  # a measured change below it, two standard deviations, has no sign
+NOISE = 0.08  # two standard deviations; a smaller measured change has no sign
 SHARED, PROMPT, ANSWER, REQUESTS, CONCURRENCY = 64, 150, 32, 16, 8
 
 
 @dataclass(frozen=True)
 class Case:
-    """One setting and what it measured, in the order of `METRICS`."""
+    """One setting and its measured metrics, in the order of `METRICS`."""
 
     name: str
     measured: tuple[float, float, float]
