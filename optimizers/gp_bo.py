@@ -20,6 +20,8 @@ Departures:
   configuration.
 - With limits, the acquisition is multiplied by the probability that they are kept, see
   `optimizers/limited.py`; the value to improve on is that of the best feasible evaluation.
+- With earlier tasks, an ensemble of their models and this one takes the place of the model, see
+  `optimizers/rgpe.py`. There is no initial design then.
 - Randomness comes from the seed and the trial's id, so it does not depend on the sizes of the asks.
 
 Cost: up to 200 evaluations, the hyperparameters are fitted to all data in every step. With more,
@@ -27,7 +29,7 @@ they are fitted to a subset (see the model), and the only O(n^3) cost of a step 
 of the kernel matrix: about a quarter of a second at n = 1,000.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from ConfigSpace import ConfigurationSpace
@@ -36,7 +38,7 @@ from scipy.spatial.distance import pdist
 
 from objectives import expected
 from objectives.space import UnitCube
-from objectives.trial import Config, Evaluation, Limit, Trial
+from objectives.trial import Config, EarlierTask, Evaluation, Limit, Trial
 from optimizers.acquisition import NAMES, Acquisition
 from optimizers.acquisition_search import AcquisitionSearch, Key, key
 from optimizers.gaussian_process import GaussianProcess
@@ -44,10 +46,11 @@ from optimizers.light_qmc import qmc
 from optimizers.limited import Limited, LimitModels
 from optimizers.one_thread import one_thread
 from optimizers.optimizer import Optimizer
+from optimizers.rgpe import EarlierModels
 from optimizers.targets import succeeded, targets
 
 _LARGEST_DESIGN = 10_000  # points; the model takes the cube of their number
-N_CENTRES = 3  # number of best points around which candidates are drawn
+_N_CENTRES = 3  # number of best points around which candidates are drawn
 _NEAR = 1e-3  # points closer than this, in sides of the cube, are considered redundant
 _N_DESIGNS = 50  # number of Latin hypercubes from which the best spread one is taken
 _MARGIN = 0.1  # distance of the hypercube from the faces of the cube, in sides of the cube
@@ -65,6 +68,7 @@ class GaussianProcessOptimizer(Optimizer):
         candidates: the number of quasi-random points in a step's pool, a power of two.
         starts: the number of candidates that are improved by gradient.
         limits: the limits by metric.
+        transfer: earlier tasks.
 
     Raises:
         ValueError: a setting is out of its range.
@@ -86,6 +90,7 @@ class GaussianProcessOptimizer(Optimizer):
         candidates: int,
         starts: int,
         limits: Mapping[str, Limit] | None = None,
+        transfer: Sequence[EarlierTask] = (),
     ) -> None:
         super().__init__(space, seed=seed)
         expected.whole("gp_bo.n_initial", n_initial, 1, _LARGEST_DESIGN)
@@ -108,7 +113,11 @@ class GaussianProcessOptimizer(Optimizer):
         self._points: list[NDArray[np.float64]] = []
         self._told: list[Evaluation] = []
         self._n_fitted = 0
-        self._design = self._spread_design(n_initial)
+        self._n_initial = n_initial
+        self._earlier: EarlierModels | None = None
+        if any(succeeded(evaluation) for task in transfer for evaluation in task.evaluations):
+            self._earlier = EarlierModels(transfer, self._gp, self._cube, seed)
+        self._design = [] if self._earlier else self._spread_design(n_initial)
 
     def _spread_design(self, n: int) -> list[NDArray[np.float64]]:
         """Return the design in reverse order: the centre, then a Latin hypercube around it."""
@@ -190,16 +199,19 @@ class GaussianProcessOptimizer(Optimizer):
 
     def _has_model(self) -> bool:
         """Return whether something is known that a model can be fitted to."""
-        return self._any_success()
+        first = self._earlier is not None and len(self._told) < self._n_initial
+        return first or self._any_success()
 
     def _pend(self, points: NDArray[np.float64]) -> None:
         """Add pending points (p, dim) to the models."""
-        self._gp.pend(points)
+        (self._earlier or self._gp).pend(points)
         self._limits.pend(points)
 
     def _centres(self, t: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the best points (k, dim) by their targets (n,); candidates are drawn near them."""
-        return np.array(self._points)[np.argsort(t, kind="stable")[:N_CENTRES]]
+        if self._earlier is not None and not self._any_success():
+            return self._earlier.best(_N_CENTRES)
+        return np.array(self._points)[np.argsort(t, kind="stable")[:_N_CENTRES]]
 
     def _any_success(self) -> bool:
         return any(map(succeeded, self._told))
@@ -210,11 +222,15 @@ class GaussianProcessOptimizer(Optimizer):
 
     def _fit(self) -> NDArray[np.float64]:
         """Fit the models to all told evaluations; return the targets (n,)."""
+        if not self._any_success():
+            return np.zeros(len(self._told))
         t = self._targets()
         if self._n_fitted < len(t):
             self._gp.fit(np.array(self._points), t, refit=True)
             self._limits.fit(np.array(self._points), self._told)
             self._n_fitted = len(t)
+            if self._earlier is not None:
+                self._earlier.weigh(np.array(self._points))
         return t
 
     def _worth(self, name: str | None = None) -> Acquisition:
@@ -223,7 +239,13 @@ class GaussianProcessOptimizer(Optimizer):
         Args:
             name: of the acquisition; that of the settings unless given.
         """
-        gp, name = self._gp, name or self._acquisition
+        name = name or self._acquisition
+        if self._earlier is not None:
+            told = zip(self._points, self._told, strict=True)
+            successes = np.array([point for point, evaluation in told if succeeded(evaluation)])
+            best = self._earlier.reached(successes, self._noiseless)
+            return Acquisition(name, self._earlier.ensemble, best, self._beta)
+        gp = self._gp
         known = gp.z if self._noiseless else gp.at(gp.x)[0]
         if not self._limits:
             return Acquisition(name, gp, float(known.min()), self._beta)

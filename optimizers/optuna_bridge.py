@@ -262,8 +262,7 @@ _INDIFFERENT = ("RandomSampler", "QMCSampler", "GridSampler", "BruteForceSampler
 
 
 def _check_takes(name: str, options: Mapping[str, Any], n_goals: int, limited: bool) -> None:
-    """Raise `ValueError` unless a sampler handles the number of goals, and any limits.
-    """
+    """Raise `ValueError` unless a sampler handles the number of goals, and any limits."""
     by_class = inspect.signature(getattr(optuna.samplers, name)).parameters
     if limited and "constraints_func" not in by_class and name not in _INDIFFERENT:
         raise ValueError(

@@ -22,7 +22,7 @@ from objectives.space import UnitCube
 from objectives.trial import EarlierTask, Evaluation, Trial
 
 TAKING = optimizers_with_transfer()
-WAYS = ("cma_es", "rgpe", "tpe")  # the others share the code of these
+WAYS = ("cma_es", "gp_bo", "tpe")  # the others share the code of these
 ON_THE_SPHERE = OptimizerSuite.test_one_that_learns_beats_random_search_on_the_sphere.__name__
 """A fact of optimizers that know nothing: earlier runs of another sphere may mislead them."""
 

@@ -116,7 +116,7 @@ class Experiment:
         """
         chosen = {entry: _composed("optimizer", entry) for entry in self.optimizers}
         optimizers = {entry: _of_family("optimizer", each) for entry, each in chosen.items()}
-        transfers = {entry: _plain(each[TRANSFER]) for entry, each in chosen.items()}
+        transfers = {entry: _plain(each)[TRANSFER] for entry, each in chosen.items()}
         objectives = {entry: _compose("objective", entry) for entry in self.objectives}
         executor = entry_settings("executor", self.executor)
         stop = entry_settings("stop", self.stop)
@@ -345,15 +345,15 @@ def _composed(family: str, entry: str) -> DictConfig:
 
 def _of_family(family: str, settings: DictConfig) -> Any:
     """Return the unresolved settings of a family, with a scalarisation if there is one."""
-    plain = _plain(settings[family])
-    assert isinstance(plain, dict)
-    named = {str(key): value for key, value in plain.items()}
+    named = _plain(settings[family])
     return with_scalarisation(named, settings[SCALARISE]) if family == "optimizer" else named
 
 
-def _plain(settings: Any) -> Any:
+def _plain(settings: DictConfig) -> dict[str, Any]:
     """Return composed settings as plain values, unresolved."""
-    return OmegaConf.to_container(settings) if OmegaConf.is_config(settings) else settings
+    plain = OmegaConf.to_container(settings, resolve=False)
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
 
 
 def _resolve(optimizer: Any, objective: Any, alone: dict[str, Any]) -> dict[str, Any]:
