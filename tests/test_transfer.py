@@ -178,7 +178,7 @@ def test_runs_of_the_very_objective_can_be_left_out(earlier: Path) -> None:
         ("tpe", "hartmann6", "HERE", "got 3 of which none does; the first: branin has no .* x3"),
         ("tpe", "mixed", "HERE", "got 3 of which none does; the first: branin has no parameter"),
         ("tpe", "zdt1", "HERE", "expected an objective with one goal and no limits, got f1, f2"),
-        ("soo", "branin", "HERE", r"takes earlier runs \(catcma, cma_es, gp_bo, .*\), got Soo"),
+        ("lhs", "branin", "HERE", r"takes earlier runs \(catcma, cma_es, gp_bo, .*\), got Latin"),
     ],
 )
 def test_what_does_not_fit_is_named_in_one_line(
