@@ -21,7 +21,7 @@ Departures:
 - With limits, the acquisition is multiplied by the probability that they are kept, see
   `optimizers/limited.py`; the value to improve on is that of the best feasible evaluation.
 - With earlier tasks, an ensemble of their models and this one takes the place of the model, see
-  `optimizers/rgpe.py`. There is no initial design then.
+  `optimizers/rgpe.py`; every other trial follows it while the design is not used up.
 - Randomness comes from the seed and the trial's id, so it does not depend on the sizes of the asks.
 
 Cost: up to 200 evaluations, the hyperparameters are fitted to all data in every step. With more,
@@ -113,11 +113,10 @@ class GaussianProcessOptimizer(Optimizer):
         self._points: list[NDArray[np.float64]] = []
         self._told: list[Evaluation] = []
         self._n_fitted = 0
-        self._n_initial = n_initial
         self._earlier: EarlierModels | None = None
         if any(succeeded(evaluation) for task in transfer for evaluation in task.evaluations):
             self._earlier = EarlierModels(transfer, self._gp, self._cube, seed)
-        self._design = [] if self._earlier else self._spread_design(n_initial)
+        self._design = self._spread_design(n_initial)
 
     def _spread_design(self, n: int) -> list[NDArray[np.float64]]:
         """Return the design in reverse order: the centre, then a Latin hypercube around it."""
@@ -158,12 +157,12 @@ class GaussianProcessOptimizer(Optimizer):
         if self._noiseless and self._search.exhausted(self._known):
             return None
         rng = np.random.default_rng([self.seed, self._n_trials])
-        if self._design:
+        known = self._has_model()
+        leads = self._earlier is not None and known and self._n_trials % 2 == 0
+        if self._design and not leads:
             config = self._cube.config(self._design.pop())
             return config if self._admits(config) else self._farthest(rng)
-        if not self._has_model():
-            return self._farthest(rng)
-        return self._best(rng)
+        return self._best(rng) if known else self._farthest(rng)
 
     def _admits(self, config: Config) -> bool:
         known = self._noiseless and key(config) in self._known
@@ -199,8 +198,7 @@ class GaussianProcessOptimizer(Optimizer):
 
     def _has_model(self) -> bool:
         """Return whether something is known that a model can be fitted to."""
-        first = self._earlier is not None and len(self._told) < self._n_initial
-        return first or self._any_success()
+        return self._any_success() or (self._earlier is not None and not self._told)
 
     def _pend(self, points: NDArray[np.float64]) -> None:
         """Add pending points (p, dim) to the models."""

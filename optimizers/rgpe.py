@@ -26,13 +26,15 @@ Details:
   share a draw, and all models have equal weights until three evaluations are told. The draws of
   f_t,-j are independent, and the evaluations stand for f_t,-j at the other points (its mode
   `simplified`).
-- The earlier tasks take the place of the initial design. The first trial is the minimum of the
-  ensemble's mean.
+- The first trial, and every other one until the initial design is used up, follows the earlier
+  tasks; the first is the minimum of the ensemble's mean. The points of the design are spread over
+  the space. Without them a misleading task may lead into a region of nearly equal values, where
+  the order tells the models nothing.
 - The acquisition and its alternation with the minimum of the mean are those of `gp_bo`. The value
   to improve on is the best one told where the ensemble is f_t alone, and otherwise the smallest
   mean of the ensemble at the successes.
-- A task without a success is ignored. Until the first success of the run, no more trials follow the
-  earlier tasks than the initial design would have; further ones fill the space, as in `gp_bo`.
+- A task without a success is ignored. If the first evaluations of the run fail, the earlier tasks
+  are followed again only after its first success.
 - With more than 100 evaluations, the losses are computed for 100 of them, spread over the ranks.
 """
 

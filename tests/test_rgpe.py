@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 
 from experiments.running.making import Problem, make_optimizer
@@ -41,7 +40,7 @@ def weights_after(n: int, *tasks: EarlierTask) -> NDArray[np.float64]:
 
     for id, u in enumerate(np.random.default_rng(99).random((n, CUBE.dim))):
         optimizer.tell(Trial(id, CUBE.config(u)), Evaluation(curved(u), cost=1.0))
-    optimizer.ask(1)  # fits the models to all of them
+    optimizer.ask(2)  # one of them follows the models, which are fitted to all evaluations
     assert optimizer._earlier is not None
     return optimizer._earlier.weights
 
@@ -152,10 +151,25 @@ def test_a_task_without_a_success_changes_nothing() -> None:
     assert asked[0] == asked[1]
 
 
-@pytest.mark.parametrize("n", [1, 6])
-def test_failures_alone_end_the_trust_in_earlier_tasks(n: int) -> None:
+def test_after_failures_alone_the_design_and_then_the_space_are_filled() -> None:
     settings = OptimizerYaml("gp_bo").settings_for(9)
     optimizer = make_optimizer(settings, Problem(SPACE, transfer=[task(curved, 0)]), seed=1)
-    trials = converse(optimizer, lambda trial: Evaluation(None, 1.0, {}, "failed"), 4 + n)
-    distances = [np.abs(CUBE.point(t.config) - CUBE.point(trials[0].config)).max() for t in trials]
-    assert max(distances[4:]) > 0.4  # space-filling after four failures
+    trials = converse(optimizer, lambda trial: Evaluation(None, 1.0, {}, "failed"), 9)
+    points = np.array([CUBE.point(trial.config) for trial in trials])
+    assert points[1].tolist() == [0.5, 0.5, 0.5]  # the design's first point
+    apart = np.abs(points[:, None] - points[None]).max(axis=2) + np.eye(9)
+    assert apart.min() > 0.1
+
+
+def test_a_misleading_task_costs_at_most_every_other_trial_of_the_design() -> None:
+    settings = OptimizerYaml("gp_bo").settings_for(9)
+    alone, misled = (
+        make_optimizer(settings, Problem(SPACE, transfer=tasks), seed=1)
+        for tasks in ((), (task(opposite, 0),))
+    )
+
+    def answer(trial: Trial) -> Evaluation:
+        return Evaluation(curved(CUBE.point(trial.config)), cost=1.0)
+
+    design = [trial.config for trial in converse(alone, answer, 4)]
+    assert [trial.config for trial in converse(misled, answer, 8)][1::2] == design

@@ -13,31 +13,26 @@ space are kept. Files are read as data; nothing that they name is imported.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from experiments.running import provenance
 from experiments.running.composing import config_dirs, options
-from experiments.running.earlier import header_of
-from experiments.running.fields import Fields
+from experiments.running.finished_runs import FinishedRun, finished_runs
 from experiments.running.header import Header
-from experiments.running.packed import PACK, unpacked
 from experiments.running.readers import path as as_path
-from experiments.running.rows import Columns, row_of
 from experiments.running.transferred import Transferred
 from objectives import description
 from objectives.objective import Objective
 from objectives.space import UnitCube, holds, plain
-from objectives.trial import Config, EarlierTask, Evaluation
+from objectives.trial import Config, EarlierTask
 
 _EXPECTED = (
     "expected a folder of runs, a list of folders, or {folders: [...], parameters: [...], "
     "same_objective: false}"
 )
-_FAILED = "failed in an earlier run"
 _MARK = "# Transfer: "
 
 
@@ -48,15 +43,6 @@ class _Asked:
     folders: list[Path]
     parameters: list[str] | None
     same_objective: bool
-
-
-@dataclass(frozen=True)
-class _Row:
-    """A finished run: its header, and its full evaluations."""
-
-    header: Header
-    configs: list[Config]
-    evaluations: list[Evaluation]
 
 
 def earlier_tasks(
@@ -81,10 +67,10 @@ def earlier_tasks(
             "transfer: expected an objective with one goal and no limits, got "
             f"{', '.join([*objective.goals, *objective.limits])}"
         )
-    rows = {row.header.identity: row for path in asked.folders for row in _rows(path)}
+    rows = {row.header.identity: row for path in asked.folders for row in finished_runs(path)}
     if not rows:
         raise ValueError(f"transfer: expected finished runs, got none in {given}")
-    grouped: dict[str, list[_Row]] = {}
+    grouped: dict[str, list[FinishedRun]] = {}
     refusals: list[str] = []
     for row in sorted(rows.values(), key=lambda row: _order(row.header)):
         refusal = _difference(row.header, objective, own, asked)
@@ -155,62 +141,6 @@ def _asked(given: Any, objective: Objective) -> _Asked:
     return _Asked(folders, parameters, same)
 
 
-# ---- reading
-
-
-def _rows(path: Path) -> Iterator[_Row]:
-    """Yield the finished runs of a folder or of a packed file."""
-    files = [path]
-    if path.is_dir():
-        files = [*sorted(path.rglob(PACK)), *sorted(path.rglob("log.jsonl"))]
-    for file in files:
-        status = file.stat()
-        yield from _read(file.absolute(), status.st_mtime_ns, status.st_size)
-
-
-@lru_cache(maxsize=1024)
-def _read(file: Path, changed: int, size: int) -> tuple[_Row, ...]:
-    """Return the finished runs of a log or a pack; all runs of an experiment read the same files.
-
-    Args:
-        file: the file.
-        changed: the time of its last change in nanoseconds.
-        size: its size in bytes.
-    """
-    if file.name == "log.jsonl":
-        row = row_of(file)
-        found: Iterable[tuple[str, Any]] = [] if row is None else [(str(file), row)]
-    else:
-        found = ((f"{file}, line {number}", row) for number, row in unpacked(file))
-    rows = []
-    for where, row in found:
-        try:
-            read = _row(row)
-        except ValueError as error:
-            raise ValueError(f"{where}: expected a run, got a damaged one ({error})") from None
-        rows += [] if read is None else [read]
-    return tuple(rows)
-
-
-def _row(row: Any) -> _Row | None:
-    """Return a finished run of a row; None if it is unfinished."""
-    fields = Fields(row, "row")
-    header = header_of(fields.mapping("header"))
-    if not fields.boolean("ended"):
-        return None
-    columns = Columns(row)
-    whole = columns.fidelities() == 1.0
-    values, errors = columns.values().tolist(), columns.errors()
-    configs, evaluations = [], []
-    for i, config in enumerate(columns.configs()):
-        value = values[i] if values[i] == values[i] else None  # NaN stands for no value
-        if whole[i] and (value is not None or errors[i] is not None):
-            configs.append(config)
-            failed = None if errors[i] is None else _FAILED
-            evaluations.append(Evaluation(value, 0.0, {}, failed))
-    return _Row(header, configs, evaluations)
-
-
 def _order(header: Header) -> tuple[Any, ...]:
     return _task_of(header), header.names["optimizer"], header.seed, header.identity
 
@@ -261,7 +191,7 @@ class _Fit:
             default = plain(dict(objective.space.get_default_configuration()))
         self._default = default
 
-    def task(self, rows: Sequence[_Row]) -> EarlierTask:
+    def task(self, rows: Sequence[FinishedRun]) -> EarlierTask:
         """Return the evaluations of some runs whose configurations are inside the space."""
         pairs = [
             (config, evaluation)
