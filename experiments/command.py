@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, redirect_stdout
-from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -16,11 +15,13 @@ from typing import Any
 from experiments.running import interrupts
 from experiments.running.quick_start import quick_start
 from experiments.running.terminal import STANDARD_OUTPUT, Printable, printable
+from objectives.expected import did_you_mean
 
 COMMANDS = {
     "run": ("experiments.running.run_command", "Run one optimizer on one objective."),
     "sweep": ("experiments.sweeping.sweep", "Make or resume all runs of an experiment."),
     "status": ("experiments.sweeping.status", "Show the progress of an experiment."),
+    "watch": ("experiments.watching.watch", "Show runs live in optuna-dashboard."),
     "pack": ("experiments.analysis.pack", "Pack runs into one small file."),
     "best": ("experiments.analysis.best", "Print the best configuration of each run."),
     "confirm": ("experiments.sweeping.confirm", "Evaluate the best configurations again."),
@@ -93,8 +94,7 @@ def _run(arguments: list[str]) -> int:
         print(f"tuneoff {version('tuneoff')}")
         return 0
     if name not in COMMANDS:
-        close = get_close_matches(name, COMMANDS, n=1)
-        meant = f"; did you mean {close[0]}?" if close else ""
+        meant = did_you_mean(name, COMMANDS)
         return _refuse(f"tuneoff: expected one of {', '.join(COMMANDS)}, got {name}{meant}")
     command: Callable[[list[str]], int] = _module(name).main
     return command(rest)

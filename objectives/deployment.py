@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from objectives import expected
 from objectives.trial import Config, Value
 
 Entry = str | dict[str, Any]
@@ -138,9 +139,9 @@ def _word(entry: str, config: Config) -> str | None:
 def _shown(value: Value, factor: str | None) -> str:
     if not factor:
         return str(value)
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(f"deployment.words: expected a whole number times {factor}, got {value!r}")
-    return str(value * int(factor))
+    if not expected.is_whole(value):
+        expected.refuse("deployment.words", f"an integer times {factor}", value)
+    return str(int(value) * int(factor))
 
 
 def _case(entry: Mapping[str, Any], config: Config) -> Sequence[Entry]:

@@ -13,7 +13,8 @@ finite. The module imports nothing of this project, so that optimizers may use i
 import math
 from collections.abc import Callable, Iterable, Mapping
 from numbers import Integral, Real
-from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar
+from pathlib import Path
+from typing import Any, Concatenate, NoReturn, ParamSpec, TypeGuard, TypeVar
 
 _SHOWN = 60  # the number of characters of a value that a message quotes
 
@@ -69,6 +70,16 @@ def text(where: str, value: object, what: str = "text") -> str:
     return value
 
 
+def path(where: str, value: object, what: str = "a path") -> Path:
+    """Return a path with `~` expanded; `what` says what lies there, which is not looked up."""
+    if not isinstance(value, str) or not value.strip() or "\0" in value:
+        refuse(where, what, value)
+    try:
+        return Path(value).expanduser()
+    except RuntimeError:  # ~name, but no user has this name
+        refuse(where, "the home folder of a user", value)
+
+
 def one_of(where: str, value: object, choices: Iterable[str]) -> str:
     """Return one of some words."""
     known = list(choices)
@@ -101,16 +112,20 @@ def null_or(
         raise ValueError(f"{where}: expected null or {rule}") from None
 
 
-def is_whole(value: object, least: int | None = None, most: int | None = None) -> bool:
+def is_whole(
+    value: object, least: float | None = None, most: float | None = None
+) -> TypeGuard[int]:
     """Return whether a value is an integer within bounds."""
     found = _plain(value)
     return isinstance(found, int) and _within(found, least=least, most=most)
 
 
-def is_number(value: object) -> bool:
-    """Return whether a value is a finite number that a float can represent."""
+def is_number(
+    value: object, *, least: float | None = None, most: float | None = None
+) -> TypeGuard[float]:
+    """Return whether a value is a finite number, which a float can represent, within bounds."""
     found = _plain(value)
-    return found is not None and _finite(found)
+    return found is not None and _finite(found) and _within(found, least=least, most=most)
 
 
 def refuse(where: str, rule: str, value: object, advice: str = "") -> NoReturn:
@@ -122,7 +137,10 @@ def refuse(where: str, rule: str, value: object, advice: str = "") -> NoReturn:
         value: what was given.
         advice: what to do, with its semicolon.
     """
-    quoted = repr(value)
+    try:
+        quoted = " ".join(repr(value).split())
+    except Exception:  # such as an integer of too many digits
+        quoted = f"a value of the type {type(value).__name__}"
     quoted = quoted if len(quoted) <= _SHOWN else f"{quoted[:_SHOWN]}..."
     raise ValueError(f"{where}: expected {rule}, got {quoted}{advice}")
 
@@ -159,7 +177,8 @@ def bounds_in_words(
 
 
 def _shown(bound: float) -> str:
-    return f"{bound:g}" if float(f"{bound:g}") == bound else f"{bound}"
+    exact = isinstance(bound, int) or float(f"{bound:g}") != bound
+    return f"{bound}" if exact else f"{bound:g}"
 
 
 def _plain(value: object) -> int | float | None:

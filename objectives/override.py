@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from objectives import expected
 from objectives.parameters import KEYS, dot_hint, pinned
 from objectives.space import is_whole
 
@@ -41,9 +42,9 @@ def _check_pin(where: str, description: Mapping[str, Any], value: Any) -> None:
     """Raise `ValueError` unless a value is possible for a parameter of this description."""
     kind = description.get("type")
     choices = description.get("choices")
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if kind in ("float", "int") and (not is_number or (kind == "int" and value != int(value))):
-        rule = "a whole number" if kind == "int" else "a number"
+    good = expected.is_number(value) and (kind == "float" or value == int(value))
+    if kind in ("float", "int") and not good:
+        rule = "an integer" if kind == "int" else "a number"
         raise ValueError(
             f"{where}: expected {rule} or a mapping such as {{upper: 3}}, got {value!r}"
         )

@@ -13,6 +13,7 @@ from ConfigSpace import (
 )
 from ConfigSpace.hyperparameters import Hyperparameter
 
+from objectives import expected
 from objectives.trial import Value
 
 KEYS: Mapping[str, set[str]] = {
@@ -26,7 +27,7 @@ KEYS: Mapping[str, set[str]] = {
 
 TYPES: Mapping[type, str] = {
     bool: "true or false",
-    int: "whole numbers",
+    int: "integers",
     float: "numbers",
     str: "text",
 }
@@ -133,15 +134,14 @@ def _kind(where: str, description: Mapping[str, Any]) -> str:
 
 def _bounds(where: str, kind: str, description: Mapping[str, Any]) -> tuple[float, float, bool]:
     """Return the lower and the upper bound, and whether the scale is logarithmic."""
-    lower, upper = description.get("lower"), description.get("upper")
+    lower: Any = description.get("lower")
+    upper: Any = description.get("upper")
     log = description.get("log", False)
-    numeric = (int,) if kind == "int" else (int, float)
+    check = expected.is_whole if kind == "int" else expected.is_number
     for key, bound in (("lower", lower), ("upper", upper)):
-        if isinstance(bound, bool) or not isinstance(bound, numeric) or not abs(bound) <= _LARGEST:
-            raise ValueError(f"{where}.{key}: expected a finite {kind}, got {bound!r}")
-    if not isinstance(log, bool):
-        raise ValueError(f"{where}.log: expected true or false, got {log!r}")
-    assert isinstance(lower, (int, float)) and isinstance(upper, (int, float))
+        if not check(bound) or abs(bound) > _LARGEST:
+            expected.refuse(f"{where}.{key}", f"a finite {kind}", bound)
+    expected.switch(f"{where}.log", log)
     if lower > upper:
         raise ValueError(f"{where}: expected lower <= upper, got {lower} > {upper}")
     if log and lower <= 0 and lower != upper:  # a single value needs no scale

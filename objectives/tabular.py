@@ -24,8 +24,8 @@ from typing import Any
 
 import numpy as np
 
+from objectives import expected
 from objectives.draws import draws
-from objectives.functions.box import whole
 from objectives.objective import Objective
 from objectives.space import UnitCube, check
 from objectives.table import Column, Row, Table, column
@@ -65,16 +65,11 @@ class Tabular(Objective):
         replicates: str,
         seed: int,
     ) -> None:
-        for name, word, known in (
-            ("lookup", lookup, _LOOKUPS),
-            ("replicates", replicates, _REPLICATES),
-        ):
-            if word not in known:
-                raise ValueError(f"{name}: expected one of {list(known)}, got {word!r}")
-        if isinstance(tolerance, bool) or not isinstance(tolerance, (int, float)) or tolerance < 0:
-            raise ValueError(f"tolerance: expected a number >= 0, got {tolerance!r}")
+        expected.one_of("lookup", lookup, _LOOKUPS)
+        expected.one_of("replicates", replicates, _REPLICATES)
+        expected.number("tolerance", tolerance, least=0)
         self._tolerance = float(tolerance) if lookup == "nearest" else None
-        self._replicates, self._seed = replicates, whole("seed", seed, 0)
+        self._replicates, self._seed = replicates, expected.whole("seed", seed, 0)
         if replicates == "draw":
             self.version = 2  # version 1 drew the same random numbers as an optimizer
         self._path = _found(data)
@@ -207,11 +202,7 @@ class Tabular(Objective):
 
 def _found(data: object) -> Path:
     """Return the path of the table: the given path, or else the path below the project's folder."""
-    if not isinstance(data, str) or not data:
-        raise ValueError(f"data: expected the path of a CSV file, got {data!r}")
-    if "\0" in data:
-        raise ValueError(f"data: expected the path of a CSV file, got {data!r}")
-    path = Path(data).expanduser()
+    path = expected.path("data", data, "the path of a CSV file")
     path = _ROOT / path if not path.exists() and (_ROOT / path).exists() else path
     if path.exists() and not path.is_file() and not path.is_dir():  # a pipe would block
         raise ValueError(f"data: expected a regular file, got {path}, a pipe or a device")

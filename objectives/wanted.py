@@ -10,10 +10,10 @@ The objective defines in which direction each of its metrics is better. A limit 
 a metric if smaller is better, and a lower bound otherwise.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from objectives import expected
 from objectives.trial import Goal, Limit, signed
 
 Names = Sequence[str] | Mapping[str, float | None] | None
@@ -107,18 +107,12 @@ def _referred(goal: Goal, reference: object, name: str) -> Goal:
     """Return a goal with the reference that the setting gives, if any."""
     if reference is None:
         return goal
-    return replace(goal, reference=_finite(f"objective.goals.{name}", reference))
-
-
-def _finite(where: str, value: object) -> float:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not math.isfinite(float(str(value))):
-        raise ValueError(f"{where}: expected a finite number, got {value!r}")
-    return float(str(value))
+    return replace(goal, reference=float(expected.number(f"objective.goals.{name}", reference)))
 
 
 def _limit(name: object, bound: object, measured: Mapping[str, Goal]) -> Limit:
     if not isinstance(name, str) or name not in measured:
         raise ValueError(f"objective.limits: expected metrics of {list(measured)}, got {name!r}")
     goal = measured[name]
-    return Limit(_finite(f"objective.limits.{name}", bound), goal.minimise, goal.unit)
+    bound = float(expected.number(f"objective.limits.{name}", bound))
+    return Limit(bound, goal.minimise, goal.unit)

@@ -70,7 +70,7 @@ def design_size(where: str, budget: float) -> int:
 
 
 def _design(n: int, dim: int, scramble: bool, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Return the same design (n, dim) as `scipy.stats.qmc`, whose import would take .2 s of CPU.
+    """Return the same design (n, dim) as `scipy.stats.qmc`, whose import would take 0.2 s of CPU.
 
     On each axis, point i lies in stratum p_i, where p is a random permutation of 1..n. It is at the
     midpoint of the stratum or, if `scramble` is set, anywhere in it.

@@ -73,9 +73,9 @@ class Cell:
 
 def odd(where: str, k: object) -> int:
     """Return the number of children per split; raise `ValueError` unless it is odd and >= 3."""
-    if expected.is_whole(k, 3) and (number := expected.whole(where, k)) % 2 == 1:
-        return number
-    expected.refuse(where, "an odd integer of at least 3", k)
+    if not expected.is_whole(k, 3) or k % 2 == 0:
+        expected.refuse(where, "an odd integer of at least 3", k)
+    return k
 
 
 class Partition:

@@ -1,4 +1,4 @@
-"""The optimizers of the suite, made from their YAMLs, and how the conformance suite asks them."""
+"""Create the suite's optimizers from their YAML files, and ask them for trials."""
 
 from experiments.running.provenance import CONF
 from experiments.testing.conversation import (
@@ -14,4 +14,4 @@ from experiments.testing.conversation import (
 __all__ = ["LENGTH", "MIXED", "SPACES", "answers", "converse", "every_third_fails", "floats"]
 
 NAMES = sorted(path.stem for path in (CONF / "optimizer").glob("*.yaml"))
-VARIANTS = ["soo variant=published", "bamsoo variant=published"]  # classes of their own
+VARIANTS = ["soo variant=published", "bamsoo variant=published"]  # implemented by separate classes

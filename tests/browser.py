@@ -1,4 +1,4 @@
-"""Opening a page in headless Chromium, from disk, without network."""
+"""Open a page in headless Chromium, from disk, without network."""
 
 import re
 import shutil
@@ -22,7 +22,7 @@ def browser() -> str:
     """Return the browser's path.
 
     Raises:
-        AssertionError: there is none.
+        AssertionError: no browser is installed.
     """
     found = next(filter(None, map(shutil.which, _NAMES)), None)
     assert found, "browser: expected chromium, got none; run: make browser (or install chromium)"
@@ -32,7 +32,7 @@ def browser() -> str:
 def opened(page: Path, folder: Path, script: str = "", width: int = 1280) -> str:
     """Return the document of a page after all its scripts, and then `script`, have run.
 
-    Errors of any script stand in the attribute `data-errors` of its root.
+    The attribute `data-errors` of the root contains the errors of all scripts.
     """
     text = page.read_text(encoding="utf-8").replace("<head>", f"<head>{_WATCH}", 1)
     then = f"""<script>(function wait() {{
@@ -52,7 +52,7 @@ def opened(page: Path, folder: Path, script: str = "", width: int = 1280) -> str
 
 
 def root(document: str) -> str:
-    """Return the start tag of the document's root, where scripts leave what they found."""
+    """Return the start tag of the document's root, in which scripts store their results."""
     found = re.search(r"<html[^>]*>", document)
     assert found
     return found[0]

@@ -1,4 +1,4 @@
-"""An objective for the tests of kills: it writes down, in a file, what it is made to evaluate."""
+"""An objective for the tests of kills, which records its evaluations in a file."""
 
 import os
 import time

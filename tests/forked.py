@@ -1,4 +1,4 @@
-"""Runs as processes that are forked from one that has imported everything: starts cost little."""
+"""Start runs cheaply, by forking a process that has already imported everything."""
 
 import multiprocessing
 import os
@@ -31,7 +31,7 @@ def start(arguments: list[str], output: Path) -> ForkServerProcess:
 
 
 def _main(arguments: list[str], output: Path, environment: dict[str, str]) -> None:
-    os.environ.update(environment)  # the server may be older than what was set
+    os.environ.update(environment)  # the server may have started before the variables were set
     file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(file, 1)
     os.dup2(file, 2)

@@ -1,4 +1,4 @@
-"""Headers of logs, complete and plain, for tests that write logs by hand."""
+"""Complete, simple headers of logs, for tests that write logs by hand."""
 
 from typing import Any
 
@@ -37,19 +37,19 @@ PLAIN: dict[str, Any] = {
 
 
 def header_event(**changes: Any) -> dict[str, Any]:
-    """Return a whole header of today's format, with some keys changed."""
+    """Return a complete header of the current format, with some keys changed."""
     unknown = changes.keys() - PLAIN.keys() - {"written", "first_format"}
     assert not unknown, unknown
     return {**PLAIN, **changes}
 
 
 def goal(metric: str, minimise: bool) -> dict[str, Any]:
-    """Return what the key `goals` holds for one metric."""
+    """Return the value of the key `goals` for one metric."""
     return {metric: {"minimise": minimise, "unit": "", "reference": None, "optimum": None}}
 
 
 def append(log: RunLog, event: dict[str, Any]) -> None:
-    """Write what a line of a log says."""
+    """Write a line of a log."""
     if event["event"] == "header":
         log.begin(Header.from_json(event))
     else:

@@ -16,7 +16,7 @@ ODD: list[Any] = [
     {"a": 1}, [1, 2, 3], "a" * 5000, {"_target_": "os.system", "command": "true"}, "${oc.env:HOME}",
     "$x_{1}$", "<script>", "%s{0}", ["x"] * 3, {"x": [1]}, 1e6, 123456789.123,
 ]  # fmt: skip
-"""Values of every JSON type, and those that readers stumble over."""
+"""Values of every JSON type, and values that are difficult for readers."""
 
 
 def log(kind: int) -> list[dict[str, Any]]:
@@ -114,12 +114,12 @@ def changed(events: list[Any], rng: random.Random) -> list[Any]:
 
 
 def written(events: list[Any]) -> bytes:
-    """Return JSON lines, as a stranger's program may write them."""
+    """Return JSON lines, as another program may write them."""
     return b"".join(json.dumps(event).encode() + b"\n" for event in events)
 
 
 def damaged(content: bytes, rng: random.Random) -> bytes:
-    """Return bytes of which some are lost, added or changed."""
+    """Return bytes with some bytes removed, added or changed."""
     lines = content.splitlines(keepends=True)
     place, line = rng.randrange(len(content)), rng.randrange(len(lines))
     acts: list[Callable[[], bytes]] = [

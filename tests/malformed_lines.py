@@ -1,4 +1,4 @@
-"""Command lines that no command can follow, drawn with a seed."""
+"""Malformed command lines, drawn with a seed."""
 
 import random
 
@@ -36,6 +36,13 @@ KEYS = {
         "seeds": "whole",
     },
     "status": {"out": "path"},
+    "watch": {
+        "port": "whole",
+        "serve": "choice",
+        "once": "choice",
+        "every": "number",
+        "out": "path",
+    },
     "pack": {"out": "path"},
     "best": {"format": "choice"},
     "confirm": {"out": "path", "top": "whole", "repeats": "whole"},
@@ -46,7 +53,7 @@ KEYS = {
     "check": {"optimizer": "choice", "objective": "choice"},
 }
 BEFORE = {"sweep": ["experiment=smoke"], "status": ["experiment=smoke"], "check": []}
-"""What stands before the odd word; the commands without an entry get a folder of runs."""
+"""The words before the malformed one; commands without an entry get a folder of runs."""
 
 
 def lines(seed: int, folder: str, n_each: int) -> list[list[str]]:
@@ -54,8 +61,8 @@ def lines(seed: int, folder: str, n_each: int) -> list[list[str]]:
 
     Args:
         seed: of the draws.
-        folder: of runs.
-        n_each: how many lines with odd words there are for each command.
+        folder: a folder of runs.
+        n_each: the number of lines with malformed words for each command.
     """
     rng = random.Random(seed)
     found = [["nope"], ["--verson"], ["Run"], ["run.py"], ["\x1b[2J"]]
@@ -73,7 +80,7 @@ def lines(seed: int, folder: str, n_each: int) -> list[list[str]]:
 
 
 def _may_be(command: str, key: str, value: str) -> bool:
-    """Tell whether a value that is odd elsewhere is right for this key."""
+    """Return whether a value that is malformed elsewhere is valid for this key."""
     zero = value == "0" and key in ("level", "equal", "seeds")
     one_seed = key == "seeds" and value in ("[1]", "1,2")
     return zero or one_seed or (command == "verdict" and key == "equal" and value == "0")

@@ -1,4 +1,4 @@
-"""Serving engines with flags on a machine of stand-ins: programs, GPUs, ssh and srun."""
+"""Serving engines with flags on a simulated machine: substitute programs, GPUs, ssh and srun."""
 
 import os
 from pathlib import Path

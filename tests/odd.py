@@ -1,4 +1,4 @@
-"""An objective that does to its process, or hands over, what no objective should."""
+"""An objective that harms its process or returns invalid values."""
 
 import os
 import signal
@@ -15,13 +15,13 @@ from objectives.trial import Evaluation, Trial
 
 
 class SetUp(HostFault):
-    """A fault that another attempt cannot mend."""
+    """A fault that another attempt cannot fix."""
 
     final = True
 
 
 class Odd(Objective):
-    """Good but for trial 1, of which `kind` says what happens."""
+    """Works except for trial 1, whose fault `kind` determines."""
 
     space = build_space({"x": {"type": "float", "lower": 0.0, "upper": 1.0}})
 

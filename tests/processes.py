@@ -12,7 +12,7 @@ TIMES = {"time", "ask_s", "tell_s", "cost"}
 
 
 def command(*arguments: str) -> list[str]:
-    """Return the command line of a run that draws no picture."""
+    """Return the command line of a run without a figure."""
     flags = [argument for argument in arguments if argument.startswith("-")]
     overrides = [argument for argument in arguments if argument not in flags]
     return [sys.executable, str(ROOT / "run.py"), *flags, "plot=false", *overrides]
@@ -36,13 +36,13 @@ def finish(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 
 def events(folder: Path) -> list[dict[str, Any]]:
-    """Return the log's whole lines."""
+    """Return the complete lines of the log."""
     text = (folder / "log.jsonl").read_text()
     return [json.loads(line) for line in text.split("\n")[:-1]]
 
 
 def timeless(folder: Path) -> list[dict[str, Any]]:
-    """Return the log without what may differ between two equal runs: times."""
+    """Return the log without times, which may differ between two equal runs."""
     return [
         {key: value for key, value in event.items() if key not in TIMES} for event in events(folder)
     ]

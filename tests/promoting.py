@@ -1,4 +1,4 @@
-"""A promoting optimizer and an objective with fidelities: the least that shows how they are run."""
+"""A minimal promoting optimizer and a minimal objective with fidelities."""
 
 import math
 from typing import Any
@@ -14,10 +14,10 @@ from optimizers.random_search import draw
 
 
 class Promoting(Optimizer):
-    """Asynchronous successive halving: the best third of a rung goes on to the next.
+    """Asynchronous successive halving: the best third of a rung is promoted to the next.
 
     Li et al., A System for Massively Parallel Hyperparameter Tuning (MLSys 2020), algorithm 2; a
-    promoted trial resumes the one that it continues.
+    promoted trial resumes the previous one.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ GRID = Fidelities((1 / 9, 1 / 3, 1.0))
 
 
 class Learning(Objective):
-    """A parabola that is seen the better the higher the fidelity; every fifth trial fails."""
+    """A parabola that is more accurate at higher fidelities; every fifth trial fails."""
 
     cheap = True
     space = build_space({"x": {"type": "float", "lower": 0.0, "upper": 1.0}})

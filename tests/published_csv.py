@@ -1,4 +1,4 @@
-"""The published evaluations, which are not the project's: tests that need them say so."""
+"""The published evaluations, which are not part of the project: tests that need them are marked."""
 
 import os
 import warnings
@@ -12,7 +12,7 @@ CSV: Path | None = next((path for path in _PATHS if path.exists()), None)
 
 
 def needs_csv(test: Callable[..., None]) -> Any:
-    """Let a test be collected where the CSV is; elsewhere name it among pytest's warnings."""
+    """Collect a test if the CSV file exists; otherwise name it in one of pytest's warnings."""
     if CSV is not None:
         return test
     warnings.warn(

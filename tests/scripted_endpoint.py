@@ -47,13 +47,13 @@ def _near(keys: dict[str, Any], best: Any, step: float, rng: np.random.Generator
     place = rng.random() if best is None else (best - low) / (high - low)
     natural = low + (high - low) * min(max(place + step * rng.standard_normal(), 0.0), 1.0)
     natural = math.exp(natural) if "scale" in keys else natural
-    natural = min(max(natural, keys["minimum"]), keys["maximum"])  # exp may round beyond
+    natural = min(max(natural, keys["minimum"]), keys["maximum"])  # exp may round out of bounds
     return round(natural) if keys["type"] == "integer" else natural
 
 
 @contextmanager
 def endpoint(script: Script = a_step_from_the_best) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """Serve a script; yield the address and the list of the requests' bodies so far."""
+    """Serve a script; yield the address and the list of the bodies of all requests so far."""
     bodies: list[dict[str, Any]] = []
 
     class Handler(BaseHTTPRequestHandler):

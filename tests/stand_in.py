@@ -1,4 +1,4 @@
-"""The serving objective on a stand-in: a real process and real HTTP, but no model."""
+"""The serving objective with a simulated server: a real process and real HTTP, but no model."""
 
 import sys
 from pathlib import Path
@@ -25,7 +25,7 @@ BEHAVIOURS = [
 
 
 class StandIn(Engine):
-    """Describes the stand-in; remembers the ports of its launches."""
+    """Describes the simulated server and records the ports of its launches."""
 
     name = "stand-in"
     parameters = ("behaviour", "size", "half")
@@ -77,19 +77,19 @@ def settings(**changes: Any) -> dict[str, Any]:
         "load_timeout_s": 20,
         "memory_limit_gib": None,
         "max_foreign_cores": None,
-        "max_late_s": 5.0,  # the tests' machine may be busy
+        "max_late_s": 5.0,  # the machine may be busy during tests
         "seed": 0,
         **changes,
     }
 
 
 def serving(**changes: Any) -> Serving:
-    """Return the objective with some settings changed; it repeats an evaluation without a pause."""
+    """Return the objective with some settings changed, without pauses before repetitions."""
     return impatient(Serving(**settings(**changes)))
 
 
 def impatient(objective: Serving) -> Serving:
-    """Return an objective without pauses, whose default is known where no score relates to it."""
+    """Return an objective without pauses, whose default is known unless the score needs it."""
     objective.pauses_s = (0.0, 0.0)
     if not objective._score.needs_reference:
         objective._reference = {}
@@ -97,5 +97,5 @@ def impatient(objective: Serving) -> Serving:
 
 
 def trial(behaviour: str, **parameters: int) -> Trial:
-    """Return a trial of a behaviour."""
+    """Return a trial that makes the server show a behaviour."""
     return Trial(0, {"behaviour": behaviour, "size": 8, "half": 1, **parameters})

@@ -1,4 +1,4 @@
-"""A server that speaks the endpoints of an engine, and fails as its first argument says.
+"""A server with the endpoints of an engine, which fails as its first argument determines.
 
 python stand_in_server.py BEHAVIOUR PORT
 """
@@ -60,7 +60,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def metrics() -> str:
-    """Return the counters under vLLM's and SGLang's names, with labels as theirs have."""
+    """Return the counters under vLLM's and SGLang's names, with labels like theirs."""
     prompts = [f'{engine}:prompt_tokens_total{{engine="0"}} {_served}.0' for engine in ENGINES]
     used = ['vllm:kv_cache_usage_perc{engine="0"} 0.25', 'sglang:token_usage{tp_rank="0"} 0.25']
     return "\n".join(["# HELP a page", *prompts, *used, ""])
@@ -71,7 +71,7 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 128
 
 
-if "STAND_IN_SHARED" in os.environ:  # as servers do, which remove it when they are asked to end
+if "STAND_IN_SHARED" in os.environ:  # like real servers, which remove it when they are asked to end
     with open(os.environ["STAND_IN_SHARED"], "wb") as file:
         file.write(b"x")
 if BEHAVIOUR == "refuses":

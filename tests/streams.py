@@ -1,4 +1,4 @@
-"""A server that streams completions as a script says."""
+"""A server that streams completions according to a script."""
 
 import json
 import threading
@@ -22,8 +22,8 @@ class Script:
     """One answer.
 
     Attributes:
-        chunks: messages, each sent `gap_s` after the one before; strings are sent as they are.
-        gap_s: in seconds.
+        chunks: messages, each sent `gap_s` after the previous one; strings are sent unchanged.
+        gap_s: the time between messages in seconds.
         chunked: whether the body is sent in HTTP's chunks.
         stays_open: whether the server leaves the connection open afterwards.
     """
@@ -35,7 +35,7 @@ class Script:
 
 
 def chunk(text: str, **more: Any) -> dict[str, Any]:
-    """Return a message with one choice; `usage` and others beside it, the rest inside."""
+    """Return a message with one choice; `usage` and similar keys are outside the choice."""
     outer = {key: more.pop(key) for key in ("usage",) if key in more}
     return {"choices": [{"text": text, "finish_reason": None, **more}], **outer}
 
@@ -46,7 +46,7 @@ def usage(tokens: int) -> dict[str, Any]:
 
 
 def spelled(letters: str) -> list[dict[str, Any]]:
-    """Return a chunk a letter: T with text, E without; F and G the last ones, with a reason too."""
+    """Return one chunk per letter: T with text, E without; F and G end it, with a reason."""
     kinds = {
         "T": chunk("a"),
         "E": chunk(""),

@@ -1,4 +1,4 @@
-"""BaMSOO: the bound, who is evaluated and who approximated, and the guards."""
+"""BaMSOO: the bound, which points are evaluated or approximated, and the guards."""
 
 import copy
 import math
@@ -31,7 +31,7 @@ def _bowl(trial: Trial) -> float:
 
 
 class Bound(NamedTuple):
-    """What the N-th bound was computed from, and what came of it."""
+    """The inputs and the results of the N-th bound."""
 
     n: int
     mean: float
@@ -42,7 +42,7 @@ class Bound(NamedTuple):
 
 
 class Watched(BaMSOO):
-    """BaMSOO that keeps every bound and what it expands."""
+    """BaMSOO that records every bound and every expansion."""
 
     def __init__(self, space: ConfigurationSpace, **settings: Any) -> None:
         defaults: dict[str, Any] = {
@@ -104,7 +104,7 @@ class Watched(BaMSOO):
 
 
 class Scripted(GaussianProcess):
-    """A model of one mean and one standard deviation everywhere; counts its calls."""
+    """A model with constant mean and standard deviation, which counts its calls."""
 
     def __init__(self, space: ConfigurationSpace, mean: float, sd: float) -> None:
         super().__init__(UnitCube(space))
@@ -154,7 +154,7 @@ def _run(optimizer: SOO, n: int) -> list[Trial]:
 
 
 @pytest.mark.parametrize(
-    # sqrt(2 ln(pi^2 N^2 / .3)): ln 32.8987 = 3.49343, ln 3289.87 = 8.09860, + 2 ln 5 = 11.31748.
+    # sqrt(2 ln(pi^2 N^2 / 0.3)): ln 32.8987 = 3.49343, ln 3289.87 = 8.09860, + 2 ln 5 = 11.31748.
     ("n", "width"),
     [(1, 2.6433), (10, 4.0246), (50, 4.7576)],
 )
@@ -215,12 +215,12 @@ def test_the_children_of_a_cell_are_scored_by_one_posterior_call() -> None:
     _begin(optimizer, 0.0)
     optimizer.ask(1)
     # The root was expanded before the model had data.
-    calls = len(model.sizes) // 2  # the watcher asks the model again each time
+    calls = len(model.sizes) // 2  # the recording subclass calls the model a second time each time
     assert calls == len(optimizer.expanded_approximated) - 1 > 5
 
 
 def test_hyperparameters_are_learned_every_few_evaluations_only() -> None:
-    # sd 100: everything is evaluated, two a cell. The model is first asked with 3 values.
+    # sd 100: everything is evaluated, two per cell. The model is first used with 3 values.
     optimizer, model = _scripted(0.0, 100.0, refit_every=5)
     _run(optimizer, 30)
     assert [n for n, _ in model.fits] == list(range(3, 30, 2))
@@ -311,7 +311,7 @@ def test_four_workers_find_about_as_much_an_evaluation_as_one() -> None:
                 trial = pending.pop(0)
                 optimizer.tell(trial, Evaluation(bowl(trial), 0.0))
             found.append(math.log10(min(optimizer.told_values)))
-    assert np.mean(logs[4]) < np.mean(logs[1]) + 1  # seen over 80 pairs by others: -.02
+    assert np.mean(logs[4]) < np.mean(logs[1]) + 1  # measured elsewhere over 80 pairs: -0.02
 
 
 def _bowl_at(seed: int) -> Callable[[Trial], float]:
@@ -326,7 +326,7 @@ def _bowl_at(seed: int) -> Callable[[Trial], float]:
 
 
 def _best(optimizer: SOO, told: Callable[[float, int], float], seed: int) -> float:
-    """Return the log of the least value of a bowl in a run that is told something made of it."""
+    """Return the log of the least value of a bowl in a run that is told transformed values."""
     bowl, best = _bowl_at(seed), math.inf
     for _ in range(50):
         (trial,) = optimizer.ask(1)

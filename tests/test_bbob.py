@@ -74,11 +74,17 @@ def test_a_copy_from_another_process_gives_the_same_values() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"function": 25}, r"function: expected an integer in 1\.\.24, got 25"),
-        ({"function": 0}, r"function: expected an integer in 1\.\.24, got 0"),
-        ({"function": "sphere"}, r"function: expected an integer in 1\.\.24, got 'sphere'"),
-        ({"instance": 0}, r"instance: expected an integer in 1\.\.2147483647, got 0"),
-        ({"dimension": 1}, "dimension: expected an integer >= 2, got 1"),
+        ({"function": 25}, r"function: expected an integer of at least 1 and at most 24, got 25"),
+        ({"function": 0}, r"function: expected an integer of at least 1 and at most 24, got 0"),
+        (
+            {"function": "sphere"},
+            r"function: expected an integer of at least 1 and at most 24, got 'sphere'",
+        ),
+        (
+            {"instance": 0},
+            r"instance: expected an integer of at least 1 and at most 2147483647, got 0",
+        ),
+        ({"dimension": 1}, "dimension: expected an integer of at least 2, got 1"),
     ],
 )
 def test_a_wrong_setting_is_refused(settings: dict[str, Any], message: str) -> None:

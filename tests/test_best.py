@@ -95,7 +95,8 @@ def test_new_evaluations_replace_the_lucky_value() -> None:
     found = recommendation(run, again)
     assert found is not None and found.gain is not None and found.default is not None
     assert found.best.value == pytest.approx(1.0) and found.default.value == pytest.approx(1.2)
-    # variances .01 and .01 over 3 each: standard error sqrt(.02 / 3) = .0816, 4 degrees of freedom.
+    # Variances 0.01 and 0.01 over 3 each: standard error sqrt(0.02 / 3) = 0.0816, 4 degrees of
+    # freedom.
     half = 2.7764 * np.sqrt(0.02 / 3)
     assert found.gain.high - found.gain.mean == pytest.approx(half, rel=1e-4)
     assert found.gain.verdict == "not better than the default"

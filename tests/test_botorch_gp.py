@@ -1,4 +1,4 @@
-"""botorch: the default recipe and nothing else, batches, and what it must survive."""
+"""botorch: the default method, batches, and robustness."""
 
 import math
 from collections.abc import Callable

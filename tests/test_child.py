@@ -1,4 +1,4 @@
-"""Commands that an objective runs: nothing of their process group outlives them, or the run."""
+"""Commands that an objective runs: no process of their group outlives them or the run."""
 
 import os
 import signal
@@ -71,7 +71,7 @@ child.run([sys.executable, "-c", {inner!r}], name="stand-in", folder=Path({str(R
 
 
 def _lines(path: Path) -> Iterator[str]:
-    """Yield a file's first whole line once it is there."""
+    """Yield a file's first complete line as soon as it is written."""
     limit = time.monotonic() + 60
     while not (path.exists() and path.read_text().endswith("\n")):
         assert time.monotonic() < limit, "the stand-in did not start"
@@ -92,7 +92,7 @@ STUBBORN = POLITE.replace("signal.SIGTERM, leave", "signal.SIGTERM, signal.SIG_I
 
 
 def _running(processes: list[psutil.Process]) -> list[psutil.Process]:
-    """Return those that run; one that is dead and that nobody has waited for yet does not."""
+    """Return the running processes; a zombie does not count."""
     return [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
 
 
@@ -143,8 +143,8 @@ child.run(words, name="stand-in", folder=Path({str(ROOT)!r}), output=Path({str(o
 
 
 def test_when_a_group_is_ended_none_of_it_runs_any_more(tmp_path: Path) -> None:
-    # A killed process with half a gigabyte is some time about giving it back; nobody waits for it
-    # but `end`, since it is no child of ours.
+    # A killed process with 0.5 GB needs some time to release it. Only `end` waits for it, because
+    # it is not our child.
     large = "held = b'x' * (1 << 29); print('ready', flush=True); import time; time.sleep(600)"
     process = _guarded(large, tmp_path)
     family = psutil.Process(process.pid).children()

@@ -1,4 +1,4 @@
-"""`tuneoff`: its help, where it finds things, and how it ends."""
+"""`tuneoff`: its help, the files that it finds, and its exit status."""
 
 import os
 import signal
@@ -188,4 +188,4 @@ def test_values_that_hydra_reads_otherwise_are_text(tmp_path: Path) -> None:
         "out=~no/such=(folder)", folder=tmp_path,
     )  # fmt: skip
     assert done.returncode == 2
-    assert done.stderr == ("out: expected the home folder of a user, got ~no/such=(folder)\n")
+    assert done.stderr == ("out: expected the home folder of a user, got '~no/such=(folder)'\n")

@@ -1,4 +1,4 @@
-"""What a person types, in real processes: runs, resumes, interrupts, and mistakes."""
+"""Typed command lines in real processes: runs, resumes, interrupts, and mistakes."""
 
 import json
 import os
@@ -138,8 +138,8 @@ def test_a_sweep_runs_what_it_can_and_reports_what_it_cannot(tmp_path: Path) -> 
     )
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
-        "budget: expected a positive number of evaluations, got 0",
-        "budget: expected a positive number of evaluations, got 0",
+        "budget: expected a finite number above 0 and at most 1e+09, got 0",
+        "budget: expected a finite number above 0 and at most 1e+09, got 0",
     ]
     assert [len(events(tmp_path / name)) for name in ("random", "soo")] == [8, 8]
 
@@ -153,9 +153,9 @@ MISTAKES = {
     "a misspelt parameter": (["objective.space.x3.upper=1"], "x3"),
     "an empty range": (["objective.space.x1.upper=-9"], "expected lower <= upper"),
     "a range of the wrong type": (["objective.space.x1.upper=wide"], "expected a finite float"),
-    "no budget": (["budget=0"], "budget: expected a positive number"),
-    "a negative budget": (["budget=-1"], "budget: expected a positive number"),
-    "a budget of the wrong type": (["budget=many"], "budget: expected a positive number"),
+    "no budget": (["budget=0"], "budget: expected a finite number above 0"),
+    "a negative budget": (["budget=-1"], "budget: expected a finite number above 0"),
+    "a budget of the wrong type": (["budget=many"], "budget: expected a finite number above 0"),
     "a seed of the wrong type": (["seed=0.5"], "seed: expected an integer"),
     "no workers": (["workers=0"], "workers: expected an integer of at least 1"),
     "a setting out of range": (["optimizer.variant=v9"], "variant: expected one of"),

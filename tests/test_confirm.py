@@ -1,4 +1,4 @@
-"""`tuneoff confirm`: the best seen, the recommended, the confirmed."""
+"""`tuneoff confirm`: the best observed, the recommended and the confirmed configurations."""
 
 import json
 from pathlib import Path
@@ -51,7 +51,8 @@ def test_what_was_evaluated_often_is_recommended_over_one_lucky_value() -> None:
     run = made_run([0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 9.0, 10.0, 11.0])
     for i in range(2, 8):
         run.configs[i] = run.configs[1]
-    # Under a noise of 5 one value of 0 is believed half; seven of 1 nearly wholly.
+    # Under a noise of 5, a single value of 0 is shrunk by half, and the mean of seven values of 1
+    # hardly.
     found = recommended(run, 5.0)
     assert found is not None and found.config == run.configs[1]
     plain = recommended(run, 0.0)
@@ -110,7 +111,7 @@ def test_new_seeds_remove_the_luck_of_the_best_seen(tmp_path: Path) -> None:
         assert again is not None and best is not None
         seen.append(best.best)
         anew.append(again.values.mean())
-    # The least of eight values with a noise of 20 is 20 to 30 below what it stands for.
+    # The least of eight values with a noise of 20 is 20 to 30 below its true value.
     assert np.mean(seen) < np.mean(anew) - 5
 
 

@@ -1,4 +1,4 @@
-"""Logs that somebody damaged or forged: one readable line for each, never a traceback."""
+"""Damaged or forged logs lead to one readable line each, never to a traceback."""
 
 import json
 import os

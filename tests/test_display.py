@@ -1,4 +1,4 @@
-"""What a run shows: its bar, its lines in a pipe, and what its end says."""
+"""The output of a run: its progress bar, its lines in a pipe, and its summary at the end."""
 
 import base64
 import fcntl
@@ -37,7 +37,7 @@ def history(
     fidelities: list[float] | None = None,
     **about: Any,
 ) -> History:
-    """Return what a log tells whose configurations are x = 0, 1/7, 2/7, ..."""
+    """Return the history of a log with the configurations x = 0, 1/7, 2/7, ..."""
     given = {"goals": goal("accuracy", minimise=False), "budget": 20.0, **about}
     events: list[dict[str, Any]] = [header_event(**given)]
     for id, accuracy in enumerate(accuracies):
@@ -66,7 +66,7 @@ def bits(*outcomes: int) -> str:
 
 
 def in_a_terminal(command: list[str]) -> tuple[int, str]:
-    """Run a command in a terminal of its own; return its status and all that it showed."""
+    """Run a command in its own terminal; return its status and its whole output."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))
     process = subprocess.Popen(
@@ -92,10 +92,10 @@ def test_a_smaller_budget_than_what_is_done_does_not_break_the_bar(tmp_path: Pat
     subprocess.run([*command, "budget=9"], cwd=ROOT, check=True, capture_output=True, timeout=120)
     log = tmp_path / "log.jsonl"
     whole = log.read_bytes().splitlines(keepends=True)
-    log.write_bytes(b"".join(whole[:-2]))  # as if it was killed before its end
+    log.write_bytes(b"".join(whole[:-2]))  # as if the run was killed before its end
     status, shown = in_a_terminal([*command, "budget=5"])
     assert status == 0 and "Traceback" not in shown
-    assert "8/8" in shown  # the ninth is refused: this budget does not pay it
+    assert "8/8" in shown  # the ninth is refused, because this budget does not cover it
 
 
 @pytest.mark.parametrize(("done", "budget"), [(0, 5.0), (5, 5.0), (8, 5.0), (8, 0.5)])
@@ -183,7 +183,7 @@ def test_the_untrained_number_stands_beside_the_best(tmp_path: Path) -> None:
 
 def test_incumbents_are_compared_item_by_item(tmp_path: Path) -> None:
     # Eight items; the second trial gets three right that the first gets wrong, and loses none:
-    # p = 2 * (1/2)^3 = .25.
+    # p = 2 * (1/2)^3 = 0.25.
     packed = [bits(1, 1, 0, 0, 0, 1, 0, 0), bits(1, 1, 1, 1, 1, 1, 0, 0)]
     said = certainty(history(tmp_path, [0.375, 0.75], items=packed), 1, 0)
     assert said == (
@@ -196,13 +196,14 @@ def test_numbers_of_items_are_compared_by_their_paired_mean(tmp_path: Path) -> N
     first, second = (np.array(x, dtype="<f2") for x in ([1, 2, 3, 4], [1.5, 2.5, 3.5, 4.75]))
     packed = [base64.b64encode(x.tobytes()).decode() for x in (first, second)]
     told = history(tmp_path, [float(first.mean()), float(second.mean())], items=packed)
-    # Differences .5, .5, .5, .75: mean .5625, standard deviation .125, so +- 1.96 * .125 / 2.
+    # Differences 0.5, 0.5, 0.5, 0.75: mean 0.5625, standard deviation 0.125, so +- 1.96 * 0.125 /
+    # 2.
     assert certainty(told, 1, 0) == "over 4 items the mean differs by 0.562 ± 0.12 (95 %)"
 
 
 def test_noise_that_is_declared_is_the_measure_without_items(tmp_path: Path) -> None:
     told = history(tmp_path, [0.5, 0.6], noise_sd=0.1)
-    # .1 / (sqrt(2) * .1) = .71
+    # 0.1 / (sqrt(2) * 0.1) = 0.71
     assert "0.71 times the noise" in str(certainty(told, 1, 0))
     assert "it may be due to chance" in str(certainty(told, 1, 0))
 

@@ -1,4 +1,4 @@
-"""Logs of earlier formats are read as today's, and nothing that a log names is ever made."""
+"""Logs of earlier formats can be read, and nothing that a log names is instantiated."""
 
 import json
 from pathlib import Path
@@ -98,7 +98,7 @@ def test_the_tables_say_what_the_objectives_say(words: str) -> None:
 
 
 def exploits(marker: Path) -> list[dict[str, Any]]:
-    """Return settings that each write the marker when they are made."""
+    """Return settings that each write the marker when they are instantiated."""
     source = marker.with_suffix(".source")
     source.write_text("0")
     copy = {"_target_": "shutil.copy", "src": str(source), "dst": str(marker)}

@@ -1,4 +1,4 @@
-"""How many evaluations are needed: runs of another version are refused; designs are by name."""
+"""The number of evaluations needed: runs of another version are refused; designs have names."""
 
 from pathlib import Path
 

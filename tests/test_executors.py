@@ -1,4 +1,4 @@
-"""Where evaluations run: what one does to its process, or hands over, costs only itself."""
+"""Executors: an evaluation that harms its process or returns invalid values costs only itself."""
 
 import asyncio
 import os
@@ -78,7 +78,7 @@ def test_the_death_of_a_worker_that_has_just_reported_is_not_lost() -> None:
     try:
         pool.submit(0)
         while pool._workers[0].process.is_alive():
-            time.sleep(0.01)  # its report is read when it is dead already
+            time.sleep(0.01)  # its report is read when it has already ended
         assert pool.next(60) == Progress(0, "begun")
         assert pool.next(60) == Done(0, died="signal SIGKILL")
         assert pool.free == 1
@@ -243,7 +243,9 @@ def test_inline_refuses_what_it_cannot_do(workers: int, limit_s: float | None) -
 
 @pytest.mark.parametrize("limit_s", [0, -1, float("nan"), float("inf"), True, "5"])
 def test_a_limit_of_time_is_a_positive_number_of_seconds(limit_s: object) -> None:
-    with pytest.raises(ValueError, match="evaluation_timeout_s: expected null or a positive"):
+    with pytest.raises(
+        ValueError, match="evaluation_timeout_s: expected null or a finite number above 0"
+    ):
         choice.check_timeout(limit_s)
 
 
@@ -256,7 +258,7 @@ def test_an_objective_that_cannot_be_pickled_is_refused_in_one_line() -> None:
 
 
 class Handing(Objective):
-    """Hands over what it was given."""
+    """Returns the value that it was given."""
 
     space = Odd.space
 
@@ -356,7 +358,7 @@ RAISED: list[tuple[BaseException, str]] = [
 
 
 class Raising(Objective):
-    """Raises what it was given."""
+    """Raises the exception that it was given."""
 
     space = Odd.space
 

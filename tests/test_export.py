@@ -1,4 +1,4 @@
-"""Exports, read back by the tools they are for: the numbers are those of the runs."""
+"""Exports are read back by the tools for which they are made, with the numbers of the runs."""
 
 import csv
 import json
@@ -175,8 +175,8 @@ def test_cocopp_s_data_sets_hold_the_runs(bbob: Path, tmp_path: Path) -> None:
         assert optimum is not None
         reached = np.where(run.failed, np.inf, run.values) - optimum
         assert data.finalfunvals[place] == pytest.approx(reached.min(), rel=1e-12)
-        for target in data.target[data.target < NO_SUCCESS]:  # it is written until a success
-            # failures spend evaluations and reach nothing
+        for target in data.target[data.target < NO_SUCCESS]:  # written until the first success
+            # failures use evaluations and reach no target
             hits = np.flatnonzero(reached <= target * (1 + 1e-9))
             first = hits[0] + 1 if len(hits) else np.nan
             assert data.detEvals([target])[0][place] == pytest.approx(first, nan_ok=True)

@@ -60,7 +60,7 @@ def test_a_wrong_family_or_option_of_nevergrad_is_answered_in_one_line() -> None
 
 
 def test_catcma_keeps_every_integer_and_every_choice_within_reach() -> None:
-    """Its margin gives each of them a probability of at least 1 / (4 lambda) or so."""
+    """The margin gives each of them a probability of about 1 / (4 lambda) or more."""
     space = build_space(
         {
             "n": {"type": "int", "lower": 1, "upper": 300},

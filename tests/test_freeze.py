@@ -1,4 +1,4 @@
-"""Facts of freezing: what is fixed, what never is, and that it comes back."""
+"""Facts of freezing: fixed parameters, those never fixed, and those that become free again."""
 
 from functools import partial
 from typing import Any

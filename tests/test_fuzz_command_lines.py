@@ -12,13 +12,13 @@ EXPECTED = ("expected", "got")
 
 @pytest.fixture
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Work in an empty folder, so that nothing is found and everything written is seen."""
+    """Work in an empty folder, so that no files are found and every written file is noticed."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 def _offence(words: list[str], capsys: pytest.CaptureFixture[str]) -> str | None:
-    """Return what is wrong with the answer to a command line, None where nothing is."""
+    """Return the fault in the answer to a command line, or None."""
     shown = [word[:60] for word in words]
     try:
         status = command.main(words)

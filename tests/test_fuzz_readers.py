@@ -1,6 +1,6 @@
-"""Thousands of malformed logs and packs: every reader says in one line what is wrong.
+"""Thousands of malformed logs and packs: every reader describes the fault in one line.
 
-The mutations are seeded, so a failure names a number that makes it again.
+The mutations are seeded, so a failure names the number that reproduces it.
 """
 
 import lzma
@@ -25,11 +25,11 @@ from malformed import changed, damaged, log, written
 
 N_FILES = 3000
 EVERY = 25
-"""One in so many of those that can be loaded goes through every reader."""
+"""One of this number of loadable files is passed to every reader."""
 
 
 class Idle(Executor):
-    """Computes nothing: the forests take long, and see numbers only."""
+    """Computes nothing, because the forests take long and only process numbers."""
 
     def submit(self, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = Future()
@@ -107,7 +107,7 @@ def check(numbers: range, folder: Path, every: int) -> int:
     return count
 
 
-@pytest.mark.filterwarnings("ignore")  # of NumPy, on numbers that are huge
+@pytest.mark.filterwarnings("ignore")  # NumPy's warnings about very large numbers
 def test_malformed_files_are_refused_in_one_line_or_read(tmp_path: Path) -> None:
     count = check(range(N_FILES), tmp_path, EVERY)
     assert N_FILES / 2 < count < N_FILES  # most are refused, and some are read

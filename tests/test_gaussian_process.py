@@ -1,4 +1,4 @@
-"""The Gaussian process of gp_bo and bamsoo, against BoTorch's and at its edges."""
+"""The Gaussian process of gp_bo and bamsoo, compared with BoTorch's, and its edge cases."""
 
 import math
 from types import SimpleNamespace
@@ -195,7 +195,7 @@ def test_pending_points_shrink_the_variance_about_them_and_leave_the_mean() -> N
 
 def test_an_axis_that_does_nothing_gets_a_long_length_scale() -> None:
     u = np.random.default_rng(3).random((40, 2))
-    y = np.sin(12 * u[:, 0])  # the second axis does nothing
+    y = np.sin(12 * u[:, 0])  # the second axis has no effect
     gp = GaussianProcess(floats(2))
     gp.fit(u, y, refit=True)
     scales = np.exp(gp.theta)[:2]

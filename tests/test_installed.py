@@ -1,4 +1,4 @@
-"""The package as `pip install .` leaves it, used from somebody else's folder."""
+"""The package as `pip install .` installs it, used from another folder."""
 
 import os
 import shutil
@@ -38,7 +38,7 @@ EXPERIMENT = "optimizers: [mine, random]\nobjectives: [branin]\nseeds: 0,1\nbudg
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder that the package is installed in, without what it depends on."""
+    """Return the folder in which the package is installed, without its dependencies."""
     copy, target = tmp_path_factory.mktemp("copy"), tmp_path_factory.mktemp("site")
     for name in SOURCES:
         ignored = shutil.ignore_patterns("__pycache__")
@@ -57,7 +57,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Return a user's folder, which has packages of the names of ours, and one of its own."""
+    """Return a user's folder, which has packages with the names of ours, and one of its own."""
     for name in ("experiments", "objectives", "optimizers"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("raise SystemExit('not ours')\n")

@@ -19,11 +19,11 @@ from scripted_endpoint import endpoint
 
 BUDGET = 40
 KILLS = 20
-SECONDS = 15.0  # what the kills of one optimizer may take: a slow starter is killed less often
+SECONDS = 15.0  # time for the kills of one optimizer; one with a slow start is killed less often
 
 
 def _optimizers() -> list[Any]:
-    """Return every optimizer; presets of a class, those around others, and slow ones are slow."""
+    """Return every optimizer; presets of a class, wrappers and slow ones are marked `slow`."""
     found, classes = [], set()
     for path in sorted((ROOT / "conf" / "optimizer").glob("*.yaml")):
         settings = OmegaConf.load(path)

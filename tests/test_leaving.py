@@ -1,4 +1,4 @@
-"""After an error nothing keeps the process alive."""
+"""After an error, nothing keeps the process alive."""
 
 import subprocess
 import sys

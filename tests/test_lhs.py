@@ -77,7 +77,7 @@ def test_a_design_cannot_be_extended() -> None:
     [
         (
             {"budget": 0.5},
-            "lhs.budget: expected a finite number of at least 1 and at most 1e[+]06, got 0.5",
+            "lhs.budget: expected a finite number of at least 1 and at most 1000000, got 0.5",
         ),
         ({"scramble": "yes"}, "lhs.scramble: expected true or false, got 'yes'"),
         (

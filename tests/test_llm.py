@@ -162,7 +162,7 @@ def test_the_trials_are_shared_with_a_partner_that_learns_from_all_of_them() -> 
         optimizer = _make(floats(3), url, share=0.3, partner=partner, n_random=1)
         trials = converse(optimizer, answers(floats(3)), 20)
     assert [trial.id for trial in trials] == told == list(range(20))
-    assert len(bodies) == 6  # floor(20 * .3)
+    assert len(bodies) == 6  # floor(20 * 0.3)
     assert sum(optimizer.counts.values()) == 6
 
 

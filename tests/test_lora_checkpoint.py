@@ -1,4 +1,4 @@
-"""The default model: converted once, whole or absent, whoever asks and however often."""
+"""The default model is converted once, atomically, however many processes need it."""
 
 import os
 import subprocess

@@ -1,8 +1,7 @@
-"""LoRA fine-tuning by command lines: what is run, how it fails, and how it ends.
+"""LoRA fine-tuning by command lines: the commands, their failures, and their end.
 
-Where the tools themselves do not matter, a stand-in for them plays their part: a few lines of
-Python that print, write and exit as told. `python -m objectives.lora_ft.launch` is LitGPT's real
-command line.
+If the tools themselves do not matter, a substitute replaces them: a few lines of Python that print,
+write and exit as specified. `python -m objectives.lora_ft.launch` is LitGPT's real command line.
 """
 
 import json
@@ -76,7 +75,7 @@ def _objective(tmp_path: Path, *overrides: str) -> LitGPTCommandLines:
 
 
 def _act(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
-    """Put a stand-in in the place of LitGPT's command line."""
+    """Replace LitGPT's command line by a substitute."""
     monkeypatch.setattr(litgpt_cli, "LAUNCHER", (sys.executable, "-c", program))
 
 
@@ -146,7 +145,7 @@ def test_litgpt_itself_understands_every_flag_as_meant() -> None:
     arguments = command_lines.finetune(
         _training(), CONFIG, Path("/llama"), ["--data=Alpaca"], 3000, Path("/out")
     )
-    # LitGPT's own parser, asked for what it understood instead of training.
+    # LitGPT's own parser returns the parsed arguments instead of training.
     program = "from litgpt.__main__ import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", program, *arguments, "--print_config"],
@@ -233,7 +232,7 @@ def test_the_weights_that_a_killed_run_left_go_with_the_next_trial(tmp_path: Pat
         (abandoned / name).write_text("")
     folders = TrialFolders(tmp_path)
     with folders.open(1) as used, folders.open(2):
-        assert (used / "in_use").exists()  # its process holds it, so the second left it alone
+        assert (used / "in_use").exists()  # its process holds it, so it was not deleted
         assert [path.name for path in abandoned.iterdir()] == ["finetune_lora.txt"]
 
 
@@ -330,7 +329,7 @@ def test_betas_and_quantised_weights_reach_litgpt(monkeypatch: pytest.MonkeyPatc
 
 
 class _Model(nn.Module):
-    """A stand-in for a model with one adapter."""
+    """A substitute for a model with one adapter."""
 
     def __init__(self, b: torch.Tensor) -> None:
         super().__init__()
@@ -391,7 +390,10 @@ def test_mmlu_questions_come_back_as_they_were_asked(tmp_path: Path) -> None:
         ("objective.precision=bf16", "objective.precision: expected one of"),
         ("objective.hellaswag_items=64", "objective.hellaswag_items: expected null where data="),
         ("objective.data=shipped", "objective.mmlu_items: expected questions of all 57 subjects"),
-        ("objective.train_timeout_s=0", "objective.train_timeout_s: expected a positive number"),
+        (
+            "objective.train_timeout_s=0",
+            "objective.train_timeout_s: expected a finite number above 0",
+        ),
         ("objective.quantize=int4", "objective.quantize: expected one of"),
         ("objective.quantize=bnb.nf4 objective.devices=4", "objective.quantize: expected null on"),
         ("objective.schedule=linear", "objective.schedule: expected one of"),

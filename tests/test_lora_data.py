@@ -1,4 +1,4 @@
-"""The data of LoRA fine-tuning: one form, the harness's queries, every mistake named."""
+"""The data of LoRA fine-tuning: the common format, the harness's queries, and named mistakes."""
 
 import gzip
 import importlib
@@ -22,7 +22,7 @@ from objectives.lora_ft.data import Question
 TASKS = Path(lm_eval.tasks.__file__).parent
 SHIPPED_FILES = ("alpaca_form.jsonl", "hellaswag_form.jsonl", "mmlu_test_form.jsonl")
 ALPACA_ROW: dict[str, object] = {"instruction": "Name a colour.", "input": "", "output": "Red."}
-HELLASWAG_ROW: dict[str, object] = {  # as the hub has it: raw text, the label in quotes
+HELLASWAG_ROW: dict[str, object] = {  # in the hub's form: raw text, the label in quotes
     "activity_label": "Home and Garden",
     "ctx_a": "[header] How to oil a hinge [title] Find the  hinge. [step] It is on the door.",
     "ctx_b": "the DOOR",
@@ -219,7 +219,7 @@ def test_an_unreachable_hub_is_found_out_and_leaves_nothing_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # the discard port: refused at once
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # the discard port, which refuses
     for variable in ("HF_HOME", "HF_HUB_CACHE", "HF_DATASETS_CACHE"):
         monkeypatch.setenv(variable, str(tmp_path))
     with pytest.raises(hub_data.Unavailable, match="no answer from the hub"):
@@ -256,7 +256,8 @@ def test_a_subset_is_fixed_by_its_seed_and_keeps_the_order() -> None:
 
 
 def test_every_question_is_drawn_equally_often() -> None:
-    # 4 of 10 over 1000 seeds: 400 each, standard deviation sqrt(1000 * .4 * .6) = 15.5; 5 of them.
+    # 4 of 10 over 1000 seeds: 400 each, with standard deviation sqrt(1000 * 0.4 * 0.6) = 15.5; the
+    # tolerance is 5 of them.
     drawn = Counter(
         q.query for seed in range(1000) for q in data.subset(questions(a=5, b=5), 4, seed)
     )
@@ -297,7 +298,8 @@ def test_no_shipped_instruction_gives_a_question_away_verbatim() -> None:
 
 def test_right_endings_stand_at_each_place_about_equally_often() -> None:
     places = Counter(q.gold for q in data.load("shipped").hellaswag)
-    # 464 questions: 116 a place, standard deviation sqrt(464 * .25 * .75) = 9.3; 4 of them.
+    # 464 questions: 116 per position, with standard deviation sqrt(464 * 0.25 * 0.75) = 9.3; the
+    # tolerance is 4 of them.
     assert all(abs(places[place] - 116) < 38 for place in range(4))
 
 

@@ -1,4 +1,4 @@
-"""Workers on one host take a GPU each."""
+"""Each worker on a host uses its own GPU."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ import pytest
 
 from processes import ROOT
 
-# Torch's answers on a node of four GPUs; the first worker holds its own until it is told to end.
+# Torch's answers on a node of four GPUs; the first worker holds its GPU until it is told to end.
 WORKER = """
 import sys
 from types import SimpleNamespace
@@ -47,7 +47,7 @@ def test_four_workers_use_four_gpus_and_a_fifth_shares_the_first(
             workers.append(_worker("0,1,2,3"))
             taken.append(_taken(workers[-1]))
         assert taken == ["GPU-0", "GPU-1", "GPU-2", "GPU-3", "GPU-0"]
-        workers[1].kill()  # held GPU-1
+        workers[1].kill()  # this worker held GPU-1
         workers[1].wait()
         workers.append(_worker("0,1,2,3"))
         assert _taken(workers[-1]) == "GPU-1"

@@ -75,7 +75,7 @@ def test_through_checkpoints_the_adapters_are_those_of_one_run_bit_by_bit(tmp_pa
     second.evaluate(Trial(7, CONFIG, 1 / 3, resumes=4))
     whole = second.evaluate(Trial(9, CONFIG, 1.0, resumes=7))
     assert _outcome(whole) == _at_once()
-    # A whole training leaves no state, and its predecessors' went when they were continued.
+    # A full training saves no state, and earlier states were deleted when they were continued.
     assert _files(tmp_path) == ["trial-4.json", "trial-7.json", "trial-9.json"]
 
 
@@ -117,7 +117,7 @@ def test_rate_decay_and_dropout_may_change_on_the_way_and_the_state_stays_for_ot
     other = {**CONFIG, "learning_rate": 3e-3, "weight_decay": 0.1, "lora_dropout": 0.0}
     objective.evaluate(Trial(0, CONFIG, 1 / 9))
     changed = objective.evaluate(Trial(1, other, 1 / 3, resumes=0))
-    assert "trial-0.pt" in _files(tmp_path)  # another may continue it as well
+    assert "trial-0.pt" in _files(tmp_path)  # another trial may continue it as well
     States(tmp_path).clear()
     assert _outcome(objective.evaluate(Trial(1, other, 1 / 3, resumes=0))) == _outcome(changed)
     assert _outcome(objective.evaluate(Trial(2, other, 1 / 3))) != _outcome(changed)

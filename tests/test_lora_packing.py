@@ -1,4 +1,4 @@
-"""Packing: every branch is read as if it stood alone after its context."""
+"""Packing: every branch is computed as if it were alone after its context."""
 
 import torch
 

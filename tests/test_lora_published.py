@@ -39,8 +39,8 @@ def accuracy(**settings: Any) -> float:
 
 
 def test_the_formula_by_hand() -> None:
-    # s = 1/2 far below every threshold: acc = ch + (b - ch) exp(-(s / s0)^k), with ch = .25,
-    # b = .45, s0 = 1, k = 2 and c = 0: .25 + .2 e^-.25 = .40576.
+    # s = 1/2 far below every threshold: acc = ch + (b - ch) exp(-(s / s0)^k), with ch = 0.25,
+    # b = 0.45, s0 = 1, k = 2 and c = 0: 0.25 + 0.2 e^-0.25 = 0.40576.
     surface = Surface(0.25, 0.45, 0.0, 2.0, 0.0, 0.3, -4.0, 0.1, -2.5, 0.1, 0.3, -0.02, -3.0)
     found = surface.accuracy(np.array(0.5), np.array(-9.0))
     assert float(found) == pytest.approx(0.25 + 0.2 * math.exp(-0.25), abs=1e-9)
@@ -162,7 +162,7 @@ def test_the_committed_surfaces_are_fits_to_the_published_evaluations() -> None:
     assert CSV is not None
     data = read(CSV)
     scale = data.alpha / data.rank
-    # As the script prints: "fitted  R2 .962" and "R2 .960".
+    # As the script prints: "fitted  R2 0.962" and "R2 0.960".
     for metric, surface, r2 in (("hellaswag_acc", HELLASWAG, 0.962), ("mmlu_acc", MMLU, 0.960)):
         fitted = surface.accuracy(scale, data.log10_rate)
         found = fit.errors(fitted, data.accuracies[metric], data.log10_rate)

@@ -1,4 +1,4 @@
-"""Our scorer against lm-evaluation-harness: the same task code, items, model, one by one."""
+"""Our scorer agrees with lm-evaluation-harness: the same tasks, items and model, item by item."""
 
 import json
 import math
@@ -96,7 +96,7 @@ def samples(
     questions: tuple[Question, ...],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> list[dict[str, Any]]:
-    """What the harness's `hellaswag` says of each item, from its stock task over local rows."""
+    """The result of the harness's stock task `hellaswag` for each item, on local rows."""
     place = tmp_path_factory.mktemp("harness")
     lines = (SHIPPED / "hellaswag_form.jsonl").read_text().splitlines()
     every = read_folder(SHIPPED, "shipped").hellaswag

@@ -37,7 +37,7 @@ def _packed(values: Any) -> str:
 
 
 def _made(cell: cells.Cell, seed: int, change: float) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return row and items of a training that changes every item's loss alike."""
+    """Return the row and the items of a training that changes every item's loss equally."""
     changes = {"1/9": change / 3, "1/3": change / 2, "1": change}
     checkpoints = [
         {
@@ -124,7 +124,7 @@ def test_a_look_up_gives_loss_items_and_what_it_cost(folder: Path) -> None:
 def test_fidelities_are_on_one_scale_and_a_resumed_trial_pays_the_difference(folder: Path) -> None:
     table = _table(folder)
     ninth = table.evaluate(Trial(0, BEST, 1 / 9))
-    # Changed by a third of .25, from the untrained model's loss on all items.
+    # Changed by a third of 0.25, from the untrained model's loss on all items.
     assert ninth.value == pytest.approx(UNTRAINED.mean() - 0.25 / 3, abs=1e-3)
     assert ninth.cost == 13.0
     assert table.evaluate(Trial(1, BEST, 1 / 3, resumes=0)).cost == 13.0
@@ -147,7 +147,7 @@ def test_a_training_that_diverged_is_a_failed_evaluation_from_there_on(folder: P
     late = table.evaluate(Trial(0, _diverging()))
     assert early.error is None and early.value is not None
     assert late.value is None and late.error == "held-out loss at 1/3 of the steps is nan"
-    assert late.cost == 11.5  # one checkpoint's training, and until it failed
+    assert late.cost == 11.5  # the training of one checkpoint, and the time until the failure
     assert table.test(Trial(0, _diverging())) == {}
 
 
@@ -199,7 +199,7 @@ def test_goals_may_be_several(folder: Path) -> None:
         ({"noise": "draw"}, "objective.noise: expected one of"),
         ({"goals": ["loss"]}, "objective.goals: expected one of"),
         ({"goals": []}, "objective.goals: expected one of"),
-        ({"relabel": -1}, "objective.relabel: expected a whole number >= 0"),
+        ({"relabel": -1}, "objective.relabel: expected an integer of at least 0"),
         ({"folder": "no/such"}, "no/such/evaluations.csv.xz: expected the compiled LoRA table"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Tables, traces and spaces that a stranger may hand over: one readable line, or a good reading."""
+"""Malformed tables, traces and spaces lead to one readable line, or are read correctly."""
 
 import copy
 import json
@@ -33,7 +33,7 @@ TRACES = (
 
 
 def _recelled(content: bytes, rng: random.Random) -> bytes:
-    """Return a table with another cell, in quotes where it needs them."""
+    """Return a table with one cell replaced, in quotes if it needs them."""
     rows = [line.split(",") for line in content.decode().splitlines()]
     row = rng.choice(rows)
     cell = rng.choice(CELLS)
@@ -147,7 +147,7 @@ def _places(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 
 def _changed(described: Any, rng: random.Random) -> Any:
-    """Return a description of which some values are others, are missing or have other names."""
+    """Return a description with some values replaced, removed or renamed."""
     made = copy.deepcopy(described)
     for _ in range(rng.choice([1, 1, 2, 3])):
         places = _places(made)

@@ -1,4 +1,4 @@
-"""Settings of every plug-in with values of another kind: one readable line each, or a run.
+"""Settings of every plug-in with values of a wrong type: one readable line each, or a run.
 
 Each setting in the YAML of an optimizer or an objective is replaced by values that it cannot have.
 Which of them a run tries is drawn with a seed.
@@ -49,7 +49,7 @@ def _changed(settings: Any, path: tuple[Any, ...], value: Any) -> Any:
 
 
 def _offence(settings: RunSettings, folder: Path) -> str | None:
-    """Return what is wrong with the answer to settings, None where nothing is."""
+    """Return the fault in the answer to settings, or None."""
     try:
         run = Run(settings)
         run.make_optimizer().close()
@@ -88,11 +88,11 @@ def test_every_setting_of_another_kind_is_refused_in_one_line(family: str, tmp_p
         ("optimizer=optuna ++optimizer.options=5", "optuna.options: expected arguments by name"),
         (
             "optimizer=lhs optimizer.budget=1e12",
-            "lhs.budget: expected a finite number of at least 1 and at most 1e",
+            "lhs.budget: expected a finite number of at least 1 and at most 1000000",
         ),
         (
             "optimizer=grid optimizer.budget=1e300",
-            "grid.budget: expected a finite number of at least 1 and at most 1e",
+            "grid.budget: expected a finite number of at least 1 and at most 1000000",
         ),
         (
             "optimizer=gp_bo optimizer.n_initial=99999999",

@@ -39,7 +39,7 @@ def test_the_functions_equal_those_of_botorch(
 
 
 def test_the_borehole_worked_by_hand() -> None:
-    # x1 = .1, x2 = 100: g = ln 1000 = 6.907755; x3 = 100000, x4 - x6 = 300, x5 = 100, x7 = 1400,
+    # x1 = 0.1, x2 = 100: g = ln 1000 = 6.907755; x3 = 100000, x4 - x6 = 300, x5 = 100, x7 = 1400,
     # x8 = 10000: 2 x7 x3 / (g x1^2 x8) = 2.8e8 / 690.7755 = 405341.5, x3 / x5 = 1000.
     x = np.array([0.1, 100.0, 100000.0, 1050.0, 100.0, 750.0, 1400.0, 10000.0])
     common = 2.8e8 / (math.log(1000) * 100) + 1000
@@ -71,6 +71,6 @@ def test_the_lowest_fidelity_is_biased_and_costs_as_published(
     assert full.value is not None and low.value is not None
     assert low.value > full.value + 1e-4
     assert full.cost == pytest.approx(1.0)
-    # .05 + .95 / 27^2 = .0513; (.1 + 27^-1.5) / 1.1 = .0974
+    # 0.05 + 0.95 / 27^2 = 0.0513; (0.1 + 27^-1.5) / 1.1 = 0.0974
     assert low.cost == pytest.approx(0.0974 if function is BOREHOLE else 0.0513, abs=1e-4)
     assert not function.fidelities.resumable

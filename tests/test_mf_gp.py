@@ -1,4 +1,4 @@
-"""mf_gp: the model of fidelities, what an evaluation explains, promotions and exploitation."""
+"""mf_gp: the model of fidelities, the explained variance, promotions and exploitation."""
 
 from collections.abc import Callable
 from typing import Any
@@ -54,7 +54,7 @@ def other(x: float, share: float) -> float:
 
 
 def fitted(value: Callable[[float, float], float], n: int = 8) -> FidelityProcess:
-    """Return the model that knows n points at each of two fidelities, z = 0 and z = 1."""
+    """Return the model with n points at each of two fidelities, z = 0 and z = 1."""
     gp = FidelityProcess(UnitCube(LINE))
     x = (np.arange(n) + 0.5) / n
     rows = np.array([[a, z] for a in x for z in (0.0, 1.0)])
@@ -78,7 +78,7 @@ def test_an_evaluation_explains_itself_and_a_useless_fidelity_nothing() -> None:
     gp = fitted(other)
     assert gp.explained(at, np.ones(2)).min() > 0.9
     assert gp.explained(at, np.zeros(2)).max() < 0.3
-    # One that knows the shift between the fidelities learns much from a low one elsewhere.
+    # A model that knows the shift between the fidelities learns much from a low fidelity elsewhere.
     few = FidelityProcess(UnitCube(LINE))
     rows = np.array([[a, z] for a in (0.1, 0.3, 0.5) for z in (0.0, 1.0)])
     few.fit(rows, np.array([similar(a, 1.0 if z else 1 / 9) for a, z in rows]), refit=True)

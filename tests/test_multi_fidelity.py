@@ -189,7 +189,7 @@ def test_asha_never_waits() -> None:
 def test_a_density_integrates_to_one_and_is_a_mean_of_kernels() -> None:
     points = np.array([[0.1], [0.5]])
     density = Density(points, np.array([0]))
-    # Scott: 1.06 * sd * n^(-1/5) = 1.06 * .2 * 2^-.2.
+    # Scott: 1.06 * sd * n^(-1/5) = 1.06 * 0.2 * 2^-0.2.
     assert density.bandwidth[0] == pytest.approx(1.06 * 0.2 * 2**-0.2)
     grid = (np.arange(2000) + 0.5) / 2000
     assert density(grid[:, None]).mean() == pytest.approx(1.0, abs=1e-4)
@@ -211,11 +211,11 @@ def test_draws_from_a_density_stay_in_the_cube_and_near_its_points() -> None:
 def test_bohb_models_the_highest_share_with_enough_answers() -> None:
     optimizer = Bohb(SQUARE, seed=0, fidelities=THIRDS, **{**BOHB, "random_fraction": 0.0})
     rng = np.random.default_rng(1)
-    for id in range(5):  # d + 3 = 5 answers at a ninth, best near (.2, .2)
+    for id in range(5):  # d + 3 = 5 answers at a ninth, best near (0.2, 0.2)
         config: Config = {"x": float(rng.random()), "y": float(rng.random())}
         optimizer.tell(Trial(id, config, 1 / 9), good(float(config["x"]) + float(config["y"])))
     assert optimizer._densities() is not None
-    for id in range(5, 10):  # and at a third, best near (.9, .9)
+    for id in range(5, 10):  # and at a third, best near (0.9, 0.9)
         config = {"x": float(rng.random()), "y": float(rng.random())}
         optimizer.tell(Trial(id, config, 1 / 3), good(-float(config["x"]) - float(config["y"])))
     densities = optimizer._densities()
@@ -226,7 +226,7 @@ def test_bohb_models_the_highest_share_with_enough_answers() -> None:
 
 
 def best_full(optimizer: Optimizer, budget: float, seed: int) -> float:
-    """Return the best value of a full evaluation of a moved sphere whose shares are biased."""
+    """Return the best value of a full evaluation of a shifted sphere with biased low fidelities."""
     rng = np.random.default_rng(seed)
     optimum, bias = rng.uniform(0.15, 0.85, 4), rng.uniform(-0.2, 0.2, 4)
     cube, spent, best = UnitCube(optimizer.space), 0.0, np.inf

@@ -81,7 +81,7 @@ def test_closing_ends_the_thread_of_a_method(name: str) -> None:
     optimizer.ask(1)
     assert set(threading.enumerate()) - before
     optimizer.close()
-    optimizer.close()  # once more does no harm
+    optimizer.close()  # a second call has no effect
     assert not set(threading.enumerate()) - before
 
 

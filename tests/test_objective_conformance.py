@@ -1,4 +1,4 @@
-"""Every objective YAML keeps the suite's facts, and those of a YAML itself."""
+"""Every objective satisfies the conformance suite, and its YAML file the rules for YAML files."""
 
 import inspect
 import os
@@ -18,7 +18,7 @@ NAMES = sorted(path.stem for path in (CONF / "objective").glob("*.yaml"))
 
 @pytest.fixture(autouse=True)
 def _on_a_node(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Find programs and GPUs that some objectives ask for in their constructor."""
+    """Provide programs and GPUs for which some objectives look in their constructor."""
     there = Path(__file__).with_name("stand_in_bin")
     monkeypatch.setenv("PATH", f"{there}{os.pathsep}{os.environ['PATH']}")
 

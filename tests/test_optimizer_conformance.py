@@ -1,6 +1,6 @@
-"""Every optimizer YAML, and the variants that are classes of their own, keep the suite's facts.
+"""Every optimizer, and every variant with a separate class, satisfies the conformance suite.
 
-An optimizer whose asks are slow keeps a few of them in `make test` and all in `make test-slow`.
+An optimizer with slow asks runs a few of the facts in `make test` and all in `make test-slow`.
 """
 
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ QUICK = [name for name in ALL if name not in SLOW]
 
 @cache
 def _elsewhere() -> dict[str, Any]:
-    """Return what all of them ask in one process with another hash seed."""
+    """Return the asks of all optimizers in one process with another hash seed."""
     return dict(zip(ALL, asked_elsewhere([maker(name) for name in ALL]), strict=True))
 
 
@@ -46,7 +46,7 @@ CASES = [
     *(pytest.param(fact, name, False) for fact in QUICK_FACTS for name in SLOW),
     *(pytest.param(fact, name, True, marks=pytest.mark.slow) for fact in FACTS for name in SLOW),
 ]
-"""Facts, names, and whether to look at everything or at what is quick to see."""
+"""Facts, names, and whether to run all facts or only the quick ones."""
 
 
 @pytest.mark.parametrize(("fact", "name", "thorough"), CASES)

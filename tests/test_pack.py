@@ -24,7 +24,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def same(a: Run, b: Run) -> bool:
-    """Tell whether two runs agree in every field, NaN with NaN."""
+    """Return whether two runs agree in every field; NaN equals NaN."""
     return repr(a) == repr(b)
 
 

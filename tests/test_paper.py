@@ -1,7 +1,7 @@
-"""The paper's numbers follow from the CSV and the committed results; what a bad CSV says.
+"""The paper's numbers follow from the CSV file and the committed results; errors of a bad CSV.
 
-The cells that the study's CSV decides are regenerated where TUNEOFF_DATA has it; elsewhere a
-warning says that they were not, and everything else is.
+Cells that depend on the study's CSV file are regenerated if TUNEOFF_DATA has it. Otherwise a
+warning says that they were not, and everything else is regenerated.
 """
 
 import csv
@@ -53,7 +53,7 @@ def _shown(section: str, key: str) -> object:
 
 @pytest.fixture(scope="module")
 def inputs() -> Inputs:
-    """What there is to regenerate the paper from."""
+    """The available inputs of the paper."""
     if CSV is None:
         warnings.warn("cells of paper/ from the study's CSV are not checked", stacklevel=1)
     return gather(_settings(f"data={CSV or 'null'}"))
@@ -135,7 +135,7 @@ def test_the_winner_of_the_study_is_said_not_to_have_trained() -> None:
 
 
 def test_the_figures_of_the_study_s_text_are_held_against_its_files() -> None:
-    # 6^5; 50 (30.6 + 12.7) / 60 = 36.1; 1 - 38.11 / 49.3 = .227; 47.91 / 41.5 = 1.154.
+    # 6^5; 50 (30.6 + 12.7) / 60 = 36.1; 1 - 38.11 / 49.3 = 0.227; 47.91 / 41.5 = 1.154.
     facts = {"GridSize": "7,776", "TrainMinutes": "30.6", "ScoreMinutes": "12.7"}
     for name, shown in {
         **facts,
@@ -177,7 +177,8 @@ def test_a_cell_from_other_rows_does_not_follow() -> None:
     assert len(numbers.differences(committed, section, TOLERANCE)) == 1
 
 
-# A CSV of the test's own ------------------------------------------------------------------------
+# A CSV file of the test's own
+# ------------------------------------------------------------------------
 
 
 def _row(algorithm: str, number: int) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""What the paper says of the LoRA table follows from its rows: worked by hand on a small one."""
+"""The paper's statements about the LoRA table follow from its rows, worked out on a small one."""
 
 import base64
 import csv
@@ -41,7 +41,7 @@ def _write(path: Path, rows: list[dict[str, Any]]) -> None:
 def folder(tmp_path: Path) -> Path:
     rows, items = [], []
     trainings = [(cell, 0, *known) for cell, known in enumerate(CELLS)]
-    # Cell 1 was trained with two further seeds: 1.80, 1.82, 1.84 have a deviation of .02.
+    # Cell 1 was trained with two further seeds: 1.80, 1.82, 1.84 have a deviation of 0.02.
     trainings += [(1, 1, "0.001", [1.9, 1.9, 1.82], 1.7), (1, 2, "0.001", [1.9, 1.9, 1.84], 1.7)]
     for cell, seed, rate, losses, test_loss in trainings:
         for i, share in enumerate(("0.1111111111111111", "0.3333333333333333", "1.0")):
@@ -97,7 +97,7 @@ def test_the_best_cells_have_paired_errors(folder: Path) -> None:
     rows = lora_table.best(_read(folder)).rows
     assert [cells[4].shown for _, cells in rows][:3] == ["1.800", "1.805", "1.850"]
     assert rows[0][1][6].shown == "--"
-    assert rows[1][1][6].value == pytest.approx(0.25, abs=0.01)  # gaps of 0 and .5
+    assert rows[1][1][6].value == pytest.approx(0.25, abs=0.01)  # gaps of 0 and 0.5
 
 
 def test_the_landscape_shows_the_lowest_loss_of_a_pair(folder: Path) -> None:

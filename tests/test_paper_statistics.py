@@ -1,4 +1,4 @@
-"""The paper's statistics: facts worked by hand, and what the comparison refuses."""
+"""The paper's statistics: facts worked out by hand, and inputs that the comparison refuses."""
 
 import math
 from pathlib import Path
@@ -30,7 +30,7 @@ def objective() -> Objective:
 
 
 def _run(name: str, seed: int, values: list[float], ended: bool = True) -> Run:
-    """Return a run of given values; MMLU falls by .01 with every evaluation."""
+    """Return a run of given values; MMLU falls by 0.01 with every evaluation."""
     n = len(values)
     metrics = {
         "hellaswag_acc": [1 - value for value in values],
@@ -156,7 +156,7 @@ def test_what_alpha_over_rank_explains_is_the_variance_between_its_values() -> N
 
 
 def test_half_of_the_fall_is_found_between_two_ratios() -> None:
-    # From .45 to chance, .25: half is .35, in the middle between .40 at 1 and .30 at 100.
+    # From 0.45 to chance, 0.25: half is 0.35, in the middle between 0.40 at 1 and 0.30 at 100.
     found = landscape.halfway(np.array([1.0, 100.0]), np.array([0.40, 0.30]), 0.45)
     assert found == pytest.approx(10.0)
 

@@ -1,4 +1,4 @@
-"""The K-ary partition: exact centres, tiles, and where cells stop."""
+"""The K-ary partition: exact centres, tiles, and the smallest cells."""
 
 import itertools
 import math
@@ -62,7 +62,7 @@ def test_middle_children_share_their_centre_at_any_depth() -> None:
 @pytest.mark.parametrize("k", [3, 5])
 def test_leaves_tile_the_box(k: int) -> None:
     tree, _ = _partition(_floats(2), k)
-    for step in range(60):  # some leaf anywhere, by a fixed rule
+    for step in range(60):  # a leaf chosen by a fixed rule
         leaves = [leaf for depth in tree.leaves for leaf in depth]
         tree.split(leaves[(step * step) % len(leaves)], sweep=1)
     leaves = [leaf for depth in tree.leaves for leaf in depth]

@@ -1,4 +1,4 @@
-"""The pictures: what they show, and that they can be drawn from any run."""
+"""The figures: their content, and that they can be drawn from any run."""
 
 from pathlib import Path
 
@@ -150,7 +150,7 @@ def test_every_stated_look_can_be_drawn() -> None:
 
 
 def test_a_new_optimizer_changes_no_look() -> None:
-    """The looks of the committed pictures, which an optimizer between two names once moved."""
+    """The appearance of optimizers in the committed figures, which a new name must not change."""
     known = looks(["asha", "gp_bo", "soo", "gp_aa", "tpe"])
     assert known["asha"] == Look("#0072B2", "solid", "circle")
     assert known["gp_bo"] == Look("#E69F00", "dash", "triangle-down")

@@ -1,4 +1,4 @@
-"""Fidelities in the run loop: what is charged, what is refused, and what a resumed run makes."""
+"""Fidelities in the run loop: the cost of trials, refused trials, and resumed runs."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ BUDGET = 5.0
 
 
 class InlineRun(Run):
-    """A run whose several workers are one queue: the order of the answers is that of the asks."""
+    """A run whose workers share one queue, so that answers come in the order of the asks."""
 
     def __init__(self, settings: RunSettings, objective: Objective) -> None:
         super().__init__(settings, objective, lambda objective, workers, limit_s: Inline(objective))
@@ -53,7 +53,7 @@ OURS: dict[str, dict[str, Any]] = {
     },
 }
 STRIDES = {"mf_gp": 4}
-"""Lines from one cut to the next, where a run takes longer; elsewhere 1."""
+"""The number of lines between two cuts; larger for runs that take longer."""
 
 
 def promote(
@@ -78,7 +78,7 @@ def promote(
 
 
 def said(history: History) -> list[Any]:
-    """Return what was asked and answered, without times."""
+    """Return the asks and the answers, without times."""
     answers = [(id, e.value, e.error) for id, e in history.evaluations.items()]
     return [list(history.trials.values()), answers, history.refused, round(history.spent, 9)]
 
@@ -143,7 +143,7 @@ def test_what_the_budget_refuses_is_logged_costs_nothing_and_is_told_to_nobody(
 
 
 class Asks(Optimizer):
-    """Asks what it is given."""
+    """Asks for the given trials."""
 
     def __init__(self, space: ConfigurationSpace, *, seed: int, trials: Any) -> None:
         super().__init__(space, seed=seed)

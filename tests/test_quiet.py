@@ -1,4 +1,4 @@
-"""Those who measure times hold the background back."""
+"""Processes that measure times pause background work."""
 
 import os
 import signal

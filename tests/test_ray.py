@@ -124,7 +124,7 @@ def test_a_killed_driver_that_is_started_again_takes_in_what_was_finished(
         [sys.executable, str(script), str(folder), nodes.cluster.address], env=dict(os.environ)
     )
     until(lambda: len(begun(folder)) >= 4)
-    driver.send_signal(signal.SIGSTOP)  # the workers finish what they have begun
+    driver.send_signal(signal.SIGSTOP)  # the workers finish the evaluations that they have begun
     left = set(begun(folder)) - read(folder / "log.jsonl").evaluations.keys()
     assert left
     until(lambda: all((folder / "answers" / f"{id}.json").exists() for id in left))
@@ -212,7 +212,7 @@ def test_a_sweep_spreads_its_runs_over_ray_and_the_ledger_says_so(tmp_path: Path
     done = [event for event in ledger if event["event"] == "done"]
     assert len({event["identity"] for event in done}) == 4
     assert all(event["evaluations"] == 10 for event in done)
-    again = sweep.main([*words[:-2], "runs=2"])  # the runs are those of any other sweep
+    again = sweep.main([*words[:-2], "runs=2"])  # the runs are the same as those of any other sweep
     assert again == 0
     events = [json.loads(line) for line in (tmp_path / "ledger.jsonl").read_text().splitlines()]
     assert len([event for event in events if event["event"] == "done"]) == 4
@@ -238,8 +238,11 @@ def test_an_address_without_a_cluster_is_one_line(
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"address": 3}, "executor.address: expected auto or host:port, got 3"),
-        ({"cpus": 0}, "executor.cpus: expected a number of cores, got 0"),
+        (
+            {"address": 3},
+            "executor.address: expected null or text such as auto or host:port",
+        ),
+        ({"cpus": 0}, "executor.cpus: expected null or an integer of at least 1, got 0"),
         ({"cpus": 2, "address": "a:1"}, "executor.cpus: expected null with executor.address"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Files that a stranger wrote: each is read within bounds, or refused in one line that names it."""
+"""Files from elsewhere: each is read within limits, or refused in one line that names it."""
 
 import json
 import lzma
@@ -46,7 +46,7 @@ def write_pack(path: Path, *rows: Any, runs: int | None = None) -> Path:
 
 @pytest.fixture
 def row(tmp_path: Path) -> dict[str, Any]:
-    """Return the row of a whole log."""
+    """Return the row of a complete log."""
     (tmp_path / "whole.jsonl").write_bytes(written(log(1)))
     row = row_of(tmp_path / "whole.jsonl")
     assert row is not None

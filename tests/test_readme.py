@@ -1,4 +1,4 @@
-"""The README's commands and examples, and the page on notebooks, as a reader would try them."""
+"""The README's commands and examples, and the page on notebooks, executed as a reader would."""
 
 import os
 import re

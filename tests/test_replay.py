@@ -1,4 +1,4 @@
-"""Replay: the published rules by hand, and the published sequences where their data are."""
+"""Replay: the published rules worked by hand, and the published sequences if available."""
 
 import csv
 import math
@@ -159,7 +159,7 @@ def test_the_bounds_widen_with_all_nodes_of_the_tree() -> None:
     node = optimizer.nodes[-1]
     narrow = np.diff(optimizer.own_bounds(node))[0]
     n = len(optimizer.nodes)
-    optimizer.nodes += optimizer.nodes  # twice as many; the data stay
+    optimizer.nodes += optimizer.nodes  # twice as many nodes with the same data
     wide = np.diff(optimizer.own_bounds(node))[0]
     # B_N = sqrt(2 ln(pi^2 N^2 / 6)) with eta = 1.
     factors = [math.sqrt(2 * math.log(math.pi**2 * size**2 / 6)) for size in (n, 2 * n)]
@@ -226,7 +226,7 @@ def test_a_bad_cell_is_named_by_row_and_column(
         ([], "data: expected the path of a CSV file"),
         (["data=/nowhere.csv"], "/nowhere.csv: expected a path that can be read"),
         (["data={csv}", "gp=own"], "gp: expected recorded, as PublishedSOO computes no bounds"),
-        (["data={csv}", "gp=both"], "gp: expected recorded or own, got both"),
+        (["data={csv}", "gp=both"], "gp: expected one of recorded, own, got 'both'"),
         (["data={csv}", "score=accuracy"], "expected a column accuracy"),
         (["data={csv}", "points=0"], "points: expected an integer of at least 1"),
         (["data={csv}", "optimizer.varaint=x"], "did you mean variant?"),
@@ -279,7 +279,7 @@ def test_the_published_variant_runs_like_any_other(tmp_path: Path) -> None:
             ["algorithm=BaMSOO", "optimizer=bamsoo", "optimizer.variant=published"],
             "matched 68 of 68",
         ),
-        (["algorithm=LHS", "optimizer=lhs"], "matched 0 of 50"),  # it was not seeded
+        (["algorithm=LHS", "optimizer=lhs"], "matched 0 of 50"),  # the recorded run was not seeded
     ],
 )
 def test_the_published_sequences(

@@ -1,4 +1,4 @@
-"""The report command: the page, its files, and its one line on what is wrong."""
+"""The report command: the page, its files, and its one-line errors."""
 
 import json
 import shutil
@@ -29,7 +29,7 @@ EVIL = '</script><script>document.documentElement.dataset.errors="broken out"</s
 
 
 def _log(folder: Path, optimizer: str, seed: int = 0, n: int = 30, **changes: Any) -> None:
-    """Write the log of a run below a folder: x is good where it is small, y does not matter."""
+    """Write the log of a run below a folder: small x are good, and y has no effect."""
     rng = np.random.default_rng([seed, len(optimizer)])
     about = {
         "identity": f"{optimizer}{seed}{changes}", "seed": seed, "budget": 30.0, "optimum": 0.0,
@@ -68,7 +68,7 @@ def _wrong(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A report on three optimizers, one with an evil name, whose errors are evil too."""
+    """A report on three optimizers, one with a malicious name and malicious errors."""
     folder = tmp_path_factory.mktemp("report")
     for optimizer in ("a", "bb", EVIL):
         for seed in range(3):
@@ -90,7 +90,8 @@ def test_the_page_opens_without_a_script_error_and_draws_every_chart(
 
 
 def test_text_from_logs_is_shown_as_text_and_never_run(page: Path, tmp_path: Path) -> None:
-    # The names stand in a chip and a table, the errors in a table, all of them in the charts' data.
+    # The names are in a chip and a table, the errors in a table, and all of them in the charts'
+    # data.
     script = """
       const end = "</scr" + "ipt>";
       const cell = document.querySelector("#failures td:last-child").textContent;
@@ -125,7 +126,7 @@ def test_filters_hide_rows_and_lines_and_columns_sort_by_number(page: Path, tmp_
 def test_at_the_width_of_a_phone_nothing_but_tables_scrolls_sideways(
     page: Path, tmp_path: Path
 ) -> None:
-    # A window of headless Chromium is at least 500 px wide, so a frame stands for the phone.
+    # A window of headless Chromium is at least 500 px wide, so a frame represents the phone.
     frame = tmp_path / "frame.html"
     frame.write_text(
         '<html><head></head><body data-ready="yes">'
@@ -243,7 +244,7 @@ def test_failures_are_marked_in_the_convergence_chart(tmp_path: Path) -> None:
 
 
 def test_centred_and_shifted_versions_stand_side_by_side(tmp_path: Path) -> None:
-    # The published optimum is where optimizer "c" looks first: it alone gains by it.
+    # The published optimum is at the first point of optimizer "c", so only "c" benefits from it.
     for seed in range(1, 6):
         for optimizer in ("a", "bb", "c"):
             for shift in ("none", seed):

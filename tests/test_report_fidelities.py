@@ -1,4 +1,4 @@
-"""What the report says of evaluations below full fidelity."""
+"""The report's section on evaluations below full fidelity."""
 
 import numpy as np
 

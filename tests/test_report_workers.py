@@ -1,4 +1,4 @@
-"""The workers of the report end with it, however it ends."""
+"""The report's workers end together with it, however it ends."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""The log: what it forgives, what it refuses, and what a full disk leaves of it."""
+"""The log: tolerated damage, refused damage, and its state after a full disk."""
 
 import errno
 import json
@@ -153,7 +153,7 @@ def test_an_evaluation_is_saved_when_the_disk_fills_up(
 ) -> None:
     write = os.write
 
-    def full(file: int, data: bytes) -> int:  # there is room only once the reserve is given up
+    def full(file: int, data: bytes) -> int:  # there is space only after the reserve is released
         if log._reserve is None:
             return write(file, data)
         write(file, data[: len(data) // 2])

@@ -1,4 +1,4 @@
-"""The run loop, on optimizers and objectives made for the test."""
+"""The run loop, with optimizers and objectives for the test."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ SPACE = build_space({"x": {"type": "float", "lower": 0.0, "upper": 1.0}})
 
 
 class Steps(Optimizer):
-    """Asks x = 0, step, 2 step, ... at one fidelity, and remembers what it was told."""
+    """Asks for x = 0, step, 2 step, ... at one fidelity, and records what it was told."""
 
     def __init__(self, step: float = 1e-3, fidelity: float = 1.0, most: int = 10**6) -> None:
         super().__init__(SPACE, seed=0)
@@ -40,7 +40,7 @@ class Steps(Optimizer):
 
 
 class Parabola(Objective):
-    """(x - 0.005)^2, which can be made to break or to give nonsense at some x."""
+    """(x - 0.005)^2, which can be made to fail or to return invalid values at some x."""
 
     space: ConfigurationSpace = SPACE
 

@@ -1,4 +1,4 @@
-"""vLLM's and SGLang's command lines, and what of a configuration is refused before its launch."""
+"""vLLM's and SGLang's command lines, and configurations that are refused before the launch."""
 
 import re
 from pathlib import Path
@@ -26,7 +26,7 @@ def _on_a_node(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def known_flags(engine: str) -> set[str]:
-    """Return the flags that the engine's own help lists; the file's first line says the version."""
+    """Return the flags in the engine's own help; the file's first line names the version."""
     return set(Path(__file__).with_name(f"{engine}_flags.txt").read_text().splitlines()[1:])
 
 
@@ -49,7 +49,7 @@ def line(name: str, *overrides: str) -> str:
 
 
 def grade(name: str, config: Config, *overrides: str) -> tuple[float, float, str]:
-    """Return the grade, the cost and the error of a configuration that is never launched."""
+    """Return the grade, the cost and the error of a configuration that is not launched."""
     objective = build(name, *overrides)
     full = {**objective.default, **config}
     evaluation = objective.evaluate(Trial(0, full))
@@ -88,7 +88,7 @@ def test_vllms_command_line_spells_every_parameter() -> None:
         "--model=a-model",
         "--host=127.0.0.1",
         "--port=8000",
-        "--max-model-len=1032",  # 1000 and 32 for drafts and the end of the text
+        "--max-model-len=1032",  # 1000, plus 32 for drafts and the end-of-text token
         "--tensor-parallel-size=2",
         "--gpu-memory-utilization=0.9",
         "--max-num-seqs=64",

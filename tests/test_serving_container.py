@@ -1,4 +1,4 @@
-"""Servers in a container of docker, podman or apptainer: stand-ins for them on the PATH."""
+"""Servers in a container of docker, podman or apptainer, with substitute programs on the PATH."""
 
 import json
 import os
@@ -140,7 +140,7 @@ def test_the_token_reaches_the_container_by_its_name_alone(
     place = launch.command.index("HF_TOKEN")
     assert launch.command[place - 1] == "-e"
     assert launch.command[place + 1 : place + 3] == ["-e", "A=b"]
-    # What docker gives the container is its value, from our environment.
+    # docker passes the variable's value from our environment to the container.
     evaluate(objective(container(), "stalls", load_timeout_s=1.0))
     assert token not in (tmp_path / "calls").read_text()
 

@@ -1,4 +1,4 @@
-"""Every grade of a serving failure, made to happen; and that nothing is left of any."""
+"""Every grade of a serving failure is provoked, and no process is left behind."""
 
 import math
 import os
@@ -53,7 +53,7 @@ def foreign_work() -> Iterator[None]:
 
 
 def evaluated(objective: Serving, behaviour: str, **parameters: int) -> Evaluation:
-    """Evaluate a behaviour, and expect that nothing of it is left."""
+    """Evaluate a behaviour, and expect that no process is left behind."""
     evaluation = objective.evaluate(trial(behaviour, **parameters))
     ports = engine(objective).ports
     assert of_ports(ports) == []
@@ -62,7 +62,7 @@ def evaluated(objective: Serving, behaviour: str, **parameters: int) -> Evaluati
 
 
 def grade(objective: Serving, evaluation: Evaluation, status: str, stage: str) -> float:
-    """Return the grade of a failure whose record says what it should."""
+    """Return the grade of a failure after checking its record."""
     assert evaluation.error is not None and evaluation.value is not None
     assert evaluation.error.startswith(f"{stage}: {status}: ")
     assert (evaluation.items["status"], evaluation.items["stage"]) == (status, stage)
@@ -96,7 +96,7 @@ def test_refused_flags_grade_three_and_a_half() -> None:
 
 
 def test_a_start_up_that_runs_out_of_memory_grades_three() -> None:
-    objective = serving(memory_limit_gib=1.0)  # the stand-in wants eight
+    objective = serving(memory_limit_gib=1.0)  # the simulated server allocates eight
     assert grade(objective, evaluated(objective, "allocates"), "out_of_memory", "startup") == 3
 
 
@@ -210,12 +210,12 @@ def test_cpu_of_other_processes_is_seen_and_our_own_is_not_counted() -> None:
             pass
         foreign = watch.foreign_cores()
         own_cores = (time.process_time() - own) / (time.monotonic() - started)
-    # All that is used is at most all cores; 0.2 for counts in hundredths of a second.
+    # The CPU use is at most all cores; 0.2 allows for counts in hundredths of a second.
     assert 0.1 < foreign < psutil.cpu_count() - own_cores + 0.2
 
 
 def test_what_killed_descendants_used_is_not_taken_for_other_processes() -> None:
-    # A parent that only waits, and a child of it that is busy: as a server with workers.
+    # A parent that only waits and a busy child, like a server with workers.
     busy = "import time; t = time.monotonic()\nwhile time.monotonic() < t + 60: pass"
     program = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {busy!r}])"
     watch = CpuWatch()

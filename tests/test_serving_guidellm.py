@@ -1,6 +1,6 @@
-"""The second load generator, guidellm, on a report of the form that guidellm 0.8.1 writes.
+"""The second load generator, guidellm, with a report in the form of guidellm 0.8.1.
 
-guidellm itself needs an environment of its own: here a program stands for it.
+guidellm itself needs a separate environment, so a substitute program replaces it here.
 """
 
 import json
@@ -29,7 +29,7 @@ LOAD = {
 
 
 def recorded(start: float, first: float, last: float, error: str | None = None) -> dict[str, Any]:
-    """Return a request of a report, without what is not read; times in s since 1970."""
+    """Return a request of a report with the fields that are read; times in s since 1970."""
     timings = {"targeted_start": start - 0.01, "request_start": start, "request_end": last}
     more = {"first_token_iteration": first, "last_token_iteration": last, "resolve_end": None}
     return {

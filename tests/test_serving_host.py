@@ -1,4 +1,4 @@
-"""The machine under a server: its GPUs, what servers leave behind, its faults, its secrets."""
+"""The machine of a server: its GPUs, remains of servers, faults and secrets."""
 
 import json
 import mmap
@@ -64,11 +64,11 @@ def line(*overrides: str) -> str:
         ("", []),
         ("-1", []),
         ("NoDevFiles", []),
-        ("0,9,1", [0]),  # what follows an entry that is none is ignored
-        ("0,1,0", []),  # one that is named twice: CUDA sees none
+        ("0,9,1", [0]),  # entries after an invalid one are ignored
+        ("0,1,0", []),  # a GPU is named twice, so CUDA sees none
         ("GPU-3f,GPU-1f", [3, 1]),
         ("GPU-3", [3]),
-        ("GPU-", []),  # which one?
+        ("GPU-", []),  # ambiguous
     ],
 )
 def test_the_gpus_that_cuda_would_see(visible: str | None, places: Any) -> None:
@@ -147,9 +147,9 @@ def test_a_fault_of_the_host_is_told_by_what_the_server_prints(printed: str, exp
         "ValueError: No available memory for the cache blocks. Try increasing "
         "`gpu_memory_utilization` when initializing the engine.",
         "RuntimeError: Not enough memory. Please try to increase --mem-fraction-static.",
-        HELD.format(others=""),  # its own
+        HELD.format(others=""),  # the server's own memory
         HELD.format(others="Process 12 has 320.00 MiB memory in use. "),
-        FREE.format(free="78.9"),  # nobody else is there: the utilization is too high
+        FREE.format(free="78.9"),  # no other program is there, so the utilization is too high
     ],
 )
 def test_a_configurations_own_fault_is_none_of_the_hosts(printed: str) -> None:
@@ -171,7 +171,7 @@ def test_such_a_fault_is_repeated_and_never_scored(behaviour: str) -> None:
 
 @pytest.fixture
 def shared() -> Iterator[Path]:
-    """A name below /dev/shm that nobody else has; what is left of it goes away afterwards."""
+    """A unique name below /dev/shm; its remaining files are deleted afterwards."""
     path = Path("/dev/shm") / f"tuneoff-test-{uuid.uuid4().hex}"
     yield path
     for left in path.parent.glob(f"{path.name}*"):
@@ -189,8 +189,8 @@ def test_shared_memory_that_a_server_left_is_removed(shared: Path) -> None:
     used.write_bytes(b"x" * mmap.PAGESIZE)
     with used.open("r+b") as file, mmap.mmap(file.fileno(), mmap.PAGESIZE):
         leftovers.clear()
-    assert not shared.exists()  # nobody has it
-    assert before.exists() and used.exists()  # another program's
+    assert not shared.exists()  # no process uses it
+    assert before.exists() and used.exists()  # they belong to another program
 
 
 def test_a_server_that_is_killed_leaves_no_shared_memory(
@@ -270,7 +270,7 @@ def test_the_token_reaches_a_server_over_ssh_by_no_command_line(
         [sys.executable, "-c", "import os; print(os.environ['HF_TOKEN'])"], {}, None
     )
     assert TOKEN not in " ".join(launch.command)
-    monkeypatch.delenv("HF_TOKEN")  # the stand-in's node is this machine
+    monkeypatch.delenv("HF_TOKEN")  # the simulated node is this machine
     environment = {**os.environ, "HF_TOKEN": TOKEN}
     output = tmp_path / "output.txt"
     process = child.start(launch.command, folder=tmp_path, output=output, environment=environment)
@@ -321,7 +321,7 @@ def test_a_name_of_the_hub_is_no_path(model: str, is_local: bool, expected: bool
 
 
 def hub(folder: Path, lines: str) -> dict[str, str]:
-    """Write a module in the place of huggingface_hub; return the environment that finds it."""
+    """Write a substitute for huggingface_hub; return an environment in which it is found."""
     (folder / "huggingface_hub.py").write_text(f"def snapshot_download(name, **_):\n    {lines}\n")
     return {"PYTHONPATH": str(folder)}
 
@@ -344,7 +344,7 @@ def test_a_download_that_fails_is_a_mistake_of_the_set_up(tmp_path: Path) -> Non
 def test_a_server_that_is_offline_downloads_nothing(tmp_path: Path) -> None:
     environment = {**hub(tmp_path, "raise OSError"), "HF_HUB_OFFLINE": "1"}
     download(Local(), sys.executable, "a/model", environment, "vLLM")
-    download(Local(), None, "a/model", {}, "vLLM")  # nobody knows its Python
+    download(Local(), None, "a/model", {}, "vLLM")  # its Python is unknown
 
 
 def test_the_download_comes_before_the_clock_and_the_default(

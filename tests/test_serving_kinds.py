@@ -1,4 +1,4 @@
-"""What a parameter of an engine may be; anything else is refused where the space is read."""
+"""The permitted values of an engine's parameters; others are refused when the space is read."""
 
 from pathlib import Path
 from typing import Any
@@ -59,27 +59,27 @@ def line(name: str, *overrides: str) -> str:
         (
             "serving_sglang",
             ["++objective.space.tp_size.choices=[1,1.5]"],
-            "objective.space.tp_size: expected a whole number >= 1, got 1.5",
+            "objective.space.tp_size: expected an integer of at least 1, got 1.5",
         ),
         (
             "serving_sglang",
             ["++objective.space.tp_size.choices=[1,2.0]"],
-            "tp_size: expected a whole number >= 1, got 2.0",
+            "tp_size: expected an integer of at least 1, got 2.0",
         ),
         (
             "serving_vllm",
             ['++objective.space.block_size.choices=["16"]'],
-            "block_size: expected a whole number >= 1, got '16'",
+            "block_size: expected an integer of at least 1, got '16'",
         ),
         (
             "serving_vllm",
             ["++objective.space.max_num_seqs={type:float,lower:8,upper:16}"],
-            "max_num_seqs: expected a whole number >= 1, got the type float; take int",
+            "max_num_seqs: expected an integer of at least 1, got the type float; take int",
         ),
         (
             "serving_vllm",
             ["++objective.space.gpu_memory_utilization.upper=97"],
-            "gpu_memory_utilization: expected a number >= 0 and <= 1, got 97",
+            "gpu_memory_utilization: expected a finite number of at least 0 and at most 1, got 97",
         ),
         (
             "serving_vllm",
@@ -116,7 +116,7 @@ def test_a_value_of_another_kind_is_refused_where_the_space_is_read(
         ("sglang", {"disable-radix-cache": [0, 1]}, "disable_radix_cache: expected true or false"),
         ("vllm", {"enable-prefix-caching": ["true", "false"]}, "enable_prefix_caching: expected"),
         ("vllm", {"enable-prefix-caching": [True, 1]}, "expected true or false, got 1"),
-        ("sglang", {"tp-size": [1, "2"]}, "tp_size: expected a whole number >= 1, got '2'"),
+        ("sglang", {"tp-size": [1, "2"]}, "tp_size: expected an integer of at least 1, got '2'"),
     ],
 )
 def test_so_it_is_in_a_task_file(

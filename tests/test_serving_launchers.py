@@ -1,4 +1,4 @@
-"""Servers here, over SSH and as a step of a job: on a stand-in engine, a stand-in ssh and srun."""
+"""Servers here, over SSH and as a job step, with a simulated engine and substitute ssh and srun."""
 
 import os
 import re
@@ -68,8 +68,8 @@ def until(holds: Any) -> None:
 def test_a_server_is_served_measured_and_ended_wherever_it_runs(launcher: str) -> None:
     evaluation = evaluate(objective(launchers()[launcher](), "serves", max_late_s=10.0))
     assert evaluation.error is None
-    assert evaluation.metrics["memory_bytes"] > 1e6  # of the server, not of what carries it
-    # Ten requests of the load; the one that warmed up came before.
+    assert evaluation.metrics["memory_bytes"] > 1e6  # of the server and not of the relaying process
+    # Ten requests of the load; the warm-up request came before.
     assert evaluation.metrics["server_prompt_tokens"] == 10
 
 
@@ -98,7 +98,7 @@ def test_a_port_that_is_taken_over_ssh_is_the_hosts_fault() -> None:
 
 
 def test_why_a_server_over_ssh_refused_is_said_without_what_ssh_says_of_the_wait() -> None:
-    # The stand-in ssh prints such a line for each request for health before the server serves.
+    # The substitute ssh prints this line for each health check before the server serves.
     error = str(evaluate(objective(ssh(), "refuses", repeats=0)).error)
     assert "unknown flag" in error and "open failed" not in error
 
@@ -164,7 +164,7 @@ def test_words_reach_the_other_machine_as_they_are(tmp_path: Path) -> None:
 
 def test_a_silent_connection_ends_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(on_host, "SILENCE_S", 0.3)
-    reading, writing = os.pipe()  # nobody writes, nobody closes: a cable that was cut
+    reading, writing = os.pipe()  # no process writes or closes it, as with a broken connection
     kept = os.dup(0)
     os.dup2(reading, 0)
     try:
@@ -210,7 +210,7 @@ def test_the_home_folder_is_found_wherever_a_program_lies(
     there = Ssh(host="node", program="~/ssh", options=[], python="~/my env/bin/python")
     command = there.carry([], None)
     assert command[0] == str(tmp_path / "ssh")
-    assert command[-1].startswith("~/'my env/bin/python' -c ")  # which the shell there expands
+    assert command[-1].startswith("~/'my env/bin/python' -c ")  # the remote shell expands `~`
     step = Srun(program="~/srun", options=[], python="~/bin/python").carry([], None)
     assert step[0] == str(tmp_path / "srun") and str(tmp_path / "bin/python") in step
     mounts = ["-v", "~/models:/models", "--volume=~/data:/data", "--gpus=all"]

@@ -284,8 +284,11 @@ def test_a_named_trace_is_looked_for_in_the_data_folder(
     ("change", "message"),
     [
         ({"arrivals": "burst"}, "arrivals: expected one of"),
-        ({"requests": 0}, "requests: expected a whole number >= 1, got 0"),
-        ({"rate_per_s": 0}, "rate_per_s: expected a positive number, got 0"),
+        (
+            {"requests": 0},
+            "requests: expected an integer of at least 1 and at most 10000000, got 0",
+        ),
+        ({"rate_per_s": 0}, "rate_per_s: expected a finite number above 0, got 0"),
         ({"rate_per_s": None}, "rate_per_s: expected a value for poisson, got none"),
         ({"arrivals": "closed"}, "concurrency: expected a value for closed, got none"),
         ({"burst": 3}, "load: expected the keys .*, got burst"),

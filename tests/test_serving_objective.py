@@ -1,4 +1,4 @@
-"""The serving objective's settings, reference and constraints; nothing is served here."""
+"""The serving objective's settings, reference and constraints, without any server."""
 
 import json
 import re
@@ -97,7 +97,7 @@ def test_every_preset_of_limits_can_be_chosen(preset: str) -> None:
         (["objective.default.n_threads=99"], "objective.default: config: expected a point"),
         (["objective.repeats=3"], "objective.repeats: expected at most 2, got 3"),
         (["objective.load.lengths=X"], r"objective.load.lengths: expected D\(in,out\)"),
-        (["objective.score=speed"], "objective.score: expected one of .*, got speed"),
+        (["objective.score=speed"], "objective.score: expected one of .*, got 'speed'"),
         (["objective.engine.model=no.gguf"], "expected SmolLM2-135M-Instruct or a GGUF file, got"),
     ],
 )
@@ -287,7 +287,7 @@ def test_where_configurations_differ_in_gpus_a_rate_is_per_gpu() -> None:
     engine.most_gpus = 8
     goals = serving(engine=engine, score="goodput").goals
     assert goals == {"goodput_per_s_per_gpu": Goal(minimise=False, unit="requests/s/GPU")}
-    assert serving(engine=engine, score="latency").goals == {}  # GPUs are a part of its value
+    assert serving(engine=engine, score="latency").goals == {}  # its value includes the GPUs
     assert list(serving(engine=engine, score="latency", gpu_cost=0.0).goals) == ["e2e_p90_s"]
 
 

@@ -27,7 +27,7 @@ LOAD = {
 def build(port: int) -> Objective:
     with initialize_config_dir(str(CONF), version_base=None):
         composed = compose("config", overrides=["~optimizer", "objective=serving"])
-    # Beside a busy neighbour two threads wait for each other, and are slower than one.
+    # With another busy process, two threads wait for each other and are slower than one.
     changes = {"port": port, "score": "goodput", "max_foreign_cores": 0.5}
     composed.objective.merge_with({**changes, "load": LOAD})
     built: Objective = instantiate(composed.objective, _convert_="all")

@@ -1,4 +1,4 @@
-"""From the rows of a load to metrics, score and grades."""
+"""The metrics, the score and the grades of a load's requests."""
 
 import base64
 import math
@@ -126,7 +126,7 @@ def test_goodput_is_negated_and_needs_no_reference() -> None:
 
 @pytest.mark.parametrize("failed", [0.05, 0.1, 0.3, 0.5])
 def test_a_latency_does_not_gain_by_failing_requests(failed: float) -> None:
-    # Half the requests failing at .5 s is worse than none at 2 s; so is one of twenty.
+    # Half the requests failing at 0.5 s is worse than none at 2 s; so is one of twenty.
     score = build("latency", "e2e_p90_s", {}, 20)
     reference = {"e2e_p90_s": 1.0}
     fast = score.value({"e2e_p90_s": 0.5, "failed_share": failed}, reference)
@@ -136,7 +136,7 @@ def test_a_latency_does_not_gain_by_failing_requests(failed: float) -> None:
 
 
 def test_a_failed_request_costs_a_latency_more_the_more_there_are() -> None:
-    # Of p90 a tenth may fail: b goes from log(.5) to log(20) on the way there.
+    # Of p90 a tenth may fail: b goes from log(0.5) to log(20) on the way there.
     score = build("slo", "e2e_p90_s", {}, 20)
     values = [
         score.value({"e2e_p90_s": 0.5, "failed_share": f}, {"e2e_p90_s": 1.0})
@@ -204,7 +204,10 @@ def test_a_failure_is_graded_by_how_far_it_got() -> None:
     [
         ({"limit": 0}, "ttft_p90_s.limit: expected a finite number above 0, got 0"),
         ({"weight": -1}, "ttft_p90_s.weight: expected a finite number of at least 0, got -1"),
-        ({"steepness": 0.6}, "ttft_p90_s.steepness: expected 0.1 to 0.5, got 0.6"),
+        (
+            {"steepness": 0.6},
+            "ttft_p90_s.steepness: expected a finite number of at least 0.1 and at most 0.5",
+        ),
         ({"limits": 1}, "ttft_p90_s: expected the keys"),
     ],
 )
@@ -214,5 +217,5 @@ def test_an_slo_that_cannot_be_is_refused(change: dict[str, Any], message: str) 
 
 
 def test_an_unknown_score_is_refused() -> None:
-    with pytest.raises(ValueError, match="objective.score: expected one of .*, got speed"):
+    with pytest.raises(ValueError, match="objective.score: expected one of .*, got 'speed'"):
         build("speed", "output_tokens_per_s", slo(), 20)

@@ -1,4 +1,4 @@
-"""The objective on the simulated node: score, grades, noise, and settings that cannot be."""
+"""The objective on the simulated node: score, grades, noise, and invalid settings."""
 
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,8 @@ def test_the_default_scores_nought_without_noise() -> None:
 
 
 def test_half_the_gpus_for_the_same_tokens_score_log_two() -> None:
-    # A load far below what two replicas can do, closed so that its length is theirs to decide.
+    # A load far below the capacity of two replicas, in a closed loop, so that they determine its
+    # duration.
     slow = [*QUIET, "objective.load.rate_per_s=1", "objective.load.lengths='D(64,8)'"]
     found = evaluate(default(data_parallel_size=2), *slow)
     assert found.value == pytest.approx(-np.log(2), abs=0.01)
@@ -98,7 +99,7 @@ def test_a_share_has_enough_requests_for_the_percentiles_of_the_limits(
 
 
 def failed(config: Config, *overrides: str) -> tuple[str, str, float, float]:
-    """Return status, stage, grade and cost; what is never launched has grade 4."""
+    """Return status, stage, grade and cost; a configuration that is not launched has grade 4."""
     objective = build(*QUIET, *overrides)
     found = objective.evaluate(Trial(0, config))
     worst = objective.evaluate(Trial(1, default(tensor_parallel_size=8, data_parallel_size=4)))
@@ -153,7 +154,7 @@ def test_seventy_billion_weights_on_one_gpu_run_out_of_memory() -> None:
 
 
 def test_a_step_that_does_not_fit_beside_the_cache_kills_the_server() -> None:
-    # .97 of 80 GiB leaves 1.8 GiB beside the driver; a step of 32,768 tokens has 3.9 GB of
+    # 0.97 of 80 GiB leaves 1.8 GiB besides the driver; a step of 32,768 tokens has 3.9 GB of
     # activations, of which half is taken as fragmented: 1.8 GiB and the logits' share.
     config = default(
         gpu_memory_utilization=0.97,
@@ -179,15 +180,21 @@ def test_a_load_that_breaks_off_is_graded_by_what_was_done() -> None:
         ("objective.model=gpt-2", r"objective.model: expected one of .*, got 'gpt-2'"),
         ("objective.system=v100", r"objective.system: expected one of .*, got 'v100'"),
         ("objective.dtype=fp8", r"objective.dtype: expected one of .*, got 'fp8'"),
-        ("objective.noise=-1", r"objective.noise: expected a number in \[0, 1\], got -1"),
-        ("objective.max_model_len=100", r"objective.max_model_len: expected an integer >="),
+        (
+            "objective.noise=-1",
+            r"objective.noise: expected a finite number of at least 0 and at most 1, got -1",
+        ),
+        (
+            "objective.max_model_len=100",
+            r"objective.max_model_len: expected an integer of at least",
+        ),
         ("+objective.space.n_threads={type: int, lower: 1, upper: 4}", "got n_threads"),
         ("objective.default.data_parallel_size=16", "objective.default: expected a config"),
         ("objective.model=llama-3.1-70b", "objective.default: .* does not fit"),
         ("objective.slo.ttft_p90_s.limit=0", "slo.ttft_p90_s.limit: expected"),
         (
             "objective.space.max_num_seqs={type: float, lower: 8, upper: 1024}",
-            "expected whole numbers, got the type float",
+            "expected integers, got the type float",
         ),
     ],
 )

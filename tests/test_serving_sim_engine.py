@@ -1,4 +1,4 @@
-"""The simulated engine, on cases worked by hand."""
+"""The simulated engine, on cases worked out by hand."""
 
 import math
 from dataclasses import replace
@@ -146,7 +146,7 @@ def test_the_shortest_prompt_goes_first_by_priority() -> None:
 
 
 def test_replicas_take_the_requests_in_turn() -> None:
-    # Two requests on two replicas are two requests alone.
+    # Two requests on two replicas behave like two single requests.
     pair = served(Settings(data_parallel_size=2), load([500, 500], [10, 10]))
     alone = served(Settings(), load([500], [10]))
     assert pair.requests.end_s.tolist() == pytest.approx([alone.requests.end_s[0]] * 2)
@@ -265,7 +265,7 @@ def test_llama_2_70b_fits_on_four_a100s_of_40_gb_as_measured() -> None:
     node = Deployment(model, card, "vllm", "bfloat16", OVERHEADS["vllm"], 0.0)
     # Measured up to two sequences of 2,048 + 2,048 tokens: 256 blocks of 16 each.
     assert kv_blocks(node, Settings(tensor_parallel_size=4, max_num_seqs=32)) >= 256
-    # Start-up logs of vLLM: .12 to .45 GiB for the graphs.
+    # Start-up logs of vLLM: 0.12 to 0.45 GiB for the graphs.
     assert 0.12 < graph_bytes(A100, Settings()) / 2**30 < 0.45
 
 
@@ -298,7 +298,7 @@ def test_a_run_has_a_pace_of_its_own() -> None:
                 **{"layers": 2.5, "hidden": 8, "heads": 2, "key_heads": 2, "head": 2},
                 **{"intermediate": 8, "vocabulary": 9},
             },
-            "layers: expected a positive whole number, got 2.5",
+            "layers: expected an integer of at least 1, got 2.5",
         ),
     ],
 )
@@ -310,5 +310,7 @@ def test_a_model_that_is_not_known_is_refused(given: Any, said: str) -> None:
 def test_a_card_of_other_memory_is_checked() -> None:
     wrong: list[Any] = [0, -1.0, True, float("nan"), "80"]
     for given in wrong:
-        with pytest.raises(ValueError, match="memory_gib: expected a positive number"):
+        with pytest.raises(
+            ValueError, match="memory_gib: expected null or a finite number above 0"
+        ):
             system_of("a100_sxm", memory_gib=given)

@@ -62,7 +62,7 @@ def test_a_task_for_vllm_may_have_the_older_form_of_parameters(tmp_path: Path) -
     [
         ({"parameters": {"tp-sizes": [1, 2]}}, "got tp_sizes; did you mean tp_size"),
         ({"parameters": {}}, "parameters: expected an object with keys, got {}"),
-        ({"base_runtime": "trt"}, "base_runtime: expected one of ['sglang', 'vllm'], got 'trt'"),
+        ({"base_runtime": "trt"}, "base_runtime: expected one of sglang, vllm, got 'trt'"),
         ({"optimization": {"objective": "cost"}}, "objective: expected one of"),
         ({"slo": {"queue": {"threshold": 1}}}, "slo: expected the keys"),
         (
@@ -101,7 +101,7 @@ def test_a_mistake_in_a_task_ends_in_one_clear_line(
         ),
         (
             {"slo": {"latency": {"p90": {"threshold": "5"}}}},
-            "slo.latency.p90.threshold: expected a positive number, got '5'",
+            "slo.latency.p90.threshold: expected a finite number above 0, got '5'",
         ),
         (
             {"slo": {"ttft": {"threshold": 1, "p90": {"threshold": 1}}}},
@@ -111,12 +111,12 @@ def test_a_mistake_in_a_task_ends_in_one_clear_line(
         ({"slo": {"ttft": 1}}, "slo.ttft: expected an object with keys, got 1"),
         (
             {"slo": {"ttft": {"threshold": 1}, "steepness": True}},
-            "slo.steepness: expected a positive",
+            "slo.steepness: expected a finite number above 0",
         ),
         ({"slo": [1]}, "slo: expected an object with keys, got [1]"),
         (
             {"slo": {"latency": {"p99": {"weight": 1}}}},
-            "threshold: expected a positive number, got no",
+            "threshold: expected a finite number above 0, got None",
         ),
         (
             {"optimization": {"objective": "minimize_latency", "timeout_iteration": 5}},
@@ -124,7 +124,7 @@ def test_a_mistake_in_a_task_ends_in_one_clear_line(
         ),
         (
             {"optimization": {"objective": "minimize_latency", "timeout_per_iteration": "60"}},
-            "timeout_per_iteration: expected a positive number, got '60'",
+            "timeout_per_iteration: expected a finite number above 0, got '60'",
         ),
         ({"optimization": {"objective": ["minimize_latency"]}}, "objective: expected one of"),
         ({"base_runtime": 3}, "base_runtime: expected one of"),
@@ -141,7 +141,7 @@ def test_a_mistake_in_a_task_ends_in_one_clear_line(
         ({"parameters": {"--tp-size": [1], "tp_size": [2]}}, "expected tp_size once"),
         ({"parallel_config": {"tp": [1, 2]}}, "parallel_config.tp: expected tp_size once"),
         ({"parallel_config": {"tensor": [1, 2]}}, "parallel_config: expected the keys"),
-        ({"parallel_config": {"dp": [1.5]}}, "dp_size: expected a whole number >= 1, got 1.5"),
+        ({"parallel_config": {"dp": [1.5]}}, "dp_size: expected an integer of at least 1, got 1.5"),
         ({"parallel_config": {"dp": []}}, "parallel_config.dp: expected a list of values, got []"),
         (
             {"parallel_config": {"presets": ["twins"]}, "parameters": {"page-size": [1]}},
@@ -181,13 +181,16 @@ def test_a_key_or_a_value_that_is_none_is_refused_with_its_place(
 @pytest.mark.parametrize(
     ("benchmark", "expected"),
     [
-        ({"num_concurrency": [1, "8"]}, "num_concurrency: expected whole numbers >= 1, got '8'"),
-        ({"num_concurrency": [True]}, "expected whole numbers >= 1, got True"),
-        ({"num_concurrency": [0]}, "expected whole numbers >= 1, got 0"),
+        (
+            {"num_concurrency": [1, "8"]},
+            "num_concurrency: expected integers of at least 1, got '8'",
+        ),
+        ({"num_concurrency": [True]}, "expected integers of at least 1, got True"),
+        ({"num_concurrency": [0]}, "expected integers of at least 1, got 0"),
         ({"num_concurrency": 8}, "num_concurrency: expected a list of values, got 8"),
         ({"traffic_scenarios": [5]}, "traffic_scenarios: expected texts, got 5"),
-        ({"max_requests_per_iteration": "50"}, "expected a whole number >= 1, got '50'"),
-        ({"max_requests_per_iteration": 50.5}, "expected a whole number >= 1, got 50.5"),
+        ({"max_requests_per_iteration": "50"}, "expected an integer of at least 1, got '50'"),
+        ({"max_requests_per_iteration": 50.5}, "expected an integer of at least 1, got 50.5"),
         ({"dataset_url": "somewhere"}, "benchmark: expected the keys"),
         ({"additional_params": {"temperature": 0.7}}, "additional_params.temperature: expected 0"),
         ({"additional_params": {"top_p": 0.7}}, "additional_params: expected the keys"),
@@ -308,7 +311,11 @@ def test_a_file_that_is_none_or_no_json_is_named(tmp_path: Path) -> None:
     [
         ('"tp-size": [1, 2, 4, 8]', '"tp-size": [1], "tp-size": [8]', "the key 'tp-size' twice"),
         ('"slo": {', '"slo": {}, "slo": {', "the key 'slo' twice"),
-        ('"timeout_per_iteration": 600', '"timeout_per_iteration": 1' + "0" * 400, "a positive"),
+        (
+            '"timeout_per_iteration": 600',
+            '"timeout_per_iteration": 1' + "0" * 400,
+            "a finite number above 0",
+        ),
         ('"max_requests_per_iteration": 100', '"max_requests_per_iteration": 1' + "0" * 12, "most"),
         ('"num_concurrency": [4, 8]', '"num_concurrency": [1' + "0" * 12 + "]", "at most 10000000"),
         ("[1, 2, 4, 8]", '{"type": "range", "values": [1, 8]}', "tp-size.type: expected choice"),

@@ -1,4 +1,4 @@
-"""Tokens and their times in a stream, whatever their text and however many a chunk holds."""
+"""Tokens and their times in a stream, for any text and any number of tokens per chunk."""
 
 import json
 from typing import Any
@@ -13,7 +13,7 @@ from streams import GAP_S, Script, chunk, sent, spelled, usage
 
 
 def answer(messages: list[dict[str, Any]], wanted: int = 10, gap_s: float = 1.0) -> Answer:
-    """Read messages that came one after the other, the first after one gap."""
+    """Read messages that came one gap apart, the first after one gap."""
     lines = [f"data: {json.dumps(message)}".encode() for message in messages] + [b"data: [DONE]"]
     return read_answer([(gap_s * (i + 1), line) for i, line in enumerate(lines)], wanted)
 
@@ -38,11 +38,11 @@ def test_times_do_not_depend_on_whether_a_token_has_text(letters: str) -> None:
 @pytest.mark.parametrize(
     ("letters", "tokens", "last_s"),
     [
-        ("TTTF", 3, 3),  # llama.cpp: the last chunk holds the reason alone
-        ("TTTG", 4, 4),  # vLLM: it comes with the last token
-        ("TTTF", 4, 4),  # ... which may have no text
+        ("TTTF", 3, 3),  # llama.cpp: the last chunk holds only the reason
+        ("TTTG", 4, 4),  # vLLM: the reason comes with the last token
+        ("TTTF", 4, 4),  # the last token may have no text
         ("EEEF", 4, 4),
-        ("ETTT", 3, 4),  # a chunk that announces the answer is no token
+        ("ETTT", 3, 4),  # a chunk that announces the answer is not a token
         ("TEEF", 3, 3),
     ],
 )
@@ -153,7 +153,7 @@ def test_what_a_server_says_went_wrong_is_the_requests_error(line: str, expected
 
 
 def pieces(raw: bytes, *cuts: int) -> Pieces:
-    """Return an answer in pieces that end at some places, one a second."""
+    """Return an answer in pieces with given ends, one piece per second."""
     places = [0, *cuts, len(raw)]
     return [
         (float(i), raw[first:last])

@@ -45,7 +45,7 @@ def table(tmp_path: Path, *rows: dict[str, str]) -> list[dict[str, str]]:
 def test_a_known_point_is_compared(tmp_path: Path) -> None:
     found = [one for one in table(tmp_path, ROW) if one["model"] == "Llama-3.1-70B"]
     assert len(found) == 1 and found[0]["rows"] == "1"
-    # What an H100 node measured for 1,024 tokens back is 70 and 9.1 ms.
+    # The H100 node's measurements for answers of 1,024 tokens are 70 and 9.1 ms.
     assert 0.5 < float(found[0]["ttft_ratio"]) < 2
     assert 0.8 < float(found[0]["tpot_ratio"]) < 1.2
 

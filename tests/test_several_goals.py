@@ -43,7 +43,7 @@ def test_the_incumbents_are_those_that_no_other_dominates() -> None:
         best_of.told(id, _both(a, b), 1.0)
     # (2, -1) dominates (3, -3); the twin of (3, -3) never entered; more of b is better.
     assert best_of.ids == [1, 3, 4]
-    assert best_of.id == 1  # worst shares of the ranges: (.5/1.5, .625), (1, 0), (0, 1)
+    assert best_of.id == 1  # worst shares of the ranges: (0.5/1.5, 0.625), (1, 0), (0, 1)
 
 
 def test_a_breach_is_no_incumbent_and_a_higher_fidelity_replaces_the_set() -> None:

@@ -1,4 +1,4 @@
-"""SOO against traces worked by hand, its invariants, and reference regrets."""
+"""SOO compared with traces worked out by hand, its invariants, and reference regrets."""
 
 import math
 from collections.abc import Callable
@@ -22,7 +22,7 @@ F = Fraction
 
 
 class Recorded(SOO):
-    """SOO that keeps what it expands: (sweep, depth, exact centre, score)."""
+    """SOO that records its expansions: (sweep, depth, exact centre, score)."""
 
     def __init__(self, space: ConfigurationSpace, *, variant: str = "v2", budget: float = 200):
         self.expanded: list[tuple[int, int, tuple[Fraction, ...], float]] = []
@@ -50,7 +50,7 @@ def _cube(dim: int) -> ConfigurationSpace:
 
 
 def _exactly(trial: Trial) -> tuple[Fraction, ...]:
-    """Return the rational that a coordinate stands for; denominators are 2·3^h, h < 8."""
+    """Return the rational value of a coordinate; denominators are 2·3^h, h < 8."""
     return tuple(F(float(x)).limit_denominator(10**5) for x in trial.config.values())
 
 
@@ -104,7 +104,7 @@ def test_trace_1_expands_and_evaluates_as_worked_by_hand(variant: str) -> None:
     ("variant", "third", "evaluated"),
     [
         # 17/18 was made in the sweep before, its children (score 1/20 - 2·|49/54 - 9/10| =
-        # .035 the best) in this one: v2 may expand them, official takes 11/54 (-.0037).
+        # 0.035 the best) in this one: v2 may expand them, official takes 11/54 (-0.0037).
         ("official", F(11, 54), [F(31, 162), F(35, 162)]),
         ("v2", F(49, 54), [F(145, 162), F(149, 162)]),
     ],
@@ -332,7 +332,7 @@ def test_an_unknown_id_is_never_given_again() -> None:
     ("objective", "regrets"),
     [
         # At 25, 50, 100 and 200 evaluations. The reference table prints 1.4e-3 for Branin's
-        # third, which is .001347, and .134 for Hartmann-3's second, which is .13292.
+        # third, which is 0.001347, and 0.134 for Hartmann-3's second, which is 0.13292.
         (Branin(shift="none", space={}), ["0.373", "0.0601", "0.00135", "1.81e-05"]),
         (
             Rosenbrock(dimension=2, shift="none", space={}),

@@ -212,7 +212,7 @@ def test_a_cube_keeps_to_the_rules_of_its_space() -> None:
     cube = UnitCube(space)
     assert before.allows({"n": 8, "m": 8}) and not cube.allows({"n": 8, "m": 8})
     assert not cube.allows({"n": 1, "m": 1})  # the clauses stay
-    check(space, {"n": 8, "m": 8})  # a point of the space all the same
+    check(space, {"n": 8, "m": 8})  # nevertheless a point of the space
     drawn = [cube.config(point) for point in cube.draw(np.random.default_rng(0), 200)]
     assert all(_is_small(config) for config in drawn)
     assert {"n": 2, "m": 4} in drawn
@@ -402,10 +402,10 @@ SWITCH = {"type": "categorical", "choices": [True, False]}
         ({**SWITCH, "choices": [1, 0]}, bool, "expected true or false, got 1"),
         ({"type": "constant", "value": "true"}, bool, "expected true or false, got 'true'"),
         ({"type": "int", "lower": 0, "upper": 1}, bool, "expected true or false, got the type int"),
-        ({"type": "ordinal", "choices": [1.5]}, int, "expected whole numbers, got 1.5"),
-        ({"type": "ordinal", "choices": ["1", "2"]}, int, "expected whole numbers, got '1'"),
-        (SWITCH, int, "expected whole numbers, got True"),
-        (FLOAT, int, "expected whole numbers, got the type float"),
+        ({"type": "ordinal", "choices": [1.5]}, int, "expected integers, got 1.5"),
+        ({"type": "ordinal", "choices": ["1", "2"]}, int, "expected integers, got '1'"),
+        (SWITCH, int, "expected integers, got True"),
+        (FLOAT, int, "expected integers, got the type float"),
         (SWITCH, float, "expected numbers, got True"),
         ({"type": "ordinal", "choices": [1, 2]}, str, "expected text, got 1"),
         (FLOAT, str, "expected text, got the type float"),

@@ -1,4 +1,4 @@
-"""`start=`: known good configurations come first, in every optimizer, and are learned from."""
+"""`start=`: known good configurations come first, and every optimizer learns from them."""
 
 import json
 from pathlib import Path

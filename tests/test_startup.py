@@ -1,4 +1,4 @@
-"""What a start imports, and that leaving `scipy.stats` for later changes nothing but the time."""
+"""The imports of a start, and that deferring `scipy.stats` changes only the time."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Runs on a common budget: unfinished runs, failures, references, what is fixed."""
+"""Runs on a common budget: unfinished runs, failures, references, and fixed choices."""
 
 from dataclasses import replace
 
@@ -26,7 +26,7 @@ def test_a_graded_failure_is_a_failure_however_low_its_value() -> None:
 
 
 def test_only_full_evaluations_are_incumbents_and_parts_spend_their_share() -> None:
-    # Spent after each: 1/2, 1, 2, 3. After 1 nothing full is done.
+    # Spent after each: 1/2, 1, 2, 3. No full evaluation is done after spending 1.
     run = made_run([0.1, 0.2, 4.0, 2.0], fidelities=[0.5, 0.5, 1, 1], budget=3)
     assert _curve(run) == [INF, 4.0, 2.0]
 

@@ -53,7 +53,7 @@ def test_five_pairs_never_reach_the_level() -> None:
 
 
 def test_the_least_number_of_pairs_grows_with_the_comparisons() -> None:
-    # 2^(1-n) < .05: n = 6. 66 comparisons: 2^(1-n) < .000758: n = 12.
+    # 2^(1-n) < 0.05: n = 6. 66 comparisons: 2^(1-n) < 0.000758: n = 12.
     assert (least_pairs(1, 0.05), least_pairs(66, 0.05)) == (6, 12)
 
 
@@ -89,7 +89,7 @@ def test_runs_that_all_end_at_one_value_are_a_sample_unless_they_are_copies() ->
 
 
 def test_differences_that_are_equal_but_for_rounding_share_their_rank() -> None:
-    # .3 - .1 and .2 - 0 differ in the last bit, as do 2/3 - 1/3 and 1/3 - 0.
+    # 0.3 - 0.1 and 0.2 - 0 differ in the last bit, as do 2/3 - 1/3 and 1/3 - 0.
     d = differences(np.array([0.3, 0.0, 2 / 3, 0.0]), np.array([0.1, 0.2, 1 / 3, 1 / 3]))
     assert signed_rank(d) == signed_rank(np.array([2.0, -2, 3, -3])) == (1.0, 0)
 
@@ -122,7 +122,7 @@ def test_other_numbers_of_values_are_refused() -> None:
 
 
 def test_holm_multiplies_the_least_by_all_and_never_falls() -> None:
-    # .01 x 3 = .03; .03 x 2 = .06; .04 x 1 = .04, raised to .06.
+    # 0.01 x 3 = 0.03; 0.03 x 2 = 0.06; 0.04 x 1 = 0.04, raised to 0.06.
     assert holm([0.03, 0.01, 0.04]) == pytest.approx([0.06, 0.03, 0.06])
     assert holm([]) == []
     assert holm([0.9, 0.8]) == [1.0, 1.0]
@@ -151,15 +151,15 @@ def test_ranks_over_the_budget_see_who_was_ahead_early() -> None:
 
 
 def test_critical_differences_are_those_of_demsars_table() -> None:
-    # q at .05 (Demsar 2006, table 5a): 2.343 for 3, 2.728 for 5, 3.164 for 10 classifiers.
+    # q at 0.05 (Demsar 2006, table 5a): 2.343 for 3, 2.728 for 5, 3.164 for 10 classifiers.
     for k, q in ((3, 2.343), (5, 2.728), (10, 3.164)):
         assert nemenyi(k, 14, 0.05) == pytest.approx(q * np.sqrt(k * (k + 1) / 84), abs=1e-3)
 
 
 def test_friedmans_p_is_iman_and_davenports() -> None:
     rows = np.array([[1.0, 2, 3], [1, 2, 3], [1, 3, 2], [2, 1, 3]])
-    # Means 1.25, 2, 2.75: chi2 = 12 x 4 / (3 x 4) (.75^2 + .75^2) = 4.5, F = 3 x 4.5 / (8 - 4.5) =
-    # 3.857 on (2, 6) degrees of freedom, of which the tail is (1 + 2 F / 6)^-3.
+    # Means 1.25, 2, 2.75: chi2 = 12 x 4 / (3 x 4) (0.75^2 + 0.75^2) = 4.5, and F = 3 x 4.5 / (8 -
+    # 4.5) = 3.857 on (2, 6) degrees of freedom, of which the tail is (1 + 2 F / 6)^-3.
     assert friedman(rows) == pytest.approx((1 + 2 * (13.5 / 3.5) / 6) ** -3)
 
 
@@ -181,7 +181,7 @@ def test_few_tasks_or_two_optimizers_support_no_critical_difference() -> None:
 def test_a_critical_difference_says_its_power_and_who_is_not_told_apart() -> None:
     found = critical_difference(_suite(12), 0.05)
     assert found is not None
-    # 2.343 sqrt(12 / 72) = .957, and .842 sqrt(12 / 72) = .344 more for a power of 80 %.
+    # 2.343 sqrt(12 / 72) = 0.957, and 0.842 sqrt(12 / 72) = 0.344 more for a power of 80 %.
     assert found.difference == pytest.approx(0.957, abs=1e-3)
     assert found.detectable - found.difference == pytest.approx(0.344, abs=1e-3)
     assert [sorted(group) for group in found.groups] == [["o00", "o01", "o02"]]

@@ -1,4 +1,4 @@
-"""What must not change a verdict: names, the order of anything, and runs that break off."""
+"""A verdict does not depend on names, on any order, or on unfinished runs."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -30,7 +30,7 @@ NAMES = ("a", "b", "c")
 
 
 def _values(rng: np.random.Generator, number: int, n: int) -> list[float | None]:
-    """Return what a run was told: real numbers, shares of ten items, or few values; failures."""
+    """Return a run's values: real numbers, shares of ten items, or few values; and failures."""
     drawn = np.exp(rng.standard_normal(n))
     if number % 3 == 1:
         drawn = 1 - rng.integers(0, 11, n) / 10
@@ -68,7 +68,7 @@ def _suites() -> Iterator[list[Run]]:
 
 
 def _found(runs: Sequence[Run], names: Callable[[str], str] = str) -> dict[str, object]:
-    """Return all that is said of runs, under the names that they had before."""
+    """Return the whole verdict on runs, with their original names."""
     suite = compare_on(runs)
     told = verdict(suite, 0.2)
     claims = {
@@ -176,7 +176,7 @@ def test_the_last_optimizer_of_all_does_not_become_the_first_by_breaking_off() -
 
 
 def _cut(run: Run, n: int) -> Run:
-    """Return the run as its log would be read after so many evaluations."""
+    """Return the run as its log would be read after a number of evaluations."""
     return made_run(
         [None if bad else x for x, bad in zip(run.values[:n], run.failed, strict=False)],
         run.optimizer,
@@ -220,7 +220,7 @@ def test_the_seeds_that_only_one_has_play_no_part_across_tasks() -> None:
 
 
 def test_shares_that_mirror_each_other_are_ties_whatever_their_last_bit() -> None:
-    # 1 - 2 x .2 is .6 and 1 - 2 x .8 is -.6000000000000001: as numbers the ranks would differ.
+    # 1 - 2 x 0.2 is 0.6 and 1 - 2 x 0.8 is -0.6000000000000001: as numbers the ranks would differ.
     found = over_tasks([Margin(-15, 25), Margin(15, 25), Margin(5, 25), Margin(-3, 25)])
     mirrored = over_tasks([Margin(15, 25), Margin(-15, 25), Margin(-5, 25), Margin(3, 25)])
     assert found.p == mirrored.p and found.sign == -mirrored.sign

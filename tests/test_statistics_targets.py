@@ -109,7 +109,7 @@ def test_the_probability_of_improvement_has_an_interval_unless_there_is_one_run_
     runs += [made_run([x + 0.5], "b", x) for x in range(6)]
     found = improvement(compare_on(runs), "a", "b")
     assert found is not None
-    assert found.probability == 21 / 36  # x < y + .5 in 6 + 5 + ... + 1 of 36
+    assert found.probability == 21 / 36  # x < y + 0.5 in 6 + 5 + ... + 1 of 36
     assert found.low < 21 / 36 < found.high
     one = improvement(compare_on([made_run([1.0], "a"), made_run([2.0], "b")]), "a", "b")
     assert one is not None and one.probability == 1 and np.isnan(one.low)

@@ -38,7 +38,7 @@ LOW, HIGH = [1.0, 2, 3, 4, 5, 6], [11.0, 13, 15, 17, 19, 21]
 
 
 def test_two_that_differ_in_every_seed_are_told_apart_by_six_seeds() -> None:
-    # p = 2 / 2^6 = .031, one comparison.
+    # p = 2 / 2^6 = 0.031, one comparison.
     assert _said([*_seeds("a", LOW), *_seeds("b", HIGH)]) == [
         "On f (value after 1 evaluation), over 6 seeds, at significance level 0.05 (Holm): "
         "a is better than b."
@@ -48,7 +48,7 @@ def test_two_that_differ_in_every_seed_are_told_apart_by_six_seeds() -> None:
 def test_a_third_that_differs_from_neither_is_said_to_be_not_distinguishable() -> None:
     runs = [*_seeds("a", [1.0, 2, 3, 4, 5, 6, 7, 8]), *_seeds("b", [11.0 + x for x in range(8)])]
     runs += _seeds("c", [20.0, 0, 20, 0, 20, 0, 20, 0])
-    # a - b: p = 2 / 2^8 = .0078, times 3 = .023. The others have both signs.
+    # a - b: p = 2 / 2^8 = 0.0078, times 3 = 0.023. The others have both signs.
     assert _said(runs) == [
         "On f (value after 1 evaluation), over 8 seeds, at significance level 0.05 (Holm): "
         "a is better than b; the other 2 of 3 pairs are not distinguishable."
@@ -91,7 +91,7 @@ def test_tasks_are_compared_by_one_number_each() -> None:
     for i in range(6):
         runs += [*_seeds("a", [1.0, 2.0], f"f{i}"), *_seeds("b", [11.0, 12.0], f"f{i}")]
     said = _said(runs)
-    # Six tasks, all won: p = 2 / 2^6 = .031 of one comparison. Two seeds can tell nothing.
+    # Six tasks, all won: p = 2 / 2^6 = 0.031 of one comparison. Two seeds can tell nothing.
     assert said[0] == (
         "Across 6 tasks (value after 1 evaluation), at significance level 0.05 (Holm): a is better "
         "than b."
@@ -149,7 +149,7 @@ def test_equal_optimizers_are_told_apart_in_at_most_one_suite_of_twenty() -> Non
 
 
 def test_t_tests_would_tell_equal_optimizers_apart_where_there_are_two_local_optima() -> None:
-    # A pair differs by +1, or by -1, in all five seeds with a probability of 2 / 4^5 = .002: one
+    # A pair differs by +1, or by -1, in all five seeds with a probability of 2 / 4^5 = 0.002: one
     # of 180 pairs in about a third of the suites.
     rates = calibrate(two_optima, 6, 12, 5, 50)
     assert rates["t_suites_pct"] is not None and rates["t_suites_pct"] > 15

@@ -1,4 +1,4 @@
-"""The table of an experiment, and what it says where there is none."""
+"""The table of an experiment, and the message if there is none."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Sweeps as a person types them: real processes, kills, resumes, failures, and mistakes."""
+"""Typed sweeps in real processes: kills, resumes, failures, and mistakes."""
 
 import errno
 import json
@@ -55,7 +55,7 @@ def state_names(folder: Path) -> list[str]:
 
 
 def counted(tmp_path: Path, seconds: float) -> list[str]:
-    """Return four runs of 20 evaluations that take a moment each and are written down."""
+    """Return four runs of 20 evaluations that take a moment each and are recorded in a file."""
     objective = (
         "branin objective._target_=counting.CountingBranin "
         f"+objective.path={tmp_path / 'evaluated'} +objective.seconds={seconds}"
@@ -168,7 +168,7 @@ def test_an_interrupted_sweep_says_how_to_go_on(
 
 def test_a_run_that_fails_is_tried_twice_and_listed_and_stops_no_other(tmp_path: Path) -> None:
     settings = [*CHEAP, 'optimizers=[random,"soo optimizer.k=4"]', "seeds=[0]", f"out={tmp_path}"]
-    for _ in range(2):  # the second command lists it again, and tries no more
+    for _ in range(2):  # the second command lists it again and does not retry it
         done = typed(*settings)
         assert done.returncode == 2
         assert done.stdout == f"1 done, 1 failed: {tmp_path}\n"
@@ -371,7 +371,7 @@ def test_a_list_of_workers_is_checked(workers: list[int], message: str) -> None:
     ("words", "message"),
     [
         (["executor=fast"], "executor: expected one of auto, inline"),
-        (["executor=simulated executor.jitter=2"], "executor.jitter: expected a number from 0"),
+        (["executor=simulated executor.jitter=2"], "executor.jitter: expected a finite number of at least 0"),
         (
             ["executor=simulated executor.speed=2"],
             "executor: expected one of rounds, seconds, jitter, got speed",

@@ -103,9 +103,9 @@ def test_an_optimum_without_closed_form_rounds_to_the_published_one(
 
 def test_hartmann_beside_one_centre_is_that_centres_share() -> None:
     # At P_3 of Hartmann-3 the others give 1 exp(-s1), 1.2 exp(-s2), 3.2 exp(-s4) with
-    # s1 = 3 * .2598^2 + 10 * .7562^2 + 30 * .2874^2 = 8.39896
-    # s2 = .1 * .3608^2 + 10 * .4345^2 + 35 * .1923^2 = 3.19518
-    # s4 = .1 * .0710^2 + 10 * .2989^2 + 35 * .3281^2 = 4.66169
+    # s1 = 3 * 0.2598^2 + 10 * 0.7562^2 + 30 * 0.2874^2 = 8.39896
+    # s2 = 0.1 * 0.3608^2 + 10 * 0.4345^2 + 35 * 0.1923^2 = 3.19518
+    # s4 = 0.1 * 0.0710^2 + 10 * 0.2989^2 + 35 * 0.3281^2 = 4.66169
     # 3 + 0.000225 + 0.049150 + 0.030243 = 3.079618
     function = Hartmann3(shift="none", space={})
     assert value_at(function, 0.1091, 0.8732, 0.5547) == pytest.approx(-3.079618, abs=2e-5)
@@ -229,7 +229,7 @@ def test_a_wrong_shift_is_refused(shift: Any) -> None:
 
 @pytest.mark.parametrize("dimension", [0, 1, -2, 2.0, True, "2", None])
 def test_a_wrong_dimension_is_refused(dimension: Any) -> None:
-    with pytest.raises(ValueError, match="dimension: expected an integer >= 2, got"):
+    with pytest.raises(ValueError, match="dimension: expected an integer of at least 2, got"):
         Rosenbrock(dimension=dimension, shift=0, space={})
 
 

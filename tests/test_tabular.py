@@ -145,7 +145,7 @@ def test_only_the_rows_asked_for_are_kept(tmp_path: Path) -> None:
         ("rank,log10_rate,kind,acc,mmlu,s\n", {}, "expected at least one row"),
         (TEXT, {"lookup": "linear"}, "lookup: expected one of"),
         (TEXT, {"replicates": "first"}, "replicates: expected one of"),
-        (TEXT, {"tolerance": -1}, "tolerance: expected a number >= 0"),
+        (TEXT, {"tolerance": -1}, "tolerance: expected a finite number of at least 0"),
         (TEXT, {"space": {"alpha": BOX["rank"]}}, "space: expected some of"),
         (TEXT, {"value": {"column": "acc", "sign": -1}}, "value: expected the keys"),
         (TEXT, {"parameters": {}}, "parameters: expected names with their columns"),

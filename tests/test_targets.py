@@ -1,4 +1,4 @@
-"""The class that a YAML file names: what is said if there is none, or not the right one."""
+"""The class that a YAML file names: the error if there is none, or if it is a wrong one."""
 
 from typing import Any
 

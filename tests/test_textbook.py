@@ -94,7 +94,7 @@ def test_other_functions_can_be_moved_anywhere_too() -> None:
     [
         ({"function": "sphere"}, "function: expected one of brown, .*, got 'sphere'"),
         ({"function": 3}, "function: expected one of"),
-        ({"dimension": 1}, "dimension: expected an integer >= 2, got 1"),
+        ({"dimension": 1}, "dimension: expected an integer of at least 2, got 1"),
         ({"function": "powell"}, "dimension: expected a multiple of 4 for powell, got 5"),
         ({"shift": "anywhere"}, "shift: expected an integer seed >= 0, none, or anywhere"),
         ({"shift": "anywhere-1"}, "shift: expected an integer seed >= 0, none, or anywhere"),

@@ -1,4 +1,4 @@
-"""Tracking shows a run and leaves it alone: a stand-in for MLflow's client, real runs and logs."""
+"""Tracking shows a run and does not affect it: a substitute for MLflow's client, real runs."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +23,7 @@ class Page(list[Any]):
 
 
 class Store:
-    """What MLflow keeps, with the calls of its client; from call number `dies_at` on it fails."""
+    """MLflow's store, with the calls of its client; from call number `dies_at` on, it fails."""
 
     def __init__(self) -> None:
         self.runs: dict[str, Any] = {}
@@ -98,7 +98,7 @@ def objective() -> Failing:
 
 
 def track(folder: Path, store: Store, budget: int, header_time: float = 5.0) -> RunLog:
-    """Make a tracked run, or go on with it."""
+    """Make a tracked run, or continue it."""
     made = objective()
     named = {"_target_": "optimizers.random_search.RandomSearch"}
     names = {"optimizer": "random", "objective": "failing"}
@@ -114,7 +114,7 @@ def track(folder: Path, store: Store, budget: int, header_time: float = 5.0) -> 
 
 
 def expect_all(store: Store, log: RunLog) -> None:
-    """Check that the store has every evaluation of the log, once, as it is."""
+    """Check that the store has every evaluation of the log, once and unchanged."""
     children = {run.data.tags["tuneoff.evaluation"]: run for run in store.children()}
     assert len(children) == len(store.children()) == len(log.history.evaluations)
     for place, (id, evaluation) in enumerate(log.history.evaluations.items()):

@@ -1,4 +1,4 @@
-"""Facts of TuRBO-1: the trust region of Eriksson et al. (2019), and what a restart forgets."""
+"""Facts of TuRBO-1: the trust region of Eriksson et al. (2019), and restarts."""
 
 import numpy as np
 import pytest
@@ -72,7 +72,7 @@ def test_a_restart_asks_for_a_fresh_design_and_forgets_the_old_region() -> None:
     optimizer = Turbo(space, seed=0, n_initial=3)
     worsening = converse(optimizer, lambda trial: Evaluation(float(trial.id), 1.0), 3)
     optimizer._region.length = 1.5 * L_MIN
-    optimizer._region.n_failures = 3  # one more halves it
+    optimizer._region.n_failures = 3  # one more failure halves it
     converse(optimizer, lambda trial: Evaluation(99.0, 1.0), 1)
     assert optimizer._region.length == 0.8 and not np.isfinite(optimizer._region.best)
     assert optimizer._in_design()

@@ -1,4 +1,4 @@
-"""`tuneoff verdict`: what it prints, and its one line on what is wrong."""
+"""`tuneoff verdict`: its output, and its one-line errors."""
 
 import base64
 import csv

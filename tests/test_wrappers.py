@@ -24,7 +24,7 @@ CONFIG: Config = {"x1": 2.0, "x2": 3.0}
 
 
 class Lonely(Objective):
-    """Differs from the defaults of the contract wherever it can."""
+    """Differs from the defaults of the contract in every possible attribute."""
 
     resources = Resources(gpus=2, cores=3, whole_host=True)
     version = 7
@@ -260,15 +260,21 @@ def test_wrappers_stand_around_each_other() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"probability": 1.5}, r"probability: expected a number in \[0, 1\], got 1\.5"),
-        ({"probability": "half"}, r"probability: expected a number in \[0, 1\], got 'half'"),
+        (
+            {"probability": 1.5},
+            r"probability: expected a finite number of at least 0 and at most 1, got 1\.5",
+        ),
+        (
+            {"probability": "half"},
+            r"probability: expected a finite number of at least 0 and at most 1, got 'half'",
+        ),
         ({"penalty": float("inf")}, "penalty: expected null or a finite number, got inf"),
         ({"penalty": True}, "penalty: expected null or a finite number, got True"),
         ({"region": {"x9": [0, 1]}}, r"region: expected one of the parameters .*, got x9"),
         ({"region": {"x1": [1, 0]}}, r"region\.x1: expected \[lower, upper\], got \[1, 0\]"),
         ({"region": {"x1": 3}}, r"region\.x1: expected \[lower, upper\], got 3"),
         ({"region": 3}, "region: expected null or ranges by parameter, got 3"),
-        ({"seed": -1}, "seed: expected an integer >= 0, got -1"),
+        ({"seed": -1}, "seed: expected an integer of at least 0, got -1"),
     ],
 )
 def test_a_wrong_setting_of_failing_is_refused(settings: dict[str, Any], message: str) -> None:
@@ -278,7 +284,7 @@ def test_a_wrong_setting_of_failing_is_refused(settings: dict[str, Any], message
 
 @pytest.mark.parametrize("sd", [-1, float("nan"), float("inf"), "1", True, None])
 def test_a_wrong_deviation_is_refused(sd: Any) -> None:
-    with pytest.raises(ValueError, match="sd: expected a finite number >= 0, got"):
+    with pytest.raises(ValueError, match="sd: expected a finite number of at least 0, got"):
         noisy(branin(), sd=sd)
 
 
@@ -304,7 +310,7 @@ def test_an_embedded_objective_depends_on_its_own_axes_only() -> None:
     assert moved == matter and len(matter) == 2
     other = Embedded(inner=inner, dimension=12, seed=4)
     assert list(other.places) != list(objective.places)
-    with pytest.raises(ValueError, match=r"dimension: expected an integer >= 2, got 1"):
+    with pytest.raises(ValueError, match=r"dimension: expected an integer of at least 2, got 1"):
         Embedded(inner=inner, dimension=1, seed=0)
 
 

@@ -1,4 +1,4 @@
-"""A Llama with random weights, small enough to be made and trained within a test."""
+"""A Llama with random weights, small enough to be created and trained within a test."""
 
 from pathlib import Path
 

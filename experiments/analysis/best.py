@@ -14,11 +14,11 @@ import yaml
 from experiments.analysis.pasted import confirmations, recommended, text
 from experiments.analysis.results import Run, load
 from experiments.analysis.statistics.fronts import front
-from experiments.running.fields import is_number
 from experiments.running.header import Header
 from experiments.running.readers import one_of
 from experiments.running.readers import path as as_path
 from experiments.running.settings import Command, Given, Setting
+from objectives.expected import is_number
 from objectives.trial import Limit
 
 

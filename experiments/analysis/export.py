@@ -14,6 +14,7 @@ from experiments.analysis.results import Run, load
 from experiments.running.readers import one_of
 from experiments.running.readers import path as as_path
 from experiments.running.settings import REQUIRED, Command, Given, Setting
+from objectives import expected
 
 _WRITERS = {
     "coco": ("coco", "write"),
@@ -32,8 +33,7 @@ def export(runs: Sequence[Run], format: str, out: Path) -> None:
         OSError: it cannot be written.
         ModuleNotFoundError: a library of the format is not installed.
     """
-    if format not in _WRITERS:
-        raise ValueError(f"format: expected one of {', '.join(_WRITERS)}, got {format}")
+    expected.one_of("format", format, _WRITERS)
     if out.exists():
         raise ValueError(f"out: expected a path where nothing is yet, got {out}; remove it first")
     module, name = _WRITERS[format]

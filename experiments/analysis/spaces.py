@@ -7,6 +7,7 @@ from typing import Any
 from ConfigSpace import ConfigurationSpace
 
 from experiments.analysis.results import Run
+from experiments.running.header import Header
 from objectives.space import UnitCube, build_space
 from objectives.trial import Config
 
@@ -16,19 +17,30 @@ _LOG_RANGE = 1e3  # upper / lower from which an inferred positive parameter gets
 def space_of(runs: Sequence[Run]) -> ConfigurationSpace:
     """Return the space of runs on one objective.
 
-    This is the first run's stated space if it contains every configuration of all runs, and
-    otherwise the smallest space that does.
+    Raises:
+        ValueError: the header describes no legal space.
+    """
+    return space_for(runs[0].header, [config for run in runs for config in run.configs])
+
+
+def space_for(header: Header, configs: Sequence[Config]) -> ConfigurationSpace:
+    """Return the space that a header states if it contains every one of the configurations.
+
+    Otherwise return the smallest space that does.
 
     Raises:
         ValueError: the header describes no legal space.
     """
-    configs = [config for run in runs for config in run.configs]
-    header = runs[0].header
     if header.space:
         stated = build_space(header.space, header.forbidden)
-        if _holds(UnitCube(stated), configs):
+        if holds(stated, configs):
             return stated
     return build_space(_observed(configs))
+
+
+def holds(space: ConfigurationSpace, configs: Iterable[Config]) -> bool:
+    """Return whether every value of the configurations is legal in a space."""
+    return _holds(UnitCube(space), configs)
 
 
 def _holds(cube: UnitCube, configs: Iterable[Config]) -> bool:

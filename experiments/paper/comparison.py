@@ -1,6 +1,6 @@
 """The study repeated with seeds: the differences that 30 runs per optimizer can establish.
 
-- Until the plateau: the number of the first evaluation within .002 of the surface's optimum, or
+- Until the plateau: the number of the first evaluation within 0.002 of the surface's optimum, or
   infinity if there is none (the tests use only ranks).
 - MMLU at the incumbent, which is the first evaluation with the smallest value.
 - Pairs: `statistics.paired` over the seeds. It is Wilcoxon's exact signed-rank test, or the sign

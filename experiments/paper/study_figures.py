@@ -51,7 +51,7 @@ def _matrix(axes: Axes, values: Floats, names: Sequence[str]) -> None:
             if i == j:
                 continue
             shown = f"{value:.2f}".replace("0.", ".").replace("-", "\N{MINUS SIGN}")
-            weight = "bold" if abs(value) >= 0.28 else "normal"  # p < .05 for 50 rows
+            weight = "bold" if abs(value) >= 0.28 else "normal"  # p < 0.05 for 50 rows
             axes.text(j, i, shown, ha="center", va="center", fontsize=7.5, weight=weight)
     shown_names = [name.replace("log10 ", "log10\n") for name in names]
     axes.set_xticks(range(len(names)), shown_names, fontsize=7)

@@ -26,6 +26,7 @@ from experiments.replaying.rating import report as report_percentiles
 from experiments.replaying.recording import read
 from experiments.running.composing import ComposedCommand
 from experiments.running.readers import path
+from objectives import expected
 from objectives.objective import Objective
 from optimizers.optimizer import Optimizer
 
@@ -36,16 +37,11 @@ def replay(settings: DictConfig) -> str:
     Raises:
         ValueError, OSError, HydraException: an input or a setting is invalid.
     """
-    if not isinstance(settings.data, str):
-        raise ValueError(f"data: expected the path of a CSV file, got {settings.data}")
-    if settings.gp not in ("recorded", "own"):
-        raise ValueError(f"gp: expected recorded or own, got {settings.gp}")
-    if not isinstance(settings.maximise, bool):
-        raise ValueError(f"maximise: expected true or false, got {settings.maximise}")
-    for key, least in (("seed", 0), ("points", 1)):
-        value = settings[key]
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise ValueError(f"{key}: expected an integer of at least {least}, got {value!r}")
+    expected.text("data", settings.data, "the path of a CSV file")
+    expected.one_of("gp", settings.gp, ("recorded", "own"))
+    expected.switch("maximise", settings.maximise)
+    expected.whole("seed", settings.seed, 0)
+    expected.whole("points", settings.points, 1)
     objective: Objective = instantiate(settings.objective, _convert_="all")
     space = objective.space
     algorithm = None if settings.algorithm is None else str(settings.algorithm)

@@ -1,8 +1,6 @@
 """Make a run from composed settings, once Hydra has read the arguments of `tuneoff run`."""
 
-import math
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig
 
@@ -16,6 +14,7 @@ from experiments.running.run import Run
 from experiments.running.run_log import RunLog
 from experiments.running.terminal import PROGRESS_AUTO
 from experiments.running.tracking import BACKENDS, Tracker, mlflow_client
+from objectives import expected
 
 _progress: dict[str, str] = {}  # read by `interrupted`; has the log's path once the log exists
 
@@ -95,30 +94,15 @@ MOST_WORKERS = 1024
 
 def check_settings(settings: DictConfig) -> None:
     """Raise `ValueError` if a setting is invalid for every run."""
-    budget = settings.budget
-    if not _is_number(budget) or budget <= 0:
-        raise ValueError(f"budget: expected a positive number of evaluations, got {budget!r}")
-    if budget > LARGEST_BUDGET:
-        raise ValueError(f"budget: expected at most {LARGEST_BUDGET:g} evaluations, got {budget!r}")
-    for key, least, most in (("seed", 0, LARGEST_SEED), ("workers", 1, MOST_WORKERS)):
-        value = settings[key]
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            raise ValueError(
-                f"{key}: expected an integer of at least {least} and at most {most}, got {value!r}"
-            )
+    expected.number("budget", settings.budget, above=0, most=LARGEST_BUDGET)
+    expected.whole("seed", settings.seed, 0, LARGEST_SEED)
+    expected.whole("workers", settings.workers, 1, MOST_WORKERS)
     check_timeout(settings.get("evaluation_timeout_s"))
     if settings.progress != PROGRESS_AUTO and not isinstance(settings.progress, bool):
         raise ValueError(f"progress: expected auto, true or false, got {settings.progress!r}")
-    if settings.tracking not in BACKENDS:
-        expected = ", ".join(BACKENDS)
-        raise ValueError(f"tracking: expected one of {expected}, got {settings.tracking!r}")
-    for key in ("plot", "dry_run"):
-        if not isinstance(settings[key], bool):
-            raise ValueError(f"{key}: expected true or false, got {settings[key]!r}")
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    expected.one_of("tracking", settings.tracking, BACKENDS)
+    expected.switch("plot", settings.plot)
+    expected.switch("dry_run", settings.dry_run)
 
 
 def _folder(settings: DictConfig, run: Run) -> Path:

@@ -174,12 +174,12 @@ def incumbent_line(history: History) -> str:
     evaluation, about = history.evaluations[id], headline(history.header)
     if history.header.several:
         return f"{front_line(history)}{failures}"
-    best = f"best {_named(about, evaluation)} (trial {id}{failures})"
+    best = f"best {named(about, evaluation)} (trial {id}{failures})"
     others = _metrics(evaluation, about)
     return f"{best}: {others}" if others else best
 
 
-def _named(about: Headline, evaluation: Evaluation) -> str:
+def named(about: Headline, evaluation: Evaluation) -> str:
     """Return the headline metric of an evaluation, with its name and unit."""
     number = about.of(evaluation)
     return f"{about.metric or 'value'} {_number(about, number)}"
@@ -199,8 +199,22 @@ def _metrics(evaluation: Evaluation, about: Headline) -> str:
 def summary(history: History, path: Path) -> str:
     """Return the summary of a run: its result, what the result means, and the next commands."""
     assert history.header is not None
-    header, id = history.header, history.incumbent()
+    header = history.header
     n_failed = sum(evaluation.error is not None for evaluation in history.evaluations.values())
+    rows = result_rows(history)
+    rows += [("time", _times(history)), ("log", str(path)), *_next(path.parent)]
+    title = (
+        f"{header.names['optimizer']} on {header.names['objective']}, seed {header.seed}: "
+        f"{len(history.evaluations)} evaluations, {n_failed} failed, budget spent "
+        f"{history.spent:.6g} of {history.budget:.6g}"
+    )
+    return "\n".join([title, *(f"  {name:<10} {text}".rstrip() for name, text in rows)])
+
+
+def result_rows(history: History) -> list[tuple[str, str]]:
+    """Return the lines of a summary on the result of a run, each with its name."""
+    assert history.header is not None
+    header, id = history.header, history.incumbent()
     rows = []
     if header.notice:
         rows.append(("note", header.notice))
@@ -224,13 +238,7 @@ def summary(history: History, path: Path) -> str:
         )
     if history.stopped is not None:
         rows.append(("stopped", f"{history.stopped}; a larger limit, or stop=none, continues"))
-    rows += [("time", _times(history)), ("log", str(path)), *_next(path.parent)]
-    title = (
-        f"{header.names['optimizer']} on {header.names['objective']}, seed {header.seed}: "
-        f"{len(history.evaluations)} evaluations, {n_failed} failed, budget spent "
-        f"{history.spent:.6g} of {history.budget:.6g}"
-    )
-    return "\n".join([title, *(f"  {name:<10} {text}".rstrip() for name, text in rows)])
+    return rows
 
 
 def _result(history: History, id: int) -> list[tuple[str, str]]:
@@ -239,7 +247,7 @@ def _result(history: History, id: int) -> list[tuple[str, str]]:
     about, evaluation = headline(history.header), history.evaluations[id]
     place = list(history.evaluations).index(id) + 1
     n = len(history.evaluations)
-    rows = [("best", f"{_named(about, evaluation)}, {about.direction} (evaluation {place} of {n})")]
+    rows = [("best", f"{named(about, evaluation)}, {about.direction} (evaluation {place} of {n})")]
     others = _metrics(evaluation, about)
     if others:
         rows.append(("", others))

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from experiments.running.fields import Fields, is_number, wrong
+from experiments.running.fields import Fields
+from objectives.expected import is_number, refuse
 from objectives.trial import Evaluation, Goal, Limit, Trial
 
 Json = dict[str, Any]
@@ -212,7 +213,7 @@ def read_event(event: Json) -> Event:
     """
     kind = Fields(event, "event").text("event")
     if kind not in _KINDS:
-        wrong("event", f"one of {', '.join(_KINDS)}", kind)
+        refuse("event", f"one of {', '.join(_KINDS)}", kind)
     return _KINDS[kind](event)
 
 
@@ -225,7 +226,7 @@ def trial_of(event: Any) -> Trial:
     fields = Fields(event, "trial")
     fidelity = fields.number("fidelity")
     if not 0 < fidelity <= 1:
-        wrong("trial.fidelity", "a share in (0, 1]", fidelity)
+        refuse("trial.fidelity", "a share in (0, 1]", fidelity)
     resumes = fields.whole("resumes") if "resumes" in fields else None
     return Trial(fields.whole("id"), fields.config("config"), fidelity, resumes)
 
@@ -255,14 +256,14 @@ def check_answer(
     if evaluation.error is not None:
         return
     if evaluation.value is None and not several:
-        wrong("evaluation.value", "a number unless there is an error", None)
+        refuse("evaluation.value", "a number unless there is an error", None)
     if evaluation.value is not None and several:
-        wrong("evaluation.value", "null, as there are several goals", evaluation.value)
+        refuse("evaluation.value", "null, as there are several goals", evaluation.value)
     for name in [*(goals if several else ()), *limits]:
         if name not in evaluation.metrics:
-            wrong(f"evaluation.metrics.{name}", "a number, as of each goal and limit", None)
+            refuse(f"evaluation.metrics.{name}", "a number, as of each goal and limit", None)
 
 
 def _positive(fields: Fields, key: str) -> float:
     value = fields.number(key)
-    return value if value > 0 and is_number(value) else wrong(key, "a positive number", value)
+    return value if value > 0 and is_number(value) else refuse(key, "a positive number", value)

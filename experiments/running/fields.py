@@ -1,10 +1,9 @@
 """Reading of JSON objects from untrusted files; the type of every value is checked."""
 
-import math
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
 
-_SHOWN = 60  # the number of characters of a value that a message quotes
+from objectives.expected import is_number, is_whole, refuse
 
 
 class Fields:
@@ -26,7 +25,7 @@ class Fields:
         """
         self._where = where
         if not isinstance(value, dict):
-            wrong(where or "event", "a JSON object", value)
+            refuse(where or "event", "a JSON object", value)
         self._fields: dict[str, Any] = value
 
     def __contains__(self, key: str) -> bool:
@@ -96,32 +95,10 @@ class Fields:
             raise ValueError(f"{place}: expected {rule}, got no such key")
         value = self._fields[key]
         if not good(value):
-            wrong(place, rule, value)
+            refuse(place, rule, value)
         return value
-
-
-def is_whole(value: Any, least: int) -> bool:
-    """Return whether a value is an integer of at least `least`."""
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
-
-
-def is_number(value: Any) -> bool:
-    """Return whether a value is a finite number that a float can represent."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    try:
-        return math.isfinite(value)
-    except OverflowError:  # an integer of more than 308 digits
-        return False
 
 
 def is_plain(value: Any) -> bool:
     """Return whether a configuration may contain the value."""
     return isinstance(value, bool | str | int) or is_number(value)
-
-
-def wrong(where: str, rule: str, value: Any) -> NoReturn:
-    """Raise `ValueError` with a message that quotes the value, shortened if it is long."""
-    shown = repr(value)
-    shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
-    raise ValueError(f"{where}: expected {rule}, got {shown}")

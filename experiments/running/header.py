@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from experiments.running.fields import Fields, is_number, is_whole, wrong
+from experiments.running.fields import Fields
 from experiments.running.transferred import Transferred
+from objectives.expected import is_number, is_whole, refuse
 from objectives.objective import Deployment, Resources
 from objectives.trial import Config, Fidelities, Goal, Limit
 
@@ -143,10 +144,10 @@ class Header:
         """
         fields = Fields(event, "header")
         if event.get("format") != FORMAT:
-            wrong("header.format", str(FORMAT), event.get("format"))
+            refuse("header.format", str(FORMAT), event.get("format"))
         names = fields.texts("names")
         if not names.keys() >= {"optimizer", "objective"}:
-            wrong("header.names", "the names of optimizer and objective", names)
+            refuse("header.names", "the names of optimizer and objective", names)
         return cls(
             identity=fields.text("identity"),
             names=names,
@@ -205,7 +206,7 @@ def _deployment(fields: Fields) -> Deployment | None:
 
 def _budget(fields: Fields) -> float:
     budget = fields.number("budget")
-    return budget if budget > 0 else wrong("header.budget", "a positive number", budget)
+    return budget if budget > 0 else refuse("header.budget", "a positive number", budget)
 
 
 def _goals(goals: dict[str, Any]) -> dict[str, Goal]:
@@ -236,7 +237,7 @@ def _front(fields: Fields) -> list[list[float]]:
     for point in points:
         good = isinstance(point, list) and len(point) == n_goals and all(map(is_number, point))
         if not good:
-            wrong("header.front", f"points of {n_goals} finite numbers", point)
+            refuse("header.front", f"points of {n_goals} finite numbers", point)
     return [[float(x) for x in point] for point in points]
 
 
@@ -251,7 +252,7 @@ def _fidelities(fields: Fields, event: dict[str, Any]) -> Fidelities | None:
         return None
     grid = fields.items("fidelities")
     if not all(map(is_number, grid)):
-        wrong("header.fidelities", "a list of finite numbers", grid)
+        refuse("header.fidelities", "a list of finite numbers", grid)
     return Fidelities(tuple(map(float, grid)))
 
 
@@ -265,5 +266,5 @@ def _coco(coco: Any) -> tuple[str, int, int] | None:
         return None
     good = isinstance(coco, list) and len(coco) == 3 and isinstance(coco[0], str)
     if not good or not all(is_whole(x, 0) for x in coco[1:]):
-        wrong("header.coco", "a suite, a function and an instance", coco)
+        refuse("header.coco", "a suite, a function and an instance", coco)
     return coco[0], coco[1], coco[2]

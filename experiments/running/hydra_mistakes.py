@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Sequence
-from difflib import get_close_matches
 
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.running.composing import composed
+from objectives.expected import did_you_mean
 
 
 def line(error: BaseException, arguments: Sequence[str], name: str) -> str:
@@ -115,8 +115,7 @@ def _first(text: str) -> str:
 def _misspelt(key: str, arguments: Sequence[str], config: str) -> str:
     parent, _, name = key.rpartition(".")
     keys = _keys(parent, arguments, config)
-    close = get_close_matches(name, keys, n=1)
-    meant = f"; did you mean {close[0]}?" if close else ""
+    meant = did_you_mean(name, keys)
     where = parent or "settings"
     return f"{where}: expected one of {', '.join(keys) or 'its keys'}, got {name}{meant}"
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from objectives import expected
+
 Reader = Callable[[str, str], Any]
 """Converts the text of a setting to its value; the first argument is the setting's name."""
 
@@ -22,12 +24,7 @@ def path(where: str, value: Any) -> Path:
     if not isinstance(value, str) or re.fullmatch(r"[\[{].*|[-+]?[\d.]+|true|false", value, re.S):
         example = f"; write ./{value} for a file of that name" if str(value).isalnum() else ""
         raise ValueError(f"{where}: expected a path, got {value}{example}")
-    if not value.strip() or "\0" in value:
-        raise ValueError(f"{where}: expected a path, got {value!r}")
-    try:
-        return Path(value).expanduser()
-    except RuntimeError:  # ~name, but no user has this name
-        raise ValueError(f"{where}: expected the home folder of a user, got {value}") from None
+    return expected.path(where, value)
 
 
 def number(least: float | None = None, most: float | None = None, above: bool = False) -> Reader:
@@ -38,36 +35,29 @@ def number(least: float | None = None, most: float | None = None, above: bool = 
         most: the largest number that is accepted.
         above: whether `least` itself is rejected.
     """
+    lower = {"above" if above else "least": least}
+    rule = f"a finite number{expected.bounds_in_words(**lower, most=most)}"
 
     def read(where: str, value: str) -> float:
         try:
             found = float(value)
         except ValueError:
             found = math.nan
-        low = -math.inf if least is None else least
-        inside = low <= found <= (math.inf if most is None else most)
-        if not math.isfinite(found) or not inside or (above and found == low):
-            raise ValueError(f"{where}: expected {_range(least, most, above)}, got {value}")
+        if not expected.is_number(found, least=least, most=most) or (above and found == least):
+            raise ValueError(f"{where}: expected {rule}, got {value}")
         return found
 
     return read
 
 
-def _range(least: float | None, most: float | None, above: bool) -> str:
-    rule = "a finite number"
-    if least is not None:
-        rule += f" above {least:g}" if above else f" of at least {least:g}"
-    return rule if most is None else f"{rule} and at most {most:g}"
-
-
 def whole(least: int, most: int | None = None) -> Reader:
     """Return a reader of integers."""
-    rule = f"an integer of at least {least}" + ("" if most is None else f" and at most {most}")
+    rule = f"an integer{expected.bounds_in_words(least=least, most=most)}"
 
     def read(where: str, value: str) -> int:
         digits = re.fullmatch(r"\+?(\d{1,18})", value, re.ASCII)
         found = int(digits[1]) if digits else -1
-        if not digits or found < least or (most is not None and found > most):
+        if not expected.is_whole(found, least, most):
             raise ValueError(f"{where}: expected {rule}, got {value}")
         return found
 

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.running.events import Ask, Ended, Evaluated
-from experiments.running.fields import Fields, is_number, is_whole, wrong
+from experiments.running.fields import Fields
 from experiments.running.history import History
 from experiments.running.run_log import read
+from objectives.expected import is_number, is_whole, refuse
 
 Floats = NDArray[np.float64]
 Row = dict[str, Any]
@@ -121,9 +122,9 @@ class Columns:
         self._fields = Fields(Fields(row, "row").mapping("columns"), "columns")
         ids = self._fields.items("id")
         if not all(is_whole(id, 0) and id < _LARGEST_ID for id in ids):
-            wrong("columns.id", "a list of trial ids", ids)
+            refuse("columns.id", "a list of trial ids", ids)
         if len(set(ids)) < len(ids):
-            wrong("columns.id", "each id once", ids)
+            refuse("columns.id", "each id once", ids)
         self.ids = np.array(ids, dtype=np.int64)
         self.n = len(ids)
 
@@ -133,7 +134,7 @@ class Columns:
         inside = (column >= low) & (column <= high)
         if not inside.all():
             worst = column[~inside][0]
-            wrong(f"columns.{key}", f"numbers from {low:g} to {high:g}", float(worst))
+            refuse(f"columns.{key}", f"numbers from {low:g} to {high:g}", float(worst))
         return column
 
     def prices(self, fidelities: Floats) -> Floats:
@@ -193,7 +194,7 @@ class Columns:
     def _checked(self, where: str, column: Any, kinds: set[type]) -> list[Any]:
         """Return a column after checking its length and the types of its entries."""
         if not isinstance(column, list):
-            wrong(where, "a list", column)
+            refuse(where, "a list", column)
         if len(column) != self.n:
             raise ValueError(
                 f"{where}: expected {self.n} entries, as many as ids, got {len(column)}"
@@ -201,7 +202,7 @@ class Columns:
         if not set(map(type, column)) <= kinds:
             other = next(entry for entry in column if type(entry) not in kinds)
             names = ", ".join(sorted(_name(kind) for kind in kinds))
-            wrong(where, f"entries of the types {names}", other)
+            refuse(where, f"entries of the types {names}", other)
         return column
 
     def _plain(self, where: str, column: Any) -> list[Any]:

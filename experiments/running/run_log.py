@@ -53,12 +53,13 @@ def _parse(path: Path, content: bytes) -> tuple[History, int]:
         except ValueError as error:
             if last and isinstance(error, NoJSON):
                 break
-            raise ValueError(_damaged(path, number, str(error))) from None
+            raise ValueError(damaged(path, number, str(error))) from None
         good += len(line) + 1
     return history, good
 
 
-def _damaged(path: Path, number: int, reason: str) -> str:
+def damaged(path: Path, number: int, reason: str) -> str:
+    """Return the message for a damaged line of a log."""
     return (
         f"{path}, line {number}: expected an event of log format {FORMAT}, got a damaged line "
         f"({reason}); restore the file, or give another out="

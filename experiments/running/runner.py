@@ -17,9 +17,10 @@ from experiments.running.events import (
     Tested,
 )
 from experiments.running.executors.executor import Answer, Executor
-from experiments.running.fields import is_plain, wrong
+from experiments.running.fields import is_plain
 from experiments.running.run_log import RunLog
 from experiments.running.stopping import Limits, StopRule
+from objectives.expected import refuse
 from objectives.trial import Evaluation, Trial
 from optimizers.optimizer import Optimizer
 
@@ -203,17 +204,17 @@ class _Loop:
     def _check(self, trials: list[Trial], n: int) -> None:
         """Raise `ValueError` if the trials of an ask violate the optimizer's contract."""
         if len(trials) > n:
-            wrong("optimizer", f"at most {n} trials, as asked for", len(trials))
+            refuse("optimizer", f"at most {n} trials, as asked for", len(trials))
         for trial in trials:
             where = f"optimizer: trial {trial.id}"
             if not any(math.isclose(trial.fidelity, share) for share in self._grid):
                 shares = ", ".join(f"{share:g}" for share in self._grid)
-                wrong(f"{where}.fidelity", f"one of {shares}", trial.fidelity)
+                refuse(f"{where}.fidelity", f"one of {shares}", trial.fidelity)
             if trial.resumes is not None and trial.resumes not in self._log.history.evaluations:
-                wrong(f"{where}.resumes", "a trial that was evaluated", trial.resumes)
+                refuse(f"{where}.resumes", "a trial that was evaluated", trial.resumes)
             for name, value in trial.config.items():
                 if not is_plain(value) or type(value).__module__ != "builtins":
-                    wrong(f"{where}.config.{name}", "a plain Python value", value)
+                    refuse(f"{where}.config.{name}", "a plain Python value", value)
 
 
 def _test_incumbents(executor: Executor, log: RunLog) -> None:

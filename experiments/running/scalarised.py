@@ -27,6 +27,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from objectives import expected
 from objectives.trial import Evaluation, Goal, Limit, Trial, signed
 from optimizers.optimizer import Optimizer
 
@@ -60,8 +61,7 @@ class Scalarised(Optimizer):
             method: one of `METHODS`.
         """
         super().__init__(inner.space, seed=inner.seed)
-        if method not in METHODS:
-            raise ValueError(f"scalarise: expected one of {', '.join(METHODS)}, got {method}")
+        expected.one_of("scalarise", method, METHODS)
         self._inner = inner
         self.extendable, self.version, self.own = inner.extendable, inner.version, inner.own
         self._goals = dict(goals) if len(goals) > 1 else {}

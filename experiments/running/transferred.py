@@ -4,7 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from experiments.running.fields import Fields, wrong
+from experiments.running.fields import Fields
+from objectives.expected import refuse
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Transferred:
         fields = Fields(value, "header.transfer")
         digest = fields.text("digest")
         if not re.fullmatch("[0-9a-f]{64}", digest):
-            wrong("header.transfer.digest", "a SHA-256", digest)
+            refuse("header.transfer.digest", "a SHA-256", digest)
         parameters = _texts(fields, "parameters") if "parameters" in fields else None
         tasks = [_task(each) for each in fields.items("tasks")]
         return cls(digest, _texts(fields, "sources"), parameters, tasks)
@@ -54,7 +55,7 @@ class Transferred:
 def _texts(fields: Fields, key: str) -> list[str]:
     items = fields.items(key)
     if not all(isinstance(item, str) for item in items):
-        wrong(f"header.transfer.{key}", "a list of texts", items)
+        refuse(f"header.transfer.{key}", "a list of texts", items)
     return items
 
 

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from textwrap import wrap
 
 from experiments.running.readers import path
+from objectives.expected import did_you_mean
 
 CONFIG_DIR = "--config-dir"
 CONFIG_DIR_MEANING = (
@@ -80,8 +80,7 @@ def unknown(
     if not equals:
         return f"{word.strip() or repr(word)}: expected key=value with one of {known}, got {word!r}"
     bare = key.lstrip("+~")
-    close = get_close_matches(bare, names, n=1)
-    meant = f"; did you mean {close[0]}?" if close else ""
+    meant = did_you_mean(bare, names)
     return f"{bare or 'settings'}: expected one of {known}, got {word}{meant}"
 
 

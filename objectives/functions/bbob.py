@@ -11,7 +11,8 @@ from typing import Any
 
 import ioh
 
-from objectives.functions.box import BoxFunction, Vector, whole
+from objectives import expected
+from objectives.functions.box import BoxFunction, Vector
 from objectives.override import Descriptions
 
 
@@ -40,9 +41,9 @@ class Bbob(BoxFunction):
             ValueError: a setting is out of range.
         """
         self._arguments = (
-            whole("function", function, 1, 24),
-            whole("instance", instance, 1, 2**31 - 1),  # a C int
-            whole("dimension", dimension, 2),
+            expected.whole("function", function, 1, 24),
+            expected.whole("instance", instance, 1, 2**31 - 1),  # a C int
+            expected.whole("dimension", dimension, 2),
         )
         self._problem = self._new_problem()
         super().__init__(

@@ -9,7 +9,6 @@ uniform over the box, corners included. f is bounded by its optimum on all of R^
 keeps its value.
 """
 
-import math
 import re
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
+from objectives import expected
 from objectives.draws import draws
 from objectives.objective import Objective
 from objectives.override import Descriptions, override
@@ -97,14 +97,6 @@ class BoxFunction(Objective):
         return dict(zip(self.names, moved, strict=True))
 
 
-def whole(where: str, value: object, lowest: int, highest: float = math.inf) -> int:
-    """Return `value`, or raise `ValueError` unless it is an integer in [lowest, highest]."""
-    if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value <= highest:
-        rule = f">= {lowest}" if highest == math.inf else f"in {lowest}..{highest}"
-        raise ValueError(f"{where}: expected an integer {rule}, got {value!r}")
-    return value
-
-
 def _shift(seed: int | str | None, box: Vector, minimisers: Vector) -> Vector:
     """Return delta (d,), by the rule of the module's docstring."""
     if seed is None or seed == "none":
@@ -112,10 +104,8 @@ def _shift(seed: int | str | None, box: Vector, minimisers: Vector) -> Vector:
     anywhere = isinstance(seed, str) and re.fullmatch(r"anywhere(\d{1,9})", seed, re.ASCII)
     if anywhere:
         seed = int(anywhere[1])
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise ValueError(
-            f"shift: expected an integer seed >= 0, none, or anywhere and a seed, got {seed!r}"
-        )
+    if not expected.is_whole(seed, 0):
+        expected.refuse("shift", "an integer seed >= 0, none, or anywhere and a seed", seed)
     lower, upper = box.T
     width = upper - lower
     depths = (np.minimum(minimisers - lower, upper - minimisers) / width).min(axis=1)

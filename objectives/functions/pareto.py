@@ -13,7 +13,7 @@ departure: BoTorch leaves out the factor g of ZDT3's f2, which the publication h
 The shift. In the published problems the front lies where an axis is 0 (ZDT) or 1/2 (DTLZ2), which
 favours optimizers that begin there. So each axis that only measures the distance from the front
 enters as z = |x - c| / max(c, 1 - c), for ZDT, or as x - c + 1/2, for DTLZ2, with c drawn by the
-seed of the shift, uniform in [.2, .8]. The front stays what it is.
+seed of the shift, uniform in [0.2, 0.8]. The front stays what it is.
 """
 
 import math
@@ -24,8 +24,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from objectives import expected
 from objectives.draws import draws
-from objectives.functions.box import Vector, whole
+from objectives.functions.box import Vector
 from objectives.objective import Objective
 from objectives.override import Descriptions, override
 from objectives.space import build_space, check
@@ -117,8 +118,8 @@ def _centres(shift: int | str | None, n: int, published: float) -> Vector:
     """Return the place c (n,) of the front on each axis that measures the distance from it."""
     if shift is None or shift == "none":
         return np.full(n, published)
-    if isinstance(shift, bool) or not isinstance(shift, int) or shift < 0:
-        raise ValueError(f"shift: expected an integer seed >= 0 or none, got {shift!r}")
+    if not expected.is_whole(shift, 0):
+        expected.refuse("shift", "an integer seed >= 0 or none", shift)
     return draws(shift).uniform(_MARGIN, 1 - _MARGIN, n)
 
 
@@ -134,7 +135,7 @@ class _Zdt(ParetoFunction):
         limits: Bounds,
         space: Descriptions,
     ) -> None:
-        self.centres = _centres(shift, whole("dim", dim, 2) - 1, 0.0)
+        self.centres = _centres(shift, expected.whole("dim", dim, 2) - 1, 0.0)
         super().__init__(dim=dim, references=(11.0, 11.0), goals=goals, limits=limits, space=space)
 
     def formula(self, x: Vector) -> Vector:
@@ -211,8 +212,8 @@ class Dtlz2(ParetoFunction):
         limits: Bounds,
         space: Descriptions,
     ) -> None:
-        self._m = whole("n_goals", n_goals, 2, 4)
-        self.centres = _centres(shift, whole("dim", dim, self._m + 1) - self._m + 1, 0.5)
+        self._m = expected.whole("n_goals", n_goals, 2, 4)
+        self.centres = _centres(shift, expected.whole("dim", dim, self._m + 1) - self._m + 1, 0.5)
         super().__init__(
             dim=dim,
             references=[1.1] * self._m,
@@ -251,7 +252,7 @@ class C2Dtlz2(Dtlz2):
     """DTLZ2 whose front is feasible only near the axes and near its middle.
 
     The metric `slack` is at least 0 where min(min_i ((f_i - 1)^2 + sum_(j != i) (f_j^2 - r^2)),
-    sum_i ((f_i - 1 / sqrt m)^2 - r^2)) is at most 0, with r = .2; that is the limit.
+    sum_i ((f_i - 1 / sqrt m)^2 - r^2)) is at most 0, with r = 0.2; that is the limit.
     """
 
     also = {"slack": Goal(minimise=False)}

@@ -16,7 +16,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from objectives.functions.box import BoxFunction, Vector, whole
+from objectives import expected
+from objectives.functions.box import BoxFunction, Vector
 from objectives.override import Descriptions
 
 
@@ -47,7 +48,7 @@ class Rosenbrock(BoxFunction):
     """Sum over i < d of 100 (x_{i+1} - x_i^2)^2 + (1 - x_i)^2 on [-5, 10]^d, d >= 2."""
 
     def __init__(self, *, dimension: int, shift: int | str | None, space: Descriptions) -> None:
-        d = whole("dimension", dimension, 2)
+        d = expected.whole("dimension", dimension, 2)
         super().__init__(
             bounds=[(-5.0, 10.0)] * d, optimum=0.0, minimisers=[[1.0] * d], shift=shift, space=space
         )
@@ -60,7 +61,7 @@ class Ackley(BoxFunction):
     """-20 exp(-0.2 |x| / sqrt d) - exp(mean of cos 2 pi x_i) + 20 + e on [-32.768, 32.768]^d."""
 
     def __init__(self, *, dimension: int, shift: int | str | None, space: Descriptions) -> None:
-        d = whole("dimension", dimension, 1)
+        d = expected.whole("dimension", dimension, 1)
         super().__init__(
             bounds=[(-32.768, 32.768)] * d,
             optimum=0.0,
@@ -84,7 +85,7 @@ class Levy(BoxFunction):
     """
 
     def __init__(self, *, dimension: int, shift: int | str | None, space: Descriptions) -> None:
-        d = whole("dimension", dimension, 1)
+        d = expected.whole("dimension", dimension, 1)
         super().__init__(
             bounds=[(-10.0, 10.0)] * d,
             optimum=0.0,

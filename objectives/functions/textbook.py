@@ -17,7 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from objectives.functions.box import BoxFunction, Vector, whole
+from objectives import expected
+from objectives.functions.box import BoxFunction, Vector
 from objectives.override import Descriptions
 
 # The root of 4 x^3 - 32 x + 5 that minimises (x^4 - 16 x^2 + 5 x) / 2, and the minimum.
@@ -169,10 +170,8 @@ class Textbook(BoxFunction):
         Raises:
             ValueError: a setting is out of range.
         """
-        known = FORMULAS.get(function) if isinstance(function, str) else None
-        if known is None:
-            raise ValueError(f"function: expected one of {', '.join(FORMULAS)}, got {function!r}")
-        d = whole("dimension", dimension, 2)
+        known = FORMULAS[expected.one_of("function", function, FORMULAS)]
+        d = expected.whole("dimension", dimension, 2)
         if d % known.dimensions:
             raise ValueError(
                 f"dimension: expected a multiple of {known.dimensions} for {function}, got {d}"

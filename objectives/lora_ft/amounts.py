@@ -6,14 +6,11 @@ from typing import Any
 
 from ConfigSpace import ConfigurationSpace
 
+from objectives import expected
 from objectives.lora_ft.schedule import SCHEDULES
 from objectives.lora_ft.settings import (
     CHANGEABLE,
     betas_of,
-    not_negative,
-    one_of,
-    positive,
-    whole,
 )
 from objectives.lora_ft.training import Plan
 from objectives.lora_ft.workbench import Sizes
@@ -36,20 +33,20 @@ def plan_of(
     Raises:
         ValueError: a setting cannot be used.
     """
-    one_of("schedule", schedule, SCHEDULES)
-    whole("steps", steps, 1)
-    if not 0 <= whole("warmup_steps", warmup_steps, 0) < steps:
+    expected.one_of("objective.schedule", schedule, SCHEDULES)
+    expected.whole("objective.steps", steps, 1)
+    if not 0 <= expected.whole("objective.warmup_steps", warmup_steps, 0) < steps:
         raise ValueError(
             f"objective.warmup_steps: expected fewer than steps={steps}, got {warmup_steps}"
         )
     return Plan(
-        instructions=steps * whole("batch", batch, 1),
+        instructions=steps * expected.whole("objective.batch", batch, 1),
         warmup_steps=warmup_steps,
         schedule=schedule,
-        min_lr=not_negative("min_lr", min_lr),
+        min_lr=expected.number("objective.min_lr", min_lr, least=0),
         betas=betas_of(betas),
-        clip_norm=None if clip_norm is None else positive("clip_norm", clip_norm),
-        pieces=whole("pieces", pieces, 1),
+        clip_norm=expected.null_or(expected.number, "objective.clip_norm", clip_norm, above=0),
+        pieces=expected.whole("objective.pieces", pieces, 1),
     )
 
 
@@ -99,17 +96,15 @@ def sizes_of(
     Raises:
         ValueError: a setting cannot be used.
     """
-    if hellaswag_items is not None:
-        whole("hellaswag_items", hellaswag_items, 1)
-    if mmlu_items is not None:
-        whole("mmlu_items", mmlu_items, 0)
+    expected.null_or(expected.whole, "objective.hellaswag_items", hellaswag_items, 1)
+    expected.null_or(expected.whole, "objective.mmlu_items", mmlu_items, 0)
     return Sizes(
         train_items=instructions,
-        heldout_items=whole("heldout_items", heldout_items, 1),
-        test_items=whole("test_items", test_items, 0),
+        heldout_items=expected.whole("objective.heldout_items", heldout_items, 1),
+        test_items=expected.whole("objective.test_items", test_items, 0),
         hellaswag_items=hellaswag_items,
         mmlu_items=mmlu_items,
-        max_length=whole("max_length", max_length, 1),
+        max_length=expected.whole("objective.max_length", max_length, 1),
         mask_prompt=mask_prompt,
-        seed=whole("data_seed", data_seed, 0),
+        seed=expected.whole("objective.data_seed", data_seed, 0),
     )

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from objectives import expected
 from objectives.lora_ft.schedule import MIN_LR, SCHEDULE, SCHEDULE_STEPS, SCHEDULES
-from objectives.lora_ft.settings import MATRICES, betas_of, not_negative, one_of, whole
+from objectives.lora_ft.settings import MATRICES, betas_of
 from objectives.trial import Config
 
 SCORING_DTYPES = {"bf16-true": "bfloat16", "32-true": "float32"}
@@ -48,19 +49,18 @@ class Training:
 
     def __post_init__(self) -> None:
         for name in ("epochs", "warmup_steps", "batch", "micro_batch", "validate_every", "devices"):
-            whole(name, getattr(self, name), 1)
+            expected.whole(f"objective.{name}", getattr(self, name), 1)
         for name in ("max_steps", "max_length"):
-            if getattr(self, name) is not None:
-                whole(name, getattr(self, name), 1)
-        whole("train_seed", self.train_seed, 0)
-        one_of("precision", self.precision, SCORING_DTYPES)
-        one_of("schedule", self.schedule, SCHEDULES)
+            expected.null_or(expected.whole, f"objective.{name}", getattr(self, name), 1)
+        expected.whole("objective.train_seed", self.train_seed, 0)
+        expected.one_of("objective.precision", self.precision, SCORING_DTYPES)
+        expected.one_of("objective.schedule", self.schedule, SCHEDULES)
         betas_of(self.betas)
-        not_negative("min_lr", self.min_lr)
+        expected.number("objective.min_lr", self.min_lr, least=0)
         if self.quantize is not None:
             _expect_quantization(self.quantize, self.devices)
         for name in self.matrices or ("none",):
-            one_of("matrices", name, MATRICES)
+            expected.one_of("objective.matrices", name, MATRICES)
         if self.batch % (self.devices * self.micro_batch) != 0:
             raise ValueError(
                 "objective.batch: expected a multiple of devices x micro_batch = "
@@ -81,7 +81,7 @@ class Training:
 
 def _expect_quantization(quantize: str, devices: int) -> None:
     """Raise ValueError unless LitGPT can train adapters over weights with this quantisation."""
-    one_of("quantize", quantize, QUANTIZATIONS)
+    expected.one_of("objective.quantize", quantize, QUANTIZATIONS)
     if devices > 1:
         raise ValueError(
             f"objective.quantize: expected null on several devices, as LitGPT has it, got "

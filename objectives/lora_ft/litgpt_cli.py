@@ -17,7 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from objectives import checkpoint, child
+from objectives import checkpoint, child, expected
 from objectives.cache import cache_folder
 from objectives.deployment import Deployment
 from objectives.lora_ft import cli_results, command_lines
@@ -31,9 +31,6 @@ from objectives.lora_ft.settings import (
     expect_parameters,
     expect_share,
     goal_of,
-    one_of,
-    positive,
-    whole,
 )
 from objectives.lora_ft.trial_folder import TrialFolders
 from objectives.objective import Objective, Resources
@@ -97,13 +94,17 @@ class LitGPTCommandLines(Objective):
     ) -> None:
         self.space = build_space(with_pinned(space))
         expect_parameters(self.space)
-        one_of("target", target, _TARGETS)
+        expected.one_of("objective.target", target, _TARGETS)
         self.goals = goal_of(target)
         self._metric, self._more_is_better = TARGETS[target]
-        self._test_every = whole("test_every", test_every, 0)
-        self._score_batch = whole("score_batch", score_batch, 1)
-        self._train_timeout_s = positive("train_timeout_s", train_timeout_s)
-        self._score_timeout_s = positive("score_timeout_s", score_timeout_s)
+        self._test_every = expected.whole("objective.test_every", test_every, 0)
+        self._score_batch = expected.whole("objective.score_batch", score_batch, 1)
+        self._train_timeout_s = expected.number(
+            "objective.train_timeout_s", train_timeout_s, above=0
+        )
+        self._score_timeout_s = expected.number(
+            "objective.score_timeout_s", score_timeout_s, above=0
+        )
         self._training = Training(
             matrices=tuple(matrices),
             epochs=epochs,
@@ -124,15 +125,14 @@ class LitGPTCommandLines(Objective):
         )
         self.fidelities = Fidelities(self._training.shares) if max_steps is not None else None
         self.default = default_of(self.space)
-        whole("data_seed", data_seed, 0)
+        expected.whole("objective.data_seed", data_seed, 0)
         sizes = {
             "heldout_items": heldout_items,
             "hellaswag_items": hellaswag_items,
             "mmlu_items": mmlu_items,
         }
         for name, number in sizes.items():
-            if number is not None:
-                whole(name, number, 1)
+            expected.null_or(expected.whole, f"objective.{name}", number, 1)
         self._model = model
         self._checkpoint = checkpoint.find(model)
         self._source: Source = Stock(sizes) if data == STOCK else Local(data, sizes, data_seed)

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from objectives import checkpoint
+from objectives import checkpoint, expected
 from objectives.deployment import Deployment
 from objectives.lora_ft import devices, measures
 from objectives.lora_ft.amounts import fidelities_of, plan_of, sizes_of
@@ -37,10 +37,6 @@ from objectives.lora_ft.settings import (
     goal_of,
     hyperparameters,
     matrices_of,
-    not_negative,
-    one_of,
-    share,
-    whole,
 )
 from objectives.lora_ft.states import Segment, States, continued
 from objectives.lora_ft.team import Team, team
@@ -127,17 +123,19 @@ class LoraFineTuning(Objective):
         self._fixed = {
             "matrices": matrices,
             "batch": batch,
-            "lora_dropout": share("lora_dropout", lora_dropout),
-            "weight_decay": not_negative("weight_decay", weight_decay),
+            "lora_dropout": expected.number(
+                "objective.lora_dropout", lora_dropout, least=0, below=1
+            ),
+            "weight_decay": expected.number("objective.weight_decay", weight_decay, least=0),
         }
         expect_parameters(self.space, self._fixed)
         for name, word in (("target", target), ("device", device), ("precision", precision)):
-            one_of(name, word, _CHOICES[name])
+            expected.one_of(f"objective.{name}", word, _CHOICES[name])
         self._target = target
-        self._least_items = whole("heldout_items_least", heldout_items_least, 1)
-        self._test_every = whole("test_every", test_every, 0)
-        self._threads = whole("threads", threads, 1)
-        self._train_seed = whole("train_seed", train_seed, 0)
+        self._least_items = expected.whole("objective.heldout_items_least", heldout_items_least, 1)
+        self._test_every = expected.whole("objective.test_every", test_every, 0)
+        self._threads = expected.whole("objective.threads", threads, 1)
+        self._train_seed = expected.whole("objective.train_seed", train_seed, 0)
         self._device = devices.kind(device)
         self._precision = _precision(precision, self._device)
         self.goals = goal_of(target)

@@ -7,6 +7,7 @@ from typing import Any
 
 from ConfigSpace import ConfigurationSpace
 
+from objectives import expected
 from objectives.space import check, constants
 from objectives.trial import Config, Fidelities, Goal, Value
 
@@ -80,8 +81,7 @@ def matrices_of(where: str, chosen: Any) -> tuple[str, ...]:
     if isinstance(chosen, str):
         chosen = PRESETS.get(chosen, chosen.split("+"))
     for name in [*chosen] or ["none"]:
-        if name not in MATRICES:
-            raise ValueError(f"{where}: expected one of {list(MATRICES)}, got {name}")
+        expected.one_of(where, name, MATRICES)
     return tuple(chosen)
 
 
@@ -116,19 +116,12 @@ def _stated(parameter: Any) -> Iterator[tuple[str, Value]]:
 
 
 def _expect(where: str, name: str, value: Value) -> None:
-    if hasattr(value, "item"):
-        value = value.item()
     if name == "matrices":
         matrices_of(where, value)
     elif name in _WHOLE:
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ValueError(f"{where}: expected a whole number >= 1, got {value!r}")
+        expected.whole(where, value, 1)
     else:
-        supremum = _SUPREMA.get(name, math.inf)
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not 0 <= float(value) < supremum:
-            limit = "" if supremum == math.inf else f" and < {supremum:g}"
-            raise ValueError(f"{where}: expected a number >= 0{limit}, got {value!r}")
+        expected.number(where, value, least=0, below=_SUPREMA.get(name))
 
 
 def default_of(space: ConfigurationSpace) -> Config | None:
@@ -141,46 +134,15 @@ def default_of(space: ConfigurationSpace) -> Config | None:
     return config
 
 
-def one_of(name: str, value: str, choices: Iterable[str]) -> None:
-    """Raise ValueError unless a setting is one of the permitted words."""
-    if value not in choices:
-        raise ValueError(f"objective.{name}: expected one of {list(choices)}, got {value}")
-
-
-def whole(name: str, value: int, lowest: int) -> int:
-    """Return a setting; raise ValueError unless it is an integer not below the lowest one."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
-        raise ValueError(f"objective.{name}: expected a whole number >= {lowest}, got {value!r}")
-    return value
-
-
-def positive(name: str, value: float) -> float:
-    """Return a setting; raise ValueError unless it is a positive, finite number."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-        raise ValueError(f"objective.{name}: expected a positive number, got {value!r}")
-    return value
-
-
-def share(name: str, value: float) -> float:
-    """Return a setting; raise ValueError unless it is a number in [0, 1)."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
-        raise ValueError(f"objective.{name}: expected a number >= 0 and < 1, got {value!r}")
-    return value
-
-
 def betas_of(betas: Sequence[float]) -> tuple[float, float]:
     """Return AdamW's two betas; raise ValueError unless they are numbers in [0, 1)."""
-    numbers = [b for b in betas if isinstance(b, int | float) and not isinstance(b, bool)]
-    if len(numbers) != 2 or len(betas) != 2 or not all(0 <= beta < 1 for beta in numbers):
-        raise ValueError(f"objective.betas: expected two numbers >= 0 and < 1, got {betas!r}")
-    return float(numbers[0]), float(numbers[1])
-
-
-def not_negative(name: str, value: float) -> float:
-    """Return a setting; raise ValueError unless it is a finite number >= 0."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-        raise ValueError(f"objective.{name}: expected a number >= 0, got {value!r}")
-    return value
+    if not isinstance(betas, Sequence) or len(betas) != 2:
+        expected.refuse("objective.betas", "two numbers", betas)
+    first, second = (
+        expected.number(f"objective.betas.{place}", beta, least=0, below=1)
+        for place, beta in enumerate(betas)
+    )
+    return float(first), float(second)
 
 
 def expect_share(fidelities: Fidelities | None, fidelity: float) -> float:

@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from objectives import expected
 from objectives.draws import draws
-from objectives.functions.box import whole
 from objectives.lora_published.surface import Array, Surface, logistic
 from objectives.objective import Objective
 from objectives.override import with_pinned
@@ -103,12 +103,11 @@ class LoraPublished(Objective):
             raise ValueError(f"space: expected {list(_PARAMETERS)}, got {list(self.space)}")
         self._bounds = {name: _bounds(name, space[name]) for name in _SURFACE_PARAMETERS}
         self._axes = {name: _axis(space[name]) for name in space}
-        if noise not in NOISES:
-            raise ValueError(f"noise: expected one of {list(NOISES)}, got {noise!r}")
+        expected.one_of("noise", noise, NOISES)
         self._noise = noise
         if noise != "none":
             self.version = 2  # version 1 drew the same random numbers as an optimizer
-        self._seed = whole("seed", seed, 0)
+        self._seed = expected.whole("seed", seed, 0)
         # A two-point distribution on b and chance has a deviation of at most half their distance.
         half = (HELLASWAG.b - HELLASWAG.ch) / 2
         deviations = {"none": 0.0, "repeat": _REPEAT_SD["hellaswag_acc"], "divergence": half}

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from objectives import expected
 from objectives.draws import draws
-from objectives.lora_ft.settings import default_of, expect_share, one_of, whole
+from objectives.lora_ft.settings import default_of, expect_share
 from objectives.lora_table.lookup import (
     GRID,
     Row,
@@ -65,21 +66,21 @@ class LoraTable(Objective):
         folder: str | None,
         seed: int,
     ) -> None:
-        one_of("noise", noise, _NOISES)
+        expected.one_of("objective.noise", noise, _NOISES)
         for name in [*goals] or ["none"]:
-            one_of("goals", name, _GOALS)
+            expected.one_of("objective.goals", name, _GOALS)
         space = with_pinned(space)
         if relabel is not None:
-            space = relabelled(space, whole("relabel", relabel, 0))
+            space = relabelled(space, expected.whole("objective.relabel", relabel, 0))
         self.space = build_space(space)
         expect_grid(self.space)
         self.goals = {name: _GOALS[name] for name in goals}
         self.default = default_of(self.space)
         self.fidelities = Fidelities(_SHARES)
-        self._noise, self._seed = noise, whole("seed", seed, 0)
-        if folder is not None and (not isinstance(folder, str) or not folder or "\0" in folder):
-            raise ValueError(f"objective.folder: expected null or a folder, got {folder!r}")
-        self._place = _HERE if folder is None else Path(folder).expanduser()
+        self._noise, self._seed = noise, expected.whole("objective.seed", seed, 0)
+        self._place = (
+            expected.null_or(expected.path, "objective.folder", folder, "a folder") or _HERE
+        )
         content = read(self._place / "evaluations.csv.xz")
         self._digest = hashlib.sha256(content).hexdigest()
         self._rows = rows_of(content)

@@ -5,10 +5,11 @@ start the same server for both values. A size of 1.5 would be refused by the eng
 minutes.
 """
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from objectives import expected
 
 _VALUE_KEYS = ("lower", "upper", "value")
 
@@ -24,8 +25,8 @@ class Kind:
     """
 
     type: type[bool] | type[int] | type[float] | type[str]
-    least: float = -math.inf
-    most: float = math.inf
+    least: float | None = None
+    most: float | None = None
     words: tuple[str, ...] = ()
 
     @property
@@ -35,13 +36,8 @@ class Kind:
             return "true or false"
         if self.type is str:
             return f"one of {', '.join(self.words)}" if self.words else "a word"
-        ends = [
-            f"{sign} {end:g}"
-            for sign, end in ((">=", self.least), ("<=", self.most))
-            if math.isfinite(end)
-        ]
-        what = "a whole number" if self.type is int else "a number"
-        return " ".join([what, " and ".join(ends)]).strip()
+        what = "an integer" if self.type is int else "a finite number"
+        return what + expected.bounds_in_words(least=self.least, most=self.most)
 
     def allows(self, value: object) -> bool:
         """Return whether a parameter may have a value."""
@@ -49,8 +45,9 @@ class Kind:
             return self.type is bool and isinstance(value, bool)
         if self.type is str or isinstance(value, str):
             return self.type is str and isinstance(value, str) and value in (self.words or (value,))
-        types = (int,) if self.type is int else (int, float)
-        return isinstance(value, types) and self.least <= value <= self.most
+        if self.type is int:
+            return expected.is_whole(value, self.least, self.most)
+        return expected.is_number(value, least=self.least, most=self.most)
 
 
 SWITCH = Kind(bool)
@@ -58,7 +55,7 @@ SHARE = Kind(float, least=0.0, most=1.0)
 WORD = Kind(str)
 
 
-def whole(least: int = 1, most: float = math.inf) -> Kind:
+def whole(least: int = 1, most: int | None = None) -> Kind:
     """Return the kind of an integer parameter."""
     return Kind(int, least, most)
 
@@ -107,4 +104,4 @@ def _check(where: str, kind: Kind, value: object) -> None:
     if not kind.allows(value):
         quoted = kind.type is str and isinstance(value, bool)
         hint = "; put words such as on and off in quotes" if quoted else ""
-        raise ValueError(f"{where}: expected {kind.rule}, got {value!r}{hint}")
+        expected.refuse(where, kind.rule, value, hint)

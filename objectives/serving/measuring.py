@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from objectives import expected
+
 MOST_REPEATS = 2  # repetitions of an invalid evaluation
 
 
@@ -36,32 +38,18 @@ class Measuring:
     seed: int
 
     def __post_init__(self) -> None:
-        for name, least in (("reference_runs", 1), ("repeats", 0), ("warmup_requests", 0)):
-            _whole(name, getattr(self, name), least)
-        for name, most in (("repeats", MOST_REPEATS), ("port", 65535)):
-            if _whole(name, getattr(self, name), 0) > most:
-                got = getattr(self, name)
-                raise ValueError(f"objective.{name}: expected at most {most}, got {got}")
-        _whole("seed", self.seed, 0)
+        expected.whole("objective.reference_runs", self.reference_runs, 1)
+        expected.whole("objective.repeats", self.repeats, 0, MOST_REPEATS)
+        expected.whole("objective.warmup_requests", self.warmup_requests, 0)
+        expected.whole("objective.port", self.port, 0, 65535)
+        expected.whole("objective.seed", self.seed, 0)
         for name in ("startup_timeout_s", "load_timeout_s", "max_late_s"):
-            _positive(name, getattr(self, name))
+            expected.number(f"objective.{name}", getattr(self, name), above=0, below=1e12)
         for name in ("memory_limit_gib", "max_foreign_cores"):
-            if getattr(self, name) is not None:
-                _positive(name, getattr(self, name))
+            limit = getattr(self, name)
+            expected.null_or(expected.number, f"objective.{name}", limit, above=0, below=1e12)
 
     @property
     def memory_limit_bytes(self) -> int | None:
         """The limit on the server's memory in bytes."""
         return None if self.memory_limit_gib is None else int(self.memory_limit_gib * 2**30)
-
-
-def _whole(name: str, value: object, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"objective.{name}: expected a whole number >= {least}, got {value!r}")
-    return value
-
-
-def _positive(name: str, value: object) -> None:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not 0 < float(str(value)) < 1e12:
-        raise ValueError(f"objective.{name}: expected a positive number, got {value!r}")

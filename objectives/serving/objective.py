@@ -8,10 +8,10 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 from itertools import product
 from typing import Any
 
+from objectives import expected
 from objectives.deployment import Deployment
 from objectives.objective import HostFault, Objective, Outlook, Resources
 from objectives.parameters import pinned
@@ -136,8 +136,7 @@ class Serving(Objective):
         known = [*self._engine.parameters, *self.extra_parameters]
         for name in space:
             if name not in known:
-                close = get_close_matches(name, known, n=1)
-                meant = f"; did you mean {close[0]}?" if close else ""
+                meant = expected.did_you_mean(name, known)
                 raise ValueError(
                     f"objective.space: expected parameters of {self._engine.name} "
                     f"({', '.join(known)}), got {name}{meant}"

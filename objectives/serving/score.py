@@ -30,6 +30,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from objectives import expected
 from objectives.serving.grades import Failure
 from objectives.serving.load.measures import (
     MORE_IS_BETTER,
@@ -93,26 +94,20 @@ def limits(slo: Mapping[str, Mapping[str, Any]], n_requests: int) -> list[Limit]
         check_metric("objective.slo", metric, n_requests)
         if not isinstance(keys, Mapping) or set(keys) != _LIMIT_KEYS:
             raise ValueError(f"{where}: expected the keys {sorted(_LIMIT_KEYS)}, got {keys}")
-        limit = _number(f"{where}.limit", keys["limit"], above=0)
-        weight = _number(f"{where}.weight", keys["weight"], least=0)
-        steepness = _number(f"{where}.steepness", keys["steepness"], above=0)
-        if not _STEEPNESS[0] <= steepness <= _STEEPNESS[1]:
-            raise ValueError(f"{where}.steepness: expected 0.1 to 0.5, got {steepness:g}")
-        hard = keys["fail_above"]
-        if hard is not None:
-            hard = _number(f"{where}.fail_above", hard, least=0)
-        found.append(Limit(metric, limit, weight, steepness, hard))
+        least, most = _STEEPNESS
+        hard = expected.null_or(expected.number, f"{where}.fail_above", keys["fail_above"], least=0)
+        found.append(
+            Limit(
+                metric,
+                limit=float(expected.number(f"{where}.limit", keys["limit"], above=0)),
+                weight=float(expected.number(f"{where}.weight", keys["weight"], least=0)),
+                steepness=float(
+                    expected.number(f"{where}.steepness", keys["steepness"], least=least, most=most)
+                ),
+                fail_above=None if hard is None else float(hard),
+            )
+        )
     return found
-
-
-def _number(
-    where: str, value: Any, above: float | None = None, least: float | None = None
-) -> float:
-    good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if not good or (above is not None and value <= above) or (least is not None and value < least):
-        rule = f"above {above:g}" if above is not None else f"of at least {least:g}"
-        raise ValueError(f"{where}: expected a finite number {rule}, got {value!r}")
-    return float(value)
 
 
 def base(
@@ -289,9 +284,10 @@ def build(
     Raises:
         ValueError: a setting is invalid.
     """
-    gpu_cost = _number("objective.gpu_cost", gpu_cost, least=0)
+    gpu_cost = float(expected.number("objective.gpu_cost", gpu_cost, least=0))
     lines = limits(slo, n_requests)
     check_metric("objective.base", base, n_requests)
+    expected.one_of("objective.score", score, SCORES)
     if base == "failed_share":
         raise ValueError(f"objective.base: expected a rate or a latency, got {base}")
     if score == "slo":
@@ -302,6 +298,4 @@ def build(
         return Goodput(lines)
     if score == "throughput":
         return Ratio(lines, "output_tokens_per_s", gpu_cost)
-    if score == "latency":
-        return Ratio(lines, "e2e_p90_s", gpu_cost)
-    raise ValueError(f"objective.score: expected one of {list(SCORES)}, got {score}")
+    return Ratio(lines, "e2e_p90_s", gpu_cost)

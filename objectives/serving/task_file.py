@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from objectives import expected
 from objectives.serving.task_alternatives import FIELDS, Alternatives
 from objectives.serving.task_sections import Sections, read_json
 from objectives.trial import Value
@@ -236,7 +237,7 @@ def _name(flag: str, runtime: str) -> str:
 
 
 def _description(values: list[Any]) -> dict[str, Any]:
-    numbers = all(isinstance(x, int | float) and not isinstance(x, bool) for x in values)
+    numbers = all(map(expected.is_number, values))
     choices: list[Any] = []
     for value in values:  # 1 and true compare as equal but differ
         if not any(value is other or repr(value) == repr(other) for other in choices):

@@ -1,11 +1,11 @@
 """Read values of the right type from a JSON file's sections; errors name file and place."""
 
 import json
-import sys
 from collections.abc import Collection, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
+
+from objectives import expected
 
 
 class Sections:
@@ -24,8 +24,7 @@ class Sections:
             raise self.wrong(where or "file", "an object with keys", section)
         for key in section:
             if key not in known:
-                close = get_close_matches(key, known, n=1)
-                meant = f"; did you mean {close[0]}?" if close else ""
+                meant = expected.did_you_mean(key, known)
                 raise ValueError(
                     f"{self.path}: {where or 'file'}: expected the keys {known}, got {key}{meant}"
                 )
@@ -35,61 +34,47 @@ class Sections:
         """Return a subsection with at least one key."""
         found = section.get(key)
         if not isinstance(found, dict) or not found:
-            raise self.wrong(_place(where, key), "an object with keys", found)
+            expected.refuse(self._place(where, key), "an object with keys", found)
         return found
 
     def one_of(
         self, section: Mapping[str, Any], where: str, key: str, known: Collection[str]
-    ) -> object:
+    ) -> str:
         """Return one of several words."""
-        found = section.get(key)
-        if not isinstance(found, str) or found not in known:
-            raise self.wrong(_place(where, key), f"one of {list(known)}", found)
-        return found
+        return expected.one_of(self._place(where, key), section.get(key), known)
 
     def number(
         self, section: Mapping[str, Any], where: str, key: str, usual: float | None
     ) -> float:
-        """Return a positive number, or None if the key is absent."""
-        found = section.get(key, usual)
-        is_number = isinstance(found, int | float) and not isinstance(found, bool)
-        if not is_number or not 0 < found <= sys.float_info.max:
-            raise self.wrong(_place(where, key), "a positive number", found)
-        return float(found)
+        """Return a positive number; `usual` if the key is absent."""
+        return float(expected.number(self._place(where, key), section.get(key, usual), above=0))
 
     def whole(self, section: Mapping[str, Any], where: str, key: str, usual: int) -> int:
         """Return an integer of at least 1."""
-        found = section.get(key, usual)
-        if isinstance(found, bool) or not isinstance(found, int) or found < 1:
-            raise self.wrong(_place(where, key), "a whole number >= 1", found)
-        return found
+        return expected.whole(self._place(where, key), section.get(key, usual), 1)
 
     def switch(self, section: Mapping[str, Any], where: str, key: str) -> bool:
         """Return true or false; false if the key is absent."""
-        found = section.get(key, False)
-        if not isinstance(found, bool):
-            raise self.wrong(_place(where, key), "true or false", found)
-        return found
+        return expected.switch(self._place(where, key), section.get(key, False))
 
     def listed(self, section: Mapping[str, Any], where: str, key: str, kind: type[Any]) -> Any:
         """Return a list of texts, or of integers of at least 1."""
-        found, place = section.get(key), _place(where, key)
+        found, place = section.get(key), self._place(where, key)
         if not isinstance(found, list) or not found:
-            raise self.wrong(place, "a list of values", found)
+            expected.refuse(place, "a list of values", found)
         for value in found:
-            fits = isinstance(value, kind) and not isinstance(value, bool)
-            if not fits or (kind is int and value < 1):
-                rule = "whole numbers >= 1" if kind is int else "texts"
-                raise self.wrong(place, rule, value)
+            good = expected.is_whole(value, 1) if kind is int else isinstance(value, str)
+            if not good:
+                rule = "integers of at least 1" if kind is int else "texts"
+                expected.refuse(place, rule, value)
         return found
+
+    def _place(self, where: str, key: str) -> str:
+        return f"{self.path}: {where}.{key}" if where else f"{self.path}: {key}"
 
 
 def _shown(value: object) -> str:
     return "nothing" if value is None else f"{value!r:.120}"
-
-
-def _place(where: str, key: str) -> str:
-    return f"{where}.{key}" if where else key
 
 
 def read_json(path: Path) -> Any:

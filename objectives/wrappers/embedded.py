@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from objectives import expected
 from objectives.draws import draws
-from objectives.functions.box import whole
 from objectives.objective import Objective
 from objectives.space import UnitCube, build_space, check
 from objectives.trial import Config, Evaluation, Trial
@@ -37,8 +37,8 @@ class Embedded(Wrapper):
         """
         super().__init__(inner)
         self._inner_cube = UnitCube(inner.space)
-        self.dimension = whole("dimension", dimension, self._inner_cube.dim)
-        self.seed = whole("seed", seed, 0)
+        self.dimension = expected.whole("dimension", dimension, self._inner_cube.dim)
+        self.seed = expected.whole("seed", seed, 0)
         self.places = draws(self.seed).permutation(self.dimension)[: self._inner_cube.dim]
         self._names = [f"x{axis}" for axis in range(1, self.dimension + 1)]
         axis = {"type": "float", "lower": 0.0, "upper": 1.0}

@@ -2,14 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
+from objectives import expected
 from objectives.draws import draws
-from objectives.functions.box import whole
 from objectives.objective import Objective
 from objectives.space import check
 from objectives.trial import Config, Evaluation, Trial
-from objectives.wrappers.wrapper import Wrapper, number
+from objectives.wrappers.wrapper import Wrapper
 
 
 class Failing(Wrapper):
@@ -47,19 +45,14 @@ class Failing(Wrapper):
         """
         super().__init__(inner)
         self.version = inner.version + 1  # version 1 drew the same random numbers as an optimizer
-        self.probability = number("probability", probability, 1.0)
+        self.probability = float(expected.number("probability", probability, least=0, most=1))
         if region is not None and not isinstance(region, Mapping):
             raise ValueError(f"region: expected null or ranges by parameter, got {region!r}")
         ranges = {} if region is None else region
         self.region = {name: _range(inner, name, ends) for name, ends in ranges.items()}
-        if penalty is not None and (
-            isinstance(penalty, bool)
-            or not isinstance(penalty, (int, float))
-            or not np.isfinite(penalty)
-        ):
-            raise ValueError(f"penalty: expected null or a finite number, got {penalty!r}")
+        expected.null_or(expected.number, "penalty", penalty)
         self.penalty = None if penalty is None else float(penalty)
-        self.seed = whole("seed", seed, 0)
+        self.seed = expected.whole("seed", seed, 0)
         self.minimisers = [m for m in inner.minimisers if self._depth(m) is None]
         self.optimum = inner.optimum if self.minimisers else None
         self.coco = inner.coco  # a failure uses an evaluation without an improvement
@@ -97,6 +90,6 @@ def _range(inner: Objective, name: str, ends: Sequence[float]) -> tuple[float, f
     if name not in numeric:
         raise ValueError(f"region: expected one of the parameters {numeric}, got {name}")
     pair = list(ends) if isinstance(ends, (list, tuple)) else []
-    if len(pair) != 2 or any(isinstance(end, (bool, str)) for end in pair) or pair[0] > pair[1]:
+    if len(pair) != 2 or not all(map(expected.is_number, pair)) or pair[0] > pair[1]:
         raise ValueError(f"region.{name}: expected [lower, upper], got {ends}")
     return float(pair[0]), float(pair[1])

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from objectives import expected
 from objectives.draws import draws
-from objectives.functions.box import whole
 from objectives.objective import Objective
 from objectives.trial import Evaluation, Trial
-from objectives.wrappers.wrapper import Wrapper, number
+from objectives.wrappers.wrapper import Wrapper
 
 
 class Noisy(Wrapper):
@@ -32,8 +32,8 @@ class Noisy(Wrapper):
         """
         super().__init__(inner)
         self.version = inner.version + 1  # version 1 drew the same random numbers as an optimizer
-        self.sd = number("sd", sd)
-        self.seed = whole("seed", seed, 0)
+        self.sd = float(expected.number("sd", sd, least=0))
+        self.seed = expected.whole("seed", seed, 0)
         self.noise_sd = float(np.hypot(inner.noise_sd, self.sd))
 
     def evaluate(self, trial: Trial) -> Evaluation:

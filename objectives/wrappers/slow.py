@@ -4,12 +4,12 @@ import time
 from dataclasses import replace
 from time import perf_counter
 
+from objectives import expected
 from objectives.draws import draws
-from objectives.functions.box import whole
 from objectives.objective import Objective, Outlook
 from objectives.space import check
 from objectives.trial import Evaluation, Trial
-from objectives.wrappers.wrapper import Wrapper, number
+from objectives.wrappers.wrapper import Wrapper
 
 
 class Slow(Wrapper):
@@ -39,10 +39,10 @@ class Slow(Wrapper):
             ValueError: a setting is out of range.
         """
         super().__init__(inner)
-        self.seconds = number("seconds", seconds)
-        self.jitter = number("jitter", jitter, 1.0)
-        self.seed = whole("seed", seed, 0)
-        self.cost_scale = number("cost_scale", cost_scale)
+        self.seconds = float(expected.number("seconds", seconds, least=0))
+        self.jitter = float(expected.number("jitter", jitter, least=0, most=1))
+        self.seed = expected.whole("seed", seed, 0)
+        self.cost_scale = float(expected.number("cost_scale", cost_scale, least=0))
         self.cheap = inner.cheap and self.seconds <= 0.01 and not self.cost_scale
         self.simulates_cost = False  # the sleep is measured
 

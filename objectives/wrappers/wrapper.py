@@ -1,6 +1,5 @@
 """The base of objectives that wrap another objective and change its evaluations."""
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -55,12 +54,3 @@ class Wrapper(Objective):
 
     def notice(self) -> str | None:
         return self.inner.notice()
-
-
-def number(where: str, value: object, highest: float = math.inf) -> float:
-    """Return `value`, or raise `ValueError` unless it is a finite number in [0, highest]."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        if 0 <= value <= highest and math.isfinite(value):
-            return float(value)
-    rule = "a finite number >= 0" if highest == math.inf else f"a number in [0, {highest:g}]"
-    raise ValueError(f"{where}: expected {rule}, got {value!r}")

@@ -6,14 +6,14 @@ First the unshifted functions of the reference table, then, for the time, a ripp
 dimensions. Seconds are this process's CPU time inside ask and tell, on one torch thread. Takes
 about half a minute.
 
-The reference (BaMSOO: eta .05, Matern-5/2, noise floor 1e-6, hyperparameters every 5) at 25, 50,
+The reference (BaMSOO: eta 0.05, Matern-5/2, noise floor 1e-6, hyperparameters every 5) at 25, 50,
 100 and 200 evaluations; its priors are not stated, so BaMSOO's column is a yardstick, no oracle:
 
-    Branin        SOO .373 .0601 1.4e-3 1.8e-5   BaMSOO .373 .0363 3.6e-5 1.7e-8
-    Rosenbrock-2  SOO 1.96 1.96 .0359 9.7e-6     BaMSOO 1.96 .242 4.3e-4 4.3e-6
-    Hartmann-3    SOO .134 .134 .0445 3.0e-4     BaMSOO .134 .0445 2.0e-4 3.8e-5
+    Branin        SOO 0.373 0.0601 1.4e-3 1.8e-5   BaMSOO 0.373 0.0363 3.6e-5 1.7e-8
+    Rosenbrock-2  SOO 1.96 1.96 0.0359 9.7e-6     BaMSOO 1.96 0.242 4.3e-4 4.3e-6
+    Hartmann-3    SOO 0.134 0.134 0.0445 3.0e-4     BaMSOO 0.134 0.0445 2.0e-4 3.8e-5
     Shekel-10     SOO 9.47 9.12 3.32 1.12        BaMSOO 9.47 8.69 6.55 6.48
-    Hartmann-6    SOO 1.51 1.51 .651 .117        BaMSOO 1.51 1.34 3.2e-3 7.8e-5
+    Hartmann-6    SOO 1.51 1.51 0.651 0.117        BaMSOO 1.51 1.34 3.2e-3 7.8e-5
 """
 
 import math

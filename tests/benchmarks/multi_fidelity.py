@@ -5,8 +5,8 @@
 The budget counts full evaluations, and every optimizer has the same. Compared is the lowest regret
 of a full evaluation; seeds shift the function, so that all four solve the same problems. `useless`
 is Hartmann-6 whose low fidelities are another function (its own, reflected). Wilcoxon's
-signed-rank test compares log regrets, corrected by Holm over the comparisons; above .05 the two are
-"not distinguishable". `mf_gp` was chosen on seeds 0 to 19; `--first 20` confirms it on others.
+signed-rank test compares log regrets, corrected by Holm over the comparisons; above 0.05, the two
+are "not distinguishable". `mf_gp` was chosen on seeds 0 to 19; `--first 20` confirms it on others.
 About 25 CPU minutes for 20 seeds.
 """
 

@@ -10,7 +10,7 @@ again. Two hours for all peers on one core, half of it SMAC's; half a minute for
 
 A problem counts once: ranks are of the best value at 20, 30 and 50 evaluations. Wilcoxon's
 signed-rank test compares the log regrets with each peer's, corrected by Holm over the peers;
-above .05 the two are "not distinguishable". CPU seconds are those of ask and tell.
+above 0.05 the two are "not distinguishable". CPU seconds are those of ask and tell.
 """
 
 import argparse

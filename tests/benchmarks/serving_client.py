@@ -5,7 +5,7 @@
 A server in a process of its own streams `STREAMS` answers side by side, one token a chunk, with
 chunks of the size and the form that vLLM sends, each in a write of its own: first a round every
 `PAUSE_S`, then as fast as it can. CPU time is that of this process alone. Lateness is what the
-client measures of itself; above .2 s an evaluation is invalid.
+client measures of itself; above 0.2 s an evaluation is invalid.
 """
 
 import json

@@ -4,7 +4,7 @@
 
 Efficiency: 40 evaluations that sleep 1 s on two workers; the time that the evaluations take,
 divided by two workers times the wall time, once with the start of the workers and once from the
-first answer to the last. Target: at least .9.
+first answer to the last. Target: at least 0.9.
 
 In flight: a stand-in for workers answers each of 1,000 trials one second after it was submitted,
 10,000 trials in all; as with real workers, the log need not be flushed for each answer. The runner

@@ -28,22 +28,12 @@ from typing import Any
 
 import numpy as np
 import optuna
-from ConfigSpace import (
-    CategoricalHyperparameter,
-    Constant,
-    OrdinalHyperparameter,
-    UniformIntegerHyperparameter,
-)
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
+from optuna.distributions import BaseDistribution
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import event
 
+from experiments.analysis.exchange.optuna_trials import attributes, constraints, distributions_of
 from experiments.analysis.exchange.problems import Problems
 from experiments.analysis.results import Run
 
@@ -138,21 +128,9 @@ def _write_study(run: Run, space: Any, storage: Any) -> None:
     own = {"seed": run.seed, "identity": run.header.identity, "budget": run.budget}
     for key, value in {**about, **own, "ended": run.ended, "tests": run.tests}.items():
         study.set_user_attr(key, value)
-    distributions = {name: _distribution(space[name]) for name in space}
+    distributions = distributions_of(space)
     for trial in _trials(run, distributions):
         study.add_trial(trial)
-
-
-def _distribution(parameter: Any) -> BaseDistribution:
-    if isinstance(parameter, Constant):
-        return CategoricalDistribution([parameter.value])
-    if isinstance(parameter, CategoricalHyperparameter):
-        return CategoricalDistribution(list(parameter.choices))
-    if isinstance(parameter, OrdinalHyperparameter):
-        return CategoricalDistribution(list(parameter.sequence))
-    if isinstance(parameter, UniformIntegerHyperparameter):
-        return IntDistribution(parameter.lower, parameter.upper, log=parameter.log)
-    return FloatDistribution(parameter.lower, parameter.upper, log=parameter.log)
 
 
 def _trials(run: Run, distributions: dict[str, BaseDistribution]) -> list[FrozenTrial]:
@@ -160,20 +138,16 @@ def _trials(run: Run, distributions: dict[str, BaseDistribution]) -> list[Frozen
     trials = []
     for i, config in enumerate(run.configs):
         failed = run.errors[i] is not None
-        attributes: dict[str, Any] = {
-            "trial": int(run.ids[i]),
-            "fidelity": run.fidelities[i].item(),
-            "cost_s": run.costs[i].item(),
-            "ask_s": run.ask_s[i].item(),
-            "tell_s": run.tell_s[i].item(),
-        }
-        for name, measured in run.metrics.items():
-            if not np.isnan(measured[i]):
-                attributes[f"metric.{name}"] = measured[i].item()
-        if failed:
-            attributes["error"] = run.errors[i]
-            if not np.isnan(run.values[i]):
-                attributes["penalty"] = run.values[i].item()
+        penalty = None if np.isnan(run.values[i]) else run.values[i].item()
+        about = attributes(
+            int(run.ids[i]),
+            run.fidelities[i].item(),
+            run.costs[i].item(),
+            _measured(run, i),
+            run.errors[i],
+            penalty,
+        )
+        about.update({"ask_s": run.ask_s[i].item(), "tell_s": run.tell_s[i].item()})
         trials.append(
             FrozenTrial(
                 number=i,
@@ -185,8 +159,8 @@ def _trials(run: Run, distributions: dict[str, BaseDistribution]) -> list[Frozen
                 datetime_complete=ended[i],
                 params=config,
                 distributions={name: distributions[name] for name in config},
-                user_attrs=attributes,
-                system_attrs={} if failed else _constraints(run, i),
+                user_attrs=about,
+                system_attrs={} if failed else constraints(run.header, _measured(run, i)),
                 intermediate_values={},
             )
         )
@@ -200,12 +174,9 @@ def _values(run: Run, i: int) -> list[float]:
     return [run.metrics[name][i].item() for name in run.header.goals]
 
 
-def _constraints(run: Run, i: int) -> dict[str, Any]:
-    """Return the excess of each limit as Optuna's constraints, which are kept up to 0."""
-    return {
-        f"constraints:{name}": limit.excess(run.metrics[name][i].item())
-        for name, limit in run.header.limits.items()
-    }
+def _measured(run: Run, i: int) -> dict[str, float]:
+    """Return the metrics that were measured in an evaluation."""
+    return {name: x[i].item() for name, x in run.metrics.items() if not np.isnan(x[i])}
 
 
 def _datetimes(run: Run) -> tuple[list[datetime], list[datetime]]:

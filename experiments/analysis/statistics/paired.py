@@ -11,10 +11,11 @@
   merely end at the same value are a sample.
 - Between two constants there is nothing to test.
 
-The least p-value that n pairs can give is 2^(1 - n): .0625 for 5. So 5 seeds of one task never
-distinguish two optimizers at the .05 level, and more comparisons need more pairs (`least_pairs`). A
-t test would be significant more often with 5 pairs, but invalid if runs end in one of a few local
-optima: then differences of about +-1 with little spread are likely by chance alone (`calibration`).
+The smallest p-value that n pairs can give is 2^(1 - n): 0.0625 for 5. Therefore, 5 seeds of one
+task never distinguish two optimizers at the 0.05 level, and more comparisons need more pairs
+(`least_pairs`). A t test would be significant more often with 5 pairs, but invalid if runs end in
+one of a few local optima: then differences of about +-1 with little spread are likely by chance
+alone (`calibration`).
 """
 
 from collections.abc import Sequence

@@ -10,6 +10,7 @@ from hydra.utils import instantiate
 from experiments.running.executors.executor import Executor
 from experiments.running.executors.inline import Inline
 from experiments.running.executors.pool import TaskPool, Work
+from objectives import expected
 from objectives.objective import Objective, Resources
 
 ExecutorFactory = Callable[[Objective, int, float | None], Executor]
@@ -71,15 +72,9 @@ class SimulatedChoice:
     jitter: float = 0.0
 
     def __post_init__(self) -> None:
-        if not isinstance(self.rounds, bool):
-            raise ValueError(f"executor.rounds: expected true or false, got {self.rounds!r}")
-        for key, most in (("seconds", 1e9), ("jitter", 1.0)):
-            value = getattr(self, key)
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not number or not 0 <= value <= most:
-                raise ValueError(
-                    f"executor.{key}: expected a number from 0 to {most:g}, got {value!r}"
-                )
+        expected.switch("executor.rounds", self.rounds)
+        expected.number("executor.seconds", self.seconds, least=0, most=1e9)
+        expected.number("executor.jitter", self.jitter, least=0, most=1)
 
     def __call__(
         self, objective: Objective, workers: int, evaluation_timeout_s: float | None
@@ -118,13 +113,11 @@ class RayChoice:
     cpus: int | None = None
 
     def __post_init__(self) -> None:
-        if self.address is not None and not isinstance(self.address, str):
-            raise ValueError(f"executor.address: expected auto or host:port, got {self.address!r}")
-        if self.cpus is None:
-            return
-        if isinstance(self.cpus, bool) or not isinstance(self.cpus, int) or self.cpus < 1:
-            raise ValueError(f"executor.cpus: expected a number of cores, got {self.cpus!r}")
-        if self.address is not None:
+        expected.null_or(
+            expected.text, "executor.address", self.address, "text such as auto or host:port"
+        )
+        expected.null_or(expected.whole, "executor.cpus", self.cpus, 1)
+        if self.cpus is not None and self.address is not None:
             raise ValueError("executor.cpus: expected null with executor.address, got both")
 
     def __call__(
@@ -180,13 +173,9 @@ class SlurmChoice:
     poll_s: float = 5.0
 
     def __post_init__(self) -> None:
-        for key in ("time_min", "memory_gib", "poll_s"):
-            value = getattr(self, key)
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if value is None and key == "memory_gib":
-                continue
-            if not number or not 0 < value < math.inf:
-                raise ValueError(f"executor.{key}: expected a positive number, got {value!r}")
+        expected.number("executor.time_min", self.time_min, above=0)
+        expected.null_or(expected.number, "executor.memory_gib", self.memory_gib, above=0)
+        expected.number("executor.poll_s", self.poll_s, above=0)
 
     def __call__(
         self, objective: Objective, workers: int, evaluation_timeout_s: float | None
@@ -236,11 +225,4 @@ def clock_of(factory: ExecutorFactory, objective: Objective) -> dict[str, Any] |
 
 def check_timeout(evaluation_timeout_s: object) -> None:
     """Raise `ValueError` unless the time limit is None or a positive number of seconds."""
-    value = evaluation_timeout_s
-    if value is None:
-        return
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not 0 < float(str(value)) < math.inf:
-        raise ValueError(
-            f"evaluation_timeout_s: expected null or a positive number of seconds, got {value!r}"
-        )
+    expected.null_or(expected.number, "evaluation_timeout_s", evaluation_timeout_s, above=0)

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from objectives import expected
+
 _RULE = "text or a number; put quotes around text that looks like something else"
 
 
@@ -13,12 +15,9 @@ def checked_tokens(tokens: Any) -> tuple[int, int]:
         ValueError: the setting is not a pair of valid token ids.
     """
     pair = isinstance(tokens, list | tuple) and len(tokens) == 2
-    ids = pair and all(isinstance(id, int) and not isinstance(id, bool) for id in tokens)
-    if not ids or not 0 <= tokens[0] < tokens[1]:
-        raise ValueError(
-            f"objective.engine.tokens: expected the first and the last id, got {tokens}"
-        )
-    return tokens[0], tokens[1]
+    if not pair or not all(map(expected.is_whole, tokens)) or not 0 <= tokens[0] < tokens[1]:
+        expected.refuse("objective.engine.tokens", "the first and the last id", tokens)
+    return int(tokens[0]), int(tokens[1])
 
 
 def checked_environment(environment: Any) -> dict[str, str]:
@@ -57,6 +56,5 @@ def checked_flags(flags: Any) -> list[str]:
 
 
 def _check_word(where: str, value: Any) -> None:
-    good = isinstance(value, str | int | float) and not isinstance(value, bool)
-    if not good or "\0" in str(value):
-        raise ValueError(f"{where}: expected {_RULE}, got {value!r}")
+    if not (isinstance(value, str) or expected.is_number(value)) or "\0" in str(value):
+        expected.refuse(where, _RULE, value)

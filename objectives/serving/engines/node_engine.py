@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from objectives import expected
 from objectives.checkpoint import SMOLLM2, find
 from objectives.deployment import Deployment, Entry, fill
 from objectives.serving.engine import DEPLOYED_PORT, Demand, Engine, Launch
@@ -79,12 +80,9 @@ class NodeEngine(Engine):
         words = isinstance(program, list | tuple) and all(isinstance(x, str) and x for x in program)
         if not words or not program:
             raise ValueError(f"objective.engine.program: expected a list of words, got {program}")
-        if device not in DEVICES:
-            raise ValueError(f"objective.engine.device: expected one of {DEVICES}, got {device}")
-        if isinstance(gpus, bool) or not isinstance(gpus, int) or gpus < 1:
-            raise ValueError(f"objective.engine.gpus: expected a whole number >= 1, got {gpus!r}")
-        if not isinstance(model, str) or not model:
-            raise ValueError(f"objective.engine.model: expected a name or a folder, got {model!r}")
+        expected.one_of("objective.engine.device", device, DEVICES)
+        expected.whole("objective.engine.gpus", gpus, 1)
+        expected.text("objective.engine.model", model, "a name or a folder")
         self._tokens = checked_tokens(tokens)
         self._environment, self._flags = checked_environment(environment), checked_flags(flags)
         check_settings("objective.engine", environment, flags)

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from objectives import child
+from objectives import child, expected
 from objectives.serving.engine import Carried, Launch
 from objectives.serving.host import container_guard, machine, on_host
 from objectives.serving.host.launcher import Launcher
@@ -51,10 +51,7 @@ class Container(Launcher):
     def __init__(self, *, program: str, image: str, options: list[str] | None, python: str) -> None:
         where = "objective.engine.launcher"
         self._kind = Path(str(program)).name
-        if self._kind not in PROGRAMS:
-            raise ValueError(
-                f"{where}.program: expected one of {', '.join(PROGRAMS)}, got {program!r}"
-            )
+        expected.one_of(f"{where}.program", self._kind, PROGRAMS)
         found = shutil.which(os.path.expanduser(program))
         if found is None:
             raise ValueError(

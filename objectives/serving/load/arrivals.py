@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from objectives import expected
 from objectives.serving.load.lengths import LARGEST, parse
 from objectives.serving.load.traces import read_trace
 
 MOST = 10_000_000  # requests of a load, which are held in memory; also the most tokens of a prefix
-_LARGEST = float(np.finfo(np.float64).max)
 TRACES = ("azure_2023_conversation", "azure_2023_code")
 _KEYS = {
     "closed": {"concurrency", "requests", "lengths", "shared_prefix"},
@@ -81,8 +81,7 @@ def plan(load: Mapping[str, Any], seed: int) -> Plan:
         ValueError: a setting is missing, unknown or impossible, or the trace cannot be read.
     """
     kind = load.get("arrivals")
-    if not isinstance(kind, str) or kind not in _KEYS:
-        raise ValueError(f"objective.load.arrivals: expected one of {list(_KEYS)}, got {kind}")
+    kind = expected.one_of("objective.load.arrivals", kind, _KEYS)
     known = set().union(*_KEYS.values()) | {"arrivals"}
     for key in load:
         if key not in known:
@@ -157,18 +156,8 @@ def trace_path(trace: str) -> Path:
 
 
 def _whole(load: Mapping[str, Any], key: str, lowest: int) -> int:
-    value = load[key]
-    if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
-        raise ValueError(
-            f"objective.load.{key}: expected a whole number >= {lowest}, got {value!r}"
-        )
-    if value > MOST:
-        raise ValueError(f"objective.load.{key}: expected at most {MOST}, got {value!r:.40}")
-    return value
+    return expected.whole(f"objective.load.{key}", load[key], lowest, MOST)
 
 
 def _positive(load: Mapping[str, Any], key: str) -> float:
-    value = load[key]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _LARGEST:
-        raise ValueError(f"objective.load.{key}: expected a positive number, got {value!r:.40}")
-    return float(value)
+    return float(expected.number(f"objective.load.{key}", load[key], above=0))

@@ -24,6 +24,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from objectives import expected
 from objectives.serving.load.lengths import LARGEST
 
 _ERROR_LENGTH = 200  # characters
@@ -146,7 +147,7 @@ def _total(message: dict[str, Any], otherwise: int | None) -> int | None:
     found = _mapping("usage", message.get("usage")).get("completion_tokens")
     if found is None:
         return otherwise
-    if isinstance(found, bool) or not isinstance(found, int) or not 0 <= found <= LARGEST:
+    if not expected.is_whole(found, 0, LARGEST):
         raise ValueError(f"expected a number of tokens in usage, got {found!r:.80}")
     return found
 

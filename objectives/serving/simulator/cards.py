@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from objectives import expected
+
 GIB = 2**30
 
 
@@ -98,17 +100,13 @@ def model_of(given: str | Mapping[str, Any]) -> Model:
     if not isinstance(given, Mapping) or sorted(given) != sorted(names):
         got = sorted(given) if isinstance(given, Mapping) else given
         raise ValueError(f"objective.model: expected the dimensions {names}, got {got}")
-    for name in names:
-        if isinstance(given[name], bool) or not isinstance(given[name], int) or given[name] < 1:
-            raise ValueError(
-                f"objective.model.{name}: expected a positive whole number, got {given[name]!r}"
-            )
+    sizes = {name: expected.whole(f"objective.model.{name}", given[name], 1) for name in names}
     if given["heads"] % given["key_heads"]:
         raise ValueError(
             f"objective.model.key_heads: expected a divisor of heads={given['heads']}, "
             f"got {given['key_heads']}"
         )
-    return Model("model", **{name: given[name] for name in names})
+    return Model("model", **sizes)
 
 
 def system_of(
@@ -121,14 +119,9 @@ def system_of(
     Raises:
         ValueError: the system is unknown, or a number is not positive.
     """
-    if name not in SYSTEMS:
-        raise ValueError(f"objective.system: expected one of {list(SYSTEMS)}, got {name!r}")
-    changed = SYSTEMS[name]
+    changed = SYSTEMS[expected.one_of("objective.system", name, SYSTEMS)]
     for key, number in (("memory_gib", memory_gib), ("bandwidth_tb_s", bandwidth_tb_s)):
-        if number is None:
-            continue
-        if isinstance(number, bool) or not isinstance(number, int | float) or not 0 < number < 1e6:
-            raise ValueError(f"objective.{key}: expected a positive number, got {number!r}")
+        expected.null_or(expected.number, f"objective.{key}", number, above=0, below=1e6)
     if memory_gib is not None:
         changed = dataclasses.replace(changed, memory=memory_gib * GIB)
     if bandwidth_tb_s is not None:

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from objectives.functions.box import whole
+from objectives import expected
 from objectives.objective import Objective
 from objectives.override import with_pinned
 from objectives.serving import constraints
@@ -80,13 +80,13 @@ class ServingSim(Objective):
         seed: int,
     ) -> None:
         node = system_of(system, memory_gib, bandwidth_tb_s)
-        _one_of("engine", engine, ENGINES)
-        _one_of("dtype", dtype, node.dtypes)
-        _between("noise", noise, 0, 1)
-        _between("run_noise", run_noise, 0, 1)
-        _between("host_slowdown", host_slowdown, 0.1, 100)
-        _between("load_timeout_s", load_timeout_s, 1e-3, 1e9)
-        self._seed = whole("objective.seed", seed, 0)
+        expected.one_of("objective.engine", engine, ENGINES)
+        expected.one_of("objective.dtype", dtype, node.dtypes)
+        expected.number("objective.noise", noise, least=0, most=1)
+        expected.number("objective.run_noise", run_noise, least=0, most=1)
+        expected.number("objective.host_slowdown", host_slowdown, least=0.1, most=100)
+        expected.number("objective.load_timeout_s", load_timeout_s, least=1e-3, most=1e9)
+        self._seed = expected.whole("objective.seed", seed, 0)
         self._deployment = Deployment(
             model=model_of(model),
             system=node,
@@ -99,7 +99,7 @@ class ServingSim(Objective):
         )
         self._set_space(space, constraints)
         self._plan = arrivals.plan(load, self._seed)
-        self._longest = whole("objective.max_model_len", max_model_len, self._plan.largest)
+        self._longest = expected.whole("objective.max_model_len", max_model_len, self._plan.largest)
         self._limit_s = float(load_timeout_s)
         longest_s = max(self._limit_s, _LONGEST_START_S)
         scored = build(score, base, slo, len(self._plan))
@@ -223,17 +223,3 @@ def _settings(config: Config) -> Settings:
 
 def _cost(metrics: Mapping[str, float]) -> float:
     return metrics.get("startup_s", 0.0) + metrics.get("load_s", 0.0)
-
-
-def _one_of(name: str, value: str, known: Sequence[str] | Mapping[str, Any]) -> str:
-    if value not in known:
-        raise ValueError(f"objective.{name}: expected one of {list(known)}, got {value!r}")
-    return value
-
-
-def _between(name: str, value: float, low: float, high: float) -> None:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not low <= value <= high:
-        raise ValueError(
-            f"objective.{name}: expected a number in [{low:g}, {high:g}], got {value!r}"
-        )
