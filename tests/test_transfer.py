@@ -174,6 +174,12 @@ def test_runs_of_the_very_objective_can_be_left_out(earlier: Path) -> None:
         ("tpe", "branin", "{folder: a}", "transfer: expected a folder of runs"),
         ("tpe", "branin", "{folders: HERE, same_objective: 3}", "same_objective: expected true"),
         ("tpe", "branin", "{folders: HERE, parameters: [x9]}", r"parameters: expected some of \["),
+        (
+            "tpe",
+            "branin",
+            "{folders: HERE, parameters: [[x1]]}",
+            r"parameters: expected some of \[",
+        ),
         ("tpe", "branin", "{folders: HERE, parameters: []}", r"parameters: expected some of \["),
         ("tpe", "hartmann6", "HERE", "got 3 of which none does; the first: branin has no .* x3"),
         ("tpe", "mixed", "HERE", "got 3 of which none does; the first: branin has no parameter"),

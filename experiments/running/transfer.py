@@ -24,7 +24,7 @@ from experiments.running.finished_runs import FinishedRun, finished_runs
 from experiments.running.header import Header
 from experiments.running.readers import path as as_path
 from experiments.running.transferred import Transferred
-from objectives import description
+from objectives import description, expected
 from objectives.objective import Objective
 from objectives.space import UnitCube, holds, plain
 from objectives.trial import Config, EarlierTask
@@ -129,12 +129,11 @@ def _asked(given: Any, objective: Objective) -> _Asked:
     for folder in folders:
         if not folder.exists():
             raise ValueError(f"transfer: {_EXPECTED}, got {folder}, which does not exist")
-    same = whole.get("same_objective", True)
-    if not isinstance(same, bool):
-        raise ValueError(f"transfer.same_objective: expected true or false, got {same!r}")
+    same = expected.switch("transfer.same_objective", whole.get("same_objective", True))
     parameters = whole.get("parameters")
     named = parameters if isinstance(parameters, list) else [None]
-    if parameters is not None and not (named and all(name in objective.space for name in named)):
+    texts = named and all(isinstance(name, str) for name in named)
+    if parameters is not None and not (texts and set(named) <= set(objective.space)):
         raise ValueError(
             f"transfer.parameters: expected some of {list(objective.space)}, got {parameters!r}"
         )
