@@ -165,3 +165,18 @@ def signed(goals: Mapping[str, Goal], metrics: Mapping[str, float]) -> list[floa
     if not metrics.keys() >= goals.keys():
         return None
     return [metrics[name] if goal.minimise else -metrics[name] for name, goal in goals.items()]
+
+
+@dataclass(frozen=True)
+class EarlierTask:
+    """The evaluations of an earlier task, which an optimizer may learn from before its first ask.
+
+    Its values may have another scale than those of the present task; they are minimised as well.
+
+    Attributes:
+        configs: configurations of the present space, in the order of their evaluation.
+        evaluations: the evaluation of each: a value, an error, or a failure's penalty with both.
+    """
+
+    configs: tuple[Config, ...]
+    evaluations: tuple[Evaluation, ...]

@@ -9,16 +9,27 @@ Auger & Hansen, CEC 2005).
 Notation: lambda is the population size, which is 4 + floor(3 ln d) for d parameters that are not
 constant. sigma0 is the initial step size in the unit cube.
 
+Earlier tasks warm-start the first search (WS-CMA-ES: Nomura et al., AAAI 2021). Its mean m* and
+covariance Sigma* = sigma^2 C are those of a Gaussian that is closest to the promising region of an
+earlier task, the N_gamma = floor(gamma N) best of its N points x_i (eq. 8 and 9):
+
+    m* = sum_i x_i / N_gamma,    Sigma* = alpha^2 I + sum_i (x_i - m*)(x_i - m*)^T / N_gamma
+
+with gamma = alpha = 0.1. The paper has one earlier task; the points of several are pooled by their
+quantiles within their tasks. The categorical distribution over choices starts as ever.
+
 Departures:
 - The search runs in the unit cube and starts at its centre; restarts begin at random points.
 - An integer with more than 64 values is treated as continuous and rounded.
-- If configurations are given first, the first search starts at the best of them instead.
+- If configurations are given first, the first search starts at the best of them instead, unless it
+  was warm-started.
 - A failure without a penalty counts as the worst value of its generation.
 - A forbidden combination is drawn again, at most 100 times; then a random allowed point is used.
 """
 
 import math
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import cmaes
@@ -28,13 +39,16 @@ from numpy.typing import NDArray
 
 from objectives import expected
 from objectives.space import UnitCube
-from objectives.trial import Config, Evaluation, Trial
+from objectives.trial import Config, EarlierTask, Evaluation, Trial
 from optimizers.optimizer import Optimizer
+from optimizers.quantiles import promising
 from optimizers.random_search import draw
 
 _TRIES = 100  # the largest number of draws to obtain an allowed point
 _LARGEST = 1e300  # the largest absolute value that is told, because `cmaes` computes differences
 _LARGEST_SIZE = 100_000  # solutions of a generation, which is held in memory
+_GAMMA = 0.1  # the share of an earlier task's points that are promising
+_ALPHA = 0.1  # the standard deviation around each of them, in sides of the cube
 _MOST_LEVELS = 64  # of CMA-ES; see `CmaEs.most_levels`
 
 
@@ -45,6 +59,7 @@ class CmaEs(Optimizer):
         sigma0: the initial step size in the unit cube.
         population_size: lambda before the first restart; None means 4 + floor(3 ln d).
         restart_factor: the factor by which lambda grows at a restart; 1 keeps it constant.
+        transfer: earlier tasks.
 
     Attributes:
         most_levels: an integer with more values than this is treated as continuous.
@@ -62,6 +77,7 @@ class CmaEs(Optimizer):
         sigma0: float,
         population_size: int | None,
         restart_factor: float,
+        transfer: Sequence[EarlierTask] = (),
     ) -> None:
         super().__init__(space, seed=seed)
         _check_settings(sigma0, population_size, restart_factor)
@@ -71,7 +87,9 @@ class CmaEs(Optimizer):
         self._restart_factor = restart_factor
         n_free = max(int(np.sum(self._cube.n_values > 1)), 1)
         self._lambda = population_size or 4 + math.floor(3 * math.log(n_free))  # eq. 48
-        self._search = self._start(np.full(self._cube.dim, 0.5))
+        known = promising(transfer, self._cube)
+        self._is_warm = bool(known)
+        self._search = self._start(np.full(self._cube.dim, 0.5), known)
         self._generation: dict[int, tuple[Config, Any]] = {}
         self._values: dict[int, float | None] = {}
         self._given: float | None = None  # the best value of a given configuration
@@ -101,7 +119,8 @@ class CmaEs(Optimizer):
 
     def _learn(self, config: Config, evaluation: Evaluation) -> None:
         """Start the first search at the best configuration that was given before it."""
-        if self._generation or self._begun or evaluation.value is None or evaluation.error:
+        settled = self._is_warm or self._generation or self._begun
+        if settled or evaluation.value is None or evaluation.error:
             return
         if self._given is None or evaluation.value < self._given:
             self._given = evaluation.value
@@ -132,11 +151,14 @@ class CmaEs(Optimizer):
         self._generation, self._values = {}, {}
         self._begun = True
 
-    def _start(self, mean: NDArray[np.float64]) -> "_Search":
+    def _start(
+        self,
+        mean: NDArray[np.float64],
+        known: Sequence[tuple[NDArray[np.float64], float]] = (),
+    ) -> "_Search":
         seed = int(self._rng.integers(2**31))
-        return _Search(
-            self._cube, mean, self._sigma0, self._lambda, seed, self.most_levels, self.always_mixed
-        )
+        how = (self.most_levels, self.always_mixed)
+        return _Search(self._cube, mean, self._sigma0, self._lambda, seed, *how, known)
 
 
 class _Search:
@@ -151,6 +173,7 @@ class _Search:
         seed: int,
         most_levels: int,
         always_mixed: bool,
+        known: Sequence[tuple[NDArray[np.float64], float]],
     ) -> None:
         free = cube.n_values > 1
         continuous = free & (cube.n_values > most_levels) & ~cube.categorical
@@ -164,11 +187,15 @@ class _Search:
         self._levels = [_places(int(cube.n_values[axis])) for axis in self._ordered]
         gaussian = np.concatenate([self._continuous, self._ordered])
         self._n_gaussian = len(gaussian)
+        mean, sigma, covariance = mean[gaussian], sigma0, np.eye(len(gaussian))
+        if known and len(gaussian):
+            mean, sigma, covariance = warm_start([(u[gaussian], q) for u, q in known])
         self._search: Any = None  # None if all parameters are constant
         if len(self._continuous) == np.sum(free) > 0 and not always_mixed:
             self._search = cmaes.CMA(
-                mean[gaussian],
-                sigma0,
+                mean,
+                sigma,
+                cov=covariance,
                 bounds=np.tile([0.0, 1.0], (len(gaussian), 1)),
                 seed=seed,
                 population_size=population_size,
@@ -179,9 +206,9 @@ class _Search:
                 z_space=self._levels or None,
                 c_space=self._counts.tolist() or None,
                 population_size=population_size,
-                mean=mean[gaussian],
-                sigma=sigma0,
-                cov=np.eye(len(gaussian)),
+                mean=mean,
+                sigma=sigma,
+                cov=covariance,
                 seed=seed,
             )
 
@@ -223,6 +250,19 @@ class _Search:
 
     def should_stop(self) -> bool:
         return self._n_gaussian > 0 and bool(self._search.should_stop())
+
+
+def warm_start(
+    known: Sequence[tuple[NDArray[np.float64], float]],
+) -> tuple[NDArray[np.float64], float, NDArray[np.float64]]:
+    """Return m*, sigma and C of the promising region of earlier points.
+
+    Args:
+        known: points (d,) in the unit cube, with values of which smaller ones are better.
+    """
+    gamma = max(_GAMMA, (1 + 1e-9) / len(known))  # at least one point
+    mean, sigma, covariance = cmaes.get_warm_start_mgd(list(known), min(gamma, 1.0), _ALPHA)
+    return mean, sigma, covariance
 
 
 def _places(n_values: int) -> list[float]:

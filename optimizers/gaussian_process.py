@@ -145,9 +145,34 @@ class GaussianProcess:
         See Rasmussen & Williams, equations 5.10 to 5.12. The hyperparameters and the mean are those
         of all data. Call this before `pend`.
         """
-        variance = 1 / np.einsum("ij,ij->j", self._inverse_factor, self._inverse_factor)
-        log_density: Vector = -0.5 * (np.log(2 * math.pi * variance) + self._alpha**2 * variance)
+        mean, variance = self.left_out()
+        error = self.z - mean
+        log_density: Vector = -0.5 * (np.log(2 * math.pi * variance) + error**2 / variance)
         return log_density + self._warp.log_slopes(self._t) - math.log(self._scale.unit)
+
+    def left_out(self) -> tuple[Vector, Vector]:
+        """Return mean and variance (n,) of each standardised value given the others.
+
+        They are equation 5.12 of Rasmussen & Williams, and include the noise. Call this before
+        `pend`.
+        """
+        variance = 1 / np.einsum("ij,ij->j", self._inverse_factor, self._inverse_factor)
+        return self.z - self._alpha * variance, variance
+
+    @property
+    def noise(self) -> float:
+        """The variance of the noise of a standardised value."""
+        return float(self._noise)
+
+    def joint(self, u: Matrix) -> tuple[Vector, Matrix]:
+        """Return the mean (m,) and the covariance (m, m) of the latent function at `u` (m, dim)."""
+        x = self.features.of(u)
+        kernel, _, linear, quadratic, _ = self._cross(x)
+        a = x * self._inverse_lengths
+        prior = self._s * matern(squared_distances(a, a))[0]
+        prior += self._v1 * (linear @ linear.T) + self._v2 * (quadratic @ quadratic.T)
+        half = kernel @ self._inverse_factor.T  # L^-1 k
+        return self.m + kernel @ self._padded, prior - half @ half.T
 
     def natural(self, z: Vector) -> Vector:
         """Map standardised values (m,) to natural units; the map is increasing."""

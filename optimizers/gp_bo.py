@@ -20,6 +20,8 @@ Departures:
   configuration.
 - With limits, the acquisition is multiplied by the probability that they are kept, see
   `optimizers/limited.py`; the value to improve on is that of the best feasible evaluation.
+- With earlier tasks, an ensemble of their models and this one takes the place of the model, see
+  `optimizers/rgpe.py`; every other trial follows it while the design is not used up.
 - Randomness comes from the seed and the trial's id, so it does not depend on the sizes of the asks.
 
 Cost: up to 200 evaluations, the hyperparameters are fitted to all data in every step. With more,
@@ -27,7 +29,7 @@ they are fitted to a subset (see the model), and the only O(n^3) cost of a step 
 of the kernel matrix: about a quarter of a second at n = 1,000.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from ConfigSpace import ConfigurationSpace
@@ -36,7 +38,7 @@ from scipy.spatial.distance import pdist
 
 from objectives import expected
 from objectives.space import UnitCube
-from objectives.trial import Config, Evaluation, Limit, Trial
+from objectives.trial import Config, EarlierTask, Evaluation, Limit, Trial
 from optimizers.acquisition import NAMES, Acquisition
 from optimizers.acquisition_search import AcquisitionSearch, Key, key
 from optimizers.gaussian_process import GaussianProcess
@@ -44,6 +46,7 @@ from optimizers.light_qmc import qmc
 from optimizers.limited import Limited, LimitModels
 from optimizers.one_thread import one_thread
 from optimizers.optimizer import Optimizer
+from optimizers.rgpe import EarlierModels
 from optimizers.targets import succeeded, targets
 
 _LARGEST_DESIGN = 10_000  # points; the model takes the cube of their number
@@ -65,6 +68,7 @@ class GaussianProcessOptimizer(Optimizer):
         candidates: the number of quasi-random points in a step's pool, a power of two.
         starts: the number of candidates that are improved by gradient.
         limits: the limits by metric.
+        transfer: earlier tasks.
 
     Raises:
         ValueError: a setting is out of its range.
@@ -86,6 +90,7 @@ class GaussianProcessOptimizer(Optimizer):
         candidates: int,
         starts: int,
         limits: Mapping[str, Limit] | None = None,
+        transfer: Sequence[EarlierTask] = (),
     ) -> None:
         super().__init__(space, seed=seed)
         expected.whole("gp_bo.n_initial", n_initial, 1, _LARGEST_DESIGN)
@@ -108,6 +113,9 @@ class GaussianProcessOptimizer(Optimizer):
         self._points: list[NDArray[np.float64]] = []
         self._told: list[Evaluation] = []
         self._n_fitted = 0
+        self._earlier: EarlierModels | None = None
+        if any(succeeded(evaluation) for task in transfer for evaluation in task.evaluations):
+            self._earlier = EarlierModels(transfer, self._gp, self._cube, seed)
         self._design = self._spread_design(n_initial)
 
     def _spread_design(self, n: int) -> list[NDArray[np.float64]]:
@@ -149,12 +157,12 @@ class GaussianProcessOptimizer(Optimizer):
         if self._noiseless and self._search.exhausted(self._known):
             return None
         rng = np.random.default_rng([self.seed, self._n_trials])
-        if self._design:
+        known = self._has_model()
+        leads = self._earlier is not None and known and self._n_trials % 2 == 0
+        if self._design and not leads:
             config = self._cube.config(self._design.pop())
             return config if self._admits(config) else self._farthest(rng)
-        if not self._any_success():
-            return self._farthest(rng)
-        return self._best(rng)
+        return self._best(rng) if known else self._farthest(rng)
 
     def _admits(self, config: Config) -> bool:
         known = self._noiseless and key(config) in self._known
@@ -164,9 +172,8 @@ class GaussianProcessOptimizer(Optimizer):
         """Return the configuration with the greatest acquisition."""
         t = self._fit()
         pending = self._pending_points()
-        self._gp.pend(pending)
-        self._limits.pend(pending)
-        centres = np.array(self._points)[np.argsort(t, kind="stable")[:_N_CENTRES]]
+        self._pend(pending)
+        centres = self._centres(t)
 
         def admits(config: Config) -> bool:
             return self._admits(config) and not self._is_near(config, pending)
@@ -189,6 +196,21 @@ class GaussianProcessOptimizer(Optimizer):
         away = np.abs(points - self._cube.point(config)).max(axis=1)
         return bool(away.min() < _NEAR)
 
+    def _has_model(self) -> bool:
+        """Return whether something is known that a model can be fitted to."""
+        return self._any_success() or (self._earlier is not None and not self._told)
+
+    def _pend(self, points: NDArray[np.float64]) -> None:
+        """Add pending points (p, dim) to the models."""
+        (self._earlier or self._gp).pend(points)
+        self._limits.pend(points)
+
+    def _centres(self, t: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the best points (k, dim) by their targets (n,); candidates are drawn near them."""
+        if self._earlier is not None and not self._any_success():
+            return self._earlier.best(_N_CENTRES)
+        return np.array(self._points)[np.argsort(t, kind="stable")[:_N_CENTRES]]
+
     def _any_success(self) -> bool:
         return any(map(succeeded, self._told))
 
@@ -198,11 +220,15 @@ class GaussianProcessOptimizer(Optimizer):
 
     def _fit(self) -> NDArray[np.float64]:
         """Fit the models to all told evaluations; return the targets (n,)."""
+        if not self._any_success():
+            return np.zeros(len(self._told))
         t = self._targets()
         if self._n_fitted < len(t):
             self._gp.fit(np.array(self._points), t, refit=True)
             self._limits.fit(np.array(self._points), self._told)
             self._n_fitted = len(t)
+            if self._earlier is not None:
+                self._earlier.weigh(np.array(self._points))
         return t
 
     def _worth(self, name: str | None = None) -> Acquisition:
@@ -211,7 +237,13 @@ class GaussianProcessOptimizer(Optimizer):
         Args:
             name: the name of the acquisition; by default that of the settings.
         """
-        gp, name = self._gp, name or self._acquisition
+        name = name or self._acquisition
+        if self._earlier is not None:
+            told = zip(self._points, self._told, strict=True)
+            successes = np.array([point for point, evaluation in told if succeeded(evaluation)])
+            best = self._earlier.reached(successes, self._noiseless)
+            return Acquisition(name, self._earlier.ensemble, best, self._beta)
+        gp = self._gp
         known = gp.z if self._noiseless else gp.at(gp.x)[0]
         if not self._limits:
             return Acquisition(name, gp, float(known.min()), self._beta)
@@ -228,11 +260,11 @@ class GaussianProcessOptimizer(Optimizer):
         Raises:
             RuntimeError: no evaluation has succeeded yet.
         """
-        if not self._any_success():
+        if not self._has_model():
             raise RuntimeError("gp_bo.worth: expected some evaluations told, got none")
         with one_thread():
             self._fit()
-            self._gp.pend(self._pending_points())
+            self._pend(self._pending_points())
             return self._worth().at(self._gp.features.of_snapped(points))
 
     def _pending_points(self) -> NDArray[np.float64]:

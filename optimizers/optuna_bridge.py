@@ -17,11 +17,13 @@ Departures:
 Several goals are the study's objectives, all minimised. A failure is told as the worst number of
 each goal so far, and exceeds it by its grade if it has a penalty (`goal_targets.py`). The excess
 of a limit is a constraint of the study; a failure has the largest excess so far.
+
+Earlier tasks are completed trials of the study, see `optimizers/optuna_earlier.py`.
 """
 
 import inspect
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,9 +44,10 @@ from optuna.trial import TrialState
 
 from objectives import expected
 from objectives.space import UnitCube, plain
-from objectives.trial import Config, Evaluation, Goal, Limit, Trial
+from objectives.trial import Config, EarlierTask, Evaluation, Goal, Limit, Trial
 from optimizers.goal_targets import ToldGoals
 from optimizers.optimizer import Optimizer
+from optimizers.optuna_earlier import SAMPLERS, StudyWithEarlier
 from optimizers.random_search import draw
 
 _TRIES = 100  # the largest number of attempts to obtain an allowed configuration
@@ -58,10 +61,11 @@ class OptunaBridge(Optimizer):
         options: the keyword arguments of the class, except the seed, which is derived from `seed`.
         goals: the goals by metric; with fewer than two, the value is minimised.
         limits: the limits by metric.
+        transfer: earlier tasks.
 
     Raises:
         ValueError: the sampler does not exist, it does not accept the options, or it does not
-            handle several goals or limits.
+            handle several goals, limits or earlier tasks.
     """
 
     def __init__(
@@ -73,6 +77,7 @@ class OptunaBridge(Optimizer):
         options: Mapping[str, Any],
         goals: Mapping[str, Goal] | None = None,
         limits: Mapping[str, Limit] | None = None,
+        transfer: Sequence[EarlierTask] = (),
     ) -> None:
         super().__init__(space, seed=seed)
         self._rng = np.random.default_rng(seed)
@@ -94,6 +99,11 @@ class OptunaBridge(Optimizer):
             if (distribution := _distribution(space[name])) is not None
         }
         self._pending: dict[int, tuple[Any, Config]] = {}
+        self._earlier: StudyWithEarlier | None = None
+        self._is_stale = True  # whether the study lacks what was told
+        if transfer:
+            _check_learns(sampler)
+            self._earlier = StudyWithEarlier(instance, self._frozen, transfer)
 
     def ask(self, n: int = 1) -> list[Trial]:
         trials: list[Trial] = []
@@ -106,6 +116,10 @@ class OptunaBridge(Optimizer):
 
     def tell(self, trial: Trial, evaluation: Evaluation) -> None:
         asked, config = self._pending.pop(trial.id, (None, {}))
+        if self._earlier is not None:
+            self._earlier.tell(trial.config, evaluation)
+            self._is_stale = True
+            return
         values, excesses = self._told.learn(evaluation)
         state = TrialState.COMPLETE if values is not None else TrialState.FAIL
         if asked is not None and config == trial.config:
@@ -125,24 +139,35 @@ class OptunaBridge(Optimizer):
         excesses: dict[str, float],
     ) -> None:
         """Add a configuration that the study did not propose."""
+        self._study.add_trial(self._frozen(config, state, values, excesses))
+
+    def _frozen(
+        self,
+        config: Config,
+        state: Any,
+        values: list[float] | None,
+        excesses: dict[str, float] | None = None,
+    ) -> Any:
+        """Return a trial of Optuna's."""
         distributions = {
             name: distribution
             for name, distribution in self._distributions.items()
             if name in config
         }
         params = {name: self._optuna_value(name, config[name]) for name in distributions}
-        self._study.add_trial(
-            optuna.trial.create_trial(
-                state=state,
-                values=values,
-                params=params,
-                distributions=distributions,
-                constraints=excesses or None,
-            )
+        return optuna.trial.create_trial(
+            state=state,
+            values=values,
+            params=params,
+            distributions=distributions,
+            constraints=excesses or None,
         )
 
     def _next(self) -> tuple[Any, Config]:
         """Return Optuna's trial and its configuration; the trial is None for a random one."""
+        if self._earlier is not None and self._is_stale:
+            self._study = self._earlier.study([config for _, config in self._pending.values()])
+            self._is_stale = False
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="optuna")
             for _ in range(_TRIES):
@@ -223,6 +248,15 @@ def _sampler(name: str, options: Mapping[str, Any], rng: np.random.Generator) ->
         raise ValueError(
             f"optuna.options: expected arguments of {name}, got {dict(options)}: {error}"
         ) from None
+
+
+def _check_learns(name: str) -> None:
+    """Raise `ValueError` unless a sampler learns from the trials of earlier tasks."""
+    if name not in SAMPLERS:
+        raise ValueError(
+            f"optuna.sampler: expected one that learns from earlier runs ({', '.join(SAMPLERS)}), "
+            f"got {name}; or run without transfer"
+        )
 
 
 _INDIFFERENT = ("RandomSampler", "QMCSampler", "GridSampler", "BruteForceSampler")

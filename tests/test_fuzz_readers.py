@@ -14,13 +14,13 @@ import pytest
 
 from experiments.analysis import compare, export, verdict
 from experiments.analysis.pack import pack
-from experiments.analysis.packed import PACK
 from experiments.analysis.report.contents import contents
 from experiments.analysis.report.subject import read_subject
 from experiments.analysis.results import load
-from experiments.analysis.rows import row_of
 from experiments.analysis.statistics.gather import gather
 from experiments.running.mistakes import explain
+from experiments.running.packed import PACK
+from experiments.running.rows import row_of
 from malformed import changed, damaged, log, written
 
 N_FILES = 3000

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from experiments.analysis import compare, export, pack, verdict
-from experiments.analysis.packed import PACK
 from experiments.analysis.report import __main__ as report
 from experiments.analysis.results import load
-from experiments.analysis.rows import row_of
 from experiments.analysis.spreadsheet import cell
 from experiments.running.json_lines import parsed
+from experiments.running.packed import PACK
+from experiments.running.rows import row_of
 from experiments.running.run_log import RunLog
 from malformed import log, written
 from processes import finish

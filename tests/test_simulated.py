@@ -12,13 +12,13 @@ import pytest
 
 from experiments.analysis.report.over_time import convergence
 from experiments.analysis.results import load
-from experiments.analysis.rows import row_of
 from experiments.analysis.statistics.anytime import compare_on
 from experiments.analysis.statistics.currencies import spent
 from experiments.analysis.statistics.over_time import over_time
 from experiments.running.command_line import MOST_WORKERS
 from experiments.running.executors.choice import SimulatedChoice, processes
 from experiments.running.history import History
+from experiments.running.rows import row_of
 from experiments.running.run import Run, RunSettings
 from experiments.running.run_log import read
 from objectives.objective import Objective

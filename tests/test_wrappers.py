@@ -16,6 +16,7 @@ from objectives.space import build_space
 from objectives.trial import Config, Evaluation, Fidelities, Goal, Trial
 from objectives.wrappers.embedded import Embedded
 from objectives.wrappers.failing import Failing
+from objectives.wrappers.negated import Negated
 from objectives.wrappers.noisy import Noisy
 from objectives.wrappers.slow import Slow
 
@@ -323,3 +324,23 @@ def test_slow_sleeps_a_share_of_the_cost_of_the_inner_evaluation() -> None:
     objective = Slow(inner=Costly(), seconds=0.0, jitter=0.0, seed=0, cost_scale=2.0)
     assert not objective.cheap and not objective.simulates_cost
     assert objective.evaluate(Trial(0, {"x1": 0.0})).cost >= 0.15
+
+
+def test_a_negated_objective_has_the_opposite_value_and_no_goal() -> None:
+    inner = branin()
+    negated = Negated(inner=inner)
+    value = inner.evaluate(Trial(0, CONFIG)).value
+    assert value is not None
+    assert negated.evaluate(Trial(0, CONFIG)).value == -value
+    assert negated.optimum is None and not negated.goals and not negated.minimisers
+
+
+def test_a_negated_objective_passes_failures_on() -> None:
+    assert Negated(inner=Lonely()).evaluate(Trial(0, {"x1": 0.5})).value == 9.0
+
+
+def test_an_objective_with_several_goals_cannot_be_negated() -> None:
+    several = Lonely()
+    several.goals = {"a": Goal(minimise=True), "b": Goal(minimise=True)}
+    with pytest.raises(ValueError, match="inner: expected one goal and no limits, got a, b"):
+        Negated(inner=several)

@@ -54,12 +54,14 @@ def _labels(
     The workers and the clock of a run count as settings of its optimizer, as do the version of the
     optimizer's class and, of runs that several sources made differently, the source. A setting
     that equals the run's budget in all of them, such as a design's number of points, is not a
-    difference. The number of given start configurations counts as the setting `start`.
+    difference. The number of given start configurations counts as the setting `start`, and the
+    names of the folders of earlier runs as `transfer`.
     """
     settings = [dict(_flat(getattr(run.header, family))) for run in runs]
     if not seeds:  # optimizers
         for i, (own, run) in enumerate(zip(settings, runs, strict=True)):
             own["start"] = len(run.header.start)
+            own["transfer"] = str(run.header.transfer or "none")
             own["workers"] = run.header.workers
             own["version"] = run.header.optimizer_version
             own["source"] = replicas[i] if replicas else ""

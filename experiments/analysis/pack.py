@@ -18,10 +18,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.analysis.packed import PACK, PACK_FORMAT
 from experiments.analysis.results import order, run_of
-from experiments.analysis.rows import row_of
+from experiments.running.packed import PACK, PACK_FORMAT
 from experiments.running.readers import path as as_path
+from experiments.running.rows import row_of
 from experiments.running.settings import Command, Given, Setting
 
 

@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.analysis.labels import labels_of
-from experiments.analysis.packed import PACK, unpacked
-from experiments.analysis.rows import MOST_BUDGET, Columns, Row, row_of, tests_of
 from experiments.analysis.sources import merged
 from experiments.running.earlier import header_of
 from experiments.running.fields import Fields
 from experiments.running.header import Header
 from experiments.running.incumbent import Incumbent, places
+from experiments.running.packed import PACK, unpacked
+from experiments.running.rows import MOST_BUDGET, Columns, Row, row_of, tests_of
 from objectives.trial import Config, Evaluation
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.analysis.packed import PACK
+from experiments.running.packed import PACK
 from experiments.running.terminal import printable
 
 if TYPE_CHECKING:

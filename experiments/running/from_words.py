@@ -53,6 +53,7 @@ def run_settings(settings: DictConfig, names: dict[str, str]) -> RunSettings:
         optimizer_as_written=with_scalarisation(as_written["optimizer"], method),
         evaluation_timeout_s=resolved["evaluation_timeout_s"],
         start=resolved["start"],
+        transfer=resolved["transfer"],
         executor=resolved["executor"],
         stop=resolved["stop"],
     )

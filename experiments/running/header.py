@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from experiments.running.fields import Fields
+from experiments.running.transferred import Transferred
 from objectives.expected import is_number, is_whole, refuse
 from objectives.objective import Deployment, Resources
 from objectives.trial import Config, Fidelities, Goal, Limit
@@ -45,6 +46,7 @@ class Header:
             `optimizer`. The identity is computed from these.
         clock: the settings of the simulated clock; None if the clock is real.
         start: the configurations that were given and evaluated first.
+        transfer: the earlier runs that the optimizer was given, or None.
         own: whether the optimizer is a method of this suite's own, which tables mark.
         deployment: the command line that puts a configuration to use, or None.
         first_format: the format in which the log was written; its identity follows the rules of
@@ -87,6 +89,12 @@ class Header:
     start: list[Config] = field(default_factory=list)
     own: bool = False
     deployment: Deployment | None = None
+    transfer: Transferred | None = None
+
+    @property
+    def transfer_digest(self) -> str | None:
+        """The digest of the earlier runs that the optimizer was given, or None."""
+        return None if self.transfer is None else self.transfer.digest
 
     @property
     def metric(self) -> str | None:
@@ -121,9 +129,10 @@ class Header:
                 del plain[key]
         if not self.start:
             del plain["start"]
-        del plain["deployment"]
-        if self.deployment is not None:
-            plain["deployment"] = self.deployment.to_json()
+        for key in ("deployment", "transfer"):
+            described = plain.pop(key)
+            if described is not None:
+                plain[key] = described.to_json()
         return {"event": "header", "format": FORMAT, **plain}
 
     @classmethod
@@ -174,6 +183,7 @@ class Header:
             start=_start(fields),
             own=fields.boolean("own") if "own" in fields else False,
             deployment=_deployment(fields),
+            transfer=Transferred.from_json(event["transfer"]) if "transfer" in fields else None,
         )
 
 

@@ -45,6 +45,7 @@ def identity(
     fingerprint: dict[str, Any],
     clock: dict[str, Any] | None = None,
     start: Sequence[dict[str, Any]] = (),
+    transfer: str | None = None,
 ) -> str:
     """Return the digest that identifies a run; the budget is not part of it.
 
@@ -60,6 +61,7 @@ def identity(
         fingerprint: the fingerprint of the objective.
         clock: the settings of the simulated clock; None if the clock is real.
         start: the configurations that are evaluated first.
+        transfer: the digest of the earlier runs that the optimizer was given; None if it has none.
     """
     parts: dict[str, Any] = {
         "names": names,
@@ -75,6 +77,8 @@ def identity(
         parts["clock"] = clock
     if start:
         parts["start"] = list(start)
+    if transfer is not None:
+        parts["transfer"] = transfer
     return provenance.digest(parts)
 
 
@@ -134,6 +138,7 @@ def _identity_of(event: Mapping[str, Any]) -> str:
         event["fingerprint"],
         event.get("clock"),
         event.get("start", ()),
+        event["transfer"]["digest"] if "transfer" in event else None,
     )
 
 

@@ -1,14 +1,15 @@
 """Create an optimizer for a problem: what it is told, how it is wrapped, or why it is refused.
 
 An optimizer declares by the parameters of its constructor what it handles: `fidelities`, `goals`
-(several of them) and `limits`. One that does not handle the goals or limits of an objective runs
-under a scalarisation, which its settings name (`optimizer.scalarise`, or `scalarise=` of
-`tuneoff run`), or it is refused. An optimizer whose proposals do not depend on the evaluations
-needs neither.
+(several of them), `limits`, and `transfer` (the evaluations of earlier runs). One that does not
+handle the goals or limits of an objective runs under a scalarisation, which its settings name
+(`optimizer.scalarise`, or `scalarise=` of `tuneoff run`), or it is refused. An optimizer whose
+proposals do not depend on the evaluations needs neither. One that does not handle earlier runs is
+refused where there are some.
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +18,8 @@ from hydra.utils import get_object, instantiate
 
 from experiments.running.fidelities import objectives_with_fidelities
 from experiments.running.scalarised import METHODS, Scalarised
-from objectives.trial import Fidelities, Goal, Limit
+from experiments.running.transfer import optimizers_with_transfer
+from objectives.trial import EarlierTask, Fidelities, Goal, Limit
 from optimizers.optimizer import Optimizer
 
 SCALARISE = "scalarise"
@@ -26,12 +28,13 @@ SCALARISE = "scalarise"
 
 @dataclass(frozen=True)
 class Problem:
-    """The facts that an optimizer may know about an objective."""
+    """The facts that an optimizer may know about an objective, and about earlier tasks."""
 
     space: ConfigurationSpace
     fidelities: Fidelities | None = None
     goals: Mapping[str, Goal] = field(default_factory=dict)
     limits: Mapping[str, Limit] = field(default_factory=dict)
+    transfer: Sequence[EarlierTask] = ()
 
 
 def make_optimizer(settings: Mapping[str, Any], problem: Problem, seed: int) -> Optimizer:
@@ -44,13 +47,18 @@ def make_optimizer(settings: Mapping[str, Any], problem: Problem, seed: int) -> 
         seed: the seed of its random numbers.
 
     Raises:
-        ValueError: no optimizer can be created from the settings, or it handles the problem
-            only under a scalarisation and none is named.
+        ValueError: no optimizer can be created from the settings, it does not take the earlier
+            tasks, or it handles the problem only under a scalarisation and none is named.
     """
     own = {key: value for key, value in settings.items() if key != SCALARISE}
     method = settings.get(SCALARISE)
     target = get_object(own["_target_"])
     taken = inspect.signature(target).parameters
+    if problem.transfer and "transfer" not in taken:
+        raise ValueError(
+            f"transfer: expected an optimizer that takes earlier runs "
+            f"({', '.join(optimizers_with_transfer())}), got {_short(own['_target_'])}"
+        )
     beyond = _beyond(problem, taken, target)
     if method is not None:
         return _scalarised(own, problem, taken, seed, str(method))
@@ -107,6 +115,7 @@ def _instantiated(
         "fidelities": problem.fidelities,
         "goals": dict(problem.goals),
         "limits": dict(problem.limits),
+        "transfer": problem.transfer,
     }
     told = {name: value for name, value in known.items() if name in taken}
     try:

@@ -31,6 +31,7 @@ from experiments.running.same_run import check_design, check_same
 from experiments.running.start import StartPoints, start_points
 from experiments.running.stopping import rule_of
 from experiments.running.targets import check_targets
+from experiments.running.transfer import earlier_tasks
 from objectives import description
 from objectives.objective import Objective
 from optimizers.optimizer import Optimizer
@@ -56,6 +57,7 @@ class RunSettings:
             None means no limit.
         executor: the executor's settings, resolved, with `_target_`; empty means `auto`.
         start: the setting `start` as plain values; None means that the optimizer begins.
+        transfer: the setting `transfer` as plain values; None means that there are no earlier runs.
         stop: the settings of the rule that may end the run early, resolved, with `_target_`;
             empty means none.
     """
@@ -69,6 +71,7 @@ class RunSettings:
     optimizer_as_written: Settings = field(default_factory=dict)
     evaluation_timeout_s: float | None = None
     start: Any = None
+    transfer: Any = None
     executor: Settings = field(default_factory=dict)
     stop: Settings = field(default_factory=dict)
 
@@ -104,6 +107,8 @@ class Run:
             raise ValueError(f"objective: expected an Objective, got {type(objective).__name__}")
         self.objective = objective
         self.start = start_points(settings.start, objective)
+        own = without_paths(settings.objective)
+        self.earlier, self._transferred = earlier_tasks(settings.transfer, objective, own)
         self.stop = rule_of(settings.stop)
         self._new_executor = executor or executor_of(settings.executor)
         self._optimizer: Optimizer | None = None
@@ -129,6 +134,7 @@ class Run:
                 fingerprint,
                 clock,
                 self.start,
+                None if self._transferred is None else self._transferred.digest,
             ),
             names=settings.names,
             optimizer=resolved,
@@ -159,6 +165,7 @@ class Run:
             start=self.start,
             own=bool(self._of_optimizer("own", False)),
             deployment=objective.deployment(),
+            transfer=self._transferred,
         )
 
     @property
@@ -191,8 +198,9 @@ class Run:
     def make_optimizer(self) -> Optimizer:
         """Return a fresh optimizer that has not been asked for a trial.
 
-        Its constructor receives the space and the seed. It also receives the goals, the limits
-        and the fidelities if it has parameters of these names; see `making.py`.
+        Its constructor receives the space and the seed. It also receives the goals, the limits,
+        the fidelities and the earlier runs (`transfer`) if it has parameters of these names; see
+        `making.py`.
 
         Raises:
             ValueError: no optimizer can be created from the settings for this objective.
@@ -212,9 +220,9 @@ class Run:
 
     @property
     def _problem(self) -> Problem:
-        """The facts that the optimizer may know about the objective."""
-        objective = self.objective
-        return Problem(objective.space, objective.fidelities, objective.goals, objective.limits)
+        """The facts that the optimizer may know about the objective, and about earlier runs."""
+        known = self.objective
+        return Problem(known.space, known.fidelities, known.goals, known.limits, self.earlier)
 
     def _named_optimizer(self) -> Callable[..., Any]:
         """Return the class, or the function, that the settings name, after checking it."""

@@ -25,6 +25,7 @@ _IDENTITY = (
     "optimizer_version",
     "fingerprint",
     "start",
+    "transfer_digest",
 )
 
 

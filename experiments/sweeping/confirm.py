@@ -17,7 +17,6 @@ import numpy as np
 from ConfigSpace import ConfigurationSpace
 
 from experiments.analysis.results import Run, load, run_of
-from experiments.analysis.rows import row_of
 from experiments.analysis.statistics.incumbents import (
     Candidate,
     best_seen,
@@ -30,6 +29,7 @@ from experiments.running import run as execution
 from experiments.running.composing import use_config_dirs
 from experiments.running.readers import path as as_path
 from experiments.running.readers import switch, whole
+from experiments.running.rows import row_of
 from experiments.running.settings import REQUIRED, Command, Given, Setting
 from experiments.sweeping.remake import remake, with_paths
 from objectives.objective import Objective

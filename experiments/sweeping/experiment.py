@@ -6,11 +6,13 @@ command line of `tuneoff run`: a name and then overrides in Hydra's grammar. An 
 several values, such as `range(1,25)` or `1,2,5`, is expanded to several entries. `${seed}` is the
 seed of the run, so `objective.instance=${seed}` gives every seed its own instance.
 
-Four more keys are optional. `workers` is the number of trials that a run evaluates at once; a list
+Five more keys are optional. `workers` is the number of trials that a run evaluates at once; a list
 such as `[1, 4, 16]` makes a run for each number. `start` gives the configurations that every run
-evaluates first. `stop` is the rule that may end each run early, as a name and overrides, such as
-`patience stop.patience=10`. `executor` says where trials are evaluated, as a name and overrides,
-such as `simulated executor.rounds=true`; the default is `auto`.
+evaluates first. `transfer` names earlier runs that every optimizer learns from; an entry of
+`optimizers` may name others, as in `gp_bo transfer=FOLDER`. `stop` is the rule that may end each
+run early, as a name and overrides, such as `patience stop.patience=10`. `executor` says where
+trials are evaluated, as a name and overrides, such as `simulated executor.rounds=true`; the default
+is `auto`.
 """
 
 import itertools
@@ -22,7 +24,7 @@ from typing import Any
 
 import yaml
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from experiments.running import provenance
@@ -48,7 +50,10 @@ from experiments.sweeping.entries import (
 from objectives.objective import Objective, Resources
 
 KEYS = ("optimizers", "objectives", "seeds", "budget")
-OPTIONAL = ("workers", "start", "executor", "stop")
+OPTIONAL = ("workers", "start", "transfer", "executor", "stop")
+TRANSFER = "transfer"
+"""The key of the earlier runs, which an optimizer's entry may have too."""
+
 CHANGES = (*KEYS, *OPTIONAL)
 """The keys that the command line may override."""
 
@@ -88,6 +93,7 @@ class Experiment:
     Attributes:
         workers: the numbers of concurrently evaluated trials; each number has separate runs.
         start: the configurations that every run evaluates first.
+        transfer: the earlier runs of every optimizer whose entry names no others.
         executor: the entry of the executor that evaluates the trials of each run.
         spread: the entry of the executor that whole runs are spread over; None means processes.
         stop: the entry of the rule that may end each run early.
@@ -100,6 +106,7 @@ class Experiment:
     budget: float
     workers: tuple[int, ...] = (1,)
     start: Any = None
+    transfer: Any = None
     executor: str = "auto"
     spread: str | None = None
     stop: str = "none"
@@ -113,7 +120,9 @@ class Experiment:
         Raises:
             ValueError: an entry names something unknown, or two entries describe the same run.
         """
-        optimizers = {entry: _compose("optimizer", entry) for entry in self.optimizers}
+        chosen = {entry: _composed("optimizer", entry) for entry in self.optimizers}
+        optimizers = {entry: _of_family("optimizer", each) for entry, each in chosen.items()}
+        transfers = {entry: _plain(each)[TRANSFER] for entry, each in chosen.items()}
         objectives = {entry: _compose("objective", entry) for entry in self.objectives}
         executor = entry_settings("executor", self.executor)
         stop = entry_settings("stop", self.stop)
@@ -122,7 +131,8 @@ class Experiment:
         for seed, objective, optimizer, workers in itertools.product(
             self.seeds, objectives, optimizers, self.workers
         ):
-            alone = {"seed": seed, "budget": self.budget, "workers": workers}
+            earlier = transfers[optimizer] or self.transfer
+            alone = {"seed": seed, "budget": self.budget, "workers": workers, TRANSFER: earlier}
             resolved = _resolve(optimizers[optimizer], objectives[objective], alone)
             resolved["objective"] = with_allowed(resolved["objective"])
             key = provenance.digest(resolved["objective"])
@@ -137,6 +147,7 @@ class Experiment:
                 workers=workers,
                 optimizer_as_written=optimizers[optimizer],
                 start=self.start,
+                transfer=resolved[TRANSFER],
                 executor=executor,
                 stop=stop,
             )
@@ -204,6 +215,7 @@ def load(name: str, changes: dict[str, Any]) -> Experiment:
         budget=content["budget"],
         workers=workers,
         start=content.get("start"),
+        transfer=content.get(TRANSFER),
         stop=named_entry("stop", content.get("stop") or "none"),
     )
     return _with_executors(experiment, [entry for entry in executors if entry is not None])
@@ -255,25 +267,43 @@ def _compose(family: str, entry: str) -> Any:
     Raises:
         ValueError: Hydra cannot compose them.
     """
+    return _of_family(family, _composed(family, entry))
+
+
+def _composed(family: str, entry: str) -> DictConfig:
+    """Return all settings of a run whose family has this entry.
+
+    Raises:
+        ValueError: Hydra cannot compose them.
+    """
     name, *overrides = words_of(family, entry)
     words = [f"{family}={name}", *overrides]
     try:
-        settings = composed("config", words)
+        return composed("config", words)
     except (HydraException, OmegaConfBaseException) as error:
         raise ValueError(explain(error, words)) from None
-    plain = OmegaConf.to_container(settings[family], resolve=False)
-    assert isinstance(plain, dict)
-    named = {str(key): value for key, value in plain.items()}
+
+
+def _of_family(family: str, settings: DictConfig) -> Any:
+    """Return the unresolved settings of a family, with a scalarisation if there is one."""
+    named = _plain(settings[family])
     return with_scalarisation(named, settings[SCALARISE]) if family == "optimizer" else named
+
+
+def _plain(settings: DictConfig) -> dict[str, Any]:
+    """Return composed settings as plain values, unresolved."""
+    plain = OmegaConf.to_container(settings, resolve=False)
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
 
 
 def _resolve(optimizer: Any, objective: Any, alone: dict[str, Any]) -> dict[str, Any]:
     """Return the resolved settings of one run, equal to those that `tuneoff run` would use."""
-    settings = {"optimizer": optimizer, "objective": objective}
+    settings = {"optimizer": optimizer, "objective": objective, **alone}
     if "${" not in str(settings):
-        return {**settings, **alone}
+        return settings
     try:
-        resolved = OmegaConf.to_container(OmegaConf.create({**settings, **alone}), resolve=True)
+        resolved = OmegaConf.to_container(OmegaConf.create(settings), resolve=True)
     except ValueError as error:  # the base class of OmegaConf's errors
         raise ValueError(f"settings: expected resolvable settings, got: {error}") from None
     assert isinstance(resolved, dict)

@@ -92,6 +92,9 @@ COMMAND = Command(
         Setting(
             "start", "Configurations to evaluate first: default, or a list.", _changed, shown=_OWN
         ),
+        Setting(
+            "transfer", "Earlier runs to learn from: a folder, or a list.", _changed, shown=_OWN
+        ),
         Setting("stop", "A rule that ends runs early, with its settings.", shown=_OWN),
         *(Setting(f"stop.{limit}", "A limit of that rule.", shown=_OWN) for limit in _LIMITS),
     ],

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from ConfigSpace import (
     AndConjunction,
     ConfigurationSpace,
@@ -21,7 +22,7 @@ from ConfigSpace import (
 )
 
 from objectives.space import UnitCube, add_rules, build_space
-from objectives.trial import Config, Evaluation, Fidelities, Trial
+from objectives.trial import Config, EarlierTask, Evaluation, Fidelities, Trial
 from optimizers.optimizer import Optimizer
 
 _ROUNDING = 1e-9  # fractions such as 1/3 do not add up exactly
@@ -171,6 +172,25 @@ MIXED = SPACES["mixed with forbidden combinations"]
 def value(space: ConfigurationSpace, trial: Trial, optimum: float = 0.3) -> float:
     """Return the squared distance in the unit cube from an optimum away from the centre."""
     return float(sum((UnitCube(space).point(trial.config) - optimum) ** 2))
+
+
+def earlier_tasks(space: ConfigurationSpace, n: int) -> tuple[EarlierTask, ...]:
+    """Return earlier tasks of 12 evaluations, of which every fourth failed.
+
+    Their optima and the scales of their values differ.
+    """
+    cube, tasks = UnitCube(space), []
+    for place in range(n):
+        points = cube.draw(np.random.default_rng(place), 12)
+        configs = tuple(cube.config(u) for u in points)
+        evaluations = tuple(
+            Evaluation(None, 0.0, error="failed in an earlier run")
+            if i % 4 == 3
+            else Evaluation(10**place * value(space, Trial(i, config), 0.2 + 0.3 * place), 0.0)
+            for i, config in enumerate(configs)
+        )
+        tasks.append(EarlierTask(configs, evaluations))
+    return tuple(tasks)
 
 
 def answers(space: ConfigurationSpace) -> Answer:

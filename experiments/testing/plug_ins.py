@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from experiments.running.composing import composed, use_config_dirs
 from experiments.running.making import Problem, make_optimizer
-from experiments.testing.conversation import FIDELITIES
+from experiments.testing.conversation import FIDELITIES, earlier_tasks
 from objectives.objective import Objective
 from objectives.trial import Goal, Limit
 from optimizers.optimizer import Optimizer
@@ -44,6 +44,7 @@ class OptimizerYaml:
         config_dirs: folders with the user's YAML files.
         goals: the goals of its problem by metric; none: one goal.
         limits: the limits of its problem by metric.
+        n_earlier: the number of earlier tasks that it is given.
     """
 
     name: str
@@ -51,11 +52,16 @@ class OptimizerYaml:
     config_dirs: tuple[Path, ...] = ()
     goals: tuple[tuple[str, Goal], ...] = ()
     limits: tuple[tuple[str, Limit], ...] = ()
+    n_earlier: int = 0
 
     @property
     def is_slow(self) -> bool:
         """Whether the class declares that an ask takes long."""
         return bool(getattr(get_object(_optimizer_settings(self, 1)["_target_"]), "slow", False))
+
+    def settings_for(self, budget: int) -> dict[str, Any]:
+        """Return the resolved settings, with their `_target_`."""
+        return _optimizer_settings(self, budget)
 
     def __call__(self, space: ConfigurationSpace, seed: int, budget: int) -> Optimizer:
         """Return the optimizer, which receives goals, limits and fidelities if it takes them.
@@ -65,7 +71,8 @@ class OptimizerYaml:
                 problem.
         """
         known = dict(self.goals) if self.goals else GOALS
-        problem = Problem(space, FIDELITIES, known, dict(self.limits))
+        earlier = earlier_tasks(space, self.n_earlier)
+        problem = Problem(space, FIDELITIES, known, dict(self.limits), earlier)
         return make_optimizer(_optimizer_settings(self, budget), problem, seed)
 
 
