@@ -1,16 +1,18 @@
 """No hidden choice of an objective equals what an optimizer of the same seed proposes."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
-from experiments.running.from_words import optimizer_of
+from experiments.testing.plug_ins import ObjectiveYaml, OptimizerYaml
 from objectives.draws import draws
 from objectives.functions.box import BoxFunction
 from objectives.lora_table.lookup import GRID, relabelled
 from objectives.space import UnitCube, build_space
-from processes import ROOT
+
+RANDOM = OptimizerYaml("random")
 
 
 def test_the_numbers_are_their_own_and_repeat() -> None:
@@ -20,16 +22,16 @@ def test_the_numbers_are_their_own_and_repeat() -> None:
     assert np.random.default_rng(3).random() not in numbers
 
 
-@pytest.mark.parametrize("shift", ["{}", "anywhere{}"])
-def test_the_first_point_of_random_search_knows_nothing_of_the_shift(shift: str) -> None:
+@pytest.mark.parametrize("shift", [int, "anywhere{}".format], ids=["plain", "anywhere"])
+def test_the_first_point_of_random_search_knows_nothing_of_the_shift(
+    shift: Callable[[int], int | str],
+) -> None:
+    settings = ObjectiveYaml("levy").plain_settings()
     places, points = [], []
     for seed in range(60):
-        words = ["objective=levy", f"objective.shift={shift.format(seed)}"]
-        with initialize_config_dir(str(ROOT / "conf"), version_base=None):
-            settings = compose("config", words)
-        made: BoxFunction = instantiate(settings.objective, _convert_="all")
+        made: BoxFunction = instantiate({**settings, "shift": shift(seed)}, _convert_="all")
         cube = UnitCube(made.space)
-        (trial,) = optimizer_of(made.space, "optimizer=random", seed=seed).ask()
+        (trial,) = RANDOM(made.space, seed, 1).ask()
         points.append(cube.point(trial.config))
         places.append(cube.point(made.minimisers[0]))
     related = np.corrcoef(np.ravel(places), np.ravel(points))[0, 1]
@@ -44,7 +46,7 @@ def test_relabelling_puts_random_search_s_first_point_on_no_side() -> None:
     for seed in range(200):
         space = build_space(relabelled(described, seed))
         cube = UnitCube(space)
-        (trial,) = optimizer_of(space, "optimizer=random", seed=seed).ask()
+        (trial,) = RANDOM(space, seed, 1).ask()
         above += [
             list(levels).index(trial.config[name]) >= len(levels) / 2
             for name, levels in GRID.items()

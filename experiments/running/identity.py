@@ -89,8 +89,29 @@ def _name(target: str) -> str:
 
 @cache
 def _distribution(package: str) -> str:
-    """Return the distribution that installs a package, or the package's name if unknown."""
-    return metadata.packages_distributions().get(package, [package])[0]
+    """Return the distribution that installs a package, or the package's name if unknown.
+
+    The answer is that of `importlib.metadata.packages_distributions`, which reads the file list of
+    every distribution: that takes longer than the rest of a run's start.
+    """
+    for distribution in metadata.distributions():
+        if _installs(distribution, package):
+            return distribution.name
+    return package
+
+
+def _installs(distribution: metadata.Distribution, package: str) -> bool:
+    declared = (distribution.read_text("top_level.txt") or "").split()
+    if declared:
+        return package in declared
+    record = distribution.read_text("RECORD")
+    if record is not None and package not in record:
+        return False  # its file list need not be parsed
+    return any(
+        package == (file.parts[0] if len(file.parts) > 1 else file.stem)
+        for file in distribution.files or ()
+        if file.suffix == ".py"
+    )
 
 
 def check_identity(event: Mapping[str, Any]) -> None:
