@@ -3,11 +3,11 @@
     PYTHONPATH=.:tests/benchmarks OMP_NUM_THREADS=1 \\
         python tests/benchmarks/ablation.py out=results/gp_bo_ablation/ablation.csv
 
-144 problems: BBOB's 24 functions in 5-D, each on three instances as COCO has them and on three whose
-optimum is uniform over the cube. The instances, 1,001 to 1,006, are among those on which `gp_bo` may
-be tuned. A function is the statistical unit: its log10 regrets, at least 1e-8, are averaged over its
-problems. Wilcoxon's signed-rank test compares each variant with the whole optimizer, corrected by
-Holm over the variants of a budget. About 15 CPU minutes.
+144 problems: BBOB's 24 functions in 5-D, each on three instances as COCO has them and on three
+whose optimum is uniform over the cube. The instances, 1,001 to 1,006, are among those on which
+`gp_bo` may be tuned. A function is the statistical unit: its log10 regrets, at least 1e-8, are
+averaged over its problems. Wilcoxon's signed-rank test compares each variant with the whole
+optimizer, corrected by Holm over the variants of a budget. About 15 CPU minutes.
 """
 
 import csv
@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import ranks
 from numpy.typing import NDArray
 from scipy.stats import wilcoxon
 
-import ranks
 from experiments.analysis.statistics.paired import holm
 from objectives.space import UnitCube
 from objectives.trial import Trial
