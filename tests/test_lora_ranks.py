@@ -38,6 +38,7 @@ def _data(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow  # two minutes: LitGPT starts and trains in two processes
 def test_two_devices_are_two_processes_whatever_the_job_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,7 @@
 """Every optimizer, and every variant with a separate class, satisfies the conformance suite.
 
-An optimizer with slow asks runs a few of the facts in `make test` and all in `make test-slow`.
+An optimizer with slow asks runs a few of the facts in `make test` and all in `make test-slow`. The
+latter also runs the facts in `LONG` of two further optimizers, which take half a minute or more.
 """
 
 from collections.abc import Iterator
@@ -41,8 +42,20 @@ def _elsewhere() -> dict[str, Any]:
     return dict(zip(ALL, asked_elsewhere([maker(name) for name in ALL]), strict=True))
 
 
+LONG = {
+    ("test_one_that_learns_beats_random_search_on_the_sphere", "smac_rf"),
+    ("test_one_that_learns_beats_random_search_on_the_sphere", "bamsoo variant=published"),
+    ("test_trials_are_plain_points_of_the_space_numbered_from_zero", "bamsoo variant=published"),
+    ("test_values_of_any_size_are_survived", "bamsoo variant=published"),
+}
+"""Facts and names that `make test` leaves to `make test-slow`."""
+
 CASES = [
-    *(pytest.param(fact, name, True) for fact in FACTS for name in QUICK),
+    *(
+        pytest.param(fact, name, True, marks=[pytest.mark.slow] if (fact, name) in LONG else [])
+        for fact in FACTS
+        for name in QUICK
+    ),
     *(pytest.param(fact, name, False) for fact in QUICK_FACTS for name in SLOW),
     *(pytest.param(fact, name, True, marks=pytest.mark.slow) for fact in FACTS for name in SLOW),
 ]
