@@ -69,7 +69,10 @@ class Ledger:
     def append(self, **fields: Any) -> None:
         """Append one line to the ledger."""
         line = json.dumps({**fields, "time": time.time()}).encode() + b"\n"
-        with (self.folder / LEDGER).open("ab") as file:
+        with (self.folder / LEDGER).open("ab+") as file:
+            if file.tell():
+                file.seek(-1, os.SEEK_END)
+                line = line if file.read() == b"\n" else b"\n" + line  # after an incomplete line
             file.write(line)
 
 
