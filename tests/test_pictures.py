@@ -104,7 +104,7 @@ def test_a_folder_that_is_not_there_is_refused_in_one_line(
 ) -> None:
     assert compare.main([str(tmp_path / "no"), f"out={tmp_path / 'it.png'}"]) == 2
     assert capsys.readouterr().err.splitlines() == [
-        f"{tmp_path / 'no'}: expected a folder of runs, got a path that does not exist"
+        f"{tmp_path / 'no'}: expected a path that exists, got one that does not"
     ]
 
 
