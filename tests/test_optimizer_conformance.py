@@ -3,13 +3,16 @@
 An optimizer with slow asks runs a few of the facts in `make test` and all in `make test-slow`.
 """
 
-from collections.abc import Iterator
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
 import pytest
 
-from asking import NAMES, VARIANTS
+from asking import COSTLY, NAMES, VARIANTS
 from experiments.testing.elsewhere import asked_elsewhere
 from experiments.testing.optimizer_suite import FACTS, QUICK_FACTS, OptimizerSuite
 from experiments.testing.plug_ins import OptimizerYaml
@@ -34,15 +37,48 @@ def maker(name: str) -> OptimizerYaml:
 SLOW = [name for name in ALL if maker(name).is_slow]
 QUICK = [name for name in ALL if name not in SLOW]
 
+LONG_FACTS = (
+    # 320 asks, where the other facts need a few dozen. Of the model-based optimizers, gp_bo, tpe,
+    # mf_gp and bamsoo keep it in `make test`.
+    OptimizerSuite.test_one_that_learns_beats_random_search_on_the_sphere.__name__,
+    # Eight conversations. The sizes matter to how values are scaled, which the facts in
+    # test_smac_rf.py and the published sequences in test_replay.py see too.
+    OptimizerSuite.test_values_of_any_size_are_survived.__name__,
+    # A conversation in each of the spaces; the mixed space is in all other facts.
+    OptimizerSuite.test_trials_are_plain_points_of_the_space_numbered_from_zero.__name__,
+)
+"""Facts that take more than ten seconds of a costly optimizer: only `make test-slow` has those."""
 
-@cache
-def _elsewhere() -> dict[str, Any]:
-    """Return the asks of all optimizers in one process with another hash seed."""
-    return dict(zip(ALL, asked_elsewhere([maker(name) for name in ALL]), strict=True))
+
+@pytest.fixture(scope="session")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], dict[str, Any]]:
+    """Return a function that returns the asks of all optimizers, with another hash seed.
+
+    One process asks them, for all of the workers of pytest: they share the folder above theirs.
+    """
+    place = tmp_path_factory.getbasetemp()
+    shared = place.parent if "PYTEST_XDIST_WORKER" in os.environ else place
+
+    @cache
+    def asked() -> dict[str, Any]:
+        with (shared / "elsewhere.json").open("a+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # the first worker asks while the others wait
+            file.seek(0)
+            if text := file.read():
+                return dict(json.loads(text))
+            found = dict(zip(ALL, asked_elsewhere([maker(name) for name in ALL]), strict=True))
+            json.dump(found, file)
+            return found
+
+    return asked
+
+
+def _marks(fact: str, name: str) -> list[pytest.MarkDecorator]:
+    return [pytest.mark.slow] if name in COSTLY and fact in LONG_FACTS else []
 
 
 CASES = [
-    *(pytest.param(fact, name, True) for fact in FACTS for name in QUICK),
+    *(pytest.param(fact, name, True, marks=_marks(fact, name)) for fact in FACTS for name in QUICK),
     *(pytest.param(fact, name, False) for fact in QUICK_FACTS for name in SLOW),
     *(pytest.param(fact, name, True, marks=pytest.mark.slow) for fact in FACTS for name in SLOW),
 ]
@@ -51,9 +87,13 @@ CASES = [
 
 @pytest.mark.parametrize(("fact", "name", "thorough"), CASES)
 def test_an_optimizer_keeps_the_contract(
-    fact: str, name: str, thorough: bool, monkeypatch: pytest.MonkeyPatch
+    fact: str,
+    name: str,
+    thorough: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    elsewhere: Callable[[], dict[str, Any]],
 ) -> None:
     suite = OptimizerSuite.of(maker(name))()
     monkeypatch.setattr(suite, "thorough", thorough)
-    monkeypatch.setattr(suite, "asked_elsewhere", lambda: _elsewhere()[name])
+    monkeypatch.setattr(suite, "asked_elsewhere", lambda: elsewhere()[name])
     getattr(suite, fact)()
