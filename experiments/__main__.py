@@ -1,6 +1,11 @@
 """`python -m experiments` is `tuneoff`."""
 
-from experiments.entry import start
+import sys
 
 if __name__ == "__main__":
+    try:
+        from experiments.entry import start
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
     start()

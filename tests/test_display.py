@@ -20,11 +20,13 @@ import pytest
 from experiments.running import display
 from experiments.running.certainty import certainty, mcnemar
 from experiments.running.convergence import draw
-from experiments.running.display import Heartbeat, ProgressBar, summary
+from experiments.running.display import ProgressBar, summary
 from experiments.running.history import History
 from experiments.running.run_log import read
 from made_headers import goal, header_event
 from malformed import written
+from objectives import heartbeat
+from objectives.heartbeat import Heartbeat
 
 ROOT = Path(__file__).parents[1]
 
@@ -135,6 +137,14 @@ def test_a_heartbeat_says_what_goes_on_and_ends_with_its_block() -> None:
     assert not any(thread.name == "heartbeat" for thread in threading.enumerate())
 
 
+def test_a_command_is_accompanied_to_its_end(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(heartbeat, "LONG_WAIT_S", 0.02)
+    assert heartbeat.accompany("installing", ["sh", "-c", "sleep 0.3; exit 3"]) == 3
+    assert capsys.readouterr().err.startswith("still installing, after ")
+
+
 def test_a_quiet_run_shows_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bar = ProgressBar(history(tmp_path, [0.5]), 5.0, False)
     bar.close()
@@ -179,6 +189,15 @@ def test_the_untrained_number_stands_beside_the_best(tmp_path: Path) -> None:
     told = history(tmp_path, [0.5])
     told.evaluations[0].metrics["untrained_accuracy"] = 0.4
     assert "untrained  0.4: the best is better by 0.1" in summary(told, tmp_path / "log.jsonl")
+
+
+def test_the_gain_over_the_untrained_model_is_judged_item_by_item(tmp_path: Path) -> None:
+    # Two of eight items went up and none went down: p = 2 * (1/2)^2 = 0.5.
+    told = history(tmp_path, [0.5], items=[bits(1, 1, 1, 1, 0, 0, 0, 0)])
+    told.evaluations[0].metrics["untrained_accuracy"] = 0.25
+    told.evaluations[0].items["untrained_accuracy"] = bits(1, 1, 0, 0, 0, 0, 0, 0)
+    said = summary(told, tmp_path / "log.jsonl")
+    assert "2 went up and 0 went down (exact McNemar test: p = 0.5, so it may be due to" in said
 
 
 def test_incumbents_are_compared_item_by_item(tmp_path: Path) -> None:

@@ -86,6 +86,7 @@ def test_the_plumbing_knows_no_concrete_optimizer_and_no_concrete_objective() ->
         "objectives.allowed",
         "objectives.description",
         "objectives.expected",
+        "objectives.heartbeat",
         "objectives.items",
         "objectives.objective",
         "objectives.space",

@@ -1,9 +1,15 @@
 """Signals that arrive while an optimizer works, or that an evaluation swallows."""
 
+import os
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
+
+from processes import ROOT
 
 START = """
 import os, signal
@@ -97,3 +103,72 @@ arrives()
 print("ignored")
 """
     assert typed(body, "SIGINT") == "ignored\n"
+
+
+def interrupted(command: list[str], after_s: float) -> tuple[int, str]:
+    """Send SIGINT to a command some time after its handlers are installed.
+
+    The handler of SIGTERM shows that they are; Python itself installs one of SIGINT only.
+    """
+    process = subprocess.Popen(
+        [sys.executable, *command],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    caught = 1 << (signal.SIGTERM - 1)
+    while process.poll() is None:
+        fields = Path(f"/proc/{process.pid}/status").read_text().partition("SigCgt:")[2].split()
+        if int(fields[0], 16) & caught:
+            break
+        time.sleep(0.005)
+    time.sleep(after_s)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=60)[1]
+    return process.returncode, said
+
+
+RUN = ["run.py", "optimizer=lhs", "objective=ackley", "budget=100000", "plot=false"]
+COMMANDS = [
+    (RUN, 0.0),
+    (RUN, 0.2),
+    (RUN, 0.6),
+    (["-m", "experiments", "sweep", "experiment=smoke"], 0.4),
+    (["-m", "experiments", "status", "results/confirmation"], 0.1),
+    (["-m", "experiments", "report", "results/confirmation"], 0.2),
+]
+
+
+@pytest.mark.parametrize(("command", "after_s"), COMMANDS)
+def test_ctrl_c_while_a_command_starts_is_one_line(
+    command: list[str], after_s: float, tmp_path: Path
+) -> None:
+    out = "out=" + str(tmp_path / ("page.html" if "report" in command else "made"))
+    given = command if "status" in command else [*command, out]
+    status, said = interrupted(given, after_s)
+    assert (status, said.count("\n")) == (130, 1), said
+    assert said.startswith("interrupted")
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_an_interrupt_inside_exec_leaves_the_exit_status(tmp_path: Path) -> None:
+    (tmp_path / "interrupted_in_exec.py").write_text(
+        """
+import os, signal
+from experiments import command, entry
+
+def main(arguments):
+    exec("os.kill(os.getpid(), signal.SIGINT)\\nwhile True: pass", globals())
+
+command.main = main
+entry.start([])
+"""
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "interrupted_in_exec"],
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{tmp_path}"},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (130, "interrupted\n")

@@ -12,7 +12,9 @@ from omegaconf import OmegaConf
 
 from objectives.items import unpack_bits, unpack_floats
 from objectives.lora_ft.data import SHIPPED, read_folder
+from objectives.lora_ft.measures import Measured
 from objectives.lora_ft.objective import LoraFineTuning
+from objectives.lora_ft.untrained import untrained
 from objectives.lora_ft.workbench import split
 from objectives.trial import Config, Evaluation, Trial, keeps
 from optimizers.goal_targets import goal_targets
@@ -108,6 +110,30 @@ def test_at_the_lowest_rate_every_item_is_judged_as_by_the_base_model(
     for name in ("hellaswag_p_right", "heldout_loss"):
         ours, theirs = unpack_floats(items[name]), unpack_floats(base[name])
         np.testing.assert_allclose(ours, theirs, rtol=2**-10)  # one step of float16
+
+
+def test_the_untrained_model_stands_beside_a_full_evaluation() -> None:
+    items, name = _base("auto")["hellaswag_p_right"], "untrained_hellaswag_p_right"
+    assert _usual().items[name] == items
+    assert _usual().metrics[name] == pytest.approx(unpack_floats(items).mean(), rel=1e-3)
+
+
+def test_the_untrained_model_is_scored_once_per_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TUNEOFF_CACHE", str(tmp_path))
+    passes: list[int] = []
+
+    def measure() -> Measured:
+        passes.append(1)
+        return Measured({"heldout_loss": 2.5}, {"heldout_loss": "AEE="})
+
+    found = [untrained({"model": name}, measure) for name in ("a", "a", "b")]
+    assert found == [found[0]] * 3 and len(passes) == 2
+    (file, _) = sorted(tmp_path.rglob("*.json"))
+    file.write_text("damaged")
+    assert [untrained({"model": name}, measure) for name in "ab"] == found[:2]
+    assert len(passes) == 3
 
 
 def test_a_good_rate_learns() -> None:

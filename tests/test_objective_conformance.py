@@ -3,6 +3,7 @@
 import inspect
 import os
 from pathlib import Path
+from typing import Any, get_args, get_type_hints
 
 import pytest
 from hydra.errors import InstantiationException
@@ -33,10 +34,24 @@ def test_an_objective_keeps_the_contract(fact: str, name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_settings_have_their_defaults_in_the_yaml_alone(name: str) -> None:
     settings = ObjectiveYaml(name).plain_settings()
-    parameters = inspect.signature(get_class(settings["_target_"])).parameters.values()
-    assert {p.kind for p in parameters} == {inspect.Parameter.KEYWORD_ONLY}
-    assert {p.default for p in parameters} == {inspect.Parameter.empty}
-    assert {p.name for p in parameters} == set(settings) - {"_target_"}
+    made = get_class(settings["_target_"])
+    parameters = dict(inspect.signature(made).parameters)
+    typed: set[str] = set()
+    for name, group in _typed_groups(made).items():
+        del parameters[name]
+        assert group.__required_keys__ == frozenset(get_type_hints(group))
+        typed |= group.__required_keys__
+    assert {p.kind for p in parameters.values()} == {inspect.Parameter.KEYWORD_ONLY}
+    assert {p.default for p in parameters.values()} == {inspect.Parameter.empty}
+    assert {*parameters, *typed} == set(settings) - {"_target_"}
+
+
+def _typed_groups(made: Any) -> dict[str, Any]:
+    """Return the `TypedDict` of each `**settings: Unpack[...]` of a constructor, by its name."""
+    hints = get_type_hints(made.__init__)
+    parameters = inspect.signature(made).parameters.values()
+    groups = [p.name for p in parameters if p.kind == inspect.Parameter.VAR_KEYWORD]
+    return {name: get_args(hints[name])[0] for name in groups}
 
 
 @pytest.mark.parametrize("name", NAMES)

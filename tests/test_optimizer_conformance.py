@@ -1,6 +1,7 @@
 """Every optimizer, and every variant with a separate class, satisfies the conformance suite.
 
-An optimizer with slow asks runs a few of the facts in `make test` and all in `make test-slow`.
+An optimizer with slow asks runs a few of the facts in `make test` and all in `make test-slow`. The
+latter also runs the facts in `LONG` of two further optimizers, which take half a minute or more.
 """
 
 import fcntl
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from asking import COSTLY, NAMES, VARIANTS
+from asking import NAMES, VARIANTS
 from experiments.testing.elsewhere import asked_elsewhere
 from experiments.testing.optimizer_suite import FACTS, QUICK_FACTS, OptimizerSuite
 from experiments.testing.plug_ins import OptimizerYaml
@@ -36,18 +37,6 @@ def maker(name: str) -> OptimizerYaml:
 
 SLOW = [name for name in ALL if maker(name).is_slow]
 QUICK = [name for name in ALL if name not in SLOW]
-
-LONG_FACTS = (
-    # 320 asks, where the other facts need a few dozen. Of the model-based optimizers, gp_bo, tpe,
-    # mf_gp and bamsoo keep it in `make test`.
-    OptimizerSuite.test_one_that_learns_beats_random_search_on_the_sphere.__name__,
-    # Eight conversations. The sizes matter to how values are scaled, which the facts in
-    # test_smac_rf.py and the published sequences in test_replay.py see too.
-    OptimizerSuite.test_values_of_any_size_are_survived.__name__,
-    # A conversation in each of the spaces; the mixed space is in all other facts.
-    OptimizerSuite.test_trials_are_plain_points_of_the_space_numbered_from_zero.__name__,
-)
-"""Facts that take more than ten seconds of a costly optimizer: only `make test-slow` has those."""
 
 
 @pytest.fixture(scope="session")
@@ -73,12 +62,22 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], dict[str
     return asked
 
 
-def _marks(fact: str, name: str) -> list[pytest.MarkDecorator]:
-    return [pytest.mark.slow] if name in COSTLY and fact in LONG_FACTS else []
-
+# gp_bo, tpe, mf_gp and bamsoo keep the sphere in `make test`; the published bamsoo also has the
+# published sequences in test_replay.py.
+LONG = {
+    ("test_one_that_learns_beats_random_search_on_the_sphere", "smac_rf"),
+    ("test_one_that_learns_beats_random_search_on_the_sphere", "bamsoo variant=published"),
+    ("test_trials_are_plain_points_of_the_space_numbered_from_zero", "bamsoo variant=published"),
+    ("test_values_of_any_size_are_survived", "bamsoo variant=published"),
+}
+"""Facts and names that `make test` leaves to `make test-slow`."""
 
 CASES = [
-    *(pytest.param(fact, name, True, marks=_marks(fact, name)) for fact in FACTS for name in QUICK),
+    *(
+        pytest.param(fact, name, True, marks=[pytest.mark.slow] if (fact, name) in LONG else [])
+        for fact in FACTS
+        for name in QUICK
+    ),
     *(pytest.param(fact, name, False) for fact in QUICK_FACTS for name in SLOW),
     *(pytest.param(fact, name, True, marks=pytest.mark.slow) for fact in FACTS for name in SLOW),
 ]

@@ -14,11 +14,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+from objectives import heartbeat
 from objectives.objective import HostFault
 from objectives.serving.bench import Bench
 from objectives.serving.grades import Invalid
 from objectives.serving.host.host import CpuWatch, free_port, is_free
 from objectives.serving.objective import Serving
+from objectives.serving.reference import reference
 from objectives.trial import Evaluation
 from stand_in import SERVER, StandIn, serving, trial
 
@@ -103,6 +105,32 @@ def test_a_start_up_that_runs_out_of_memory_grades_three() -> None:
 def test_a_start_up_that_hangs_grades_three() -> None:
     objective = serving(startup_timeout_s=0.5)
     assert grade(objective, evaluated(objective, "hangs"), "timed_out", "startup") == 3
+
+
+def test_a_long_start_up_says_what_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(heartbeat, "LONG_WAIT_S", 0.1)
+    objective = serving(startup_timeout_s=0.5)
+    evaluated(objective, "hangs")
+    assert "still waiting for the server to start, after " in capsys.readouterr().err
+
+
+def test_a_long_measurement_of_the_default_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TUNEOFF_CACHE", str(tmp_path))
+    monkeypatch.setattr(heartbeat, "LONG_WAIT_S", 0.05)
+    said: list[str] = []
+
+    def measured() -> dict[str, float]:
+        deadline = time.monotonic() + 20
+        while "still" not in "".join(said) and time.monotonic() < deadline:
+            said.append(capsys.readouterr().err)
+        return {"e2e_p90_s": 1.0}
+
+    reference({}, 1, measured)
+    assert "still measuring the default configuration, 1 of 1, after " in "".join(said)
 
 
 def test_a_server_that_is_killed_in_mid_load_grades_two_and_a_half() -> None:

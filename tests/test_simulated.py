@@ -15,7 +15,7 @@ from experiments.analysis.results import load
 from experiments.analysis.statistics.anytime import compare_on
 from experiments.analysis.statistics.currencies import spent
 from experiments.analysis.statistics.over_time import over_time
-from experiments.running.command_line import MOST_WORKERS
+from experiments.running.events import MOST_WORKERS
 from experiments.running.executors.choice import SimulatedChoice, processes
 from experiments.running.history import History
 from experiments.running.rows import row_of

@@ -18,6 +18,7 @@ from experiments.running.header import Header
 from experiments.running.readers import one_of
 from experiments.running.readers import path as as_path
 from experiments.running.settings import Command, Given, Setting
+from experiments.running.whole_files import whole
 from objectives.expected import is_number
 from objectives.trial import Limit
 
@@ -86,7 +87,8 @@ def _best(given: Given) -> int:
     if given["out"] is None:
         print(shown)
     else:
-        given["out"].write_text(shown + "\n", encoding="utf-8")
+        with whole(given["out"]) as new:
+            new.write_text(shown + "\n", encoding="utf-8")
     return 0
 
 

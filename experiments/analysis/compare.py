@@ -25,6 +25,7 @@ from experiments.running.panels import (
 )
 from experiments.running.readers import path as as_path
 from experiments.running.settings import REQUIRED, Command, Given, Setting
+from experiments.running.whole_files import whole
 
 COMMAND = Command(
     "compare",
@@ -48,8 +49,8 @@ def _compare(given: Given) -> int:
     if out.suffix.lower() not in (".png", ".pdf", ".svg"):
         raise ValueError(f"out: expected a name that ends in .png, .pdf or .svg, got {out}")
     runs = comparable_runs(given.folders)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    draw(runs, out)
+    with whole(out) as new:
+        draw(runs, new)
     print(table(runs))
     print(f"\nfigure: {out}")
     return 0

@@ -3,8 +3,6 @@
 The modules of `experiments/analysis/exchange/` say what each format can and cannot hold.
 """
 
-import os
-import shutil
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -14,6 +12,7 @@ from experiments.analysis.results import Run, load
 from experiments.running.readers import one_of
 from experiments.running.readers import path as as_path
 from experiments.running.settings import REQUIRED, Command, Given, Setting
+from experiments.running.whole_files import whole
 from objectives import expected
 
 _WRITERS = {
@@ -39,14 +38,8 @@ def export(runs: Sequence[Run], format: str, out: Path) -> None:
     module, name = _WRITERS[format]
     write: Callable[[Sequence[Run], Path], None]
     write = getattr(import_module(f"experiments.analysis.exchange.{module}"), name)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    new = out.with_name(f"new-{os.getpid()}-{out.name}")
-    try:
+    with whole(out) as new:
         write(runs, new)
-        os.replace(new, out)
-    finally:
-        for left in out.parent.glob(f"{new.name}*"):
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
 COMMAND = Command(

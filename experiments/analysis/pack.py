@@ -12,17 +12,17 @@ left out. The same logs give the same bytes. Read the file with
 
 import json
 import lzma
-import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.analysis.results import order, run_of
-from experiments.running.packed import PACK, PACK_FORMAT
+from experiments.analysis.results import order, run_at
+from experiments.running.packed import PACK, PACK_FORMAT, unpacked
 from experiments.running.readers import path as as_path
 from experiments.running.rows import row_of
 from experiments.running.settings import Command, Given, Setting
+from experiments.running.whole_files import whole
 
 
 def pack(folders: Sequence[Path], out: Path) -> tuple[int, int]:
@@ -34,7 +34,8 @@ def pack(folders: Sequence[Path], out: Path) -> tuple[int, int]:
         The number of runs packed, and how many of them are unfinished.
 
     Raises:
-        ValueError: the folder holds no run, or a log is damaged.
+        ValueError: the folder holds no run, a log is damaged, or `out` is a pack with evaluations
+            that the new one would lack.
         OSError: the file cannot be written.
     """
     places = [log for folder in folders for log in folder.rglob("log.jsonl")]
@@ -42,20 +43,40 @@ def pack(folders: Sequence[Path], out: Path) -> tuple[int, int]:
     logs = [log for key, log in sorted(keys, key=lambda pair: pair[0] or ()) if key is not None]
     if not logs:
         raise ValueError(f"{', '.join(map(str, folders))}: expected logs of runs, got none")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    new, n_open = out.with_name(f"{out.name}.new"), 0
-    try:
+    packed: dict[str, int] = {}
+    n_open = 0
+    with whole(out, over_pack=True) as new:
         with lzma.open(new, "wt", encoding="utf-8", preset=9) as file:
             file.write(json.dumps({"pack_format": PACK_FORMAT, "runs": len(logs)}) + "\n")
             for log in logs:
                 row = row_of(log)
                 assert row is not None
                 n_open += not row["ended"]
+                packed[row["header"]["identity"]] = len(row["columns"]["id"])
                 file.write(json.dumps(row, separators=(",", ":")) + "\n")
-        os.replace(new, out)
-    finally:
-        new.unlink(missing_ok=True)
+        _check_kept(out, packed)
     return len(logs), n_open
+
+
+def _check_kept(out: Path, packed: Mapping[str, int]) -> None:
+    """Raise `ValueError` if an earlier pack has evaluations that the new one lacks.
+
+    The logs of the earlier pack may have been removed, as a pack replaces them.
+
+    Args:
+        out: the file that the new pack replaces.
+        packed: the number of evaluations of each run of the new pack, by identity.
+    """
+    if not out.exists():
+        return
+    earlier = [run_at(f"{out}, line {number}", row) for number, row in unpacked(out)]
+    lost = sum(packed.get(run.header.identity, -1) < len(run.ids) for run in earlier)
+    if lost:
+        raise ValueError(
+            f"out: expected a pack whose runs are all among the new ones, got {out} with {lost} "
+            f"of {len(earlier)} runs that the new pack would lose; give another out=, or remove it "
+            f"first"
+        )
 
 
 def _key(log: Path) -> tuple[Any, ...] | None:
@@ -63,7 +84,7 @@ def _key(log: Path) -> tuple[Any, ...] | None:
     row = row_of(log)
     if row is None:
         return None
-    run = run_of(row)  # raises for a run that `load` would refuse
+    run = run_at(str(log), row)  # raises for a run that `load` would refuse
     return order(run.header, run.header.budget)
 
 

@@ -202,15 +202,15 @@ def _runs(path: Path) -> Iterator[Run]:
     for log in logs:  # logs are newer than a pack
         row = row_of(log)
         if row is not None:
-            yield _run_at(str(log), row)
+            yield run_at(str(log), row)
 
 
 def _unpack(path: Path) -> Iterator[Run]:
     for number, row in unpacked(path):
-        yield _run_at(f"{path}, line {number}", row)
+        yield run_at(f"{path}, line {number}", row)
 
 
-def _run_at(where: str, row: Any) -> Run:
+def run_at(where: str, row: Any) -> Run:
     """Return the run of a row; an error message begins with `where`."""
     try:
         return run_of(row)

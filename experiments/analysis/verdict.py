@@ -24,6 +24,7 @@ from experiments.running.looks import OWN
 from experiments.running.readers import number, one_of
 from experiments.running.readers import path as as_path
 from experiments.running.settings import Command, Given, Setting
+from experiments.running.whole_files import whole
 
 _QUICK_S = 0.01  # below this cost of an evaluation, the optimizer's own time dominates
 
@@ -196,7 +197,8 @@ def _verdict(given: Given) -> int:
     suite = gather(given.folders, given["metric"], given["direction"], optima=file is not None)
     print(report(suite, level, equal))
     if file is not None:
-        file.write_text(as_csv(pairs(suite, verdict(suite, level, equal))))
+        with whole(file, "pairs") as new:
+            new.write_text(as_csv(pairs(suite, verdict(suite, level, equal))), encoding="utf-8")
         print(f"\nnumbers of every pair: {file}")
     return 0
 

@@ -10,6 +10,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.running.headline import untrained_name
 from experiments.running.history import History
 from objectives.items import unpack
 
@@ -31,6 +32,23 @@ def certainty(history: History, best: int, other: int) -> str | None:
             if said is not None:
                 return said
     return _by_noise(history, best, other)
+
+
+def certainty_of_training(history: History, best: int) -> str | None:
+    """Return how certain the difference between a trial and its untrained model is.
+
+    Args:
+        history: the history of the run.
+        best: the id of the incumbent. The objective may have logged the items of the untrained
+            model with it; None is returned if it has not.
+    """
+    header = history.header
+    assert header is not None
+    if header.metric is None:
+        return None
+    trained = _outcomes(history, best, header.metric)
+    untrained = _outcomes(history, best, untrained_name(header.metric))
+    return None if trained is None or untrained is None else _by_item(trained, untrained)
 
 
 def _by_noise(history: History, best: int, other: int) -> str | None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from experiments.running.display import ProgressBar, summary
+from experiments.running.events import MOST_WORKERS
 from experiments.running.executors.choice import check_timeout
 from experiments.running.from_words import run_settings
 from experiments.running.history import History
@@ -89,7 +90,6 @@ def _say(log: RunLog, earlier: History) -> None:
 
 LARGEST_BUDGET = 1e9  # a design for the whole budget is held in memory
 LARGEST_SEED = 2**32 - 1  # the largest that every library accepts
-MOST_WORKERS = 1024
 
 
 def check_settings(settings: DictConfig) -> None:

@@ -23,6 +23,7 @@ from experiments.running.panels import (
     view,
     with_strips,
 )
+from experiments.running.whole_files import whole
 
 BUDGET = "budget spent (full evaluations)"
 _TOP, _BOTTOM, _RIGHT, _PAD = 0.26, 0.48, 0.06, 0.05  # inches: title, horizontal axis, the rest
@@ -57,7 +58,8 @@ def draw(history: History, path: Path) -> None:
     notice = plain_text(history.header.notice or "")
     note = figure.supxlabel(notice, fontsize=7, color="0.3", wrap=True) if notice else None
     _set_margins(figure, note)
-    figure.savefig(path, pil_kwargs={"compress_level": 1})
+    with whole(path) as new:
+        figure.savefig(new, pil_kwargs={"compress_level": 1})
 
 
 def _draw_over_budget(figure: Figure, history: History) -> None:

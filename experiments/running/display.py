@@ -2,91 +2,20 @@
 
 import shlex
 import sys
-import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-from experiments.running.certainty import certainty
+from experiments.running.certainty import certainty, certainty_of_training
 from experiments.running.events import Ask, Ended, Evaluated
 from experiments.running.fronts import front_line, front_rows, limits_line, nothing
-from experiments.running.headline import Headline, default_trial, headline
+from experiments.running.headline import Headline, default_trial, headline, untrained_name
 from experiments.running.history import History
 from experiments.running.run_log import RunLog
+from objectives.heartbeat import LONG_WAIT_S, Heartbeat, duration, say
 from objectives.trial import Evaluation
 
-LONG_WAIT_S = 60.0
-"""Seconds between two progress lines if the output is not a terminal."""
-
 _REDRAWN_S = 5.0  # a terminal's bar is redrawn this often, so that its clock keeps moving
-
-
-class Heartbeat:
-    """Reports at regular intervals what its block is waiting for, or calls a function instead.
-
-    with Heartbeat("starting the server"):
-        wait()  # one line a minute: "still starting the server, after 1 min"
-    """
-
-    def __init__(
-        self,
-        what: str | Callable[[], object],
-        every_s: float = LONG_WAIT_S,
-        stream: TextIO | None = None,
-    ) -> None:
-        """Start immediately.
-
-        Args:
-            what: a description of the wait, or a function to call instead of printing a line.
-            every_s: seconds between two lines or calls.
-            stream: where the lines are written; standard error by default.
-        """
-        self._what, self._every_s, self._stream = what, every_s, stream
-        self._began = time.monotonic()
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
-        self._thread.start()
-
-    def _beat(self) -> None:
-        while not self._over.wait(self._every_s):
-            try:
-                if callable(self._what):
-                    self._what()
-                else:
-                    waited = duration(time.monotonic() - self._began)
-                    _say(f"still {self._what}, after {waited}", self._stream)
-            except (OSError, ValueError):  # standard error was closed by its reader
-                return
-
-    def close(self) -> None:
-        """Stop the reports."""
-        self._over.set()
-        self._thread.join(timeout=1.0)
-
-    def __enter__(self) -> "Heartbeat":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
-
-
-def _say(line: str, stream: TextIO | None) -> None:
-    stream = stream or sys.stderr
-    stream.write(f"{line}\n")
-    stream.flush()
-
-
-def duration(seconds: float) -> str:
-    """Return a duration as text, in the unit that suits its size."""
-    if seconds < 1e-3:
-        return f"{seconds * 1e6:.3g} µs"
-    if seconds < 1:
-        return f"{seconds * 1e3:.3g} ms"
-    if seconds < 60:
-        return f"{seconds:.3g} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
 
 
 class ProgressBar:
@@ -113,7 +42,7 @@ class ProgressBar:
         if with_bar:
             self._heartbeat = Heartbeat(self._redraw, _REDRAWN_S)
         elif shown is None:
-            self._heartbeat = Heartbeat(lambda: _say(self.line(), None), LONG_WAIT_S)
+            self._heartbeat = Heartbeat(lambda: say(self.line()), LONG_WAIT_S)
 
     def __call__(self, log: RunLog) -> None:
         """Show one more evaluation."""
@@ -137,9 +66,10 @@ class ProgressBar:
     def line(self) -> str:
         """Return one line on the progress of the run."""
         now = time.monotonic()
+        waits = "the next one has" if self._done < self._budget else "the test metrics have"
         return (
             f"{self._done:.4g} of {self._budget:.4g} evaluations done after "
-            f"{duration(now - self._began)}; the next one has taken {duration(now - self._since)} "
+            f"{duration(now - self._began)}; {waits} taken {duration(now - self._since)} "
             f"so far; {self._incumbent}"
         )
 
@@ -192,7 +122,8 @@ def _number(about: Headline, number: float | None) -> str:
 
 
 def _metrics(evaluation: Evaluation, about: Headline) -> str:
-    rest = {name: x for name, x in evaluation.metrics.items() if name != about.metric}
+    shown = (about.metric, untrained_name(about.metric))
+    rest = {name: x for name, x in evaluation.metrics.items() if name not in shown}
     return ", ".join(f"{name} {x:.4g}" for name, x in rest.items())
 
 
@@ -261,9 +192,11 @@ def _held_against(history: History, id: int, about: Headline) -> list[tuple[str,
     best, rows = about.of(history.evaluations[id]), []
     if best is None:
         return []
-    untrained = history.evaluations[id].metrics.get(f"untrained_{about.metric}")
+    untrained = history.evaluations[id].metrics.get(untrained_name(about.metric))
     if untrained is not None:
         rows.append(("untrained", _compared(about, best, untrained)))
+        said = certainty_of_training(history, id)
+        rows += [("certainty", said)] if said else []
     default = default_trial(history)
     number = None if default is None else about.of(history.evaluations[default])
     if default == id:

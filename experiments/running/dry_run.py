@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from experiments.running.display import duration
 from experiments.running.history import History
 from experiments.running.mistakes import explain
 from experiments.running.plan import locked_files
@@ -22,6 +21,7 @@ from experiments.running.run import Run
 from experiments.running.run_log import read
 from experiments.running.tracking import BACKENDS, module_of
 from objectives.description import describe
+from objectives.heartbeat import duration
 from objectives.objective import Objective, Outlook
 from objectives.space import UnitCube, check
 

@@ -13,6 +13,9 @@ from objectives.trial import Evaluation, Goal, Limit, Trial
 
 Json = dict[str, Any]
 
+MOST_WORKERS = 1024
+"""The most trials that are evaluated at once, so no ask is for more."""
+
 
 @dataclass(frozen=True)
 class Ask:
@@ -38,7 +41,7 @@ class Ask:
     def read(cls, event: Json) -> "Ask":
         fields = Fields(event, "ask")
         return cls(
-            fields.whole("n", 1),
+            fields.whole("n", 1, MOST_WORKERS),
             [trial_of(trial) for trial in fields.items("trials")],
             fields.number("ask_s"),
             fields.numbers("tell_s"),

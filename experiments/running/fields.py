@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from objectives.expected import is_number, is_whole, refuse
+from objectives.expected import bounds_in_words, is_number, is_whole, refuse
 
 
 class Fields:
@@ -40,8 +40,9 @@ class Fields:
         )
         return value
 
-    def whole(self, key: str, least: int = 0) -> int:
-        return int(self._get(key, f"an integer of at least {least}", lambda x: is_whole(x, least)))
+    def whole(self, key: str, least: int = 0, most: int | None = None) -> int:
+        rule = f"an integer{bounds_in_words(least=least, most=most)}"
+        return int(self._get(key, rule, lambda x: is_whole(x, least, most)))
 
     def number(self, key: str) -> float:
         return float(self._get(key, "a finite number", is_number))

@@ -53,6 +53,11 @@ def headline(header: Header) -> Headline:
     return Headline(metric, goal.minimise, goal.unit, goal.optimum)
 
 
+def untrained_name(metric: str | None) -> str:
+    """Return the name of the metric that holds the untrained model's number."""
+    return f"untrained_{metric}"
+
+
 def top_fidelity(history: History) -> float:
     """Return the highest fidelity at which a trial succeeded, or 1 if no trial succeeded.
 

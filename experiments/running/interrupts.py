@@ -11,6 +11,9 @@ import signal
 from collections.abc import Sequence
 from types import FrameType
 
+ENDING = (signal.SIGINT, signal.SIGTERM)
+"""The signals that ask a command to end."""
+
 _held = False
 _arrived: int | None = None
 
@@ -36,6 +39,16 @@ def install(numbers: Sequence[int], once: bool) -> None:
     for number in numbers:
         if signal.getsignal(number) is not signal.SIG_IGN:  # ignored in a shell's background job
             signal.signal(number, arrive)
+
+
+def end_silently(numbers: Sequence[int]) -> None:
+    """Let these signals end the process at once, as its work is done and only its exit is left.
+
+    A handler that raises there would interrupt Python's own shutdown, which prints a traceback.
+    """
+    for number in numbers:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def check() -> None:

@@ -88,8 +88,8 @@ def _missing(module: str) -> str | None:
 
 def _one_line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
-        what = error.filename or "the folder of the run"
+        what = error.filename or "a file"
         full = error.errno in _FULL
-        then = "; free some space and repeat the command, which resumes the run" if full else ""
+        then = "; free some space and repeat the command; it resumes a run" if full else ""
         return f"{what}: expected a path that can be read or written, got: {error.strerror}{then}"
     return " ".join(str(error).split())

@@ -32,6 +32,7 @@ from experiments.running.readers import switch, whole
 from experiments.running.rows import row_of
 from experiments.running.settings import REQUIRED, Command, Given, Setting
 from experiments.sweeping.remake import remake, with_paths
+from objectives.heartbeat import Heartbeat
 from objectives.objective import Objective
 from objectives.trial import Config, Evaluation, Trial
 from optimizers.optimizer import Optimizer
@@ -228,7 +229,8 @@ def main(arguments: Sequence[str]) -> int:
 def _confirm(given: Given) -> int:
     use_config_dirs(given.config_dirs)
     for run in load(given.folders):
-        again = confirm(run, given["out"], given["top"], given["repeats"], given["default"])
+        with Heartbeat(f"confirming {run.optimizer} on {run.objective}, seed {run.seed}"):
+            again = confirm(run, given["out"], given["top"], given["repeats"], given["default"])
         for line in lines(run, again):
             print(line, flush=True)
     return 0

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.running.display import duration
 from experiments.running.dry_run import (
     Row,
     disk_text,
@@ -18,6 +17,7 @@ from experiments.running.plan import PLAN, RunState, read_plan, states, summary
 from experiments.running.run import Run
 from experiments.sweeping.experiment import Experiment, PlannedRun
 from experiments.sweeping.ledger import check_plan, plan_of
+from objectives.heartbeat import duration
 
 WAITING = RunState("waiting")
 

@@ -34,6 +34,7 @@ from experiments.running import provenance
 from experiments.running.readers import number, whole
 from experiments.running.readers import path as as_path
 from experiments.running.settings import Command, Given, Setting
+from experiments.running.whole_files import whole as whole_file
 from experiments.sweeping.remake import remake
 from objectives.objective import Objective
 from objectives.space import UnitCube
@@ -115,7 +116,7 @@ def _count(given: Given, changes: Sequence[str]) -> int:
     for row in (HEADER, *table):
         print("  ".join(str(cell).ljust(18) for cell in row).rstrip())
     if given["out"]:
-        with given["out"].open("w", newline="") as file:
+        with whole_file(given["out"]) as new, new.open("w", newline="") as file:
             csv.writer(file, lineterminator="\n").writerows([HEADER, *table])
     return 0
 

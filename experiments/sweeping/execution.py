@@ -10,7 +10,6 @@ import sys
 import time
 from collections import Counter, deque
 from pathlib import Path
-from typing import Any
 
 from experiments.running import interrupts
 from experiments.running.executors.pool import GRACE_S, Done, Pool, Progress, TaskPool
@@ -27,6 +26,7 @@ from experiments.sweeping import experiment as experiments
 from experiments.sweeping.experiment import PlannedRun
 from experiments.sweeping.ledger import Ledger, Lock
 from experiments.sweeping.making import Ending, make_run
+from experiments.sweeping.sweep_progress import SweepProgress
 from objectives.objective import Resources
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -59,13 +59,13 @@ class Sweep:
         """Return the state of every run."""
         return states(self._folder, read_plan(self._folder))
 
-    def make(self, runs_at_once: int, retry: bool, shown: bool) -> None:
+    def make(self, runs_at_once: int, retry: bool, shown: bool | None) -> None:
         """Execute the runs that are not done and have not failed too often.
 
         Args:
             runs_at_once: the number of runs at once.
             retry: whether to give failed runs new attempts.
-            shown: whether to show a progress bar.
+            shown: what to show of the progress; see `SweepProgress`.
         """
         self._ledger.append(event="start", workers=runs_at_once, runs=len(self._runs))
         if retry:
@@ -77,7 +77,7 @@ class Sweep:
             for identity, run in self._runs.items()
             if states[identity].state not in _SETTLED or states[identity].stopped
         ]
-        bar = _bar(self._runs, states) if shown else None
+        progress = SweepProgress(self._runs, states, shown)
         for name in _THREADS:  # one thread per run; its results do not depend on the number
             os.environ.setdefault(name, "1")
         groups = (
@@ -87,12 +87,13 @@ class Sweep:
         try:
             with interrupts.held():
                 for runs in filter(None, groups):
-                    self._make_group(runs, runs_at_once, bar)
+                    self._make_group(runs, runs_at_once, progress)
         finally:
-            if bar is not None:
-                bar.close()
+            progress.close()
 
-    def _make_group(self, runs: list[PlannedRun], runs_at_once: int, bar: Any) -> None:
+    def _make_group(
+        self, runs: list[PlannedRun], runs_at_once: int, progress: SweepProgress
+    ) -> None:
         """Execute runs that may run beside each other, or that each need a whole host."""
         pool: TaskPool
         if self._spread is not None:  # hosts are the cluster's to give
@@ -101,11 +102,11 @@ class Sweep:
             runs_at_once = 1 if _alone(runs[0]) else runs_at_once
             pool = Pool(make_run, runs_at_once, inherited=self._lock.file)
         try:
-            self._make(runs, pool, bar)
+            self._make(runs, pool, progress)
         finally:
             pool.close()
 
-    def _make(self, runs: list[PlannedRun], pool: TaskPool, bar: Any) -> None:
+    def _make(self, runs: list[PlannedRun], pool: TaskPool, progress: SweepProgress) -> None:
         """Execute runs, as many at once as the pool has workers."""
         queue = deque(runs)
         started: dict[str, float] = {}
@@ -122,8 +123,7 @@ class Sweep:
             identity = message.task[0].header.identity
             if isinstance(message, Progress):
                 n_evaluated[identity] += message.report
-                if bar is not None:
-                    bar.update(message.report)
+                progress.evaluated(message.report)
                 continue
             seconds = time.monotonic() - started.pop(identity)
             ending = _ending(message)
@@ -134,6 +134,8 @@ class Sweep:
                 identity, ending, message.traceback, seconds, n_evaluated.pop(identity)
             ):
                 queue.append(self._runs[identity])
+            elif ending.error is None:
+                progress.ended()
 
     def _again(
         self, identity: str, ending: Ending, traceback: str | None, seconds: float, n_evaluated: int
@@ -194,19 +196,3 @@ def _ending(done: Done) -> Ending:
 
 
 _SETTLED = ("done", "failed", "running")  # "running" means in another process
-
-
-def _bar(runs: dict[str, PlannedRun], states: dict[str, RunState]) -> Any:
-    """Return a progress bar that counts the evaluations of all runs."""
-    from tqdm import tqdm  # imported only if a bar is shown
-
-    each = {identity: run.header.budget for identity, run in runs.items()}
-    done = [each[i] if s.state == "done" else s.evaluations for i, s in states.items()]
-    return tqdm(
-        total=sum(each.values()),
-        initial=sum(done),
-        file=sys.stderr,
-        ascii=" #",
-        dynamic_ncols=True,
-        bar_format="{n:.0f}/{total:.0f} evaluations [{bar:12}] {elapsed} + {remaining} left",
-    )

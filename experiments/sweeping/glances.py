@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from experiments.running.display import duration, named
+from experiments.running.display import named
 from experiments.running.fronts import nothing
 from experiments.running.header import Header
 from experiments.running.headline import headline
@@ -12,6 +12,7 @@ from experiments.running.history import History
 from experiments.running.incumbent import Incumbent
 from experiments.running.progress import Progress, progress
 from experiments.running.run_log import read
+from objectives.heartbeat import duration
 from objectives.trial import Evaluation
 
 _NONE = "no success yet"

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.analysis.labels import labels_of
-from experiments.running.display import duration, result_rows
+from experiments.running.display import result_rows
 from experiments.running.layout import aligned, wrapped
 from experiments.running.plan import locked_files
 from experiments.running.progress import Progress, progress
 from experiments.running.run_log import read
 from experiments.sweeping.glances import Glance, best_lines, left, looked_at
+from objectives.heartbeat import duration
 
 _MOST_ROWS = 50  # runs that a table lists; the others are counted
 

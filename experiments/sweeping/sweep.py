@@ -140,8 +140,7 @@ def _sweep(given: Given, arguments: Sequence[str]) -> int:
         if given["dry_run"]:
             return _look_ahead(experiment, planned, folder, given["runs"])
         sweep = Sweep(experiment, planned, folder)
-        auto = sys.stderr is not None and sys.stderr.isatty()
-        shown = auto if given["progress"] == PROGRESS_AUTO else given["progress"] == "true"
+        shown = None if given["progress"] == PROGRESS_AUTO else given["progress"] == "true"
         tracking = Tracking(given["tracking"], folder, experiment.name)
         try:
             sweep.make(given["runs"], given["retry"], shown)

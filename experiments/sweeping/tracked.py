@@ -15,12 +15,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
-from experiments.running.display import Heartbeat
 from experiments.running.following import GrowingLog
 from experiments.running.header import Header
 from experiments.running.mistakes import complain
 from experiments.running.plan import read_plan
 from experiments.running.tracking import BACKENDS, Feed, Guard, Sink, Told, module_of
+from objectives.heartbeat import Heartbeat
 
 _EVERY_S = 1.0
 _PATIENCE_S = 120.0

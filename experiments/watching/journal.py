@@ -94,6 +94,11 @@ class Journal:
         """The number of runs in the journal."""
         return sum(run.study is not None for run in self._runs.values())
 
+    @property
+    def n_complaints(self) -> int:
+        """The number of different errors of logs that could not be read."""
+        return len(self._complaints)
+
     def step(self) -> None:
         """Read what is new in the logs, and write it to the journal.
 

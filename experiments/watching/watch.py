@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from experiments.running.readers import number, switch, whole
 from experiments.running.readers import path as as_path
 from experiments.running.settings import Command, Given, Setting
+from experiments.running.whole_files import named
 
 if TYPE_CHECKING:
     from experiments.watching.dashboard import Dashboard
@@ -67,7 +68,7 @@ def _watch(given: Given) -> int:
         from experiments.watching.dashboard import Dashboard
     from experiments.watching.journal import Journal
 
-    with _place(given["out"], kept=not serving) as path:
+    with _place(given["out"], kept=not serving) as path, named(path):
         journal = Journal(given.folders, path)
         if given["once"]:
             return _once(journal, given.folders)
@@ -80,9 +81,15 @@ def _watch(given: Given) -> int:
 
 
 def _once(journal: "Journal", folders: Sequence[Path]) -> int:
-    journal.step()
+    try:
+        journal.step()
+    except OSError:
+        journal.path.unlink(missing_ok=True)
+        raise
     if not journal.n_runs:
         journal.path.unlink()
+        if journal.n_complaints:
+            return 2  # they were printed
         raise ValueError(f"{folders[0]}: expected logs of runs below it, got none")
     print(f"{_runs(journal.n_runs)}: {journal.path}")
     return 0

@@ -1,5 +1,6 @@
 """Measure a trained model: the target, and the test metrics, which are never optimised."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,6 +20,13 @@ class Measured:
 
     metrics: dict[str, float] = field(default_factory=dict)
     items: dict[str, str] = field(default_factory=dict)
+
+    def untrained(self, names: Collection[str]) -> "Measured":
+        """Return these metrics and their items under the names of the untrained model's scores."""
+        return Measured(
+            {f"untrained_{name}": x for name, x in self.metrics.items() if name in names},
+            {f"untrained_{name}": text for name, text in self.items.items() if name in names},
+        )
 
 
 def heldout(team: Team, model: GPT, bench: Workbench, n_items: int) -> Measured:

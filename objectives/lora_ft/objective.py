@@ -41,6 +41,7 @@ from objectives.lora_ft.settings import (
 from objectives.lora_ft.states import Segment, States, continued
 from objectives.lora_ft.team import Team, team
 from objectives.lora_ft.training import Diverged, Finetuning, start_seed
+from objectives.lora_ft.untrained import untrained
 from objectives.lora_ft.workbench import Workbench
 from objectives.objective import Objective, Resources
 from objectives.override import with_pinned
@@ -156,6 +157,7 @@ class LoraFineTuning(Objective):
                 f"{target}; give a data folder with HellaSwag's questions as objective.data"
             )
         self._workbench: Workbench | None = None
+        self._before: Measured | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Exclude what is loaded from the pickle; another process loads its own."""
@@ -168,6 +170,7 @@ class LoraFineTuning(Objective):
         recipe = self._recipe(trial, share, states)
         with team(self._threads, torch.device(self._device)) as workers:
             bench = self._load()
+            before = self._untrained(workers, bench, trial) if share == 1 else Measured()
             start = time.perf_counter()
             try:
                 run = self._trained(workers, bench, recipe, trial.resumes, states)
@@ -180,12 +183,13 @@ class LoraFineTuning(Objective):
             metrics = measured.metrics
             if self._test_every and trial.id % self._test_every == 0:
                 metrics |= measures.test(workers, run.model, bench)
+        metrics |= before.metrics
         metrics["train_loss"] = float(np.mean(run.losses))
         metrics["train_s"] = trained - start
         metrics["score_s"] = ended - trained
         metrics["trainable_parameters"] = float(trainable_parameters(run.model))
         value = self._judgement.value(metrics)
-        return Evaluation(value, ended - start, metrics, items=measured.items)
+        return Evaluation(value, ended - start, metrics, items=measured.items | before.items)
 
     def test(self, trial: Trial) -> dict[str, float]:
         """Train the configuration again and measure the test metrics, which are never optimised.
@@ -296,6 +300,20 @@ class LoraFineTuning(Objective):
             measured.metrics |= more.metrics
             measured.items |= more.items
         return measured
+
+    def _untrained(self, workers: Team, bench: Workbench, trial: Trial) -> Measured:
+        """Return the scores of the untrained model, which are the same for every configuration."""
+        if self._before is None:
+            run = self.begun(hyperparameters(trial.config, self._fixed))
+            depends_on = {
+                **self.fingerprint(),
+                "sizes": vars(self._sizes),
+                "metrics": sorted(self._judgement.metrics),
+                "torch": torch.__version__,
+            }
+            found = untrained(depends_on, lambda: self._score(workers, run, bench, 1.0))
+            self._before = found.untrained(self._judgement.metrics)
+        return self._before
 
     def _leave(self, trial: Trial, recipe: list[Segment], run: Finetuning, states: States) -> None:
         """Save the state if a trial may continue it; delete states that no trial can continue."""

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from objectives.cache import cache_folder
+from objectives.heartbeat import Heartbeat
 
 
 def reference(
@@ -43,7 +44,8 @@ def reference(
             file=sys.stderr,
             flush=True,
         )
-        runs.append(run())
+        with Heartbeat(f"measuring the default configuration, {number} of {n_runs}"):
+            runs.append(run())
     shared = [name for name in runs[0] if all(name in metrics for metrics in runs)]
     medians = {name: statistics.median(metrics[name] for metrics in runs) for name in shared}
     content = {"metrics": medians, "runs": runs, "depends_on": depends_on}

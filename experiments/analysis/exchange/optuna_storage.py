@@ -31,7 +31,7 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import event
+from sqlalchemy.pool import StaticPool
 
 from experiments.analysis.exchange.optuna_trials import attributes, constraints, distributions_of
 from experiments.analysis.exchange.problems import Problems
@@ -74,13 +74,16 @@ def write(runs: Sequence[Run], path: Path) -> None:
 
 @contextmanager
 def _storage(path: Path) -> Iterator[BaseStorage]:
-    """Open a new storage of the kind that the file's ending names; save it when the block ends."""
+    """Open a storage in memory; write it in the form that its ending names when the block ends.
+
+    SQLite itself reports a full disk as an error of its own, and reads `?` in a path as an option.
+    """
     if path.suffix in SQLITE:
-        rdb = RDBStorage(f"sqlite:///{path}")
-        event.listen(rdb.engine, "connect", _leave_the_disk_alone)
-        rdb.engine.dispose()  # so that new connections get these settings
+        rdb = RDBStorage("sqlite://", {"poolclass": StaticPool})
         yield rdb
         rdb.remove_session()
+        connection: Any = rdb.engine.raw_connection().driver_connection
+        path.write_bytes(connection.serialize())
         rdb.engine.dispose()
     elif path.suffix in JOURNAL:
         journal = _Memory()
@@ -89,12 +92,6 @@ def _storage(path: Path) -> Iterator[BaseStorage]:
     else:
         endings = ", ".join([*SQLITE, *JOURNAL])
         raise ValueError(f"out: expected a file that ends in one of {endings}, got {path.suffix!r}")
-
-
-def _leave_the_disk_alone(connection: Any, record: object) -> None:
-    """Switch off SQLite's flush after each step, since only the complete file is used."""
-    connection.execute("PRAGMA synchronous = OFF")
-    connection.execute("PRAGMA journal_mode = MEMORY")
 
 
 class _Memory:

@@ -61,8 +61,9 @@ def make(given: Given) -> list[Path]:
     from experiments.analysis.report.subject import read_subject
     from experiments.analysis.report.workers import workers
     from experiments.running.looks import looks
+    from experiments.running.whole_files import named
 
-    with workers(1, 2) as (forests, drawing):
+    with named(given["out"]), workers(1, 2) as (forests, drawing):
         forests.submit(prepare)  # imports libraries while the runs are read
         subject = read_subject(given.folders, given["metric"], given["direction"])
         figures = Figures(given["out"] / "figures", looks(subject.suite.optimizers), drawing)

@@ -15,6 +15,7 @@ from types import TracebackType
 import psutil
 
 from objectives import child
+from objectives.heartbeat import Heartbeat
 from objectives.serving.engine import Demand, Engine
 from objectives.serving.grades import Failure, Invalid
 from objectives.serving.host.host import (
@@ -97,7 +98,8 @@ class Server:
             if self._memory is not None:
                 limit = (self._memory, self._memory)
                 resource.prlimit(self._process.pid, resource.RLIMIT_AS, limit)
-            self._wait_until_it_serves(started + self._timeout_s)
+            with Heartbeat("waiting for the server to start"):
+                self._wait_until_it_serves(started + self._timeout_s)
         except BaseException:
             self._end()
             raise

@@ -1,0 +1,69 @@
+"""Files that a command writes: complete or not at all, and never in place of evaluations."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from experiments.running.plan import LEDGER, PLAN
+
+_OF_A_RUN = ("log.jsonl", PLAN, LEDGER)
+_PACK_BEGINS = b"\xfd7zXZ\x00"
+
+
+@contextmanager
+def whole(path: Path, where: str = "out", over_pack: bool = False) -> Iterator[Path]:
+    """Give a new path; the file or folder that is written there is moved to `path` at the end.
+
+    If the block raises an exception, nothing new is left, and what was at `path` is unchanged. The
+    folder of `path` is created.
+
+    Args:
+        path: the path at which the file or folder is to be.
+        where: the setting that names it, for error messages.
+        over_pack: whether a file of packed runs may be replaced.
+
+    Raises:
+        ValueError: `path` is a folder, or a file that holds evaluations or belongs to a run.
+        OSError: it cannot be written; the error names a path.
+    """
+    _check(path, where, over_pack)
+    new = path.with_name(f".new-{os.getpid()}-{path.name[-100:]}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield new
+        os.replace(new, path)
+    except OSError as error:
+        if error.filename is not None and Path(os.fsdecode(error.filename)) != new:
+            raise
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from None
+    finally:
+        if new.is_dir():
+            shutil.rmtree(new)
+        else:
+            new.unlink(missing_ok=True)
+
+
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Let an `OSError` that names no path, such as that of a full disk, name this one."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from None
+
+
+def _check(path: Path, where: str, over_pack: bool) -> None:
+    if path.is_dir():
+        raise ValueError(f"{where}: expected the path of a file, got the folder {path}")
+    begun = b""
+    if path.is_file():
+        with path.open("rb") as file:
+            begun = file.read(len(_PACK_BEGINS))
+    if path.name in _OF_A_RUN or (begun == _PACK_BEGINS and not over_pack):
+        raise ValueError(
+            f"{where}: expected a path that holds no runs, got {path}; give another {where}="
+        )
