@@ -38,8 +38,8 @@ def _data(folder: Path) -> Path:
     return folder
 
 
-# Two minutes: LitGPT starts and trains in two processes. In `make test`, test_lora_cli.py checks that
-# no variable of a job reaches them, and LitGPT's own parser reads every flag.
+# Two minutes: LitGPT starts and trains in two processes. In `make test`, test_lora_cli.py checks
+# that no variable of a job reaches them, and LitGPT's own parser reads every flag.
 @pytest.mark.slow
 def test_two_devices_are_two_processes_whatever_the_job_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
