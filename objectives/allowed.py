@@ -6,19 +6,18 @@ an allowed configuration, that of the nearest combination, so that every optimiz
 list. A list that names all parameters makes the space finite.
 """
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from ConfigSpace import ConfigurationSpace
 
 from objectives.combinations import Combinations
 from objectives.conditions import is_active
+from objectives.plain_yaml import read_yaml
 from objectives.space import check, holds, list_combinations
+from objectives.table import Column, Row, Table, looks_numeric
 from objectives.trial import Config, Value
 
 WHERE = "objective.allowed"
@@ -48,26 +47,35 @@ def read_allowed(given: Any) -> list[dict[str, Any]]:
 
 def _file(path: Path) -> Any:
     try:
-        text = path.read_text(encoding="utf-8")
         if path.suffix == ".csv":
-            table = csv.DictReader(io.StringIO(text), restkey="", restval="")
-            return [{name: _cell(x) for name, x in row.items() if x != ""} for row in table]
-        return yaml.safe_load(text)
+            return _table(Table(path, {}, []))
+        return read_yaml(path, "CSV, YAML or JSON")
     except OSError as error:
         raise ValueError(f"{WHERE}: expected {_RULE}, got {path}: {error.strerror}") from None
-    except (yaml.YAMLError, csv.Error, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(f"{path}: expected CSV, YAML or JSON in UTF-8, got: {reason}") from None
 
 
-def _cell(text: str) -> Any:
-    """Return a cell as a number if it is one, so that the same list in YAML equals it."""
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
+def _table(table: Table) -> list[dict[str, Any]]:
+    twice = [name for name in table.header if table.header.count(name) > 1 or not name]
+    if twice:
+        raise ValueError(
+            f"{table.path}: expected a different name for each column, got {table.header}"
+        )
+    columns = [Column(name) for name in table.header]
+    return [
+        {source.name: _cell(row, source) for source in columns if row.text(source)}
+        for row in table.rows
+    ]
+
+
+def _cell(row: Row, source: Column) -> Value:
+    """Return a cell as a boolean or number if it is one, as in the same list in YAML."""
+    text = row.text(source)
+    if row.is_boolean(source):
+        return row.boolean_in(source)
+    if not looks_numeric(text):
+        return text
+    number = row.number_in(source)
+    return int(text) if number.is_integer() and text.lstrip("+-").isdigit() else number
 
 
 def restrict(space: ConfigurationSpace, rows: Sequence[Mapping[str, Any]]) -> None:

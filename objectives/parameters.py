@@ -116,6 +116,8 @@ def _kind(where: str, description: Mapping[str, Any]) -> str:
             f"; a name that holds a dot, such as {where.removeprefix('space.')}.{inner}, can be "
             f"set in a YAML file only, not on the command line"
             if kind is None and inner is not None
+            else f"; is {where.rpartition('.')[2]} mistyped? A new parameter needs a type"
+            if kind is None
             else ""
         )
         raise ValueError(f"{where}.type: expected one of {list(KEYS)}, got {kind}{hint}")

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from ConfigSpace import CategoricalHyperparameter, Configuration, ConfigurationSpace
+from ConfigSpace.hyperparameters import NumericalHyperparameter
 from numpy.typing import NDArray
 
 from objectives.axis import Axis
@@ -77,6 +78,9 @@ def constants(space: ConfigurationSpace) -> Config:
 
 def check(space: ConfigurationSpace, config: Config) -> None:
     """Raise `ValueError`, naming what is wrong, unless `config` is a point of `space`."""
+    for name, value in config.items():  # ConfigSpace fails in NumPy on these
+        if isinstance(value, bool) and isinstance(space.get(name), NumericalHyperparameter):
+            raise ValueError(f"config: expected a number for {name}, got {value}")
     try:
         Configuration(space, values=config)
     except Exception as error:  # ConfigSpace raises a different type for each fault

@@ -1,12 +1,15 @@
 """Read a CSV file as rows; every error message names the row and the column."""
 
 import csv
+import io
 import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from objectives.plain_files import text_of
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
 _GROUPED = re.compile(r"[+-]?[0-9]{1,3}(?:[,_' ][0-9]{3})+(?:\.[0-9]*)?", re.ASCII)
@@ -148,7 +151,7 @@ class Table:
         self.path = path
         try:
             self.rows = self._read([*where, *(source.name for source in needed)])
-        except (csv.Error, UnicodeDecodeError) as error:
+        except csv.Error as error:
             raise ValueError(f"{path}: expected a CSV file in UTF-8, got: {error}") from None
         for name, values in where.items():
             self._keep(name, values if isinstance(values, (list, tuple)) else [values])
@@ -175,8 +178,8 @@ class Table:
 
     def _read(self, needed: Sequence[str]) -> list[Row]:
         rows: list[Row] = []
-        with self.path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file)
+        with io.StringIO(text_of(self.path, "a CSV file"), newline="") as file:
+            reader = csv.reader(file, strict=True)
             header = self.header = [name.strip() for name in next(reader, [])]
             for name in needed:
                 if header.count(name) != 1:

@@ -9,8 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import yaml
-
 from experiments.analysis.pasted import confirmations, recommended, text
 from experiments.analysis.results import Run, load
 from experiments.analysis.statistics.fronts import front
@@ -20,14 +18,15 @@ from experiments.running.readers import path as as_path
 from experiments.running.settings import Command, Given, Setting
 from experiments.running.whole_files import whole
 from objectives.expected import is_number
+from objectives.plain_yaml import parsed
 from objectives.trial import Limit
 
 
 def bounds(where: str, value: str) -> dict[str, float]:
     """Return bounds by metric, given in the form `{metric: number, ...}`."""
     try:
-        found = yaml.safe_load(value)
-    except yaml.YAMLError:
+        found = parsed(value)
+    except ValueError:
         found = None
     if not isinstance(found, dict) or not found or not all(map(is_number, found.values())):
         raise ValueError(f"{where}: expected bounds by metric, {{ttft_p90_s: 2}}, got {value}")

@@ -58,7 +58,8 @@ def text(found: Sequence[Found], format: str) -> str:
     if format == "json":
         return json.dumps(found, indent=2)
     if format == "yaml":
-        shown: str = yaml.safe_dump(list(found), sort_keys=False, allow_unicode=True, width=1000)
+        plain = json.loads(json.dumps(found))  # no object twice, hence no anchors in the text
+        shown: str = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=1000)
         return shown.rstrip()
     return "\n\n".join("\n".join([*_comments(one, format), *_lines(one, format)]) for one in found)
 

@@ -142,4 +142,5 @@ def _instantiated(
 
 
 def _short(target: Any) -> str:
-    return str(target).rpartition(".")[2]
+    """Return a target's last name; for a function `build`, which names nothing, its module's."""
+    return str(target).removesuffix(".build").rpartition(".")[2]

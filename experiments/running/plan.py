@@ -5,14 +5,17 @@ planned budget. The ledger adds only what the logs lack: failures of whole runs,
 they took. An incomplete line of the ledger is ignored.
 """
 
-import json
 import os
 import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
+
+from experiments.running.fields import Fields
+from experiments.running.json_lines import content_of, opened, parsed
+from objectives.expected import refuse
 
 PLAN = "experiment.json"
 LEDGER = "ledger.jsonl"
@@ -52,23 +55,65 @@ def read_plan(folder: Path) -> dict[str, Any]:
             f"{folder}: expected the folder of an experiment, got no {path.name} there"
         )
     try:
-        plan: dict[str, Any] = json.loads(path.read_bytes())
-    except ValueError:
-        raise ValueError(f"{path}: expected JSON, got a damaged file; remove it") from None
-    return plan
+        plan = parsed(content_of(path))
+        _check_plan(Fields(plan, "plan"))
+    except ValueError as error:
+        raise ValueError(
+            f"{path}: expected the plan of an experiment, got a damaged file ({error}); remove it, "
+            f"and repeat the sweep"
+        ) from None
+    found: dict[str, Any] = plan
+    return found
+
+
+def _check_plan(plan: Fields) -> None:
+    """Raise `ValueError` unless every value of a plan has its type."""
+    plan.text("name")
+    if plan.number("budget") <= 0:
+        refuse("plan.budget", "a positive number", plan.number("budget"))
+    for number, described in enumerate(plan.items("runs")):
+        run = Fields(described, f"plan.runs[{number}]")
+        for key in ("identity", "optimizer", "objective", "folder"):
+            run.text(key)
+        run.whole("seed")
+        folder = PurePosixPath(run.text("folder"))
+        if folder.is_absolute() or ".." in folder.parts:
+            refuse(f"plan.runs[{number}].folder", "a folder below the plan", str(folder))
 
 
 def read_ledger(folder: Path) -> list[dict[str, Any]]:
-    """Return the events of the ledger, without incomplete lines."""
+    """Return the events of the ledger, without incomplete or damaged lines.
+
+    Raises:
+        ValueError: it is not a regular file.
+        OSError: it cannot be read.
+    """
     path = folder / LEDGER
-    lines = path.read_bytes().splitlines() if path.exists() else []
+    lines = content_of(path).split(b"\n") if path.exists() else []
     events = []
     for line in lines:
         try:
-            events.append(json.loads(line))
+            event = parsed(line)
+            _check_event(Fields(event, "ledger"))
         except ValueError:
-            continue  # incomplete, because its writer was killed
+            continue  # incomplete, because its writer was killed, or damaged
+        events.append(event)
     return events
+
+
+def _check_event(event: Fields) -> None:
+    """Raise `ValueError` unless every value of an event has its type."""
+    kind = event.text("event")
+    if kind in ("done", "failed"):
+        event.text("identity")
+    if kind == "start":
+        event.whole("workers", 1)
+    elif kind == "failed":
+        event.text("error")
+    elif kind == "done":
+        event.whole("evaluations")
+        if event.number("wall_s") < 0:
+            refuse("ledger.wall_s", "seconds", event.number("wall_s"))
 
 
 def failures(events: Iterable[dict[str, Any]]) -> dict[str, list[str]]:
@@ -98,7 +143,7 @@ def states(folder: Path, plan: dict[str, Any]) -> dict[str, RunState]:
         if ended == plan["budget"] or (identity in made and ended and ended > plan["budget"]):
             found[identity] = RunState("done", stopped=end is not None and "reason" in end)
             continue
-        n = path.read_bytes().count(b'{"event": "evaluation"') if path.exists() else 0
+        n = content_of(path).count(b'{"event": "evaluation"') if path.exists() else 0
         errors = failed.get(identity, [])
         state = "partial" if path.exists() else "waiting"
         if path.exists() and path.stat().st_ino in locked:
@@ -115,15 +160,15 @@ def end_of(path: Path, identity: str) -> dict[str, Any] | None:
     Return None if there is no log, if it belongs to another run, or if the run has not ended.
     """
     try:
-        with path.open("rb") as file:
-            header = json.loads(file.readline())
+        with opened(path) as file:
+            header = parsed(file.readline())
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - _TAIL_BYTES))
             *_, last, after = file.read().split(b"\n")
-        end: dict[str, Any] = json.loads(last)
+        end: dict[str, Any] = parsed(last)
         mine = header["identity"] == identity and end["event"] == "end" and after == b""
         return {**end, "budget": float(end["budget"])} if mine else None
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+    except (FileNotFoundError, ValueError, KeyError, TypeError, OverflowError):
         return None
 
 

@@ -9,10 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from experiments.running.readers import path as as_path
 from objectives.objective import Objective
+from objectives.plain_yaml import read_yaml
 from objectives.space import UnitCube, check
 from objectives.trial import Config, Evaluation, Trial
 from optimizers.optimizer import Optimizer
@@ -56,11 +55,7 @@ def _read(name: str) -> Any:
     path: Path = as_path("start", name)
     if not path.is_file():
         raise ValueError(f"start: {_EXPECTED}, got {name}")
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(f"{path}: expected YAML or JSON in UTF-8, got: {reason}") from None
+    return read_yaml(path)
 
 
 def _config(where: str, given: Any, objective: Objective) -> Config:

@@ -11,8 +11,7 @@ from typing import Any
 
 import omegaconf._utils
 
-_BOOLEAN = re.compile(r"(?:true|True|TRUE|false|False|FALSE)$")
-_WHOLE = re.compile(r"[-+]?(?:0|[1-9][0-9]*(?:_[0-9]+)*)$")
+from objectives.plain_yaml import BOOLEAN, WHOLE
 
 _yaml_1_1 = omegaconf._utils.get_yaml_loader
 
@@ -35,4 +34,4 @@ def _narrowed(tag: str, pattern: "re.Pattern[str]") -> "re.Pattern[str]":
     kind = tag.rpartition(":")[2]
     if kind == "float":
         return re.compile(f"(?!.*:)(?:{pattern.pattern})", pattern.flags)
-    return {"bool": _BOOLEAN, "int": _WHOLE}.get(kind, pattern)
+    return {"bool": BOOLEAN, "int": WHOLE}.get(kind, pattern)

@@ -22,7 +22,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -48,6 +47,7 @@ from experiments.sweeping.entries import (
     workers_of,
 )
 from objectives.objective import Objective, Resources
+from objectives.plain_yaml import read_yaml
 
 KEYS = ("optimizers", "objectives", "seeds", "budget")
 OPTIONAL = ("workers", "start", "transfer", "executor", "stop")
@@ -184,11 +184,7 @@ def load(name: str, changes: dict[str, Any]) -> Experiment:
     if path is None:
         known = ", ".join(options("experiment"))
         raise ValueError(f"experiment: expected one of {known}, or a YAML file, got {name}")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(f"{path}: expected YAML in UTF-8, got: {reason}") from None
+    content = read_yaml(path, "YAML")
     if not isinstance(content, dict) or not set(KEYS) <= set(content) <= set(CHANGES):
         got = ", ".join(map(str, content)) if isinstance(content, dict) else repr(content)
         raise ValueError(

@@ -19,6 +19,7 @@ from typing import Any
 from experiments.running.plan import LEDGER, PLAN, read_plan
 from experiments.running.run_log import read
 from experiments.running.same_run import difference
+from experiments.running.whole_files import named
 from experiments.sweeping.experiment import Experiment, PlannedRun
 
 
@@ -63,13 +64,18 @@ class Ledger:
         if path.exists():
             check_plan(self.folder, read_plan(self.folder), fields, runs)
         new = path.with_suffix(".new")
-        new.write_text(json.dumps(fields, indent=0))
-        os.replace(new, path)
+        with named(path):
+            new.write_text(json.dumps(fields, indent=0))
+            os.replace(new, path)
 
     def append(self, **fields: Any) -> None:
         """Append one line to the ledger."""
         line = json.dumps({**fields, "time": time.time()}).encode() + b"\n"
-        with (self.folder / LEDGER).open("ab") as file:
+        path = self.folder / LEDGER
+        with named(path), path.open("ab+") as file:
+            if file.tell():
+                file.seek(-1, os.SEEK_END)
+                line = line if file.read() == b"\n" else b"\n" + line  # after an incomplete line
             file.write(line)
 
 

@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from experiments.running import interrupts
 from experiments.running.composing import use_config_dirs
 from experiments.running.mistakes import complain
@@ -26,6 +24,7 @@ from experiments.sweeping import experiment as experiments
 from experiments.sweeping.execution import Sweep
 from experiments.sweeping.experiment import PlannedRun
 from experiments.sweeping.tracked import Tracking, check_installed
+from objectives.plain_yaml import parsed
 
 _OWN = "as in the experiment"
 _LIMITS = ("hours", "cost", "patience", "regret")
@@ -36,8 +35,8 @@ def _changed(key: str, text: str) -> Any:
     if key == "seeds" and not text.startswith("["):
         return text if re.search(r"[,(]", text) else whole(0)(key, text)
     try:
-        value = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError):
+        value = parsed(text)
+    except ValueError:
         raise ValueError(f"{key}: expected a list such as [a, b], got {text}") from None
     return value
 

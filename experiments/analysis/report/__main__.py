@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from experiments.running import interrupts
 from experiments.running.readers import number, one_of
 from experiments.running.readers import path as as_path
 from experiments.running.settings import REQUIRED, Command, Given, Setting
@@ -55,16 +56,18 @@ def make(given: Given) -> list[Path]:
     for module in _NEEDED:
         if find_spec(module) is None:
             raise ModuleNotFoundError(f"No module named {module!r}", name=module)
-    from experiments.analysis.report.contents import contents
-    from experiments.analysis.report.forests import prepare
-    from experiments.analysis.report.page import Figures, write
-    from experiments.analysis.report.subject import read_subject
-    from experiments.analysis.report.workers import workers
-    from experiments.running.looks import looks
-    from experiments.running.whole_files import named
+    with interrupts.held():  # an import or a fork may swallow an interrupt
+        from experiments.analysis.report.contents import contents
+        from experiments.analysis.report.forests import prepare
+        from experiments.analysis.report.page import Figures, write
+        from experiments.analysis.report.subject import read_subject
+        from experiments.analysis.report.workers import workers
+        from experiments.running.looks import looks
+        from experiments.running.whole_files import named
 
     with named(given["out"]), workers(1, 2) as (forests, drawing):
-        forests.submit(prepare)  # imports libraries while the runs are read
+        with interrupts.held():
+            forests.submit(prepare)  # imports libraries while the runs are read
         subject = read_subject(given.folders, given["metric"], given["direction"])
         figures = Figures(given["out"] / "figures", looks(subject.suite.optimizers), drawing)
         return write(contents(subject, forests, given["equal"], figures.add), figures, given["out"])

@@ -15,6 +15,7 @@ from experiments.analysis.report.figures import KINDS, save
 from experiments.analysis.report.glossary import TERMS
 from experiments.analysis.report.over_budget import BUDGET
 from experiments.analysis.report.table import Table
+from experiments.running import interrupts
 from experiments.running.looks import Look
 
 _WEB = Path(__file__).parent / "web"
@@ -44,7 +45,8 @@ class Figures:
             while stem in self.charts:
                 stem += "_"
             self.charts[stem] = chart
-            self._saved.append(self._pool.submit(save, chart, self.looks, self._folder / stem))
+            with interrupts.held():  # the fork of a worker may swallow an interrupt
+                self._saved.append(self._pool.submit(save, chart, self.looks, self._folder / stem))
 
     def written(self) -> list[Path]:
         """Wait for the files and return their paths.
@@ -53,6 +55,7 @@ class Figures:
             OSError: a file cannot be written.
         """
         for each in self._saved:
+            interrupts.check()  # compiled code may have swallowed an interrupt
             each.result()
         return [self._folder / f"{stem}.{kind}" for stem in self.charts for kind in KINDS]
 

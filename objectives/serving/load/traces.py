@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from objectives.plain_files import opened, text_of
 from objectives.serving.load.lengths import LARGEST
 from objectives.table import Column, Row, Table
 
@@ -67,7 +68,7 @@ def read_trace(path: Path) -> NDArray[np.float64]:
 
 def _is_json(path: Path) -> bool:
     """Return whether the first thing in a file is a JSON object or list."""
-    with path.open("rb") as file:
+    with opened(path) as file:
         return file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip().startswith((b"{", b"["))
 
 
@@ -97,10 +98,7 @@ def _cells(row: Row, names: tuple[str, str, str]) -> list[Any]:
 
 def _lines(path: Path) -> Iterator[tuple[int, Request, str]]:
     """Yield the requests of JSON lines with their line numbers and texts."""
-    try:
-        texts = path.read_text(encoding="utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: expected JSON lines in UTF-8, got: {error}") from None
+    texts = text_of(path, "JSON lines").split("\n")
     for line, text in enumerate(texts, start=1):
         if not text.strip():
             continue
