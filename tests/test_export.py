@@ -237,8 +237,8 @@ def test_a_bbob_function_that_was_changed_is_no_function_of_coco(tmp_path: Path)
         (["{runs}", "format=coco", "out={new}"], "failing penalty=400: expected one of COCO's "
          "functions without changes (objective=bbob), as cocopp knows no others, got "
          "failing; use format=ioh"),
-        (["{new}", "format=csv", "out={new}"], "{new}: expected a path that can be read or "
-         "written, got: No such file or directory"),
+        (["{new}", "format=csv", "out={new}"], "{new}: expected a path that exists, got one "
+         "that does not"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_line(

@@ -1,6 +1,7 @@
 """The paper's answer follows from the runs: worked by hand on three optimizers."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -80,5 +81,8 @@ def test_the_picture_has_a_panel_for_each_body_of_evidence(evidence: Evidence) -
 
 
 def test_what_does_not_exist_yet_is_named(tmp_path: Path) -> None:
-    entries = [{"name": "LoRA table", "runs": "results/none.jsonl.xz", "measured": False}]
-    assert answer.gather(entries, tmp_path) == ([], ["LoRA table"])
+    entries: list[dict[str, Any]] = [
+        {"name": "LoRA table", "runs": "results/none.jsonl.xz", "measured": False},
+        {"name": "server", "runs": None, "measured": True},
+    ]
+    assert answer.gather(entries, tmp_path) == ([], ["LoRA table", "server"])

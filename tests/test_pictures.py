@@ -1,6 +1,7 @@
 """The figures: their content, and that they can be drawn from any run."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -104,7 +105,7 @@ def test_a_folder_that_is_not_there_is_refused_in_one_line(
 ) -> None:
     assert compare.main([str(tmp_path / "no"), f"out={tmp_path / 'it.png'}"]) == 2
     assert capsys.readouterr().err.splitlines() == [
-        f"{tmp_path / 'no'}: expected a folder of runs, got a path that does not exist"
+        f"{tmp_path / 'no'}: expected a path that exists, got one that does not"
     ]
 
 
@@ -173,8 +174,14 @@ def test_a_run_of_several_goals_shows_them_against_each_other(tmp_path: Path) ->
     with run.open(tmp_path) as log:
         run.execute(log)
         seen: list[Figure] = []
+        save = Figure.savefig
+
+        def saved(figure: Figure, *given: Any, **settings: Any) -> None:
+            seen.append(figure)
+            save(figure, *given, **settings)
+
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Figure, "savefig", lambda figure, *_, **__: seen.append(figure))
+            patch.setattr(Figure, "savefig", saved)
             draw(log.history, tmp_path / "convergence.png")
         (axes,) = seen[0].axes
         n_best = len(log.history.incumbents())

@@ -357,7 +357,7 @@ def test_an_empty_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_a_folder_that_is_not_there_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert "got a path that does not exist" in _wrong(
+    assert "expected a path that exists, got one that does not" in _wrong(
         capsys, tmp_path / "no", f"out={tmp_path}/out"
     )
 

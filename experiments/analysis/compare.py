@@ -65,7 +65,7 @@ def comparable_runs(folders: Sequence[Path]) -> list[Run]:
     """
     for folder in folders:
         if not folder.exists():
-            raise ValueError(f"{folder}: expected a folder of runs, got a path that does not exist")
+            raise ValueError(f"{folder}: expected a path that exists, got one that does not")
     runs = load(folders)
     if not runs:
         raise ValueError(f"{folders[0]}: expected runs, got empty logs only")

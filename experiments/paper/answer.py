@@ -147,8 +147,8 @@ def gather(entries: Sequence[Mapping[str, Any]], root: Path) -> tuple[list[Evide
     """Return the evidence that exists, and the headings of what does not exist yet."""
     found, absent = [], []
     for entry in entries:
-        path = root / entry["runs"]
-        if not path.exists():
+        path = None if entry["runs"] is None else root / entry["runs"]
+        if path is None or not path.exists():
             absent.append(str(entry["name"]))
             continue
         body = of(

@@ -31,6 +31,7 @@ from experiments.running.words import (
     with_following,
 )
 from experiments.running.yaml_words import read_words_as_typed
+from objectives.expected import did_you_mean
 
 FAMILIES = ("optimizer", "objective")
 _SPACE = re.compile(r"objective(?:\.inner)*\.space\.")
@@ -244,7 +245,8 @@ def _check(argument: str, following: str, roots: Sequence[str], swept: bool) -> 
         known = options(group[1])
         if value not in known:
             listed = ", ".join(known) or "the groups of conf/"
-            raise ValueError(f"{group[1]}: expected one of {listed}, got {value}")
+            meant = did_you_mean(value, known)
+            raise ValueError(f"{group[1]}: expected one of {listed}, got {value}{meant}")
     _check_dots(key.lstrip("+~"), value)
 
 

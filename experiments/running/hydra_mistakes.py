@@ -34,8 +34,9 @@ def line(error: BaseException, arguments: Sequence[str], name: str) -> str:
 
 
 def _group(found: "re.Match[str]", text: str) -> str:
-    names = ", ".join(re.findall(r"^\t(\S+)$", text, flags=re.MULTILINE))
-    return f"{found[1]}: expected one of {names}, got {found[2]}"
+    names = re.findall(r"^\t(\S+)$", text, flags=re.MULTILINE)
+    meant = did_you_mean(found[2], names)
+    return f"{found[1]}: expected one of {', '.join(names)}, got {found[2]}{meant}"
 
 
 def _part(found: "re.Match[str]", text: str) -> str:

@@ -90,6 +90,8 @@ def _one_line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         what = error.filename or "a file"
         full = error.errno in _FULL
+        if isinstance(error, FileNotFoundError):
+            return f"{what}: expected a path that exists, got one that does not"
         then = "; free some space and repeat the command; it resumes a run" if full else ""
         return f"{what}: expected a path that can be read or written, got: {error.strerror}{then}"
     return " ".join(str(error).split())

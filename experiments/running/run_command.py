@@ -25,6 +25,7 @@ from experiments.running.from_words import names_of
 from experiments.running.mistakes import complain, explain
 from experiments.running.provenance import CONF
 from experiments.running.terminal import typed
+from objectives.expected import did_you_mean
 
 _SWEEPS = "--multirun"
 _FLAGS = ("-m", _SWEEPS, "--resolve")
@@ -192,8 +193,9 @@ def _plug_ins(arguments: Sequence[str]) -> list[str]:
         family, _, name = word.partition("=")
         if family in FAMILIES:
             if name not in options(family):
-                known = ", ".join(options(family))
-                raise ValueError(f"{family}: expected one of {known}, got {name}")
+                known = options(family)
+                meant = did_you_mean(name, known)
+                raise ValueError(f"{family}: expected one of {', '.join(known)}, got {name}{meant}")
             files = [folder / family / f"{name}.yaml" for folder in config_dirs()]
             file = next(file for file in files if file.is_file())
             texts.append(f"{word}:\n\n{file.read_text(encoding='utf-8').rstrip()}")

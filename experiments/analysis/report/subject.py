@@ -41,7 +41,7 @@ def read_subject(paths: Sequence[Path], metric: str | None, direction: str | Non
     """
     for path in paths:
         if not path.exists():
-            raise ValueError(f"{path}: expected a folder of runs, got a path that does not exist")
+            raise ValueError(f"{path}: expected a path that exists, got one that does not")
     every = load(paths)
     where = ", ".join(map(str, paths))
     return subject_of(every, metric, direction, missing(paths, every), where)
