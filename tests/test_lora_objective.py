@@ -207,7 +207,7 @@ def test_hellaswag_is_scored_only_where_it_is_the_target() -> None:
     objective = _objective(target="heldout_loss")
     evaluation = objective.evaluate(Trial(0, CONFIG))
     assert evaluation.value == _usual().metrics["heldout_loss"]
-    assert set(evaluation.items) == {"heldout_loss"}
+    assert set(evaluation.items) == {"heldout_loss", "untrained_heldout_loss"}
     assert not [name for name in evaluation.metrics if name.startswith("hellaswag")]
     tested = objective.test(Trial(0, CONFIG))
     assert tested["hellaswag_p_right"] == _usual().metrics["hellaswag_p_right"]
