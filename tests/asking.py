@@ -15,3 +15,6 @@ __all__ = ["LENGTH", "MIXED", "SPACES", "answers", "converse", "every_third_fail
 
 NAMES = sorted(path.stem for path in (CONF / "optimizer").glob("*.yaml"))
 VARIANTS = ["soo variant=published", "bamsoo variant=published"]  # implemented by separate classes
+
+COSTLY = ("smac_rf", "bamsoo variant=published")
+"""Optimizers whose asks are below the limit of `Optimizer.slow`, but add up over long runs."""

@@ -19,3 +19,9 @@ def background_pauses(request: pytest.FixtureRequest) -> Iterator[None]:
         return
     with quiet():
         yield
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start the long tests first, so that none of them is left to one worker at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)

@@ -108,6 +108,7 @@ def check(numbers: range, folder: Path, every: int) -> int:
 
 
 @pytest.mark.filterwarnings("ignore")  # NumPy's warnings about very large numbers
+@pytest.mark.long
 def test_malformed_files_are_refused_in_one_line_or_read(tmp_path: Path) -> None:
     count = check(range(N_FILES), tmp_path, EVERY)
     assert N_FILES / 2 < count < N_FILES  # most are refused, and some are read

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
+from asking import COSTLY
 from experiments.testing.plug_ins import OptimizerYaml
 from forked import start
 from processes import ROOT, command, events, finish, timeless
@@ -26,7 +27,7 @@ FEW_KILLS = 5  # in the quick suite, which cuts every optimizer's log at every l
 def _optimizers() -> list[Any]:
     """Return every optimizer with a few kills, and with many, which are slow.
 
-    Presets of a class, those around others, and slow ones are slow with a few kills already. What
+    Presets of a class, those around others, and costly ones are slow with a few kills already. What
     a kill may damage is the log, which is the same code for every optimizer; how an optimizer
     resumes is a fact of the conformance suite. So a few moments of each are enough for a commit.
     """
@@ -35,7 +36,7 @@ def _optimizers() -> list[Any]:
         settings = OmegaConf.load(path)
         assert isinstance(settings, DictConfig)
         is_known = settings["_target_"] in classes or "defaults" in settings
-        is_slow = is_known or OptimizerYaml(path.stem).is_slow
+        is_slow = is_known or path.stem in COSTLY or OptimizerYaml(path.stem).is_slow
         classes.add(settings["_target_"])
         found += [
             pytest.param(path.stem, FEW_KILLS, marks=[pytest.mark.slow] if is_slow else []),

@@ -57,6 +57,7 @@ def _typed(line: str, folder: Path) -> "subprocess.CompletedProcess[str]":
     )
 
 
+@pytest.mark.long
 def test_the_commands_of_the_readme_work_in_their_order(folder: Path) -> None:
     commands = _commands()
     assert len(commands) > 15

@@ -289,6 +289,7 @@ def test_the_published_sequences(
     assert (status, lines[-1]) == (0, last)
 
 
+@pytest.mark.long
 @needs_csv
 def test_bamsoo_decides_as_published_by_its_own_model(capsys: pytest.CaptureFixture[str]) -> None:
     chosen = ["algorithm=BaMSOO", "optimizer=bamsoo", "optimizer.variant=published", "gp=own"]
