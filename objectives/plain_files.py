@@ -6,11 +6,15 @@ from pathlib import Path
 from typing import BinaryIO
 
 MOST_BYTES = 1 << 30
-"""The size in bytes of the largest file that is read."""
+"""The size in bytes of the largest file that is read, unless a caller states another limit."""
 
 
-def opened(path: Path) -> BinaryIO:
+def opened(path: Path, most_bytes: int = MOST_BYTES) -> BinaryIO:
     """Open a regular file for reading.
+
+    Args:
+        path: the file.
+        most_bytes: the largest size that is accepted.
 
     Raises:
         ValueError: the file is a pipe, a socket or a device, or it is too large.
@@ -18,11 +22,11 @@ def opened(path: Path) -> BinaryIO:
     """
     file = open(path, "rb", opener=_without_waiting)
     status = os.fstat(file.fileno())
-    if stat.S_ISREG(status.st_mode) and status.st_size <= MOST_BYTES:
+    if stat.S_ISREG(status.st_mode) and status.st_size <= most_bytes:
         return file
     file.close()
     if stat.S_ISREG(status.st_mode):
-        most, size = MOST_BYTES >> 20, status.st_size >> 20
+        most, size = most_bytes >> 20, status.st_size >> 20
         raise ValueError(f"{path}: expected at most {most} MiB, got {size} MiB")
     raise ValueError(f"{path}: expected a regular file, got a pipe, a device or a socket")
 

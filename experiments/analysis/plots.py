@@ -47,7 +47,7 @@ class Plots:
         """Return the median incumbent over the budget, with bootstrapped 95 % intervals.
 
         Raises:
-            ValueError: there is no such objective, or several and none was chosen.
+            ValueError: the objective is unknown, or there are several and none was chosen.
         """
         return self._drawn(over_budget.convergence_of(self._subject, self._task(objective)))
 
@@ -58,7 +58,7 @@ class Plots:
             objective: ranks on one objective; by default, over all of them.
 
         Raises:
-            ValueError: there is no such objective, or no two optimizers have common seeds.
+            ValueError: the objective is unknown, or no two optimizers have common seeds.
         """
         suite = self._subject.suite
         found = verdict(suite)
@@ -103,7 +103,7 @@ class Plots:
                 parameters), or targets (the share of targets reached within a budget).
 
         Raises:
-            ValueError: there is no such kind.
+            ValueError: the kind is unknown.
         """
         if kind not in _PROFILES:
             raise ValueError(f"kind: expected one of {', '.join(_PROFILES)}, got {kind}")

@@ -16,6 +16,7 @@ from objectives.heartbeat import LONG_WAIT_S, Heartbeat, duration, say
 from objectives.trial import Evaluation
 
 _REDRAWN_S = 5.0  # a terminal's bar is redrawn this often, so that its clock keeps moving
+_SHOWN = "{n:.4g}/{total:.4g} [{bar:12}] {elapsed} + {remaining} left{postfix}"
 
 
 class ProgressBar:
@@ -35,7 +36,7 @@ class ProgressBar:
         """
         with_bar = sys.stderr.isatty() if shown is None else shown
         self._budget = budget
-        self._bar = _bar(history.done, max(budget, history.done)) if with_bar else None
+        self._bar = bar(history.done, max(budget, history.done), _SHOWN) if with_bar else None
         self._began = self._since = time.monotonic()
         self._note(history)
         self._heartbeat = None
@@ -81,7 +82,8 @@ class ProgressBar:
             self._bar.close()
 
 
-def _bar(done: float, total: float) -> Any:
+def bar(done: float, total: float, shown: str) -> Any:
+    """Return a progress bar on standard error; `shown` is its format, as tqdm defines it."""
     from tqdm import tqdm  # imported only if a bar is shown
 
     return tqdm(
@@ -90,7 +92,7 @@ def _bar(done: float, total: float) -> Any:
         file=sys.stderr,
         ascii=" #",
         dynamic_ncols=True,
-        bar_format="{n:.4g}/{total:.4g} [{bar:12}] {elapsed} + {remaining} left{postfix}",
+        bar_format=shown,
     )
 
 

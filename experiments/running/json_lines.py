@@ -6,12 +6,12 @@ too large for a float is accepted; the caller has to check that numbers are fini
 """
 
 import json
-import os
 import re
-import stat
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
+
+from objectives import plain_files
 
 MOST_BYTES = 1 << 32
 """The size in bytes of the largest log or pack that is read."""
@@ -23,26 +23,8 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def opened(path: Path) -> BinaryIO:
-    """Open a regular file for reading.
-
-    Raises:
-        ValueError: the file is a pipe, a socket or a device, or it is too large.
-        OSError: the file cannot be read.
-    """
-    file = open(path, "rb", opener=_without_waiting)
-    status = os.fstat(file.fileno())
-    if stat.S_ISREG(status.st_mode) and status.st_size <= MOST_BYTES:
-        return file
-    file.close()
-    if stat.S_ISREG(status.st_mode):
-        most, size = MOST_BYTES >> 30, status.st_size >> 30
-        raise ValueError(f"{path}: expected at most {most} GiB, got {size} GiB")
-    raise ValueError(f"{path}: expected a regular file, got a pipe, a device or a socket")
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    """Open a file without blocking, even if it is a pipe that has no writer."""
-    return os.open(path, flags | os.O_NONBLOCK)
+    """Open a log or a pack for reading; see `objectives.plain_files.opened`."""
+    return plain_files.opened(path, MOST_BYTES)
 
 
 def content_of(path: Path) -> bytes:

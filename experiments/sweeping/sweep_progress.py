@@ -3,11 +3,13 @@
 import sys
 import time
 from collections.abc import Mapping
-from typing import Any
 
+from experiments.running.display import bar
 from experiments.running.plan import RunState
 from experiments.sweeping.experiment import PlannedRun
 from objectives.heartbeat import LONG_WAIT_S, Heartbeat, duration, say
+
+_SHOWN = "{n:.0f}/{total:.0f} evaluations [{bar:12}] {elapsed} + {remaining} left"
 
 
 class SweepProgress:
@@ -36,7 +38,7 @@ class SweepProgress:
         self._began = time.monotonic()
         self._bar = self._heartbeat = None
         if shown or (shown is None and terminal):
-            self._bar = _bar(self._total, self._done)
+            self._bar = bar(self._done, self._total, _SHOWN)
         elif shown is None:
             self._heartbeat = Heartbeat(lambda: say(self.line()), LONG_WAIT_S)
 
@@ -63,16 +65,3 @@ class SweepProgress:
             self._heartbeat.close()
         if self._bar is not None:
             self._bar.close()
-
-
-def _bar(total: float, done: float) -> Any:
-    from tqdm import tqdm  # imported only if a bar is shown
-
-    return tqdm(
-        total=total,
-        initial=done,
-        file=sys.stderr,
-        ascii=" #",
-        dynamic_ncols=True,
-        bar_format="{n:.0f}/{total:.0f} evaluations [{bar:12}] {elapsed} + {remaining} left",
-    )

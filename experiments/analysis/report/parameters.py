@@ -138,8 +138,8 @@ def unmeasured_line(runs: Sequence[Run], left_out: Sequence[str]) -> str:
     """Return a clause that says why the importance of parameters cannot be estimated."""
     if runs[0].header.several:
         return (
-            "there are several goals, so there is no single value whose variance could be "
-            "attributed to the parameters."
+            "importance is not estimated: it is the share of a single value's variance, and "
+            "the objective has several goals."
         )
     if left_out:
         return (

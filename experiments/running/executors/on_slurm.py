@@ -71,7 +71,7 @@ class OnSlurm:
             poll_s: the interval between two questions to Slurm in seconds.
 
         Raises:
-            ValueError: there is no Slurm or no submitit, a parameter is unknown, or the objective
+            ValueError: Slurm or submitit is not installed, a parameter is unknown, or the objective
                 cannot be pickled.
         """
         slurm_queue.check_installed()

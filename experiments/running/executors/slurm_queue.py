@@ -14,7 +14,7 @@ WAITING = ("PENDING", "CONFIGURING", "REQUEUED", "SUSPENDED")
 
 
 def check_installed() -> None:
-    """Raise `ValueError` if there is no Slurm."""
+    """Raise `ValueError` if Slurm is not installed."""
     for command in ("sbatch", "squeue"):
         if shutil.which(command) is None:
             raise ValueError(
