@@ -89,6 +89,7 @@ def test_the_plumbing_knows_no_concrete_optimizer_and_no_concrete_objective() ->
         "objectives.heartbeat",
         "objectives.items",
         "objectives.objective",
+        "objectives.plain_files",  # reading of files; it names no objective
         "objectives.plain_yaml",
         "objectives.space",
         "objectives.trial",
