@@ -224,7 +224,7 @@ def test_a_bad_cell_is_named_by_row_and_column(
     ("arguments", "message"),
     [
         ([], "data: expected the path of a CSV file"),
-        (["data=/nowhere.csv"], "/nowhere.csv: expected a path that can be read"),
+        (["data=/nowhere.csv"], "/nowhere.csv: expected a path that exists"),
         (["data={csv}", "gp=own"], "gp: expected recorded, as PublishedSOO computes no bounds"),
         (["data={csv}", "gp=both"], "gp: expected one of recorded, own, got 'both'"),
         (["data={csv}", "score=accuracy"], "expected a column accuracy"),

@@ -184,7 +184,7 @@ def test_no_folder_and_a_missing_one_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert "FOLDER: expected at least one" in _wrong(capsys)
-    assert "No such file" in _wrong(capsys, tmp_path / "none")
+    assert "none: expected a path that exists" in _wrong(capsys, tmp_path / "none")
 
 
 def test_another_format_of_the_log_is_refused(
