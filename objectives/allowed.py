@@ -138,7 +138,7 @@ def _value(where: str, parameter: Any, given: Any) -> Value:
     whole = isinstance(parameter.lower, int | np.integer)
     try:
         number = float("nan") if isinstance(given, bool) else float(given)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = float("nan")
     inside = parameter.lower <= number <= parameter.upper
     if not inside or (whole and number != int(number)):

@@ -110,6 +110,15 @@ def test_a_run_that_did_not_evaluate_the_default_says_so() -> None:
     assert recommended(made_run([None]), None) == {}
 
 
+def test_a_default_that_was_evaluated_once_is_not_said_to_be_missing() -> None:
+    run = with_default(made_run([1.0, 0.0, 3.0]))
+    again = made_run([0.9, 1.1, 1.0])
+    again.configs[:] = [{"x": 0.1}] * 3
+    told = recommended(run, again)
+    assert told["default"]["value"] == 1.0
+    assert "was evaluated once" in told["verdict"] and "gain" not in told
+
+
 def log_of(tmp_path: Path, *words: str) -> Run:
     """Return the run of a log that has only its header and one evaluation of the default."""
     run = run_of("optimizer=random", *words)

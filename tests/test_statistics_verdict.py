@@ -191,3 +191,17 @@ def test_the_calibration_writes_its_tables(tmp_path: Path, monkeypatch: pytest.M
     assert len(rows) == 6 * 3 + 2 and {row["optimizers"] for row in rows} == {"2"}
     assert [row["runs_are"] for row in rows].count("instances") == 2
     assert (tmp_path / "power.csv").read_text().startswith("claim,optimizers")
+
+
+def test_a_task_with_few_seeds_may_become_significant_after_the_others() -> None:
+    # Six seeds: p = 2 / 2^6 = 0.031, times 2 = 0.0625. Holm rejects on `f` first, where p is 2^-11,
+    # so that the factor of `g` is 1.
+    runs = [
+        *_seeds("a", [float(x) for x in range(12)]),
+        *_seeds("b", [50.0 + x for x in range(12)]),
+    ]
+    runs += [*_seeds("a", LOW, "g"), *_seeds("b", HIGH, "g")]
+    suite = compare_on(runs)
+    found = verdict(suite)
+    assert [one.better for one in found.within] == ["a", "a"]
+    assert all(line.endswith("a is better than b.") for line in sentences(suite, found)[1:])

@@ -53,8 +53,8 @@ COMMAND = Command(
         Setting("out", "A file to write to.", as_path, shown="standard output"),
         Setting(
             "limits",
-            "Bounds that the evaluations have to keep: the largest value of a metric that is "
-            "minimised, the smallest value of any other metric.",
+            "Bounds that the evaluations have to keep: the smallest value of a goal that is "
+            "maximised, the largest value of any other metric.",
             bounds,
             shown="those of the run",
         ),

@@ -86,8 +86,13 @@ def _gain(run: Run, found: Recommendation) -> Found:
     gain = found.gain
     if run.header.default is None:
         return {"verdict": "the log states no default to compare with"}
-    if gain is None:
+    if found.default is None:
         return {"verdict": "the default was not evaluated; start=default evaluates it first"}
+    if gain is None:
+        return {
+            "verdict": "unknown: the default was evaluated once, and its noise is not known; "
+            "tuneoff confirm evaluates it again with default=true"
+        }
     interval = {"mean": gain.mean, "interval_95": [gain.low, gain.high], "evidence": gain.evidence}
     return {"gain": interval, "verdict": gain.verdict}
 

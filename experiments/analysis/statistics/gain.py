@@ -206,6 +206,8 @@ def _welch(default: Floats, best: Floats, noise_sd: float) -> Gain | None:
     if n.min() < 2:
         if noise_sd == 0 and n.max() > 1:
             return None
+        if noise_sd == 0:
+            return Gain(gain, gain, gain, "exact, as the objective declares no noise")
         half = stats.norm.ppf((1 + CONFIDENCE) / 2) * noise_sd * float(np.sqrt((1 / n).sum()))
         return Gain(gain, gain - half, gain + half, "the noise that the objective declares")
     parts = np.array([default.var(ddof=1), best.var(ddof=1)]) / n
