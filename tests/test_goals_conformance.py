@@ -1,17 +1,36 @@
-"""Every optimizer on two goals and a limit: it searches them, or one line says why not."""
+"""Every optimizer on two goals and a limit: it searches them, or one line says why not.
 
-from collections.abc import Iterator
+An optimizer of one value searches them under a scalarisation, each under one of the three.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
 from itertools import product
 from typing import Any
 
 import pytest
 
 from asking import NAMES
+from experiments.running.scalarised import METHODS
 from experiments.testing.goals_suite import GOAL_FACTS, GOALS, LIMITS, GoalsSuite, refusal
 from experiments.testing.plug_ins import OptimizerYaml
+from scripted_endpoint import endpoint
+
+
+@pytest.fixture(scope="module", autouse=True)
+def a_language_model() -> Iterator[None]:
+    """Serve the optimizers that ask a language model."""
+    with endpoint() as (url, _), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TUNEOFF_LLM_URL", url)
+        yield
+
 
 LIMITED = {name: OptimizerYaml(name, goals=GOALS, limits=LIMITS) for name in NAMES}
 TAKEN = [name for name in NAMES if refusal(LIMITED[name]) is None]
+OTHERS = {
+    name: OptimizerYaml(name, goals=GOALS, limits=LIMITS, scalarise=METHODS[place % len(METHODS)])
+    for place, name in enumerate(name for name in NAMES if name not in TAKEN)
+}
+"""The optimizers of one value, each under a scalarisation."""
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -29,12 +48,22 @@ COSTLY = ("qlognehvi",)
 """Optimizers for which the other facts take more than ten seconds of CPU time."""
 
 
-def _cases() -> Iterator[Any]:
-    for fact, name in product(GOAL_FACTS, TAKEN):
-        slow = name in COSTLY and fact not in QUICK
-        yield pytest.param(fact, name, marks=[pytest.mark.slow] if slow else [])
+def _cases(names: Iterable[str], slow: Callable[[str, str], bool]) -> Iterator[Any]:
+    for fact, name in product(GOAL_FACTS, names):
+        yield pytest.param(fact, name, marks=[pytest.mark.slow] if slow(fact, name) else [])
 
 
-@pytest.mark.parametrize(("fact", "name"), list(_cases()))
+TAKEN_CASES = list(_cases(TAKEN, lambda fact, name: name in COSTLY and fact not in QUICK))
+
+
+@pytest.mark.parametrize(("fact", "name"), TAKEN_CASES)
 def test_an_optimizer_of_several_goals_keeps_the_contract(fact: str, name: str) -> None:
     getattr(GoalsSuite.of(LIMITED[name])(), fact)()
+
+
+OTHER_CASES = list(_cases(OTHERS, lambda fact, name: False))
+
+
+@pytest.mark.parametrize(("fact", "name"), OTHER_CASES)
+def test_an_optimizer_under_a_scalarisation_keeps_the_contract(fact: str, name: str) -> None:
+    getattr(GoalsSuite.of(OTHERS[name])(), fact)()

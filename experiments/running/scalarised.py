@@ -70,7 +70,8 @@ class Scalarised(Optimizer):
         missing = [name for name, goal in self._goals.items() if goal.reference is None]
         if missing:
             raise ValueError(
-                f"scalarise: expected goals with a declared reference, got {missing[0]} without"
+                f"scalarise: expected goals with a declared reference, got {missing[0]} without; "
+                f"give one by objective.goals={{{missing[0]}: NUMBER, ...}}"
             )
         sign = np.array([1.0 if goal.minimise else -1.0 for goal in self._goals.values()])
         given = [(goal.reference, goal.optimum) for goal in self._goals.values()]

@@ -180,10 +180,10 @@ def compare_on(
         raise ValueError("results: expected runs to compare, got none")
     quantity = quantity or Quantity()
     by_task: dict[str, list[Run]] = defaultdict(list)
-    for run in runs:
+    compared, notes = fronts.with_front(runs, quantity.metric)
+    for run in compared:
         by_task[run.objective].append(run)
     failed = {(m.optimizer, m.objective, m.seed) for m in missing if m.failed}
-    notes: list[str] = []
     tasks = []
     for name, group in sorted(by_task.items(), key=lambda item: _by_number(item[0])):
         _check_same_problem(name, group)
