@@ -3,7 +3,7 @@
 An optimizer of one value searches them under a scalarisation, each under one of the three.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import product
 from typing import Any
 
@@ -44,26 +44,33 @@ def test_an_optimizer_takes_two_goals_or_one_line_refuses_it(name: str) -> None:
 QUICK = ("test_failures_of_every_evaluation_are_survived", "test_an_unknown_trial_is_learned_from")
 """The facts that take only a few seconds for every optimizer."""
 
-COSTLY = ("qlognehvi",)
-"""Optimizers for which the other facts take more than ten seconds of CPU time."""
+COSTLY = ("qlognehvi", "smac_rf", "botorch", "saasbo", "rembo", "turbo", "auto", "mf_gp")
+"""Optimizers for which the other facts take more than a few seconds of CPU time."""
+
+LONG = {
+    (fact, name)
+    for fact in ("test_a_replay_resumes_from_every_line", "test_numbers_of_any_size_are_survived")
+    for name in ("gp_bo", "optuna")
+}
+"""Further facts that take seconds; parego, which is on gp_bo's model, keeps them in `make test`."""
 
 
-def _cases(names: Iterable[str], slow: Callable[[str, str], bool]) -> Iterator[Any]:
-    for fact, name in product(GOAL_FACTS, names):
-        yield pytest.param(fact, name, marks=[pytest.mark.slow] if slow(fact, name) else [])
+def _cases(names: Iterable[str]) -> list[Any]:
+    return [
+        pytest.param(fact, name, marks=[pytest.mark.slow] if _is_slow(fact, name) else [])
+        for fact, name in product(GOAL_FACTS, names)
+    ]
 
 
-TAKEN_CASES = list(_cases(TAKEN, lambda fact, name: name in COSTLY and fact not in QUICK))
+def _is_slow(fact: str, name: str) -> bool:
+    return (name in COSTLY and fact not in QUICK) or (fact, name) in LONG
 
 
-@pytest.mark.parametrize(("fact", "name"), TAKEN_CASES)
+@pytest.mark.parametrize(("fact", "name"), _cases(TAKEN))
 def test_an_optimizer_of_several_goals_keeps_the_contract(fact: str, name: str) -> None:
     getattr(GoalsSuite.of(LIMITED[name])(), fact)()
 
 
-OTHER_CASES = list(_cases(OTHERS, lambda fact, name: False))
-
-
-@pytest.mark.parametrize(("fact", "name"), OTHER_CASES)
+@pytest.mark.parametrize(("fact", "name"), _cases(OTHERS))
 def test_an_optimizer_under_a_scalarisation_keeps_the_contract(fact: str, name: str) -> None:
     getattr(GoalsSuite.of(OTHERS[name])(), fact)()
