@@ -21,7 +21,7 @@ import numpy as np
 from experiments.analysis.results import ROUNDING, Floats, Run
 from experiments.analysis.statistics import fronts
 from experiments.analysis.statistics.budgets import common_budget, spent, steps, within
-from experiments.analysis.statistics.notes import budget_notes, seed_notes, waiting_note
+from experiments.analysis.statistics.notes import seed_notes, task_notes, waiting_note
 from experiments.analysis.statistics.references import fixed_optimizers, references, scales
 from experiments.running.incumbent import places
 
@@ -233,7 +233,7 @@ def _task(
 ) -> Task:
     own_failed = {(o, seed) for o, objective, seed in failed if objective == name}
     budget = common_budget(name, runs, own_failed)
-    notes += budget_notes(name, runs, budget, own_failed)
+    notes += task_notes(name, runs, budget, own_failed)
     grid = steps(budget)
     curves: dict[str, dict[int, Floats]] = defaultdict(dict)
     n_failed: dict[str, dict[int, int]] = defaultdict(dict)
