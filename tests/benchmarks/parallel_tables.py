@@ -200,7 +200,7 @@ def ranks(suites: Suites) -> str:
 def text(runs: list[Run]) -> str:
     """Return all tables."""
     counts = sorted({run.header.workers for run in runs})
-    suites = {q: tables.suite_of(runs, lambda run, q=q: run.header.workers == q) for q in counts}
+    suites = {q: tables.suite_of(runs, tables.with_workers(q)) for q in counts}
     return "\n\n".join(
         [
             f"Mean ranks at the full budget:\n\n{ranks(suites)}",
