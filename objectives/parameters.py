@@ -167,6 +167,8 @@ def _plain_values(where: str, values: list[Any]) -> list[Value]:
             )
         if value != value:
             raise ValueError(f"{where}: expected true, false, numbers or text, got {value!r}")
+        if isinstance(value, int) and not isinstance(value, bool) and not expected.is_number(value):
+            expected.refuse(where, "numbers that a float can represent", value)
     booleans = [value for value in values if isinstance(value, bool)]
     if booleans and len(booleans) < len(values):
         raise ValueError(

@@ -125,6 +125,7 @@ def test_a_wrong_clause_is_named(clause: dict[str, Any], message: str) -> None:
         ([date(2026, 11, 25), "a"], r"got datetime\.date\(2026, 11, 25\)"),
         ([math.nan, 1.0], r"numbers or text, got nan"),
         ([1.0, math.inf], r"numbers or text, got inf"),
+        ([1, 10**400], r"numbers that a float can represent, got 1000"),
         ([["a"], "b"], r"numbers or text, got \['a'\]"),
     ],
 )
