@@ -33,6 +33,7 @@ from experiments.running.start import StartPoints, start_points
 from experiments.running.stopping import rule_of
 from experiments.running.targets import check_targets
 from experiments.running.transfer import earlier_tasks
+from objectives import expected
 from objectives.objective import Objective
 from optimizers.optimizer import Optimizer
 
@@ -119,7 +120,7 @@ class Run:
         """The description of the run, which is the first line of its log."""
         settings, objective = self.settings, self.objective
         declared = declarations(objective)
-        version = int(self._of_optimizer("version", 1))
+        version = expected.whole("optimizer.version", self._of_optimizer("version", 1), 0)
         resolved = without_paths(settings.optimizer)
         clock = clock_of(self._new_executor, objective)
         written = without_paths(settings.optimizer_as_written) or resolved
