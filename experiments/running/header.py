@@ -1,5 +1,6 @@
 """The header of a log, which describes the run and everything that analysis needs to know."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -203,8 +204,11 @@ def _deployment(fields: Fields) -> Deployment | None:
     for each in given.items("stands_for"):
         case = Fields(each, "header.deployment.stands_for")
         cases.append({"config": case.config("config"), "flags": case.config("flags")})
-    name, words = given.text("name"), given.items("words")
-    return Deployment(name, words, given.texts("environment"), cases)
+    name, words, environment = given.text("name"), given.items("words"), given.texts("environment")
+    for variable in environment:  # they are printed for a shell
+        if not re.fullmatch(r"[A-Za-z_]\w*", variable, re.ASCII):
+            refuse("header.deployment.environment", "names of variables", variable)
+    return Deployment(name, words, environment, cases)
 
 
 def _budget(fields: Fields) -> float:
