@@ -33,6 +33,26 @@ def recommended(run: Run, again: Run | None) -> Found:
     }
 
 
+def seen(run: Run) -> Found:
+    """Return the best evaluation of the goal that limits on the other goals leave, without a claim.
+
+    The noise that an objective of several goals declares is not that of this goal.
+    """
+    place = run.incumbent()
+    if place is None:
+        return {}
+    (metric,) = run.header.goals
+    best = {
+        "value": float(run.values[place]),
+        "evidence": "a single evaluation",
+        "evaluations": 1,
+        "config": run.configs[place],
+        **put_to_use(run, run.configs[place]),
+    }
+    verdict = f"no test against the default, as the noise of {metric} is not declared"
+    return {"recommended": best, "verdict": verdict}
+
+
 def put_to_use(run: Run, config: Config) -> Found:
     """Return the command line of a configuration and its settings; nothing if none is known."""
     deployment = run.header.deployment
@@ -62,7 +82,7 @@ def text(found: Sequence[Found], format: str) -> str:
         plain = json.loads(json.dumps(found))  # no object twice, hence no anchors in the text
         shown: str = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=1000)
         return shown.rstrip()
-    return "\n\n".join("\n".join([*_comments(one, format), *_lines(one, format)]) for one in found)
+    return "\n\n".join(block for one in found for block in _blocks(one, format))
 
 
 def _as_json(value: Any) -> Any:
@@ -107,16 +127,30 @@ def _gain(run: Run, found: Recommendation) -> Found:
     return {"gain": interval, "verdict": gain.verdict}
 
 
-def _comments(one: Found, format: str) -> list[str]:
-    """Return the description of a configuration, as shell comments."""
+def _blocks(one: Found, format: str) -> list[str]:
+    """Return a run's recommendation, or each configuration of its front, with comments."""
     about = f"# {one['optimizer']} on {one['objective']}, seed {one['seed']}"
+    if one.get("front"):
+        return [
+            "\n".join([f"{about}, {_reached(one, each)}", *_lines(each, format)])
+            for each in one["front"]
+        ]
     best = one.get("recommended")
     if best is None:
-        several = one.get("front")
-        return [
-            f"{about}: {'several goals; choose one of format=yaml' if several else 'no success'}"
-        ]
-    lines = [about, f"# value {best['value']!r}: {best['evidence']}"]
+        kept = f" keeps the limits {one['limits']}" if "limits" in one else ""
+        return [f"{about}: no success{kept}"]
+    return ["\n".join([about, *_comments(one, best, format), *_lines(best, format)])]
+
+
+def _reached(one: Found, each: Found) -> str:
+    """Return the trial and the goals of a configuration of a front, in words."""
+    goals = ", ".join(f"{name} {each['metrics'][name]!r}" for name in one["goals"])
+    return f"trial {each['trial']}: {goals}"
+
+
+def _comments(one: Found, best: Found, format: str) -> list[str]:
+    """Return the description of a recommended configuration, as shell comments."""
+    lines = [f"# value {best['value']!r}: {best['evidence']}"]
     if "gain" in one:
         gain = one["gain"]
         low, high = gain["interval_95"]
@@ -132,10 +166,8 @@ def _comments(one: Found, format: str) -> list[str]:
     return lines
 
 
-def _lines(one: Found, format: str) -> list[str]:
-    best = one.get("recommended")
-    if best is None:
-        return []
+def _lines(best: Found, format: str) -> list[str]:
+    """Return a configuration as a command line or as variables of a shell."""
     environment = {str(key): str(value) for key, value in best.get("environment", {}).items()}
     if format == "env":
         return [

@@ -21,7 +21,7 @@ from experiments.analysis.statistics.pairs import as_csv, pairs
 from experiments.analysis.statistics.ranks import LEAST_TASKS, critical_difference
 from experiments.analysis.statistics.verdict import LEVEL, counted, listed, sentences, verdict
 from experiments.running.looks import OWN
-from experiments.running.readers import number, one_of
+from experiments.running.readers import by_metric, number, one_of
 from experiments.running.readers import path as as_path
 from experiments.running.settings import Command, Given, Setting
 from experiments.running.whole_files import whole
@@ -56,6 +56,12 @@ COMMAND = Command(
             "Differences up to this size are ties, which the tests leave out.",
             number(0),
             default=0.0,
+        ),
+        Setting(
+            "references",
+            "The references of the hypervolume by goal. Choose them without regard to the runs.",
+            by_metric("references", "{ttft_p90_s: 6}"),
+            shown="as the runs declare",
         ),
         Setting(
             "pairs",
@@ -194,7 +200,13 @@ def main(arguments: Sequence[str]) -> int:
 def _verdict(given: Given) -> int:
     file: Path | None = given["pairs"]
     level, equal = given["level"], given["equal"]
-    suite = gather(given.folders, given["metric"], given["direction"], optima=file is not None)
+    suite = gather(
+        given.folders,
+        given["metric"],
+        given["direction"],
+        optima=file is not None,
+        references=given["references"],
+    )
     print(report(suite, level, equal))
     if file is not None:
         with whole(file, "pairs") as new:

@@ -47,6 +47,7 @@ def declarations(objective: Objective) -> dict[str, Any]:
             expected.number, "objective.hypervolume", objective.hypervolume
         ),
         "deployment": objective.deployment(),
+        "moved": expected.null_or(expected.switch, "objective.moved", objective.moved),
     }
 
 

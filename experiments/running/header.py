@@ -59,6 +59,7 @@ class Header:
         front: points of the known Pareto front, with a number per goal in natural units.
         hypervolume: the largest hypervolume between the goals' references and a set of points,
             if it is known.
+        moved: whether the optimum was moved from where it was published; None if unknown.
     """
 
     identity: str
@@ -94,6 +95,7 @@ class Header:
     own: bool = False
     deployment: Deployment | None = None
     transfer: Transferred | None = None
+    moved: bool | None = None
 
     @property
     def transfer_digest(self) -> str | None:
@@ -122,7 +124,7 @@ class Header:
             "resources": self.resources.to_json(),
             "coco": None if self.coco is None else list(self.coco),
         }
-        for key in ("written", "clock"):
+        for key in ("written", "clock", "moved"):
             if plain[key] is None:
                 del plain[key]
         if self.first_format == FORMAT:
@@ -188,6 +190,7 @@ class Header:
             own=fields.boolean("own") if "own" in fields else False,
             deployment=_deployment(fields),
             transfer=Transferred.from_json(event["transfer"]) if "transfer" in fields else None,
+            moved=fields.boolean("moved") if "moved" in fields else None,
         )
 
 

@@ -83,3 +83,29 @@ def one_of(*choices: str) -> Reader:
         return value
 
     return read
+
+
+def by_metric(what: str, example: str) -> Reader:
+    """Return a reader of finite numbers by metric, such as `{ttft_p90_s: 2}`.
+
+    Args:
+        what: what the numbers are, for the message of an error.
+        example: a value that is accepted.
+    """
+
+    def read(where: str, value: str) -> dict[str, float]:
+        from objectives.plain_yaml import parsed  # imports yaml
+
+        try:
+            found = parsed(value)
+        except ValueError:
+            found = None
+        if (
+            not isinstance(found, dict)
+            or not found
+            or not all(map(expected.is_number, found.values()))
+        ):
+            raise ValueError(f"{where}: expected {what} by metric, {example}, got {value}")
+        return {str(name): float(number) for name, number in found.items()}
+
+    return read

@@ -5,10 +5,8 @@ with run.open(Path("folder")) as log:      # starts a new log, or continues that
     run.execute(log)
 """
 
-import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,6 +25,7 @@ from experiments.running.identity import identity, without_paths
 from experiments.running.making import Problem, make_optimizer
 from experiments.running.making_objective import make_objective
 from experiments.running.run_log import RunLog, read
+from experiments.running.run_settings import RunSettings as RunSettings
 from experiments.running.runner import Watch, run
 from experiments.running.same_run import check_design, check_same
 from experiments.running.start import StartPoints, start_points
@@ -36,45 +35,6 @@ from experiments.running.transfer import earlier_tasks
 from objectives import expected
 from objectives.objective import Objective
 from optimizers.optimizer import Optimizer
-
-Settings = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class RunSettings:
-    """The settings that determine a run, as plain values.
-
-    Attributes:
-        names: the names of the two YAML files, under the keys `optimizer` and `objective`.
-        optimizer: the optimizer's settings, resolved, with `_target_`.
-        objective: the objective's settings, resolved, with `_target_`.
-        seed: the seed of the run.
-        budget: the budget in full-evaluation equivalents.
-        workers: the number of trials that are evaluated at once.
-        optimizer_as_written: the optimizer's settings before interpolation, if they differ from
-            `optimizer`. The identity is computed from these, so that it does not depend on the
-            number that `${budget}` stands for.
-        evaluation_timeout_s: the time in seconds after which an evaluation counts as failed;
-            None means no limit.
-        executor: the executor's settings, resolved, with `_target_`; empty means `auto`.
-        start: the setting `start` as plain values; None means that the optimizer begins.
-        transfer: the setting `transfer` as plain values; None means that there are no earlier runs.
-        stop: the settings of the rule that may end the run early, resolved, with `_target_`;
-            empty means none.
-    """
-
-    names: dict[str, str]
-    optimizer: Settings
-    objective: Settings
-    seed: int
-    budget: float
-    workers: int = 1
-    optimizer_as_written: Settings = field(default_factory=dict)
-    evaluation_timeout_s: float | None = None
-    start: Any = None
-    transfer: Any = None
-    executor: Settings = field(default_factory=dict)
-    stop: Settings = field(default_factory=dict)
 
 
 class Run:
@@ -98,8 +58,7 @@ class Run:
             ValueError, OSError: no objective can be created from the settings.
         """
         self.settings = settings
-        for family in ("optimizer", "objective"):
-            _check_finite(family, getattr(settings, family))
+        settings.check()
         if objective is None:
             name = settings.names["objective"]
             check_targets("objective", name, settings.objective, Objective)
@@ -281,18 +240,6 @@ class Run:
         finally:
             self._executor.close()
             self._optimizer.close()
-
-
-def _check_finite(where: str, settings: Any) -> None:
-    """Raise `ValueError` if any number in the settings is infinite or NaN."""
-    if isinstance(settings, dict):
-        for key, value in settings.items():
-            _check_finite(f"{where}.{key}", value)
-    elif isinstance(settings, list):
-        for place, value in enumerate(settings):
-            _check_finite(f"{where}.{place}", value)
-    elif isinstance(settings, float) and not math.isfinite(settings):
-        raise ValueError(f"{where}: expected a finite number, got {settings}")
 
 
 def folder_name(header: Header) -> Path:

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from itertools import takewhile
 
 from experiments.running import interrupts
-from experiments.running.contract import check_trials, faults_of_optimizer
+from experiments.running.asked import check_asked
+from experiments.running.contract import faults_of_optimizer
 from experiments.running.events import (
     Ask,
-    Drifted,
     Ended,
     Evaluated,
     Refused,
@@ -17,6 +17,7 @@ from experiments.running.events import (
     Tested,
 )
 from experiments.running.executors.executor import Answer, Executor
+from experiments.running.resuming import replay
 from experiments.running.run_log import RunLog
 from experiments.running.stopping import Limits, StopRule
 from objectives.trial import Evaluation, Trial
@@ -128,9 +129,9 @@ class _Loop:
         if self.stopped is not None:
             return
         trials = self.clock.ask(n)
+        check_asked(trials, n, self._grid, history.trials, history.evaluations)
         if not trials:
             return
-        trials = check_trials(trials, n, self._grid, history.evaluations.keys())
         spent = history.spent
         self._log.append(self.clock.ask_event(n, trials), durable=False)
         self.pending += len(trials)
@@ -249,39 +250,3 @@ class Clock:
         """Return the durations in seconds of the tells since the last event, by trial id."""
         told, self._tell_s = self._tell_s, {}
         return told
-
-
-def replay(optimizer: Optimizer, log: RunLog) -> None:
-    """Replay the log to a fresh optimizer, in the logged order of asks and tells.
-
-    The optimizer should ask for the same trials as before. If it does not (because of another
-    BLAS or another library version), it is told the logged trials, and the log records a `drift`
-    event.
-    """
-    drift: Drifted | None = None
-    history = log.history
-    for event in history.events:
-        if isinstance(event, Ask):
-            asked = optimizer.ask(event.n)
-            logged = [history.trials[trial.id] for trial in event.trials]
-            if drift is None and asked != logged:
-                drift = _drift(asked, logged)
-            known = {trial.id for trial in logged}
-            for trial in asked:
-                if trial.id not in known:
-                    optimizer.refuse(trial)
-            optimizer.skip(max(known, default=-1))
-        elif isinstance(event, Evaluated):
-            optimizer.tell(history.trials[event.id], history.evaluations[event.id])
-    if drift is not None and drift not in history.drifts():
-        log.append(drift)
-
-
-def _drift(asked: list[Trial], logged: list[Trial]) -> Drifted:
-    """Return the event that describes the first trial that differs."""
-    pairs = zip(asked, logged, strict=False)
-    place = next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(asked), len(logged)))
-    return Drifted(
-        [trial.to_json() for trial in asked[place : place + 1]],
-        [trial.to_json() for trial in logged[place : place + 1]],
-    )

@@ -24,6 +24,7 @@ penalty is above every value of the objective, but the scalarised values are oth
 """
 
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -38,6 +39,7 @@ METHODS = ("tchebycheff", "hypervolume", "weights")
 Vector = NDArray[np.float64]
 
 _RHO = 0.05  # the weight of the sum in the augmented Tchebycheff function
+_LARGEST_SHARE = 1e300  # |g| is at most this, so that every scalarised value is finite
 
 
 class Scalarised(Optimizer):
@@ -72,7 +74,8 @@ class Scalarised(Optimizer):
         missing = [name for name, goal in self._goals.items() if goal.reference is None]
         if missing:
             raise ValueError(
-                f"scalarise: expected goals with a declared reference, got {missing[0]} without"
+                f"scalarise: expected goals with a declared reference, got {missing[0]} without; "
+                f"give one by objective.goals={{{missing[0]}: NUMBER, ...}}"
             )
         sign = np.array([1.0 if goal.minimise else -1.0 for goal in self._goals.values()])
         given = [(goal.reference, goal.optimum) for goal in self._goals.values()]
@@ -126,7 +129,8 @@ class Scalarised(Optimizer):
         """Return a failure whose penalty, if any, exceeds the scalarised values so far."""
         if not self._goals or evaluation.value is None:
             return evaluation
-        return replace(evaluation, value=self._worst_told + max(evaluation.value, 0.0))
+        beyond = self._worst_told + max(evaluation.value, 0.0)
+        return replace(evaluation, value=min(beyond, sys.float_info.max))
 
     def _excess(self, evaluation: Evaluation) -> float:
         """Return the sum of the relative excesses; 0 if all limits are kept."""
@@ -141,7 +145,8 @@ class Scalarised(Optimizer):
         self._best = np.where(np.isnan(self._best), f, self._best)
         width = self._reference - self._best
         width = np.where(width > 0, width, np.maximum(np.abs(self._reference), 1.0))
-        g = 1 - (self._reference - f) / width
+        with np.errstate(over="ignore"):
+            g = np.clip(1 - (self._reference - f) / width, -_LARGEST_SHARE, _LARGEST_SHARE)
         if self._method == "hypervolume":
             return float(-np.min((1 - g) / self.weights))
         weighted = self.weights * g

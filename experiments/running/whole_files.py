@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from experiments.running import interrupts
 from experiments.running.plan import LEDGER, PLAN
 
 _OF_A_RUN = ("log.jsonl", PLAN, LEDGER)
@@ -45,6 +46,41 @@ def whole(path: Path, where: str = "out", over_pack: bool = False) -> Iterator[P
             shutil.rmtree(new)
         else:
             new.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_files(folder: Path) -> Iterator[Path]:
+    """Give a new folder; the files that are written there are moved into `folder` at the end.
+
+    If the block raises an exception, nothing new is left, and what was in `folder` is unchanged.
+    Other files in `folder` stay. A file is moved before those in the folders above it, so that a
+    page or an index comes after the files that it shows.
+
+    Args:
+        folder: the folder in which the files are to be; it is created if it does not exist.
+
+    Raises:
+        OSError: the files cannot be written; the error names `folder`.
+    """
+    existed = folder.is_dir()
+    new = folder / f".new-{os.getpid()}"
+    try:
+        new.mkdir(parents=True)
+        yield new
+        with interrupts.held():
+            written = [path for path in new.rglob("*") if not path.is_dir()]
+            for path in sorted(written, key=lambda path: (-len(path.parts), path)):
+                place = folder / path.relative_to(new)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(path, place)
+    except OSError as error:
+        if error.filename is not None and new not in Path(os.fsdecode(error.filename)).parents:
+            raise
+        raise OSError(error.errno, error.strerror or str(error), str(folder)) from None
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+        if not existed and folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 @contextmanager

@@ -9,8 +9,8 @@ evaluations 1, 2, 3, ... in powers of 10^(1/20), and the last. A line holds
 
 Departures:
 - `.dat` holds every improvement; COCO itself writes one line for each of its targets.
-- A failed evaluation is counted but improves nothing. Before the first success the difference is
-  `NO_SUCCESS`, because the post-processing takes its logarithm.
+- An evaluation that failed or violates a limit is counted but improves nothing. Before the first
+  success the difference is `NO_SUCCESS`, because the post-processing takes its logarithm.
 - Repetitions of an instance are separate trials, as in COCO's data of 2009.
 """
 
@@ -100,7 +100,7 @@ def _write_data(path: Path, numbered: Sequence[Numbered], problems: Problems) ->
 
 def _lines(run: Run, optimum: float, names: list[str]) -> tuple[NDArray[np.float64], list[str]]:
     """Return the best difference after each evaluation, (n,), and the lines."""
-    values = np.where(run.failed, np.inf, run.values)
+    values = np.where(run.failed | ~run.kept, np.inf, run.values)
     lowest = np.minimum.accumulate(values)
     # rounding errors may put a value slightly below the optimum
     best = np.where(np.isinf(lowest), NO_SUCCESS, np.maximum(lowest - optimum, 0.0))
