@@ -4,7 +4,8 @@ An objective may be anybody's. NumPy's scalars become plain numbers, and what a 
 refused before a log is begun.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,10 +25,6 @@ def declarations(objective: Objective) -> dict[str, Any]:
     _check(objective)
     fingerprint = plain("objective.fingerprint", objective.fingerprint())
     expected.keyed("objective.fingerprint", fingerprint)
-    front = [
-        {name: number(f"objective.front.{name}", point.get(name)) for name in objective.goals}
-        for point in objective.front
-    ]
     optimum = expected.null_or(expected.number, "objective.optimum", objective.optimum)
     return {
         "goals": dict(objective.goals),
@@ -42,7 +39,7 @@ def declarations(objective: Objective) -> dict[str, Any]:
         "notice": expected.null_or(expected.text, "objective.notice", objective.notice() or None),
         "fingerprint": {"version": objective.version, **fingerprint},
         "limits": dict(objective.limits),
-        "front": [list(point.values()) for point in front],
+        "front": [_coordinates(point, objective.goals) for point in objective.front],
         "hypervolume": expected.null_or(
             expected.number, "objective.hypervolume", objective.hypervolume
         ),
@@ -51,9 +48,15 @@ def declarations(objective: Objective) -> dict[str, Any]:
     }
 
 
-def number(where: str, value: object) -> float:
-    """Return a finite number as a float."""
-    return float(expected.number(where, value))
+def _coordinates(point: object, goals: Collection[str]) -> list[float]:
+    """Return the numbers of a point of the front; there may be thousands of points."""
+    if not isinstance(point, Mapping):
+        expected.refuse("objective.front", "points with a number of each goal", point)
+    numbers = [point.get(name) for name in goals]
+    if all(type(x) is float and math.isfinite(x) for x in numbers):
+        return numbers
+    pairs = zip(goals, numbers, strict=True)
+    return [float(expected.number(f"objective.front.{name}", x)) for name, x in pairs]
 
 
 def plain(where: str, value: Any) -> Any:
@@ -103,8 +106,6 @@ def _check(objective: Objective) -> None:
     if objective.default is not None:
         expected.keyed("objective.default", objective.default, "parameters with their values")
     _check_coco(objective.coco)
-    for point in objective.front:
-        expected.keyed("objective.front", point, "points with a number of each goal")
 
 
 def _check_coco(coco: object) -> None:
