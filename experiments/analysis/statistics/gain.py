@@ -221,7 +221,7 @@ def _welch(default: Floats, best: Floats, noise_sd: float) -> Gain | None:
 
 def _between(run: Run, best: int, default: int) -> Gain:
     """Return the difference of two single evaluations, by their items if there are any."""
-    gain = float(run.values[default] - run.values[best])
+    gain = float(run.values[default]) - float(run.values[best])  # may overflow, to infinity
     metric = run.header.metric
     outcomes = (
         [] if metric is None else [_outcomes(run, place, metric) for place in (default, best)]
