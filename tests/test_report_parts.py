@@ -1,8 +1,10 @@
 """The parts of a report: importance, the space, and the text of tables and scripts."""
 
 import json
+from typing import Any
 
 import numpy as np
+import pytest
 
 from experiments.analysis.report.forests import measure, sample
 from experiments.analysis.report.page import embedded
@@ -47,6 +49,16 @@ def test_the_stated_space_is_taken_where_it_holds_all_that_was_evaluated() -> No
     for config in run.configs:
         config.update(threads=1)
     assert UnitCube(space_of([run])).config([1.0, 1.0]) == {"threads": 2, "batch": 256}
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e-3, 1.0, 1e9])
+def test_the_bounds_of_an_inferred_space_contain_the_values_to_the_last_digit(scale: float) -> None:
+    run = made_run([1.0] * 20)
+    values = (scale * np.random.default_rng(0).random(20)).tolist()
+    for config, value in zip(run.configs, values, strict=True):
+        config["x"] = value
+    axis: Any = space_of([run])["x"]
+    assert axis.lower <= min(values) < max(values) <= axis.upper
 
 
 def test_json_in_the_page_cannot_end_its_script() -> None:

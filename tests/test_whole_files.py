@@ -128,6 +128,20 @@ def test_no_command_writes_over_evaluations(
     assert files(run.parent) == before
 
 
+def test_no_command_replaces_a_device_or_a_pipe(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    for words in (
+        ["best", str(run), "out=/dev/stdout"],
+        ["pack", str(run), "out=/dev/null"],
+        ["compare", str(run), f"out={tmp_path / 'pipe.png'}"],
+        ["verdict", str(run), "pairs=/proc/self/fd/1"],
+    ):
+        assert "expected the path of a regular file, got /" in refused(words, capsys)
+    assert Path("/dev/null").is_char_device() and (tmp_path / "pipe.png").is_fifo()
+
+
 def test_a_pack_is_replaced_only_by_one_that_has_all_its_evaluations(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -14,8 +14,9 @@ from typing import Any
 from hydra.errors import HydraException
 
 from experiments.running import provenance
+from experiments.running.declarations import declarations
 from experiments.running.events import Extended
-from experiments.running.executors.choice import ExecutorFactory, clock_of, executor_of
+from experiments.running.executors.choice import ExecutorFactory, clock_of, executor_of, made_by
 from experiments.running.executors.executor import Executor
 from experiments.running.executors.handover import Handover
 from experiments.running.header import Header
@@ -31,7 +32,7 @@ from experiments.running.start import StartPoints, start_points
 from experiments.running.stopping import rule_of
 from experiments.running.targets import check_targets
 from experiments.running.transfer import earlier_tasks
-from objectives import description
+from objectives import expected
 from objectives.objective import Objective
 from optimizers.optimizer import Optimizer
 
@@ -77,8 +78,8 @@ class Run:
     def header(self) -> Header:
         """The description of the run, which is the first line of its log."""
         settings, objective = self.settings, self.objective
-        fingerprint = {"version": objective.version, **objective.fingerprint()}
-        version = int(self._of_optimizer("version", 1))
+        declared = declarations(objective)
+        version = expected.whole("optimizer.version", self._of_optimizer("version", 1), 0)
         resolved = without_paths(settings.optimizer)
         clock = clock_of(self._new_executor, objective)
         written = without_paths(settings.optimizer_as_written) or resolved
@@ -90,7 +91,7 @@ class Run:
                 settings.seed,
                 settings.workers,
                 version,
-                fingerprint,
+                declared["fingerprint"],
                 clock,
                 self.start,
                 None if self._transferred is None else self._transferred.digest,
@@ -102,30 +103,15 @@ class Run:
             budget=float(settings.budget),
             workers=settings.workers,
             optimizer_version=version,
-            goals=dict(objective.goals),
-            space=description.describe(objective.space),
-            forbidden=description.forbidden(objective.space),
-            fidelities=objective.fidelities,
-            resources=objective.resources,
-            default=objective.default,
-            coco=objective.coco,
-            noise_sd=float(objective.noise_sd),
-            optimum=None if objective.optimum is None else float(objective.optimum),
-            notice=objective.notice(),
-            fingerprint=fingerprint,
             code=provenance.code(),
             versions=provenance.versions(),
             hardware=provenance.hardware(),
             written=None if written == resolved else written,
             clock=clock,
-            limits=dict(objective.limits),
-            front=[[point[name] for name in objective.goals] for point in objective.front],
-            hypervolume=objective.hypervolume,
             start=self.start,
             own=bool(self._of_optimizer("own", False)),
-            deployment=objective.deployment(),
             transfer=self._transferred,
-            moved=objective.moved,
+            **declared,
         )
 
     @property
@@ -176,7 +162,8 @@ class Run:
             ValueError: it cannot be made, or cannot evaluate this objective.
         """
         settings = self.settings
-        return self._new_executor(self.objective, settings.workers, settings.evaluation_timeout_s)
+        limit_s = settings.evaluation_timeout_s
+        return made_by(self._new_executor, self.objective, settings.workers, limit_s)
 
     @property
     def _problem(self) -> Problem:

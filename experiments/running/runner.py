@@ -7,6 +7,7 @@ from itertools import takewhile
 
 from experiments.running import interrupts
 from experiments.running.asked import check_asked
+from experiments.running.contract import faults_of_optimizer
 from experiments.running.events import (
     Ask,
     Ended,
@@ -55,7 +56,8 @@ def run(
     run earlier.
     """
     with interrupts.held():
-        replay(optimizer, log)
+        with faults_of_optimizer("replay"):
+            replay(optimizer, log)
         loop = _Loop(optimizer, budget, log, executor, watch, stop or Limits())
         loop.resume()
         while True:
@@ -229,13 +231,15 @@ class Clock:
 
     def ask(self, n: int) -> list[Trial]:
         started = time.perf_counter()
-        trials = self._optimizer.ask(n)
+        with faults_of_optimizer("ask"):
+            trials = self._optimizer.ask(n)
         self._ask_s = time.perf_counter() - started
         return trials
 
     def tell(self, trial: Trial, evaluation: Evaluation) -> None:
         started = time.perf_counter()
-        self._optimizer.tell(trial, evaluation)
+        with faults_of_optimizer("tell"):
+            self._optimizer.tell(trial, evaluation)
         self._tell_s[str(trial.id)] = time.perf_counter() - started
 
     def ask_event(self, n: int, trials: list[Trial]) -> Ask:

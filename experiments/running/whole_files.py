@@ -13,6 +13,7 @@ from experiments.running import interrupts
 from experiments.running.plan import LEDGER, PLAN
 
 _OF_A_RUN = ("log.jsonl", PLAN, LEDGER)
+_OF_THE_SYSTEM = (("dev",), ("proc",), ("sys",))
 _PACK_BEGINS = b"\xfd7zXZ\x00"
 _NEW = ".new-"  # begins the names of the folders in which files are written
 _FRESH_S = 60.0  # a younger folder may not be locked yet
@@ -31,7 +32,8 @@ def whole(path: Path, where: str = "out", over_pack: bool = False) -> Iterator[P
         over_pack: whether a file of packed runs may be replaced.
 
     Raises:
-        ValueError: `path` is a folder, or a file that holds evaluations or belongs to a run.
+        ValueError: `path` is a folder, a pipe or a device, or a file that holds evaluations or
+            belongs to a run.
         OSError: it cannot be written; the error names a path.
     """
     _check(path, where, over_pack)
@@ -130,6 +132,13 @@ def named(path: Path) -> Iterator[None]:
 def _check(path: Path, where: str, over_pack: bool) -> None:
     if path.is_dir():
         raise ValueError(f"{where}: expected the path of a file, got the folder {path}")
+    top = path.absolute().parts[1:3]
+    of_the_system = top[:1] in _OF_THE_SYSTEM and top != ("dev", "shm")
+    if of_the_system or (path.exists() and not path.is_file()):
+        raise ValueError(
+            f"{where}: expected the path of a regular file, got {path}, a pipe or a device, which "
+            f"would be replaced by a file"
+        )
     begun = b""
     if path.is_file():
         with path.open("rb") as file:

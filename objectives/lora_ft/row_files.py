@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
+from objectives.plain_files import opened
+
 Row = dict[str, object]
 Item = TypeVar("Item")
 
@@ -21,11 +23,13 @@ def items_of(path: Path, parse: Callable[[Row], Item]) -> tuple[Item, ...]:
     for number, line in enumerate(_lines(path), start=1):
         try:
             row = json.loads(line)
+            if "\\ud" in line.lower():  # no tokenizer takes half of a surrogate pair
+                json.dumps(row, ensure_ascii=False).encode()
             if not isinstance(row, dict):
                 raise ValueError(f"expected a JSON object, got {line[:80]!r}")
             items.append(parse(row))
-        except json.JSONDecodeError as error:
-            raise _unusable(f"{path} line {number}", f"JSON, got {error}") from None
+        except (json.JSONDecodeError, RecursionError, UnicodeEncodeError) as error:
+            raise _unusable(f"{path} line {number}", f"JSON in Unicode, got {error}") from None
         except ValueError as error:
             raise _unusable(f"{path} line {number}", str(error).removeprefix("expected ")) from None
     if not items:
@@ -56,9 +60,11 @@ def find(folder: Path, name: str) -> Path:
 
 def _lines(path: Path) -> Iterable[str]:
     try:
-        content = path.read_bytes()
-        text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        with opened(path) as file:
+            content = file.read()
+        whole = gzip.decompress(content) if path.suffix == ".gz" else content
+        text = whole.decode("utf-8-sig")
+    except (OSError, EOFError, zlib.error, ValueError) as error:
         raise _unusable(str(path), f"readable JSON lines in UTF-8, got {error}") from None
     return text.removesuffix("\n").split("\n") if text else []
 

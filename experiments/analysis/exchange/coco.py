@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from experiments.analysis.exchange.problems import Problems, check_comparable, file_names
 from experiments.analysis.results import Run
+from objectives.expected import is_number
 
 NO_SUCCESS = 1e100
 PRECISION = 1e-8  # the last target of the suite
@@ -105,7 +106,13 @@ def _lines(run: Run, optimum: float, names: list[str]) -> tuple[NDArray[np.float
     best = np.where(np.isinf(lowest), NO_SUCCESS, np.maximum(lowest - optimum, 0.0))
     lines = []
     for i, config in enumerate(run.configs):
-        x = " ".join(repr(float(config[name])) for name in names)
+        point = [config.get(name) for name in names]
+        if not all(map(is_number, point)):
+            raise ValueError(
+                f"{run.objective}, {run.optimizer}, seed {run.seed}: expected a number for each "
+                f"of {', '.join(names)}, got {config}"
+            )
+        x = " ".join(repr(float(each)) for each in point if each is not None)
         numbers = f"{best[i].item()!r} {values[i].item()!r} {lowest[i].item()!r}"
         lines.append(f"{i + 1} 0 {numbers} {x}\n")
     return best, lines

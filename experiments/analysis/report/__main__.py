@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from experiments.running import interrupts
-from experiments.running.readers import number, one_of
+from experiments.running.readers import by_metric, number, one_of
 from experiments.running.readers import path as as_path
 from experiments.running.settings import REQUIRED, Command, Given, Setting
 
@@ -35,6 +35,12 @@ COMMAND = Command(
             shown="as the objective declares",
         ),
         Setting("equal", "Differences up to this size are ties.", number(0), default=0.0),
+        Setting(
+            "references",
+            "The references of the hypervolume by goal. Choose them without regard to the runs.",
+            by_metric("references", "{ttft_p90_s: 6}"),
+            shown="as the runs declare",
+        ),
     ],
     folders="Folders of runs, or files written by tuneoff pack.",
 )
@@ -69,7 +75,9 @@ def make(given: Given) -> list[Path]:
     with whole_files(out) as new, workers(1, 2) as (forests, drawing):
         with interrupts.held():
             forests.submit(prepare)  # imports libraries while the runs are read
-        subject = read_subject(given.folders, given["metric"], given["direction"])
+        subject = read_subject(
+            given.folders, given["metric"], given["direction"], given["references"]
+        )
         figures = Figures(new / "figures", looks(subject.suite.optimizers), drawing)
         written = write(contents(subject, forests, given["equal"], figures.add), figures, new)
     return [out / path.relative_to(new) for path in written]

@@ -43,7 +43,7 @@ def critical_difference(found: CriticalDifference) -> Chart:
         series,
         caption=f"Over {found.n_tasks} objectives (Friedman test: {p}). Two mean ranks differ "
         f"significantly if they are at least {found.difference:.2f} apart (Nemenyi test); bars on "
-        f"the right join optimizers that do not differ. A true difference of "
+        f"the right join optimizers that it does not distinguish. A true difference of "
         f"{found.detectable:.2f} would be detected with a power of 80 %.",
         brackets=[[place[name] for name in group] for group in found.groups],
     )

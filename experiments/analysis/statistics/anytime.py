@@ -20,7 +20,7 @@ import numpy as np
 from experiments.analysis.results import ROUNDING, Floats, Run
 from experiments.analysis.statistics import fronts
 from experiments.analysis.statistics.budgets import common_budget, spent, steps, within
-from experiments.analysis.statistics.notes import budget_notes, seed_notes, waiting_note
+from experiments.analysis.statistics.notes import seed_notes, task_notes, waiting_note
 from experiments.analysis.statistics.references import fixed_optimizers, references, scales
 from experiments.analysis.statistics.same_problem import check_same_problem, problem
 from experiments.running.incumbent import places
@@ -175,10 +175,10 @@ def compare_on(
         raise ValueError("results: expected runs to compare, got none")
     quantity = quantity or Quantity()
     by_task: dict[str, list[Run]] = defaultdict(list)
-    for run in runs:
+    compared, notes = fronts.with_front(runs, quantity.metric)
+    for run in compared:
         by_task[run.objective].append(run)
     failed = {(m.optimizer, m.objective, m.seed) for m in missing if m.failed}
-    notes: list[str] = []
     tasks = []
     for name, group in sorted(by_task.items(), key=lambda item: _by_number(item[0])):
         check_same_problem(name, group)
@@ -206,7 +206,7 @@ def _task(
 ) -> Task:
     own_failed = {(o, seed) for o, objective, seed in failed if objective == name}
     budget = common_budget(name, runs, own_failed)
-    notes += budget_notes(name, runs, budget, own_failed)
+    notes += task_notes(name, runs, budget, own_failed)
     grid = steps(budget)
     curves: dict[str, dict[int, Floats]] = defaultdict(dict)
     n_failed: dict[str, dict[int, int]] = defaultdict(dict)
