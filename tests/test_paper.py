@@ -272,6 +272,18 @@ def test_what_cannot_be_made_again_keeps_its_committed_cells(
     assert json.loads((tmp_path / "numbers.json").read_text())["scores"] == {"a / b": {"value": 1}}
 
 
+def test_a_disk_without_room_leaves_the_paper_as_it_was(
+    small_disk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("TUNEOFF_DATA", raising=False)
+    (small_disk / "numbers.json").write_text("{}\n")
+    assert main([f"out={small_disk}", *_absent(small_disk)]) == 2
+    line = capsys.readouterr().err
+    assert line.startswith(f"{small_disk}: expected a path that can be read or written, got: File")
+    assert line.count("\n") == 1
+    assert os.listdir(small_disk) == ["numbers.json"]
+
+
 def test_a_figure_has_the_same_bytes_each_time(tmp_path: Path) -> None:
     path = _write(tmp_path / "study.csv", _rows())
     found = gather(_settings(f"data={path}", *_absent(tmp_path)))

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 from experiments.running.header import Header
+from experiments.running.identity import UNSET
 from experiments.running.looks import OWN
 from experiments.running.terminal import printable
 
@@ -137,10 +138,21 @@ def _after_seed(value: Any, seed: int) -> str | None:
     return f"{word[1]}+seed" if word and word[2] == str(seed) else None
 
 
+def _one_word(value: dict[str, Any] | list[Any]) -> str:
+    """Return goals or limits as on the command line, such as [f1,f2] or {f1:0,f2:1}."""
+    if not all(re.fullmatch(r"[\w.]+", str(name)) for name in value):
+        return repr(value)  # so that different settings have different labels
+    if isinstance(value, list):
+        return f"[{','.join(map(str, value))}]"
+    return f"{{{','.join(f'{key}:{number}' for key, number in value.items())}}}"
+
+
 def _flat(settings: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the leaves of nested settings by their dotted keys."""
+    """Yield the leaves of nested settings by their dotted keys; goals and limits are one leaf."""
     for key, value in settings.items():
-        if isinstance(value, dict) and value:
+        if key in UNSET and isinstance(value, dict | list):
+            yield f"{prefix}{key}", _one_word(value)
+        elif isinstance(value, dict) and value:
             yield from _flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value

@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from objectives import checkpoint, child, expected
 from objectives.cache import cache_folder
@@ -23,7 +23,7 @@ from objectives.deployment import Deployment
 from objectives.lora_ft import cli_results, command_lines
 from objectives.lora_ft.cli_data import STOCK, Local, Source, Stock
 from objectives.lora_ft.cli_results import Unusable
-from objectives.lora_ft.command_lines import Training
+from objectives.lora_ft.command_lines import Training, TrainingSettings
 from objectives.lora_ft.deployed import deployment
 from objectives.lora_ft.judgement import ALWAYS, Judgement, scored
 from objectives.lora_ft.settings import (
@@ -69,30 +69,16 @@ class LitGPTCommandLines(Objective):
         goals: Names,
         limits: Bounds,
         matrices: Sequence[str],
-        epochs: int,
-        max_steps: int | None,
-        warmup_steps: int,
-        batch: int,
-        micro_batch: int,
-        max_length: int | None,
-        mask_prompt: bool,
         heldout_items: int | None,
         hellaswag_items: int | None,
         mmlu_items: int | None,
         test_every: int,
         score_batch: int,
-        validate_every: int,
-        devices: int,
-        precision: str,
         train_timeout_s: float,
         score_timeout_s: float,
-        quantize: str | None,
-        betas: Sequence[float],
-        schedule: str,
-        min_lr: float,
         folder: str | None,
         data_seed: int,
-        train_seed: int,
+        **training: Unpack[TrainingSettings],
     ) -> None:
         self.space = build_space(with_pinned(space))
         expect_parameters(self.space)
@@ -109,25 +95,9 @@ class LitGPTCommandLines(Objective):
         self._score_timeout_s = expected.number(
             "objective.score_timeout_s", score_timeout_s, above=0
         )
-        self._training = Training(
-            matrices=tuple(matrices),
-            epochs=epochs,
-            max_steps=max_steps,
-            warmup_steps=warmup_steps,
-            batch=batch,
-            micro_batch=micro_batch,
-            max_length=max_length,
-            mask_prompt=mask_prompt,
-            validate_every=validate_every,
-            devices=devices,
-            precision=precision,
-            quantize=quantize,
-            betas=betas,
-            schedule=schedule,
-            min_lr=min_lr,
-            train_seed=train_seed,
-        )
-        self.fidelities = Fidelities(self._training.shares) if max_steps is not None else None
+        self._training = Training(tuple(matrices), **training)
+        if self._training.max_steps is not None:
+            self.fidelities = Fidelities(self._training.shares)
         self.default = default_of(self.space)
         expected.whole("objective.data_seed", data_seed, 0)
         sizes = {
