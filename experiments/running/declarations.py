@@ -53,8 +53,9 @@ def _coordinates(point: object, goals: Collection[str]) -> list[float]:
     if not isinstance(point, Mapping):
         expected.refuse("objective.front", "points with a number of each goal", point)
     numbers = [point.get(name) for name in goals]
-    if all(type(x) is float and math.isfinite(x) for x in numbers):
-        return numbers
+    floats = [x for x in numbers if type(x) is float and math.isfinite(x)]
+    if len(floats) == len(numbers):
+        return floats
     pairs = zip(goals, numbers, strict=True)
     return [float(expected.number(f"objective.front.{name}", x)) for name, x in pairs]
 
