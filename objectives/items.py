@@ -5,6 +5,10 @@ a question or the loss of a sequence. Paired comparisons of two configurations n
 packed in base64, either as bits (`numpy.packbits`, first item in the highest bit) or as
 little-endian float16. The text says neither which of the two it is nor how many bits of the last
 byte are padding; the metric, which is the mean of the items, does.
+
+One entry is of another kind: an objective that measures its default configuration before the first
+trial, as a reference, packs the values of these measurements under `DEFAULT`, as little-endian
+float64.
 """
 
 import base64
@@ -12,6 +16,9 @@ import binascii
 
 import numpy as np
 from numpy.typing import NDArray
+
+DEFAULT = "default"
+"""The entry of the values of the default configuration, as the objective measured it itself."""
 
 FLOAT16 = 2e-3  # relative tolerance of a mean of float16, which has a precision of 11 bits
 
@@ -26,6 +33,26 @@ def pack_bits(outcomes: NDArray[np.bool_]) -> str:
 def pack_floats(outcomes: Floats) -> str:
     """Pack a number per item, (n,), as float16."""
     return base64.b64encode(outcomes.astype("<f2").tobytes()).decode()
+
+
+def pack_exact(values: Floats) -> str:
+    """Pack numbers, (n,), as float64."""
+    return base64.b64encode(values.astype("<f8").tobytes()).decode()
+
+
+def unpack_exact(text: str) -> Floats:
+    """Unpack the numbers of `pack_exact`, (n,).
+
+    Raises:
+        ValueError: the text is not base64 of finite float64 numbers.
+    """
+    try:
+        found = np.frombuffer(base64.b64decode(text, validate=True), dtype="<f8")
+    except (binascii.Error, ValueError):
+        raise ValueError(f"items: expected float64 in base64, got {text[:40]!r}") from None
+    if not np.isfinite(found).all():
+        raise ValueError(f"items: expected finite numbers, got {found.tolist()}")
+    return found.astype(np.float64)
 
 
 def unpack_bits(text: str, n: int) -> NDArray[np.bool_]:

@@ -110,6 +110,40 @@ def test_a_run_that_did_not_evaluate_the_default_says_so() -> None:
     assert recommended(made_run([None]), None) == {}
 
 
+def test_a_default_that_was_evaluated_once_is_not_said_to_be_missing() -> None:
+    run = with_default(made_run([1.0, 0.0, 3.0]))
+    again = made_run([0.9, 1.1, 1.0])
+    again.configs[:] = [{"x": 0.1}] * 3
+    told = recommended(run, again)
+    assert told["default"]["value"] == 1.0
+    assert "was evaluated once" in told["verdict"] and "gain" not in told
+
+
+def test_what_is_pasted_into_a_shell_is_a_variable_of_its_own() -> None:
+    run = made_run([1.0])
+    run.configs[0] = {"1x": 2, "a.b": "c d", "é": True}
+    lines = text([{**recommended(run, None), **_ABOUT}], "env").splitlines()
+    assert lines[-3:] == ["_1X=2", "A_B='c d'", "_=true"]
+    run.configs[0] = {"a.b": 1, "a_b": 2}
+    with pytest.raises(ValueError, match="as a.b and a_b are both A_B in a shell, got env"):
+        text([{**recommended(run, None), **_ABOUT}], "env")
+
+
+def test_a_variable_s_name_in_a_log_cannot_be_a_command() -> None:
+    deployed = Deployment("x", ["x"], {"A;touch B": "1"}).to_json()
+    with pytest.raises(ValueError, match="deployment.environment: expected names of variables"):
+        Header.from_json({**header_event(), "deployment": deployed})
+
+
+def test_numbers_that_overflow_are_null_in_json() -> None:
+    run = with_default(made_run([1.7e308, -1.7e308]))
+    found = json.loads(text([recommended(run, None)], "json"), parse_constant=pytest.fail)
+    assert found[0]["gain"]["mean"] is None
+
+
+_ABOUT = {"optimizer": "a", "objective": "f", "seed": 0}
+
+
 def log_of(tmp_path: Path, *words: str) -> Run:
     """Return the run of a log that has only its header and one evaluation of the default."""
     run = run_of("optimizer=random", *words)

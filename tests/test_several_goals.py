@@ -233,6 +233,13 @@ def test_a_breach_is_told_as_worse_than_all_that_is_feasible() -> None:
     for id, (value, c) in enumerate([(5.0, 1.0), (-9.0, 4.0), (1.0, 2.0)]):
         made.tell(Trial(id, {"x": 0.5}), Evaluation(value, 0.0, {"c": c}))
     assert told == [5.0, 6.0, 1.0]  # 5 and an excess of 2, relative to 2
+    told.clear()
+    made = Scalarised(Listening(SPACE, seed=0), goals={}, limits=limits, method="weights")
+    for id, (value, c) in enumerate([(50.0, 3.0), (40.0, 4.0), (60.0, 1.0), (-9.0, 4.0)]):
+        made.tell(Trial(id, {"x": 0.5}), Evaluation(value, 0.0, {"c": c}))
+    # Before the first feasible one, the worst so far is 50. A sum of excesses alone, 0.5 and 1,
+    # would look far better than everything feasible.
+    assert told == [50.5, 51.0, 60.0, 61.0]
 
 
 def test_failures_have_the_worst_number_of_each_goal_and_stay_graded() -> None:

@@ -1,6 +1,7 @@
 """What `tuneoff best` prints: configurations as data, as command lines, or as shell variables."""
 
 import json
+import math
 import re
 import shlex
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ import yaml
 
 from experiments.analysis.results import Run
 from experiments.analysis.statistics.gain import Estimate, Recommendation, recommendation
-from objectives.trial import Config
+from objectives.trial import Config, Value
 
 Found = dict[str, Any]
 
@@ -76,12 +77,21 @@ def confirmations(runs: Sequence[Run]) -> dict[str, Run]:
 def text(found: Sequence[Found], format: str) -> str:
     """Return the result in one of the formats yaml, json, flags and env."""
     if format == "json":
-        return json.dumps(found, indent=2)
+        return json.dumps(_as_json(found), indent=2, allow_nan=False)
     if format == "yaml":
         plain = json.loads(json.dumps(found))  # no object twice, hence no anchors in the text
         shown: str = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=1000)
         return shown.rstrip()
     return "\n\n".join(block for one in found for block in _blocks(one, format))
+
+
+def _as_json(value: Any) -> Any:
+    """Return a value with null in place of numbers that overflowed, which JSON cannot hold."""
+    if isinstance(value, dict):
+        return {key: _as_json(x) for key, x in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_json(x) for x in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _estimate(estimate: Estimate) -> Found:
@@ -106,8 +116,13 @@ def _gain(run: Run, found: Recommendation) -> Found:
     gain = found.gain
     if run.header.default is None:
         return {"verdict": "the log states no default to compare with"}
-    if gain is None:
+    if found.default is None:
         return {"verdict": "the default was not evaluated; start=default evaluates it first"}
+    if gain is None:
+        return {
+            "verdict": "unknown: the default was evaluated once, and its noise is not known; "
+            "tuneoff confirm evaluates it again with default=true"
+        }
     interval = {"mean": gain.mean, "interval_95": [gain.low, gain.high], "evidence": gain.evidence}
     return {"gain": interval, "verdict": gain.verdict}
 
@@ -166,8 +181,21 @@ def _lines(best: Found, format: str) -> list[str]:
 
 
 def _variables(config: Config) -> dict[str, str]:
-    """Return the parameters as variables of a shell, in capitals."""
-    return {re.sub(r"\W", "_", name).upper(): _plain(value) for name, value in config.items()}
+    """Return the parameters as variables of a shell, in capitals.
+
+    Raises:
+        ValueError: two parameters would have the same name.
+    """
+    found: dict[str, tuple[str, Value]] = {}
+    for name, value in config.items():
+        variable = re.sub(r"\W|^(?=\d)", "_", name, flags=re.ASCII).upper()
+        first, _ = found.setdefault(variable, (name, value))
+        if first != name:
+            raise ValueError(
+                f"format: expected yaml or json, as {first} and {name} are both {variable} in a "
+                f"shell, got env"
+            )
+    return {variable: _plain(value) for variable, (_, value) in found.items()}
 
 
 def _plain(value: Any) -> str:

@@ -18,7 +18,7 @@ from experiments.analysis.statistics.currencies import CURRENCIES, CurrencyRanks
 from experiments.analysis.statistics.gather import gather
 from experiments.analysis.statistics.items import compare_items, has_items
 from experiments.analysis.statistics.pairs import as_csv, pairs
-from experiments.analysis.statistics.ranks import LEAST_TASKS, critical_difference
+from experiments.analysis.statistics.ranks import LEAST_TASKS, critical_difference, rank_table
 from experiments.analysis.statistics.verdict import LEVEL, counted, listed, sentences, verdict
 from experiments.running.looks import OWN
 from experiments.running.readers import by_metric, number, one_of
@@ -26,6 +26,7 @@ from experiments.running.readers import path as as_path
 from experiments.running.settings import Command, Given, Setting
 from experiments.running.whole_files import whole
 
+_LEAST_P = 1e-15  # of Friedman's test, whose distribution is approximate
 _QUICK_S = 0.01  # below this cost of an evaluation, the optimizer's own time dominates
 
 
@@ -158,13 +159,13 @@ def _critical(suite: Suite, level: float) -> str:
         return (
             f"There is no critical difference of mean ranks: it requires at least three optimizers "
             f"and more than {LEAST_TASKS} tasks with runs of all of them; the numbers here are "
-            f"{len(suite.optimizers)} and {len(suite.tasks)}."
+            f"{len(suite.optimizers)} and {len(rank_table(suite)[0])}."
         )
+    p = f"p = {found.p:.2g}" if found.p >= _LEAST_P else f"p < {_LEAST_P:g}"
     return (
         f"Over {found.n_tasks} tasks, the critical difference of mean ranks is "
         f"{found.difference:.2f} (Nemenyi test at significance level {level:g}; Friedman test: "
-        f"p = {found.p:.2g}). A true difference of {found.detectable:.2f} would be detected with a "
-        f"power of 80 %."
+        f"{p}). A true difference of {found.detectable:.2f} would be detected with a power of 80 %."
     )
 
 

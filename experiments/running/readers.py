@@ -21,7 +21,9 @@ def text(where: str, value: str) -> str:
 
 def path(where: str, value: Any) -> Path:
     """Return a path with `~` expanded; a number or a list is rejected as a likely mistake."""
-    if not isinstance(value, str) or re.fullmatch(r"[\[{].*|[-+]?[\d.]+|true|false", value, re.S):
+    if not isinstance(value, str) or re.fullmatch(
+        r"[\[{].*|[-+]?[\d.]*\d[\d.]*|true|false", value, re.S
+    ):
         example = f"; write ./{value} for a file of that name" if str(value).isalnum() else ""
         raise ValueError(f"{where}: expected a path, got {value}{example}")
     return expected.path(where, value)

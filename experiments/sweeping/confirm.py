@@ -64,7 +64,8 @@ class Reseeded(Objective):
         self._rounds = [reseeded(settings, new) for new in drawn]
         self._n, self._made = n, {0: remake(self._rounds[0])}
         first = self._made[0]
-        self.space, self.noise_sd, self.goals = first.space, first.noise_sd, first.goals
+        self.space, self.noise_sd = first.space, first.noise_sd
+        self.goals, self.limits = first.goals, first.limits
         self.optimum, self.default, self.coco = first.optimum, first.default, first.coco
         self.resources, self.version, self.cheap = first.resources, first.version, first.cheap
 
@@ -168,6 +169,9 @@ def _new_seed(run: Run) -> int:
 def lines(run: Run, again: Run | None) -> Iterator[str]:
     """Yield the lines that compare the best seen value with the confirmed one."""
     yield f"{run.optimizer} on {run.objective}, seed {run.seed}:"
+    if run.header.several:
+        yield "  several goals: only the best configurations of one goal can be confirmed"
+        return
     seen = best_seen(run)
     if again is None or seen is None:
         yield "  no success to confirm"

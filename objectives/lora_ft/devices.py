@@ -11,6 +11,7 @@ from typing import IO
 
 import torch
 
+from objectives import expected
 from objectives.cache import cache_folder
 
 _taken: dict[str, tuple[IO[str], torch.device]] = {}  # by visible devices; chosen once per process
@@ -20,8 +21,9 @@ def kind(wanted: str) -> str:
     """Return cpu or cuda for a setting: auto, cpu or cuda.
 
     Raises:
-        ValueError: a GPU is requested that torch cannot use.
+        ValueError: the setting is none of these, or a GPU is requested that torch cannot use.
     """
+    expected.one_of("objective.device", wanted, ("auto", "cpu", "cuda"))
     available = torch.cuda.is_available()
     if wanted == "cuda" and not available:
         raise ValueError("objective.device: expected a GPU that torch can use, got none")
@@ -29,7 +31,14 @@ def kind(wanted: str) -> str:
 
 
 def precision(wanted: str, device: str) -> str:
-    """Choose bfloat16 if the processor multiplies it natively; otherwise it is slower."""
+    """Return bf16 or fp32 for a setting: auto, bf16 or fp32.
+
+    auto means bfloat16 if the processor multiplies it natively; otherwise it is slower.
+
+    Raises:
+        ValueError: the setting is none of these.
+    """
+    expected.one_of("objective.precision", wanted, ("auto", "bf16", "fp32"))
     if wanted != "auto":
         return wanted
     native = device == "cuda" or torch.cpu._is_avx512_bf16_supported()

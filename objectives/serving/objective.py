@@ -25,7 +25,7 @@ from objectives.serving.load import arrivals
 from objectives.serving.load.fidelity import check_answers, fidelities, shortened
 from objectives.serving.load.load_generator import LoadGenerator
 from objectives.serving.measuring import Measuring, MeasuringSettings
-from objectives.serving.reference import reference
+from objectives.serving.reference import default_items, reference
 from objectives.serving.score import build, goals_of
 from objectives.serving.wanted import ByGoals, Limits, by_goals
 from objectives.space import add_rules, build_space, check, constants
@@ -100,6 +100,7 @@ class Serving(Objective):
             gpus=engine.most_gpus if engine.uses_gpus else 0, cores=cores(), whole_host=True
         )
         self._reference: dict[str, float] | None = None
+        self._of_default: dict[str, str] = {}
         self._set_up: SetUpError | None = None
         add_rules(self.space, self._is_launched)
 
@@ -162,9 +163,11 @@ class Serving(Objective):
                 raise
             value = self._score.value(metrics, related)
         except Failure as failure:
+            failure.items |= self._of_default
             return self._failed(failure, time.perf_counter() - started)
         except Invalid as invalid:
             raise HostFault(record(invalid).error) from None
+        items = {**items, **self._of_default}
         return Evaluation(value, time.perf_counter() - started, metrics, items=items)
 
     def outlook(self) -> Outlook:
@@ -241,7 +244,7 @@ class Serving(Objective):
         if self._reference is None:
             try:
                 self._engine.prepare()
-                self._reference = reference(
+                found = reference(
                     self._depends_on(),
                     self._default_runs,
                     lambda: self._valid_run(self.default, self._plan)[0],
@@ -254,6 +257,8 @@ class Serving(Objective):
                 raise self._set_up from None
             except Invalid as invalid:
                 raise HostFault(f"the default: {record(invalid).error}") from None
+            self._reference = found.medians
+            self._of_default = default_items(self._score, found.runs, found.medians)
         return self._reference
 
     @property

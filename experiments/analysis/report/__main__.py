@@ -69,16 +69,18 @@ def make(given: Given) -> list[Path]:
         from experiments.analysis.report.subject import read_subject
         from experiments.analysis.report.workers import workers
         from experiments.running.looks import looks
-        from experiments.running.whole_files import named
+        from experiments.running.whole_files import whole_files
 
-    with named(given["out"]), workers(1, 2) as (forests, drawing):
+    out: Path = given["out"]
+    with whole_files(out) as new, workers(1, 2) as (forests, drawing):
         with interrupts.held():
             forests.submit(prepare)  # imports libraries while the runs are read
         subject = read_subject(
             given.folders, given["metric"], given["direction"], given["references"]
         )
-        figures = Figures(given["out"] / "figures", looks(subject.suite.optimizers), drawing)
-        return write(contents(subject, forests, given["equal"], figures.add), figures, given["out"])
+        figures = Figures(new / "figures", looks(subject.suite.optimizers), drawing)
+        written = write(contents(subject, forests, given["equal"], figures.add), figures, new)
+    return [out / path.relative_to(new) for path in written]
 
 
 if __name__ == "__main__":

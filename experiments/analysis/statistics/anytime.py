@@ -9,7 +9,6 @@ first success, and a run that ended early or is unfinished keeps its incumbent. 
 what cannot be compared.
 """
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -23,6 +22,7 @@ from experiments.analysis.statistics import fronts
 from experiments.analysis.statistics.budgets import common_budget, spent, steps, within
 from experiments.analysis.statistics.notes import seed_notes, task_notes, waiting_note
 from experiments.analysis.statistics.references import fixed_optimizers, references, scales
+from experiments.analysis.statistics.same_problem import check_same_problem, problem
 from experiments.running.incumbent import places
 
 _WITH_OPTIMA = (None, fronts.HYPERVOLUME)
@@ -153,11 +153,6 @@ class Suite:
     notes: list[str]
 
 
-def problem(run: Run) -> str:
-    """Return a key that identifies the run's problem: its objective's settings, as JSON."""
-    return json.dumps(run.header.objective, sort_keys=True)
-
-
 def compare_on(
     runs: Sequence[Run],
     quantity: Quantity | None = None,
@@ -186,7 +181,7 @@ def compare_on(
     failed = {(m.optimizer, m.objective, m.seed) for m in missing if m.failed}
     tasks = []
     for name, group in sorted(by_task.items(), key=lambda item: _by_number(item[0])):
-        _check_same_problem(name, group)
+        check_same_problem(name, group)
         tasks.append(_task(name, group, quantity, optima or {}, failed, notes))
     notes += waiting_note((m.optimizer, m.objective) for m in missing if not m.failed)
     optimizers = sorted({name for task in tasks for name in task.curves})
@@ -199,28 +194,6 @@ def _by_number(name: str) -> list[tuple[str, float]]:
     """Return a sort key by which function=2 comes before function=10."""
     parts = re.split(r"(\d+)", name)
     return [(text, float(digits or 0)) for text, digits in zip_longest(parts[::2], parts[1::2])]
-
-
-def _check_same_problem(name: str, runs: Sequence[Run]) -> None:
-    """Raise if one seed was run twice, or one problem with different data or models."""
-    seen: dict[tuple[str, int], Run] = {}
-    prints: dict[str, Run] = {}
-    for run in runs:
-        first = prints.setdefault(problem(run), run)
-        mine, other = run.header.fingerprint, first.header.fingerprint
-        if mine != other:
-            keys = [key for key in {**mine, **other} if mine.get(key) != other.get(key)]
-            raise ValueError(
-                f"{name}: expected runs of one fingerprint, got {keys[0]}={other.get(keys[0])} "
-                f"({first.optimizer}, seed {first.seed}) and {keys[0]}={mine.get(keys[0])} "
-                f"({run.optimizer}, seed {run.seed}); compare them separately"
-            )
-        twin = seen.setdefault((run.optimizer, run.seed), run)
-        if twin is not run:
-            raise ValueError(
-                f"{name}: expected one run of {run.optimizer} with seed {run.seed}, got two, of "
-                f"budgets {twin.budget:g} and {run.budget:g}; give the folder of one"
-            )
 
 
 def _task(

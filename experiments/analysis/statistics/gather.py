@@ -6,8 +6,9 @@ from typing import Any
 
 from experiments.analysis import sources
 from experiments.analysis.results import Run, load
-from experiments.analysis.statistics.anytime import Missing, Quantity, Suite, compare_on, problem
+from experiments.analysis.statistics.anytime import Missing, Quantity, Suite, compare_on
 from experiments.analysis.statistics.fronts import HYPERVOLUME, INDICATORS, referred
+from experiments.analysis.statistics.same_problem import problem
 from experiments.running.plan import read_plan, states
 
 

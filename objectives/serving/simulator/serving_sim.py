@@ -18,6 +18,7 @@ from objectives.serving.grades import Failure, record
 from objectives.serving.load import arrivals
 from objectives.serving.load.fidelity import fidelities
 from objectives.serving.load.measures import goal_of, measure, per_gpu
+from objectives.serving.reference import default_items
 from objectives.serving.score import build
 from objectives.serving.simulator.cards import model_of, system_of
 from objectives.serving.simulator.deployment import OVERHEADS, Deployment, Settings
@@ -145,7 +146,13 @@ class ServingSim(Objective):
             metrics |= failure.metrics
             graded = self._score.ceiling + failure.grade
             return Evaluation(graded, _cost(metrics), metrics, error=said.error, items=said.items)
-        return Evaluation(value, _cost(metrics), metrics)
+        return Evaluation(value, _cost(metrics), metrics, items=self._of_default())
+
+    def _of_default(self) -> dict[str, str]:
+        """Return the value of the default as items; nothing if it is not known exactly."""
+        if self.noise_sd > 0 or self._reference is None:
+            return {}
+        return default_items(self._score, [self._reference], self._reference)
 
     def _value(self, trial: Trial, plan: arrivals.Plan, metrics: dict[str, float]) -> float | None:
         """Simulate a trial, fill `metrics`, and return the value."""
