@@ -21,6 +21,7 @@ from objectives.space import UnitCube
 from objectives.trial import Config, Trial
 from optimizers.goal_targets import goal_targets
 from processes import ROOT
+from small_disk import small_disk
 
 YAML = OmegaConf.load(ROOT / "conf/objective/lora_table.yaml")
 CHOSEN = [cells.DEFAULT, cells.cell_of(2.9e-3, 1, 1, "attention_mlp", 4)]  # of the second plan
@@ -268,6 +269,16 @@ def test_an_empty_folder_compiles_to_one_line_of_error(tmp_path: Path) -> None:
         cwd=ROOT,
     )
     assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
+
+
+def test_a_disk_without_room_leaves_the_compiled_table_as_it_was(
+    folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "evaluations.csv.xz"
+    out.write_bytes(b"earlier")
+    with pytest.raises(OSError, match="File too large"), small_disk():
+        compile_table(folder, tmp_path)
+    assert [*tmp_path.iterdir()] == [out] and out.read_bytes() == b"earlier"
 
 
 @pytest.fixture(scope="module")

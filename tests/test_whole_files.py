@@ -13,6 +13,7 @@ from experiments import command
 from experiments.analysis.results import load
 from experiments.running.whole_files import named, whole, whole_files
 from made_headers import header_event
+from small_disk import small_disk
 from test_damaged_logs import LOG
 
 FULL = OSError(28, "No space left on device")
@@ -72,6 +73,11 @@ def test_several_files_are_all_written_or_none(tmp_path: Path) -> None:
         raise OSError(28, "No space left on device", str(new / "table"))
     assert raised.value.filename == str(out)
     assert not out.exists()
+    out.touch()
+    with pytest.raises(OSError, match="File exists") as raised, whole_files(out):
+        pass
+    assert raised.value.filename == str(out)
+    out.unlink()
     out.mkdir()
     for name in ("index.html", "of mine"):
         (out / name).write_text("earlier")
@@ -86,6 +92,18 @@ def test_several_files_are_all_written_or_none(tmp_path: Path) -> None:
             (new / name).write_text("new")
     assert files(out) == {"index.html": b"new", "of mine": b"earlier", "tables/a.tex": b"new"}
     assert sorted(os.listdir(out)) == ["index.html", "of mine", "tables"]
+
+
+def test_what_a_killed_command_left_is_removed_by_the_next_one(tmp_path: Path) -> None:
+    with whole_files(tmp_path) as in_use:
+        (tmp_path / ".new-killed").mkdir()
+        (tmp_path / ".new-killed" / "half").touch()
+        for folder in (in_use, tmp_path / ".new-killed"):
+            os.utime(folder, (0, 0))
+        with whole(tmp_path / "a.csv") as new:
+            new.touch()
+        assert sorted(os.listdir(tmp_path)) == [in_use.name, "a.csv"]
+    assert os.listdir(tmp_path) == ["a.csv"]
 
 
 @pytest.mark.parametrize(
@@ -188,10 +206,11 @@ def test_a_storage_of_optuna_has_any_name(run: Path) -> None:
     ],
 )
 def test_a_disk_without_room_is_said_with_the_path_and_nothing_is_left(
-    run: Path, small_disk: Path, words: list[str], capsys: pytest.CaptureFixture[str]
+    run: Path, words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    name, *rest = [word.replace("OUT", str(small_disk)) for word in words]
-    line = refused([name, str(run), *rest], capsys)
+    name, *rest = [word.replace("OUT", str(run.parent)) for word in words]
+    with small_disk():
+        line = refused([name, str(run), *rest], capsys)
     out = rest[-1].removeprefix("out=")
     assert line.startswith(f"{out}: expected a path that can be read or written, got: File too")
-    assert os.listdir(small_disk) == ["run"]
+    assert os.listdir(run.parent) == ["run"]

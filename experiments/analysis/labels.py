@@ -16,6 +16,10 @@ def is_own(label: str) -> bool:
     return label.split(" ")[0].endswith(OWN)
 
 
+_CLOCK = "clock."
+"""Begins the keys of the settings of a simulated clock."""
+
+
 class Labelled(Protocol):
     """A run that can be labelled; only its header and its seed are used."""
 
@@ -56,7 +60,8 @@ def _labels(
     optimizer's class and, of runs that several sources made differently, the source. A setting
     that equals the run's budget in all of them, such as a design's number of points, is not a
     difference. The number of given start configurations counts as the setting `start`, and the
-    names of the folders of earlier runs as `transfer`.
+    names of the folders of earlier runs as `transfer`. Clocks are compared within each objective,
+    because a clock has fewer settings where an objective simulates its costs.
     """
     settings = [dict(_flat(getattr(run.header, family))) for run in runs]
     if not seeds:  # optimizers
@@ -66,7 +71,7 @@ def _labels(
             own["workers"] = run.header.workers
             own["version"] = run.header.optimizer_version
             own["source"] = replicas[i] if replicas else ""
-            own.update(_flat(run.header.clock or {}, "clock."))
+            own.update(_flat(run.header.clock or {}, _CLOCK))
     groups: dict[str, list[int]] = defaultdict(list)
     for i, run in enumerate(runs):
         groups[run.header.names[family]].append(i)
@@ -76,10 +81,11 @@ def _labels(
         if seeds:
             for key in keys:
                 _name_seed(key, [settings[i] for i in members], [runs[i].seed for i in members])
+        told = [(runs[i].header.names["objective"], settings[i]) for i in members]
         shown[name] = [
             key
             for key in keys
-            if len({repr(settings[i].get(key)) for i in members}) > 1
+            if _differs(key, told)
             if any(settings[i].get(key) != runs[i].header.budget for i in members)
         ]
     labels = []
@@ -89,6 +95,14 @@ def _labels(
         words = [name + mark, *(f"{key}={own.get(key)}" for key in shown[name])]
         labels.append(" ".join(words))
     return labels
+
+
+def _differs(key: str, told: Sequence[tuple[str, dict[str, Any]]]) -> bool:
+    """Return whether a setting has several values; for a clock's setting, on one objective."""
+    values: dict[str, set[str]] = defaultdict(set)
+    for objective, settings in told:
+        values[objective if key.startswith(_CLOCK) else ""].add(repr(settings.get(key)))
+    return any(len(each) > 1 for each in values.values())
 
 
 def _name_seed(key: str, settings: Sequence[dict[str, Any]], seeds: Sequence[int]) -> None:

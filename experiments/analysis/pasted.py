@@ -44,7 +44,7 @@ def seen(run: Run) -> Found:
     (metric,) = run.header.goals
     best = {
         "value": float(run.values[place]),
-        "evidence": "a single evaluation",
+        "evidence": f"a single evaluation, {metric} {float(run.metrics[metric][place])!r}",
         "evaluations": 1,
         "config": run.configs[place],
         **put_to_use(run, run.configs[place]),

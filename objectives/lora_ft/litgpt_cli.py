@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any
 
 from objectives import checkpoint, child, expected
 from objectives.cache import cache_folder
@@ -23,7 +23,7 @@ from objectives.deployment import Deployment
 from objectives.lora_ft import cli_results, command_lines
 from objectives.lora_ft.cli_data import STOCK, Local, Source, Stock
 from objectives.lora_ft.cli_results import Unusable
-from objectives.lora_ft.command_lines import Training, TrainingSettings
+from objectives.lora_ft.command_lines import Training
 from objectives.lora_ft.deployed import deployment
 from objectives.lora_ft.judgement import ALWAYS, Judgement, scored
 from objectives.lora_ft.settings import (
@@ -49,9 +49,10 @@ _CLUSTERS = ("SLURM_", "TORCHELASTIC_", "PMI_", "PMIX_", "OMPI_", "LSB_", "JSM_"
 class LitGPTCommandLines(Objective):
     """Fine-tunes and scores in child processes, which have the machine's GPUs to themselves.
 
-    The settings are described in `conf/objective/route/litgpt_cli.yaml`. An evaluation fails, with
-    the tool's last output as the reason, if a tool exits with a status other than 0 or exceeds its
-    time limit, or if a result is missing or a loss is not a number.
+    The settings are described in `conf/objective/route/litgpt_cli.yaml`; those of `Training` are
+    passed on. An evaluation fails, with the tool's last output as the reason, if a tool exits with
+    a status other than 0 or exceeds its time limit, or if a result is missing or a loss is not a
+    number.
 
     Raises:
         ValueError: a setting, the data or the model cannot be used.
@@ -78,7 +79,7 @@ class LitGPTCommandLines(Objective):
         score_timeout_s: float,
         folder: str | None,
         data_seed: int,
-        **training: Unpack[TrainingSettings],
+        **training: Any,
     ) -> None:
         self.space = build_space(with_pinned(space))
         expect_parameters(self.space)

@@ -15,7 +15,7 @@ another one continues from the state that it saved in the run's folder (`states.
 import math
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Unpack
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ import torch
 from objectives import checkpoint, expected
 from objectives.deployment import Deployment
 from objectives.lora_ft import devices, measures
-from objectives.lora_ft.amounts import Amounts, AmountSettings, fidelities_of
+from objectives.lora_ft.amounts import Amounts, fidelities_of
 from objectives.lora_ft.data import load
 from objectives.lora_ft.deployed import deployment
 from objectives.lora_ft.judgement import ALWAYS, HELLASWAG, Judgement, scored
@@ -56,7 +56,8 @@ class LoraFineTuning(Objective):
     """Fine-tunes one model per configuration; the base weights are loaded once.
 
     Evaluations may share a host. They do not change each other's values, but each takes `threads`
-    threads and its own memory. `conf/objective/route/in_process.yaml` describes the settings.
+    threads and its own memory. `conf/objective/route/in_process.yaml` describes the settings, of
+    which those of `Amounts` are passed on.
 
     Raises:
         ValueError: a setting, the data or the model cannot be used.
@@ -83,7 +84,7 @@ class LoraFineTuning(Objective):
         precision: str,
         threads: int,
         train_seed: int,
-        **amounts: Unpack[AmountSettings],
+        **amounts: Any,
     ) -> None:
         self.space = build_space(with_pinned(space))
         matrices_of("objective.matrices", matrices)

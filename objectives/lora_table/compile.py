@@ -20,6 +20,7 @@ import csv
 import io
 import lzma
 import math
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -97,13 +98,26 @@ def item_rows(items: dict[tuple[int, int], Row]) -> Iterator[Row]:
                 yield {"cell": cell, "train_seed": train_seed, "name": name, "items": packed}
 
 
-def write(path: Path, columns: tuple[str, ...], table: Iterator[Row] | list[Row]) -> None:
-    """Write a compressed CSV file; equal rows give equal bytes."""
+def compressed(columns: tuple[str, ...], table: Iterator[Row] | list[Row]) -> bytes:
+    """Return a compressed CSV file; equal rows give equal bytes."""
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(table)
-    path.write_bytes(lzma.compress(text.getvalue().encode(), preset=9))
+    return lzma.compress(text.getvalue().encode(), preset=9)
+
+
+def write(folder: Path, files: dict[str, bytes]) -> None:
+    """Write files by name; if one of them cannot be written, none is changed."""
+    new = {name: folder / f".new-{os.getpid()}-{name}" for name in files}
+    try:
+        for name, content in files.items():
+            new[name].write_bytes(content)
+        for name, path in new.items():
+            os.replace(path, folder / name)
+    finally:
+        for path in new.values():
+            path.unlink(missing_ok=True)
 
 
 def compile_table(folder: Path, out: Path) -> int:
@@ -123,8 +137,11 @@ def compile_table(folder: Path, out: Path) -> int:
             f"{folder}: expected {NAME}, got none; run `python -m objectives.lora_table.untrained`"
         ) from None
     items = {key: row for key, row in items.items() if key in found}
-    write(out / EVALUATIONS, COLUMNS, evaluations(list(found.values()), items, base))
-    write(out / ITEMS, ITEM_COLUMNS, item_rows(items))
+    files = {
+        EVALUATIONS: compressed(COLUMNS, evaluations(list(found.values()), items, base)),
+        ITEMS: compressed(ITEM_COLUMNS, item_rows(items)),
+    }
+    write(out, files)
     return len(found)
 
 

@@ -71,8 +71,7 @@ def medians(suite: Suite) -> str:
 def text(runs: list[Run]) -> str:
     """Return all tables."""
     parts = []
-    for q in sorted({run.header.workers for run in runs}):
-        suite = tables.suite_of(runs, tables.with_workers(q))
+    for q, suite in parallel_tables.by_workers(runs).items():
         workers = "one worker" if q == 1 else f"{q} workers"
         n = len(suite.tasks[0].seeds)
         parts.append(f"### {workers.capitalize()}, {len(suite.tasks)} tasks, {n} seeds")

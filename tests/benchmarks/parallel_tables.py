@@ -29,6 +29,14 @@ Suites = dict[int, Suite]
 """By number of workers."""
 
 
+def by_workers(runs: Sequence[Run]) -> Suites:
+    """Return the suite of the runs with each number of workers, in ascending order."""
+    groups: dict[int, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(run.header.workers, []).append(run)
+    return {q: tables.suite_of(groups[q]) for q in sorted(groups)}
+
+
 def duration(task: Task) -> float:
     """Return the mean simulated duration of a run in seconds, over all optimizers."""
     ends = [run.ends for own in task.runs.values() for run in own.values()]
@@ -199,8 +207,7 @@ def ranks(suites: Suites) -> str:
 
 def text(runs: list[Run]) -> str:
     """Return all tables."""
-    counts = sorted({run.header.workers for run in runs})
-    suites = {q: tables.suite_of(runs, tables.with_workers(q)) for q in counts}
+    suites = by_workers(runs)
     return "\n\n".join(
         [
             f"Mean ranks at the full budget:\n\n{ranks(suites)}",

@@ -102,7 +102,7 @@ def _shown(suite: Suite, task: Task, median: float) -> str:
 
 def evaluations(suite: Suite) -> str:
     """Return the median evaluations until the baseline's median hypervolume at the end."""
-    names = _ordered(suite)
+    names = [name for name in _ordered(suite) if name != BASELINE]
     lines = [f"| task | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
     for task in suite.tasks:
         level = float(np.median(task.final(BASELINE)))

@@ -33,11 +33,6 @@ def suite_of(runs: Iterable[Run], chosen: Callable[[Run], bool] = lambda run: Tr
     return compare_on(found, optima=known_optima(found))
 
 
-def with_workers(q: int) -> Callable[[Run], bool]:
-    """Return a choice of the runs with q workers."""
-    return lambda run: run.header.workers == q
-
-
 def at_budget(suite: Suite, mark: float) -> Values:
     """Return the values after a budget, which is at most that of each task."""
     found: Values = {}
