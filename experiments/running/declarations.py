@@ -52,7 +52,7 @@ def _coordinates(point: object, goals: Collection[str]) -> list[float]:
     """Return the numbers of a point of the front; there may be thousands of points."""
     if not isinstance(point, Mapping):
         expected.refuse("objective.front", "points with a number of each goal", point)
-    numbers = [point.get(name) for name in goals]
+    numbers: list[Any] = [point.get(name) for name in goals]
     if all(type(x) is float and math.isfinite(x) for x in numbers):
         return numbers
     pairs = zip(goals, numbers, strict=True)
