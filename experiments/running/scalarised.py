@@ -84,9 +84,8 @@ class Scalarised(Optimizer):
         self._reference: Vector = sign * bounds[:, 0]
         self._best: Vector = sign * bounds[:, 1]
         self.weights = _weights(method, len(self._goals), inner.seed)
-        self._worst_value = (
-            -math.inf
-        )  # of the feasible evaluations, or of all before the first of these
+        # Of the feasible evaluations, or of all before the first of these.
+        self._worst_value = -math.inf
         self._any_feasible = False
         self._worst_told = 0.0
 
