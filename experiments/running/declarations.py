@@ -52,9 +52,10 @@ def _coordinates(point: object, goals: Collection[str]) -> list[float]:
     """Return the numbers of a point of the front; there may be thousands of points."""
     if not isinstance(point, Mapping):
         expected.refuse("objective.front", "points with a number of each goal", point)
-    numbers: list[Any] = [point.get(name) for name in goals]
-    if all(type(x) is float and math.isfinite(x) for x in numbers):
-        return numbers
+    numbers = [point.get(name) for name in goals]
+    floats = [x for x in numbers if type(x) is float and math.isfinite(x)]
+    if len(floats) == len(numbers):
+        return floats
     pairs = zip(goals, numbers, strict=True)
     return [float(expected.number(f"objective.front.{name}", x)) for name, x in pairs]
 

@@ -18,9 +18,9 @@ With limits, an evaluation that breaks one is told as the worst value of a feasi
 far plus the sum of its excesses, each as a share of its bound (after K. Deb, *An efficient
 constraint handling method for genetic algorithms*, CMAME 186, 2000, eq. 4). Before the first
 feasible evaluation, it is the worst value so far, so that the sum does not look like a value that
-is better than all later ones. A failure with a penalty is told as that penalty beyond the worst
-value told so far, if there are several goals: a penalty is above every value of the objective, but
-the scalarised values are others.
+is better than all later ones. A failure with a
+penalty is told as that penalty beyond the worst value told so far, if there are several goals: a
+penalty is above every value of the objective, but the scalarised values are others.
 """
 
 import math
@@ -84,8 +84,8 @@ class Scalarised(Optimizer):
         self._reference: Vector = sign * bounds[:, 0]
         self._best: Vector = sign * bounds[:, 1]
         self.weights = _weights(method, len(self._goals), inner.seed)
-        # Of the feasible evaluations, or of all before the first of these.
-        self._worst_value = -math.inf
+        # The worst value of the feasible evaluations, or of all before the first feasible one.
+        self._worst: float = -math.inf
         self._any_feasible = False
         self._worst_told = 0.0
 
@@ -120,11 +120,9 @@ class Scalarised(Optimizer):
             return replace(evaluation, value=None, error="a goal was not measured")
         excess = self._excess(evaluation)
         if excess > 0:
-            self._worst_value = (
-                self._worst_value if self._any_feasible else max(self._worst_value, value)
-            )
-            return replace(evaluation, value=self._worst_value + excess)
-        self._worst_value = max(self._worst_value, value) if self._any_feasible else value
+            self._worst = self._worst if self._any_feasible else max(self._worst, value)
+            return replace(evaluation, value=self._worst + excess)
+        self._worst = max(self._worst, value) if self._any_feasible else value
         self._any_feasible = True
         return replace(evaluation, value=value)
 
