@@ -125,9 +125,25 @@ try:
         print("swallowed")
     time.sleep(60)
 except KeyboardInterrupt as interrupt:
+    interrupts.taken()
     print(interrupt.args)
 """
     assert typed(body, once=True) == "swallowed\n(15,)\n"
+
+
+def test_a_process_that_is_shutting_down_is_not_killed_by_the_reminder() -> None:
+    body = """
+class Last:
+    def __del__(self, left=signal.getitimer, real=signal.ITIMER_REAL, write=os.write):
+        write(1, str(left(real)).encode())  # as the module's names are deleted
+
+last = Last()
+try:
+    arrives()
+except KeyboardInterrupt:
+    pass
+"""
+    assert typed(body, once=True) == "(0.0, 0.0)"
 
 
 def test_a_held_block_inside_a_cleanup_does_not_end_the_cleanup() -> None:

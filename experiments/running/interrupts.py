@@ -11,6 +11,7 @@ in a module that is being imported, a callback of compiled code, a destructor. S
 therefore raised again every `AGAIN_S` seconds until the command ends because of it.
 """
 
+import atexit
 import signal
 import sys
 from collections.abc import Sequence
@@ -48,6 +49,8 @@ def install(numbers: Sequence[int], once: bool) -> None:
         if not _held:
             raise _interrupt(number)
 
+    if once:
+        atexit.register(_remind_no_more)  # an alarm during Python's shutdown would kill the process
     for number in numbers:
         if signal.getsignal(number) is not signal.SIG_IGN:  # ignored in a shell's background job
             signal.signal(number, arrive)
@@ -58,7 +61,7 @@ def taken() -> None:
     global _taken
     if _arrived is not None:
         _taken = True
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        _remind_no_more()
 
 
 def end_silently(numbers: Sequence[int]) -> None:
@@ -94,6 +97,11 @@ def _remind() -> None:
     if signal.getsignal(signal.SIGALRM) in (signal.SIG_DFL, _again):
         signal.signal(signal.SIGALRM, _again)
         signal.setitimer(signal.ITIMER_REAL, AGAIN_S)
+
+
+def _remind_no_more() -> None:
+    if signal.getsignal(signal.SIGALRM) is _again:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _again(number: int, frame: FrameType | None) -> None:
