@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from experiments.analysis.statistics.anytime import compare_on
 from experiments.analysis.statistics.ranks import rank_table
 from experiments.running.looks import looks
 from made_runs import made_run
+from objectives.trial import Goal, Limit
 
 OPTIMIZERS = ("a", "b", "c")
 SEEDS = range(6)
@@ -237,6 +239,38 @@ def test_a_row_of_another_table_leads_to_its_trial(browser: Browser, page: Path)
         link.click()
         assert f"{name}:" in opened.locator("#pinned").inner_text()
         assert opened.locator("tr.chosen").count() == 1
+
+
+def _of_two_goals(seed: int, objective: str = "g", kept: bool = True) -> Run:
+    """Return a run whose last evaluation breaks a limit, or all of them."""
+    f1 = [0.9, 0.5, 0.2 + 0.1 * seed, 0.1]
+    metrics = {"f1": f1, "f2": [1.1 - x for x in f1], "c": [1.0 if kept else 3.0] * 3 + [3.0]}
+    run = made_run([0.0] * 4, seed=seed, objective=objective, metrics=metrics)
+    goals = {name: Goal(minimise=True, reference=2.0) for name in ("f1", "f2")}
+    header = replace(
+        run.header, goals=goals, limits={"c": Limit(2.0)}, front=[[0.0, 1.0], [1.0, 0.0]]
+    )
+    return replace(run, header=header, values=np.full(4, np.nan))
+
+
+def test_a_page_on_two_goals_names_its_marks_and_shows_every_goal_and_limit(
+    browser: Browser, tmp_path: Path
+) -> None:
+    runs = [_of_two_goals(seed) for seed in range(4)]
+    page = _written([*runs, *(_of_two_goals(seed, "f", kept=False) for seed in (0, 1))], tmp_path)
+    with driven(browser, page) as opened:
+        opened.locator("#objective").select_option("g")
+        opened.wait_for_selector(READY)
+        chart = opened.locator("#fronts figure:visible")
+        assert chart.locator("g.legend").text_content() == "known front"
+        drawn = "document.querySelector('#fronts figure:not([hidden]) .plot').data"
+        bands = opened.evaluate(f"{drawn}.filter((t) => t.fill || t.line?.width === 0)")
+        assert len(bands) == 2 and all(None not in trace["y"] for trace in bands)
+        columns = _texts(opened, 'table[data-table="trials"] th')
+        assert columns[4:8] == ["f1", "f2", "c", "incumbent"]
+        assert _column(opened, "trials", 8)[:4] == ["yes", "yes", "yes", "breaks a limit"]
+        notes = opened.locator("#notes").inner_text()
+        assert "f: in 2 of 2 runs, no evaluation keeps the limits (c at most 2)" in notes
 
 
 @pytest.mark.skipif(shutil.which("pdftotext") is None, reason="pdftotext is not installed")
