@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from experiments import command
-from experiments.analysis.pasted import recommended, text
+from experiments.analysis.pasted import beside_front, recommended, text
 from experiments.analysis.results import Run, load
+from experiments.analysis.statistics.fronts import front
 from experiments.analysis.statistics.gain import recommendation
 from experiments.running.events import Ask, Evaluated
 from experiments.running.from_words import run_of
@@ -183,3 +184,45 @@ def test_each_format_can_be_pasted(
 def test_nothing_is_pasted_of_a_run_without_success() -> None:
     one = {"optimizer": "a", "objective": "f", "seed": 0}
     assert text([one], "flags") == "# a on f, seed 0: no success"
+
+
+def _of_two_goals(tmp_path: Path, *words: str) -> Path:
+    folder = tmp_path / "run"
+    run = ["run", "optimizer=random", "objective=zdt1", "budget=6", "plot=false", f"out={folder}"]
+    assert command.main([*run, *words]) == 0
+    return folder
+
+
+def test_a_front_is_pasted_with_its_goals_and_compared_with_the_default(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("moocore")
+    folder = _of_two_goals(tmp_path)
+    capsys.readouterr()
+    assert command.main(["best", str(folder), "format=flags"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (run,) = load([folder])
+    n = len(front(run))
+    assert lines[0] == f"# random on zdt1, seed 0: a front of {n}"
+    assert [line[:2] for line in lines[2:]] == ["# ", "--"] * n
+    worst = dict.fromkeys(run.header.goals, 99.0)
+    there = run.configs[0]
+    metrics = {name: np.append(run.metrics[name], worst[name]) for name in run.header.goals}
+    header = replace(run.header, default={**there, "x1": 0.123})
+    known = beside_front(replace(run, header=header))
+    assert "start=default" in known["verdict"] and known["default"]["config"] == header.default
+    more = replace(
+        run,
+        header=header, metrics=metrics, configs=[*run.configs, header.default],
+        ids=np.append(run.ids, 99), fidelities=np.append(run.fidelities, 1.0),
+        values=np.append(run.values, np.nan), errors=[*run.errors, None],
+        prices=np.append(run.prices, 1.0),
+    )  # fmt: skip
+    assert beside_front(more)["verdict"].startswith(f"{n} of {n} configurations of the front are")
+    best = replace(header, default=run.configs[front(run)[0]])
+    assert beside_front(replace(run, header=best))["verdict"].startswith("no configuration found")
+
+
+def test_a_comment_stays_on_its_line_whatever_a_log_is_called() -> None:
+    one = {"optimizer": "a\nrm b", "objective": "f", "seed": 0}
+    assert text([one], "flags") == "# a rm b on f, seed 0: no success"

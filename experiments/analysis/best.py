@@ -9,7 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from experiments.analysis.pasted import confirmations, recommended, text
+from experiments.analysis.pasted import (
+    beside_front,
+    confirmations,
+    put_to_use,
+    recommended,
+    text,
+)
 from experiments.analysis.results import Run, load
 from experiments.analysis.statistics.fronts import front
 from experiments.running.header import Header
@@ -75,13 +81,7 @@ def _best(given: Given) -> int:
     again = confirmations(runs)
     own = {run.header.identity for run in runs}
     listed = [run for run in runs if run.header.optimizer.get("confirms") not in own]
-    found = [
-        {
-            **best(run),
-            **({} if run.header.several else recommended(run, again.get(run.header.identity))),
-        }
-        for run in listed
-    ]
+    found = [{**best(run), **_compared(run, again)} for run in listed]
     shown = text(found, given["format"])
     if given["out"] is None:
         print(shown)
@@ -89,6 +89,13 @@ def _best(given: Given) -> int:
         with whole(given["out"]) as new:
             new.write_text(shown + "\n", encoding="utf-8")
     return 0
+
+
+def _compared(run: Run, again: Mapping[str, Run]) -> dict[str, Any]:
+    """Return what is said of a run beside its best evaluations."""
+    if run.header.several:
+        return beside_front(run)
+    return recommended(run, again.get(run.header.identity))
 
 
 def best(run: Run) -> dict[str, Any]:
@@ -104,7 +111,13 @@ def best(run: Run) -> dict[str, Any]:
         "failed": int(run.failed.sum()),
     }
     if run.header.several:
-        return {**told, "front": [_evaluation(run, place) for place in front(run)]}
+        return {
+            **told,
+            "front": [
+                {**_evaluation(run, place), **put_to_use(run, run.configs[place])}
+                for place in front(run)
+            ],
+        }
     place = run.incumbent()
     if place is None:
         return {**told, "config": None}

@@ -88,6 +88,10 @@ def _interpolation(found: "re.Match[str]", text: str) -> str:
     return f"{_where(text)}: expected the name of a setting inside ${{...}}, got {found[1]}"
 
 
+def _missing(found: "re.Match[str]", text: str) -> str:
+    return f"{_where(text)}: expected a value, got none, and there is no default"
+
+
 _REPLIES = (
     (r"Could not find '([^']+)/([^'/]+)'", _group),
     (r"Could not override '([^']+@[^']*)'", _part),
@@ -97,6 +101,7 @@ _REPLIES = (
     (r"Error parsing override '(.*?)'\n", _parse),
     (r"Error (?:locating|loading) target '([^']+)'", _locate),
     (r"Error in call to target '([^']+)':\n(.*)", _call),
+    (r"Missing mandatory value: (\S+)", _missing),
     (r"Interpolation key '([^']+)' not found", _interpolation),
 )
 

@@ -24,7 +24,7 @@ from experiments.running.header import Header
 from experiments.running.history import History
 from experiments.running.identity import identity, without_paths
 from experiments.running.making import Problem, make_optimizer
-from experiments.running.making_objective import make_objective
+from experiments.running.making_objective import check_gpus, make_objective
 from experiments.running.run_log import RunLog, read
 from experiments.running.runner import Watch, run
 from experiments.running.same_run import check_design, check_same
@@ -56,6 +56,8 @@ class RunSettings:
         evaluation_timeout_s: the time in seconds after which an evaluation counts as failed;
             None means no limit.
         executor: the executor's settings, resolved, with `_target_`; empty means `auto`.
+        gpus: the GPUs of each evaluation, which the objective's settings contain already; None
+            means as many as these say.
         start: the setting `start` as plain values; None means that the optimizer begins.
         transfer: the setting `transfer` as plain values; None means that there are no earlier runs.
         stop: the settings of the rule that may end the run early, resolved, with `_target_`;
@@ -70,6 +72,7 @@ class RunSettings:
     workers: int = 1
     optimizer_as_written: Settings = field(default_factory=dict)
     evaluation_timeout_s: float | None = None
+    gpus: int | None = None
     start: Any = None
     transfer: Any = None
     executor: Settings = field(default_factory=dict)
@@ -105,6 +108,7 @@ class Run:
             objective = make_objective(settings.objective)
         if not isinstance(objective, Objective):
             raise ValueError(f"objective: expected an Objective, got {type(objective).__name__}")
+        check_gpus(objective, settings.gpus)
         self.objective = objective
         self.start = start_points(settings.start, objective)
         own = without_paths(settings.objective)
@@ -217,6 +221,11 @@ class Run:
         """
         settings = self.settings
         return self._new_executor(self.objective, settings.workers, settings.evaluation_timeout_s)
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the evaluations are made on the machines of a cluster."""
+        return bool(getattr(self._new_executor, "elsewhere", False))
 
     @property
     def _problem(self) -> Problem:

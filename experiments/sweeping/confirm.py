@@ -33,7 +33,7 @@ from experiments.running.rows import row_of
 from experiments.running.settings import REQUIRED, Command, Given, Setting
 from experiments.sweeping.remake import remake, with_paths
 from objectives.heartbeat import Heartbeat
-from objectives.objective import Objective
+from objectives.objective import Deployment, Objective
 from objectives.trial import Config, Evaluation, Trial
 from optimizers.optimizer import Optimizer
 
@@ -64,7 +64,8 @@ class Reseeded(Objective):
         self._rounds = [reseeded(settings, new) for new in drawn]
         self._n, self._made = n, {0: remake(self._rounds[0])}
         first = self._made[0]
-        self.space, self.noise_sd, self.goals = first.space, first.noise_sd, first.goals
+        self.space, self.noise_sd = first.space, first.noise_sd
+        self.goals, self.limits = first.goals, first.limits
         self.optimum, self.default, self.coco = first.optimum, first.default, first.coco
         self.resources, self.version, self.cheap = first.resources, first.version, first.cheap
 
@@ -74,6 +75,9 @@ class Reseeded(Objective):
             self._made = {number: remake(self._rounds[number])}  # keep only one: it may be large
         self._made[number].folder = self.folder
         return self._made[number].evaluate(trial)
+
+    def deployment(self) -> Deployment | None:
+        return next(iter(self._made.values())).deployment()
 
     def fingerprint(self) -> dict[str, Any]:
         return next(iter(self._made.values())).fingerprint()
@@ -103,12 +107,15 @@ def confirm(run: Run, out: Path, n: int, repeats: int, with_default: bool = Fals
         with_default: whether the objective's default is evaluated too, if it has one.
 
     Returns:
-        The run with the new evaluations; None if the run has no successful evaluation.
+        The run with the new evaluations; None if the run has no successful evaluation, or if it
+        has several goals.
 
     Raises:
         ValueError: the objective differs from that of the run, or `out` contains another log.
         OSError: the log cannot be written.
     """
+    if run.header.several:
+        return None
     settings = run.header.objective
     original = remake(settings)
     noisy = original.noise_sd > 0 or reseeded(settings, -1) != settings
@@ -168,6 +175,9 @@ def _new_seed(run: Run) -> int:
 def lines(run: Run, again: Run | None) -> Iterator[str]:
     """Yield the lines that compare the best seen value with the confirmed one."""
     yield f"{run.optimizer} on {run.objective}, seed {run.seed}:"
+    if run.header.several:
+        yield "  not evaluated: the run has several goals, and a confirmation compares one value"
+        return
     seen = best_seen(run)
     if again is None or seen is None:
         yield "  no success to confirm"

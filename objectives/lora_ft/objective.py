@@ -26,7 +26,13 @@ from objectives.lora_ft import devices, measures
 from objectives.lora_ft.amounts import fidelities_of, plan_of, sizes_of
 from objectives.lora_ft.data import load
 from objectives.lora_ft.deployed import deployment
-from objectives.lora_ft.judgement import ALWAYS, HELLASWAG, Judgement, scored
+from objectives.lora_ft.judgement import (
+    ALWAYS,
+    HELLASWAG,
+    Judgement,
+    expect_questions,
+    scored,
+)
 from objectives.lora_ft.measures import Measured
 from objectives.lora_ft.model import Adapters, trainable_parameters
 from objectives.lora_ft.settings import (
@@ -43,13 +49,12 @@ from objectives.lora_ft.team import Team, team
 from objectives.lora_ft.training import Diverged, Finetuning, start_seed
 from objectives.lora_ft.untrained import untrained
 from objectives.lora_ft.workbench import Workbench
-from objectives.objective import Objective, Resources
+from objectives.objective import Objective, Outlook, Resources
 from objectives.override import with_pinned
 from objectives.space import build_space, check
 from objectives.trial import Evaluation, Trial
 from objectives.wanted import Bounds, Names
 
-HELDOUT_LOSS = "heldout_loss"
 _CHOICES: dict[str, Sequence[str]] = {
     "target": list(TARGETS),
     "device": ("auto", "cpu", "cuda"),
@@ -68,6 +73,7 @@ class LoraFineTuning(Objective):
     """
 
     version = 2
+    gpus_setting = "gpus"
 
     def __init__(
         self,
@@ -97,6 +103,7 @@ class LoraFineTuning(Objective):
         mmlu_items: int | None,
         test_every: int,
         device: str,
+        gpus: int | None,
         precision: str,
         threads: int,
         pieces: int,
@@ -136,26 +143,24 @@ class LoraFineTuning(Objective):
         expect_parameters(self.space, self._fixed)
         for name, word in (("target", target), ("device", device), ("precision", precision)):
             expected.one_of(f"objective.{name}", word, _CHOICES[name])
-        measured = {**ALWAYS, **scored(*HELLASWAG)}
+        self._data = load(data)
+        questions = scored(*HELLASWAG) if self._data.hellaswag else {}
+        if not questions and goals is None:
+            expect_questions(data, target)
+        measured = {**ALWAYS, **questions}
         self._judgement = Judgement.of(target, goals, limits, measured)
         self.goals, self.limits = self._judgement.wanted.goals, self._judgement.wanted.limits
         self._least_items = expected.whole("objective.heldout_items_least", heldout_items_least, 1)
         self._test_every = expected.whole("objective.test_every", test_every, 0)
         self._threads = expected.whole("objective.threads", threads, 1)
         self._train_seed = expected.whole("objective.train_seed", train_seed, 0)
-        self._device = devices.kind(device)
+        self._device = devices.kind(device, gpus)
         self._precision = devices.precision(precision, self._device)
         self.default = default_of(self.space)
         self.fidelities = fidelities_of(self._plan, self.space, batch)
         self.resources = Resources(gpus=int(self._device == "cuda"), cores=threads)
         self._model = model
         self._checkpoint = checkpoint.find(model)
-        self._data = load(data)
-        if not self._data.hellaswag and TARGETS[target][0] != HELDOUT_LOSS:
-            raise ValueError(
-                f"objective.target: expected heldout_loss, as {data} holds instructions alone, got "
-                f"{target}; give a data folder with HellaSwag's questions as objective.data"
-            )
         self._workbench: Workbench | None = None
         self._before: Measured | None = None
 
@@ -208,6 +213,9 @@ class LoraFineTuning(Objective):
                 metrics = {}
         states.clear()
         return metrics
+
+    def outlook(self) -> Outlook:
+        return Outlook(faults_here=devices.missing(self._device))
 
     def deployment(self) -> Deployment:
         plan, sizes = self._plan, self._sizes

@@ -25,7 +25,6 @@ from objectives.items import DEFAULT, pack_exact
 from objectives.serving.grades import Failure
 from objectives.serving.score import Score
 
-
 Metrics = dict[str, float]
 
 
