@@ -226,3 +226,10 @@ def test_a_front_is_pasted_with_its_goals_and_compared_with_the_default(
 def test_a_comment_stays_on_its_line_whatever_a_log_is_called() -> None:
     one = {"optimizer": "a\nrm b", "objective": "f", "seed": 0}
     assert text([one], "flags") == "# a rm b on f, seed 0: no success"
+
+
+def test_a_log_whose_environment_would_be_a_command_is_refused() -> None:
+    stated = Deployment("vLLM", ["serve"], {"A;touch x": "1"}, [])
+    event = {**header_event(), "deployment": stated.to_json()}
+    with pytest.raises(ValueError, match="environment: expected names of variables of a shell"):
+        Header.from_json(json.loads(json.dumps(event)))

@@ -1,5 +1,6 @@
 """The header of a log, which describes the run and everything that analysis needs to know."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -201,7 +202,11 @@ def _deployment(fields: Fields) -> Deployment | None:
         case = Fields(each, "header.deployment.stands_for")
         cases.append({"config": case.config("config"), "flags": case.config("flags")})
     name, words = given.text("name"), given.items("words")
-    return Deployment(name, words, given.texts("environment"), cases)
+    environment = given.texts("environment")
+    for variable in environment:  # it is pasted into a shell, and a name cannot be quoted there
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", variable):
+            refuse("header.deployment.environment", "names of variables of a shell", variable)
+    return Deployment(name, words, environment, cases)
 
 
 def _budget(fields: Fields) -> float:

@@ -30,7 +30,16 @@ def line(error: BaseException, arguments: Sequence[str], name: str) -> str:
     override = re.search(r"Could not override '([^']+)'", text)
     if override:
         return _misspelt(override[1], arguments, name)
+    missing = re.search(r"Missing mandatory value: (\S+)", text)
+    if missing:
+        return f"{_full(missing[1], arguments, name)}: expected a value, got none"
     return f"settings: expected valid settings, got: {_first(text)}"
+
+
+def _full(key: str, arguments: Sequence[str], config: str) -> str:
+    """Return the whole key of a setting without a value, of which a part is known."""
+    missing = OmegaConf.missing_keys(composed(config, arguments))
+    return next((whole for whole in sorted(missing) if f".{whole}".endswith(f".{key}")), key)
 
 
 def _group(found: "re.Match[str]", text: str) -> str:
@@ -88,10 +97,6 @@ def _interpolation(found: "re.Match[str]", text: str) -> str:
     return f"{_where(text)}: expected the name of a setting inside ${{...}}, got {found[1]}"
 
 
-def _missing(found: "re.Match[str]", text: str) -> str:
-    return f"{_where(text)}: expected a value, got none, and there is no default"
-
-
 _REPLIES = (
     (r"Could not find '([^']+)/([^'/]+)'", _group),
     (r"Could not override '([^']+@[^']*)'", _part),
@@ -101,7 +106,6 @@ _REPLIES = (
     (r"Error parsing override '(.*?)'\n", _parse),
     (r"Error (?:locating|loading) target '([^']+)'", _locate),
     (r"Error in call to target '([^']+)':\n(.*)", _call),
-    (r"Missing mandatory value: (\S+)", _missing),
     (r"Interpolation key '([^']+)' not found", _interpolation),
 )
 
