@@ -44,9 +44,10 @@ lint: .venv/installed-test
 paper: .venv/installed-test
 	$(BIN)/tuneoff paper
 
-# Produces the table of real LoRA fine-tunings in the background, at the lowest priority. It takes
-# about 20 CPU hours and may be stopped and continued at any time. TUNEOFF_DATA names the data
-# folder.
+# Produces the tables of real LoRA fine-tunings in the background, at the lowest priority: first
+# results/lora_table/ and, when that is complete, results/lora_table_hellaswag/. It may be stopped
+# and continued at any time. Producers that an earlier version started end with the first table; the
+# same command then starts the second one. TUNEOFF_DATA names the data folder.
 lora-table: .venv/installed-run
 	$(BIN)/python -m objectives.lora_table.launch
 

@@ -119,5 +119,6 @@ def _refuse(line: str) -> int:
 
 
 def _interrupted(interrupt: KeyboardInterrupt) -> int:
+    interrupts.taken()
     print("interrupted", file=sys.stderr)
     return 143 if interrupt.args else 130

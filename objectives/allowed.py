@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from ConfigSpace import ConfigurationSpace
 
+from objectives import expected
 from objectives.combinations import Combinations
 from objectives.conditions import is_active
 from objectives.plain_yaml import read_yaml
@@ -36,7 +37,7 @@ def read_allowed(given: Any) -> list[dict[str, Any]]:
     """
     where, rows = WHERE, given
     if isinstance(given, str):
-        where, rows = given, _file(Path(given).expanduser())
+        where, rows = given, _file(expected.path(WHERE, given))
     if not isinstance(rows, list | tuple) or not rows:
         raise ValueError(f"{where}: expected {_RULE}, got {rows!r:.100}")
     for number, row in enumerate(rows):
@@ -142,7 +143,7 @@ def value_of(where: str, parameter: Any, given: Any) -> Value:
     whole = isinstance(parameter.lower, int | np.integer)
     try:
         number = float("nan") if isinstance(given, bool) else float(given)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = float("nan")
     inside = parameter.lower <= number <= parameter.upper
     if not inside or (whole and number != int(number)):

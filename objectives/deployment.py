@@ -157,6 +157,8 @@ def _case(entry: Mapping[str, Any], config: Config) -> Sequence[Entry]:
 
 def _parsed(text: str) -> Any:
     try:
-        return json.loads(text)
-    except ValueError:
+        value = json.loads(text)
+        json.dumps(value, allow_nan=False)
+        return value
+    except (ValueError, RecursionError):  # a word, or a number that JSON does not know
         return text

@@ -79,9 +79,13 @@ class Objective(ABC):
         cheap: whether an evaluation takes milliseconds, so that tests may do many of them.
         simulates_cost: whether `Evaluation.cost` follows from the trial alone, as that of a table
             does, instead of being measured; a simulated clock uses these costs.
-        noise_sd: standard deviation of the value over trials of one configuration.
+        noise_sd: standard deviation of the value over trials of one configuration. The seed of the
+            noise is a setting called `seed`, also that of a nested objective; `tuneoff confirm`
+            draws it anew.
         optimum: the lowest `value`, if it is known.
         minimisers: configurations that attain `optimum`.
+        moved: whether the optimum was moved from where the problem's authors put it; None if they
+            put it nowhere in particular.
         coco: suite, function and instance of COCO, if the objective is exactly that problem.
     """
 
@@ -102,6 +106,7 @@ class Objective(ABC):
     space: ConfigurationSpace
     optimum: float | None = None
     minimisers: Sequence[Config] = ()
+    moved: bool | None = None
     coco: tuple[str, int, int] | None = None
 
     @property

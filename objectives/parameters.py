@@ -33,6 +33,7 @@ TYPES: Mapping[type, str] = {
 }
 """The types to which a parameter's values may be restricted, in words."""
 
+_DECIMALS = 13  # of the bounds of a float, to which ConfigSpace rounds them
 _LARGEST = 1e15  # largest magnitude of a bound: larger integers are not exact as floats
 
 
@@ -148,9 +149,27 @@ def _bounds(where: str, kind: str, description: Mapping[str, Any]) -> tuple[floa
     expected.switch(f"{where}.log", log)
     if lower > upper:
         raise ValueError(f"{where}: expected lower <= upper, got {lower} > {upper}")
+    if kind == "float" and lower != upper:
+        _check_rounding(where, lower, upper)
     if log and lower <= 0 and lower != upper:  # a single value needs no scale
         raise ValueError(f"{where}.lower: expected a positive bound on a log scale, got {lower}")
     return lower, upper, log
+
+
+def _check_rounding(where: str, lower: float, upper: float) -> None:
+    """Raise `ValueError` if ConfigSpace, which keeps 13 decimals, would change a bound."""
+    kept = [round(bound, _DECIMALS) for bound in (lower, upper)]
+    for key, bound, rounded in zip(("lower", "upper"), (lower, upper), kept, strict=True):
+        if not math.isclose(bound, rounded, rel_tol=1e-3):
+            expected.refuse(
+                f"{where}.{key}", f"a bound that {_DECIMALS} decimals can represent", bound,
+                "; take another unit, or an exponent as the parameter",
+            )  # fmt: skip
+    if kept[0] >= kept[1]:
+        raise ValueError(
+            f"{where}: expected bounds that differ by more than 1e-{_DECIMALS}, got {lower} and "
+            f"{upper}"
+        )
 
 
 def _plain_values(where: str, values: list[Any]) -> list[Value]:
@@ -167,6 +186,8 @@ def _plain_values(where: str, values: list[Any]) -> list[Value]:
             )
         if value != value:
             raise ValueError(f"{where}: expected true, false, numbers or text, got {value!r}")
+        if isinstance(value, int) and not isinstance(value, bool) and not expected.is_number(value):
+            expected.refuse(where, "numbers that a float can represent", value)
     booleans = [value for value in values if isinstance(value, bool)]
     if booleans and len(booleans) < len(values):
         raise ValueError(

@@ -235,13 +235,23 @@ def _value_column(described: object) -> tuple[Column, bool | str]:
     if not isinstance(described, Mapping) or set(described) - {"column", "maximise"}:
         raise ValueError(f"value: expected the keys column and maximise, got {described!r}")
     maximise = described.get("maximise", False)
-    if maximise not in (True, False, "one minus"):
+    if not isinstance(maximise, bool) and maximise != "one minus":  # 1 equals true, but is not
         raise ValueError(f"value.maximise: expected true, false or 'one minus', got {maximise!r}")
     return column("value", described.get("column")), maximise
 
 
 def _shown(metrics: Mapping[str, Column], value: Column) -> str:
-    """Return the metric that the value represents."""
+    """Return the metric that the value represents.
+
+    Raises:
+        ValueError: a metric with the name of the value's column has another column.
+    """
+    other = metrics.get(value.name, value)
+    if other != value:
+        raise ValueError(
+            f"metrics.{value.name}: expected the column {value.name}, as the value has this name, "
+            f"got {other.name}{' with log10' if other.log10 else ''}"
+        )
     return next((name for name, source in metrics.items() if source == value), value.name)
 
 

@@ -18,8 +18,8 @@ import numpy as np
 from scipy.special import erfcx, log_ndtr, ndtr
 
 from optimizers.features import Matrix
-from optimizers.gaussian_process import Slopes
 from optimizers.kernel import Vector
+from optimizers.slopes import Slopes
 
 NAMES = ("log_ei", "ei", "ucb", "pi")
 _LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)

@@ -21,9 +21,10 @@ import numpy as np
 
 from objectives.space import UnitCube
 from optimizers.features import Features
-from optimizers.gaussian_process import GaussianProcess, Slopes
+from optimizers.gaussian_process import GaussianProcess
 from optimizers.kernel import Matrix, Vector, matern
 from optimizers.one_thread import one_thread
+from optimizers.slopes import Slopes
 
 FULL = 1.0  # z of a full evaluation
 

@@ -26,7 +26,6 @@ The posterior mean and variance at x are m + k^T alpha and k(x, x) - |L^-1 k|^2 
 """
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg.lapack import dtrtri
@@ -45,21 +44,8 @@ from optimizers.kernel import (
     weights,
 )
 from optimizers.one_thread import one_thread
+from optimizers.slopes import Slopes
 from optimizers.warp import CAP, OFFSETS, Scale, Warp
-
-
-class Slopes(NamedTuple):
-    """The posterior at m inputs and its derivatives with respect to the numeric columns.
-
-    Attributes:
-        mean, variance: (m,).
-        d_mean, d_variance: (m, numeric columns).
-    """
-
-    mean: Vector
-    variance: Vector
-    d_mean: Matrix
-    d_variance: Matrix
 
 
 class GaussianProcess:

@@ -7,6 +7,7 @@ in every goal, whatever the size of the penalty.
 """
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -16,6 +17,8 @@ from objectives.trial import Evaluation, Goal, Limit, signed
 
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
+
+_LARGEST = sys.float_info.max
 
 
 class ToldGoals:
@@ -75,7 +78,7 @@ class ToldGoals:
             return self._worst
         grade = _grade(penalty, min(self._penalties), max(self._penalties))
         pairs = zip(self._worst, self._best, strict=True)
-        return [worst + grade * (worst - best) for worst, best in pairs]
+        return [_beyond(worst, best, grade) for worst, best in pairs]
 
     def _numbers(self, evaluation: Evaluation) -> list[float] | None:
         """Return an evaluation's own numbers; for a failure, its penalty if it has one."""
@@ -108,8 +111,10 @@ def goal_targets(evaluations: Sequence[Evaluation], goals: Mapping[str, Goal]) -
         rows = [signed(goals, e.metrics) or [0.0] * len(goals) for e in evaluations]
     numbers = np.array(rows, dtype=np.float64)
     good = numbers[success]
-    worst, best = good.max(axis=0), good.min(axis=0)
-    numbers[~success] = worst + _grades(evaluations)[~success, None] * (worst - best)
+    worst, best, grades = good.max(axis=0), good.min(axis=0), _grades(evaluations)
+    for place in np.flatnonzero(~success):
+        grade = grades[place]
+        numbers[place] = [_beyond(*pair, grade) for pair in zip(worst, best, strict=True)]
     return numbers
 
 
@@ -124,6 +129,12 @@ def _grades(evaluations: Sequence[Evaluation]) -> Vector:
         low, high = penalties[known].min(), penalties[known].max()
         grades[known] = [_grade(penalty, low, high) for penalty in penalties[known]]
     return grades
+
+
+def _beyond(worst: float, best: float, grade: float) -> float:
+    """Return worst + grade (worst - best), at most the largest double."""
+    half = worst / 2 + grade * (worst / 2 - best / 2)
+    return 2 * min(half, _LARGEST / 2)
 
 
 def _grade(penalty: float, low: float, high: float) -> float:

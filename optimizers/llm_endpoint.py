@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -83,8 +84,8 @@ class Endpoint:
         try:
             with urllib.request.urlopen(request, timeout=self._timeout_s) as answer:
                 return _text(json.load(answer))
-        except (OSError, ValueError) as error:  # urllib's errors are OSErrors
-            reason = " ".join(str(error).split())
+        except (OSError, ValueError, HTTPException, RecursionError) as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
             raise ConnectionError(
                 f"llm.url: expected an answer from {self._url}, got: {reason}; start the server "
                 f"and repeat the command, which resumes the run"

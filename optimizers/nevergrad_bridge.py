@@ -174,8 +174,13 @@ class NevergradBridge(Optimizer):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 yield
-        except (ImportError, RuntimeError) as error:
+        except (ImportError, RuntimeError, ValueError) as error:
             cause = error.__cause__ or error  # an error in a method's thread is re-raised here
+            if isinstance(cause, ValueError) and ": expected " not in str(cause):
+                raise ValueError(
+                    f"nevergrad.name: expected a method that can search this space, got "
+                    f"{self._name}: {' '.join(str(cause).split())}"
+                ) from None
             if not isinstance(cause, ImportError):
                 raise
             raise ValueError(

@@ -83,6 +83,7 @@ class OptunaBridge(Optimizer):
         self._rng = np.random.default_rng(seed)
         self._told = ToldGoals(goals or {}, limits or {})
         optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self._sampler = sampler
         instance = _sampler(sampler, options, self._rng)
         _check_takes(sampler, options, len(goals or ()), bool(limits))
         self._study = optuna.create_study(
@@ -171,8 +172,14 @@ class OptunaBridge(Optimizer):
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="optuna")
             for _ in range(_TRIES):
-                asked = self._study.ask()
-                config = self._suggest(asked)
+                try:
+                    asked = self._study.ask()
+                    config = self._suggest(asked)
+                except ValueError as error:  # such as a search that needs a finite space
+                    raise ValueError(
+                        f"optuna.sampler: expected one that can search this space, got "
+                        f"{self._sampler}: {error}"
+                    ) from None
                 if self._cube.allows(config):
                     return asked, config
                 self._study.tell(asked, state=TrialState.FAIL)

@@ -45,8 +45,9 @@ from numpy.typing import NDArray
 
 from objectives.space import UnitCube
 from objectives.trial import EarlierTask
-from optimizers.gaussian_process import GaussianProcess, Slopes
+from optimizers.gaussian_process import GaussianProcess
 from optimizers.kernel import Matrix, Vector
+from optimizers.slopes import Slopes
 from optimizers.targets import succeeded, targets
 
 _DRAWS = 256  # S

@@ -7,6 +7,7 @@ VALUES = {
     "number": ["", "x", "nan", "inf", "-inf", "-1", "1e999", "0x10", "[0.1]", "0,1", "true", "١٢x"],
     "whole": ["", "x", "0", "-1", "1.5", "1e3", "nan", "true", "[1]", "1,2", "9" * 30, "²"],
     "choice": ["", "x", "None", "1", "[auto]", "TRUE_", "{", "\x1b[31m"],
+    "by metric": ["", "x", "5", "[1]", "{}", "{a: x}", "{a: .nan}", "{a: [1]}", "{a", "{\x1b: 1}"],
 }
 NOT_WORDS = ["--fast", "--out", "-x", "--", "--no-such=1", "---", "-"]
 ODD = [
@@ -45,11 +46,22 @@ KEYS = {
         "out": "path",
     },
     "pack": {"out": "path"},
-    "best": {"format": "choice"},
+    "best": {"format": "choice", "limits": "by metric"},
     "confirm": {"out": "path", "top": "whole", "repeats": "whole"},
-    "verdict": {"direction": "choice", "level": "number", "equal": "number", "pairs": "path"},
+    "verdict": {
+        "direction": "choice",
+        "level": "number",
+        "equal": "number",
+        "pairs": "path",
+        "references": "by metric",
+    },
     "compare": {"out": "path"},
-    "report": {"out": "path", "direction": "choice", "equal": "number"},
+    "report": {
+        "out": "path",
+        "direction": "choice",
+        "equal": "number",
+        "references": "by metric",
+    },
     "export": {"out": "path", "format": "choice"},
     "check": {"optimizer": "choice", "objective": "choice"},
 }

@@ -9,7 +9,8 @@ from scipy.special import log_ndtr, ndtr
 
 from objectives.space import UnitCube, build_space
 from optimizers.acquisition import NAMES, Acquisition, log_h
-from optimizers.gaussian_process import GaussianProcess, Slopes
+from optimizers.gaussian_process import GaussianProcess
+from optimizers.slopes import Slopes
 
 UNIT = {"type": "float", "lower": 0, "upper": 1}
 PLANE = {"x": UNIT, "y": UNIT}

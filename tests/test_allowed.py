@@ -155,6 +155,11 @@ def test_what_is_no_list_is_refused(given: Any) -> None:
         read_allowed(given)
 
 
+def test_the_home_of_nobody_is_refused() -> None:
+    with pytest.raises(ValueError, match="^objective.allowed: expected the home folder of a user"):
+        read_allowed("~no_such_user_of_this_host/allowed.csv")
+
+
 def test_a_log_makes_nobody_read_a_file() -> None:
     settings = run_of("objective=branin").settings.objective
     with pytest.raises(ValueError, match="objective.allowed: expected a list of combinations"):

@@ -111,6 +111,40 @@ def test_a_run_that_did_not_evaluate_the_default_says_so() -> None:
     assert recommended(made_run([None]), None) == {}
 
 
+def test_a_default_that_was_evaluated_once_is_not_said_to_be_missing() -> None:
+    run = with_default(made_run([1.0, 0.0, 3.0]))
+    again = made_run([0.9, 1.1, 1.0])
+    again.configs[:] = [{"x": 0.1}] * 3
+    told = recommended(run, again)
+    assert told["default"]["value"] == 1.0
+    assert "was evaluated once" in told["verdict"] and "gain" not in told
+
+
+def test_what_is_pasted_into_a_shell_is_a_variable_of_its_own() -> None:
+    run = made_run([1.0])
+    run.configs[0] = {"1x": 2, "a.b": "c d", "é": True}
+    lines = text([{**recommended(run, None), **_ABOUT}], "env").splitlines()
+    assert lines[-3:] == ["_1X=2", "A_B='c d'", "_=true"]
+    run.configs[0] = {"a.b": 1, "a_b": 2}
+    with pytest.raises(ValueError, match="as a.b and a_b are both A_B in a shell, got env"):
+        text([{**recommended(run, None), **_ABOUT}], "env")
+
+
+def test_a_variable_s_name_in_a_log_cannot_be_a_command() -> None:
+    deployed = Deployment("x", ["x"], {"A;touch B": "1"}).to_json()
+    with pytest.raises(ValueError, match="deployment.environment: expected names of variables"):
+        Header.from_json({**header_event(), "deployment": deployed})
+
+
+def test_numbers_that_overflow_are_null_in_json() -> None:
+    run = with_default(made_run([1.7e308, -1.7e308]))
+    found = json.loads(text([recommended(run, None)], "json"), parse_constant=pytest.fail)
+    assert found[0]["gain"]["mean"] is None
+
+
+_ABOUT = {"optimizer": "a", "objective": "f", "seed": 0}
+
+
 def log_of(tmp_path: Path, *words: str) -> Run:
     """Return the run of a log that has only its header and one evaluation of the default."""
     run = run_of("optimizer=random", *words)
@@ -186,34 +220,20 @@ def test_nothing_is_pasted_of_a_run_without_success() -> None:
     assert text([one], "flags") == "# a on f, seed 0: no success"
 
 
-def _of_two_goals(tmp_path: Path, *words: str) -> Path:
-    folder = tmp_path / "run"
-    run = ["run", "optimizer=random", "objective=zdt1", "budget=6", "plot=false", f"out={folder}"]
-    assert command.main([*run, *words]) == 0
-    return folder
-
-
-def test_a_front_is_pasted_with_its_goals_and_compared_with_the_default(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_front_is_compared_with_the_default(tmp_path: Path) -> None:
     pytest.importorskip("moocore")
-    folder = _of_two_goals(tmp_path)
-    capsys.readouterr()
-    assert command.main(["best", str(folder), "format=flags"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    (run,) = load([folder])
+    words = ["run", "optimizer=random", "objective=zdt1", "budget=6", "plot=false"]
+    assert command.main([*words, f"out={tmp_path / 'run'}"]) == 0
+    (run,) = load([tmp_path / "run"])
     n = len(front(run))
-    assert lines[0] == f"# random on zdt1, seed 0: a front of {n}"
-    assert [line[:2] for line in lines[2:]] == ["# ", "--"] * n
-    worst = dict.fromkeys(run.header.goals, 99.0)
-    there = run.configs[0]
-    metrics = {name: np.append(run.metrics[name], worst[name]) for name in run.header.goals}
-    header = replace(run.header, default={**there, "x1": 0.123})
+    header = replace(run.header, default={**run.configs[0], "x1": 0.123})
     known = beside_front(replace(run, header=header))
     assert "start=default" in known["verdict"] and known["default"]["config"] == header.default
+    worst = {name: np.append(run.metrics[name], 99.0) for name in run.header.goals}
+    assert header.default is not None
     more = replace(
         run,
-        header=header, metrics=metrics, configs=[*run.configs, header.default],
+        header=header, metrics=worst, configs=[*run.configs, header.default],
         ids=np.append(run.ids, 99), fidelities=np.append(run.fidelities, 1.0),
         values=np.append(run.values, np.nan), errors=[*run.errors, None],
         prices=np.append(run.prices, 1.0),
@@ -226,10 +246,3 @@ def test_a_front_is_pasted_with_its_goals_and_compared_with_the_default(
 def test_a_comment_stays_on_its_line_whatever_a_log_is_called() -> None:
     one = {"optimizer": "a\nrm b", "objective": "f", "seed": 0}
     assert text([one], "flags") == "# a rm b on f, seed 0: no success"
-
-
-def test_a_log_whose_environment_would_be_a_command_is_refused() -> None:
-    stated = Deployment("vLLM", ["serve"], {"A;touch x": "1"}, [])
-    event = {**header_event(), "deployment": stated.to_json()}
-    with pytest.raises(ValueError, match="environment: expected names of variables of a shell"):
-        Header.from_json(json.loads(json.dumps(event)))

@@ -17,6 +17,7 @@ from experiments.analysis.statistics.incumbents import (
     top,
 )
 from experiments.running import provenance
+from experiments.running.from_words import run_of
 from experiments.running.run import Run, RunSettings
 from experiments.running.run_log import read
 from experiments.sweeping import confirm
@@ -120,6 +121,20 @@ def test_without_noise_one_evaluation_confirms(tmp_path: Path) -> None:
     (run,) = load([tmp_path / "runs"])
     again = confirm.confirm(run, tmp_path / "again", 2, 5)
     assert again is not None and again.values.tolist() == sorted(run.values.tolist())[:2]
+
+
+def test_new_evaluations_are_judged_by_the_limits_of_the_run() -> None:
+    words = ["objective=serving_sim", "objective.limits={ttft_p90_s: 0.5}", "scalarise=weights"]
+    header = run_of("optimizer=tpe", *words).header
+    assert header.limits
+    assert confirm.Reseeded(header.objective, n=1, repeats=1, seed=0).limits == header.limits
+
+
+def test_runs_of_several_goals_are_said_to_be_those(tmp_path: Path) -> None:
+    _run(tmp_path / "runs", "objective=zdt1")
+    (run,) = load([tmp_path / "runs"])
+    assert confirm.confirm(run, tmp_path / "again", 1, 1) is None
+    assert "several goals" in [*confirm.lines(run, None)][1]
 
 
 def test_only_integers_called_seed_are_renewed_at_any_depth() -> None:

@@ -233,6 +233,13 @@ def test_inline_refuses_what_it_cannot_do(workers: int, limit_s: float | None) -
         choice.inline(Good(), workers, limit_s)
 
 
+def test_what_makes_no_executor_is_refused() -> None:
+    factories: list[Any] = [dict, print]
+    for factory in factories:
+        with pytest.raises(ValueError, match="^executor: expected a.* executor.*, got"):
+            choice.made_by(factory, Good(), 1, None)
+
+
 @pytest.mark.parametrize("limit_s", [0, -1, float("nan"), float("inf"), True, "5"])
 def test_a_limit_of_time_is_a_positive_number_of_seconds(limit_s: object) -> None:
     with pytest.raises(

@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import warnings
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ from experiments.analysis.exchange.optuna_storage import study_name
 from experiments.analysis.exchange.problems import Problems
 from experiments.analysis.results import Run, load
 from experiments.sweeping import sweep
+from made_runs import made_run
+from objectives.trial import Limit
 
 INNER = "objective@objective.inner=bbob objective.inner.function=8 objective.inner.dimension=2"
 
@@ -212,6 +215,16 @@ def test_iohinspector_loads_every_evaluation(bbob: Path, mixed: Path, tmp_path: 
         for i, value in enumerate(np.where(run.failed, FAILED, run.values).tolist(), start=1):
             expected.append((run.optimizer, run.seed, dim, i, value))
     assert found == sorted(expected)
+
+
+def test_an_evaluation_that_violates_a_limit_is_never_the_best_of_a_run(tmp_path: Path) -> None:
+    space = {"x": {"type": "float", "lower": 0.0, "upper": 1.0}}
+    run = made_run([1.0, 2.0], metrics={"m": [5.0, 0.5]}, space=space)
+    limited = replace(run, header=replace(run.header, limits={"m": Limit(1.0)}))
+    export.export([limited], "ioh", tmp_path / "out")
+    (index,) = (tmp_path / "out").rglob("*.json")
+    best = json.loads(index.read_text())["scenarios"][0]["runs"][0]["best"]
+    assert (best["evals"], best["y"]) == (2, 2.0)
 
 
 def test_a_bbob_function_that_was_changed_is_no_function_of_coco(tmp_path: Path) -> None:

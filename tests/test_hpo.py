@@ -1,5 +1,7 @@
 """Real training on scikit-learn's data: continued trainings, the split, and settings."""
 
+import pickle
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +79,19 @@ def test_a_full_evaluation_leaves_no_checkpoint(tmp_path: Path) -> None:
 def test_a_missing_checkpoint_is_said(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="resumes: expected the checkpoint of trial 0"):
         hpo(tmp_path).evaluate(Trial(1, NETWORK, 1.0, resumes=0))
+
+
+def test_a_checkpoint_runs_no_code(tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> Any:
+            return Path.touch, (tmp_path / "ran",)
+
+    (tmp_path / "checkpoints").mkdir()
+    stored = zlib.compress(pickle.dumps(("network", 27, Evil())))
+    (tmp_path / "checkpoints" / "trial-0.pkl").write_bytes(stored)
+    with pytest.raises(ValueError, match="resumes: expected the state of a learner, got"):
+        hpo(tmp_path).evaluate(Trial(1, NETWORK, 1.0, resumes=0))
+    assert not (tmp_path / "ran").exists()
 
 
 def test_what_may_change_does_change_a_continued_training(tmp_path: Path) -> None:

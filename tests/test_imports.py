@@ -126,7 +126,7 @@ def test_the_plumbing_branches_on_no_name_of_a_plug_in() -> None:
     names = _plug_ins()
     offences = [
         f"{path.relative_to(ROOT)}, line {line}: {text}"
-        for folder in ("running", "sweeping", "analysis", "replaying")
+        for folder in ("running", "sweeping", "analysis", "replaying", "watching", "testing")
         for path in sorted((ROOT / "experiments" / folder).rglob("*.py"))
         for line, text in _compared(ast.parse(path.read_text()))
         if text in names
@@ -208,7 +208,8 @@ def test_a_process_that_reads_results_has_loaded_no_hydra() -> None:
 
 
 def test_running_imports_neither_sweeping_nor_analysis() -> None:
-    others = ("experiments.analysis", "experiments.sweeping", "experiments.paper")
+    names = ("analysis", "sweeping", "paper", "replaying", "testing", "watching")
+    others = tuple(f"experiments.{name}" for name in names)
     offences = [
         f"{path.relative_to(ROOT)} imports {name}"
         for path, name in _imports("experiments/running")

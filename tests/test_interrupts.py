@@ -1,14 +1,17 @@
 """Signals that arrive while an optimizer works, or that an evaluation swallows."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 
+from experiments.running.executors.pool import Done, Pool
 from processes import ROOT
 
 START = """
@@ -95,6 +98,84 @@ except KeyboardInterrupt:
     assert typed(body, once=True) == "tidied up\n"
 
 
+def test_a_signal_that_was_swallowed_is_raised_again_by_the_next_one() -> None:
+    body = """
+try:
+    arrives()
+except KeyboardInterrupt:
+    print("swallowed")
+try:
+    arrives()
+    print("not reached")
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    assert typed(body, once=True) == "swallowed\ninterrupted\n"
+
+
+def test_a_signal_that_was_swallowed_is_raised_again_by_itself() -> None:
+    body = """
+import time
+interrupts.AGAIN_S = 0.01
+try:
+    try:
+        arrives()
+    except KeyboardInterrupt:
+        time.sleep(0.05)  # a cleanup is not interrupted
+        print("swallowed")
+    time.sleep(60)
+except KeyboardInterrupt as interrupt:
+    print(interrupt.args)
+"""
+    assert typed(body, once=True) == "swallowed\n(15,)\n"
+
+
+def test_a_held_block_inside_a_cleanup_does_not_end_the_cleanup() -> None:
+    body = """
+try:
+    try:
+        arrives()
+    finally:
+        with interrupts.held():
+            print("saved")
+        print("tidied up")
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    assert typed(body) == "saved\ntidied up\ninterrupted\n"
+
+
+def test_a_command_that_says_that_it_was_interrupted_is_not_interrupted_again() -> None:
+    body = """
+try:
+    arrives()
+except KeyboardInterrupt:
+    interrupts.taken()
+arrives()
+interrupts.check()
+print(signal.getitimer(signal.ITIMER_REAL))
+"""
+    assert typed(body, once=True) == "(0.0, 0.0)\n"
+
+
+def stopped_and_failed(task: object, report: object) -> None:
+    """Fail while a signal is held that ends the worker."""
+    os.kill(os.getpid(), signal.SIGTERM)
+    raise ValueError("the task failed")
+
+
+def test_a_worker_that_was_told_to_end_during_a_task_that_failed_ends() -> None:
+    pool = Pool(stopped_and_failed, 1)
+    try:
+        pool.submit(1)
+        assert pool.next() == Done(1, error="ValueError: the task failed", traceback=ANY)
+        (worker,) = multiprocessing.active_children()
+        worker.join(60)
+        assert worker.exitcode == 0
+    finally:
+        pool.close()
+
+
 def test_a_signal_that_the_shell_ignores_stays_ignored() -> None:
     body = """
 signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -150,6 +231,33 @@ def test_ctrl_c_while_a_command_starts_is_one_line(
     assert (status, said.count("\n")) == (130, 1), said
     assert said.startswith("interrupted")
     assert not (tmp_path / "page.html").exists()
+
+
+def test_a_command_that_swallowed_a_signal_and_went_on_ends_as_interrupted(tmp_path: Path) -> None:
+    (tmp_path / "swallowing.py").write_text(
+        """
+import os, signal
+from experiments import command, entry
+
+def main(arguments):
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+    except:
+        print("swallowed")
+    return 0
+
+command.main = main
+entry.start([])
+"""
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "swallowing"],
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{tmp_path}"},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (143, "swallowed\n")
+    assert done.stderr == "interrupted\n"
 
 
 def test_an_interrupt_inside_exec_leaves_the_exit_status(tmp_path: Path) -> None:

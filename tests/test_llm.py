@@ -1,6 +1,8 @@
 """Facts of the language model as optimizer: repairs, its share, and that a replay never calls."""
 
 import json
+import socket
+import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -254,6 +256,27 @@ def test_without_an_endpoint_the_message_says_what_to_set() -> None:
         converse(nobody, answers(floats(2)))
     with pytest.raises(ValueError, match=r"llm.partner: expected an optimizer"):
         _make(floats(2), None, share=0.5)
+
+
+@pytest.mark.parametrize(
+    "answer", [b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", b"SSH-2.0\r\n"]
+)
+def test_an_answer_that_breaks_off_or_is_no_http_is_said_in_one_line(answer: bytes) -> None:
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        connection, _ = listening.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(answer)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    port = listening.getsockname()[1]
+    asked = _make(floats(2), f"http://127.0.0.1:{port}/v1")
+    with listening, pytest.raises(ConnectionError, match=r"^llm.url: expected an answer from"):
+        converse(asked, answers(floats(2)))
+    thread.join()
 
 
 @pytest.mark.slow

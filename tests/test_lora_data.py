@@ -160,12 +160,28 @@ def test_a_malformed_row_is_named_by_file_line_and_field(
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("line", ['{"instruction": ', "[1, 2]", ""])
+@pytest.mark.parametrize(
+    "line",
+    [
+        *('{"instruction": ', "[1, 2]", "", "[" * 100_000),
+        '{"instruction": "\\ud800", "input": "", "output": "x"}',
+    ],
+)
 def test_a_line_that_is_no_json_object_is_named(tmp_path: Path, rows: Rows, line: str) -> None:
     write(tmp_path, rows)
     with (tmp_path / "alpaca.jsonl").open("a") as file:
         file.write(line + "\n")
     with pytest.raises(ValueError, match=r"alpaca\.jsonl line 2: expected .*JSON"):
+        data.load(str(tmp_path))
+
+
+def test_a_byte_order_mark_is_read_and_a_pipe_is_named(tmp_path: Path, rows: Rows) -> None:
+    path = write(tmp_path, rows) / "alpaca.jsonl"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert len(data.load(str(tmp_path)).instructions) == len(rows["alpaca.jsonl"])
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(ValueError, match=r"alpaca\.jsonl: expected .* got a pipe"):
         data.load(str(tmp_path))
 
 

@@ -89,6 +89,11 @@ def test_repeats_differ_as_the_studys_do() -> None:
     assert abs(np.corrcoef(found.T)[0, 1]) < 0.25  # five standard errors of 1 / 20
 
 
+def test_the_declared_noise_is_that_of_the_goal() -> None:
+    words = ["objective.noise=repeat", "objective.goals=[mmlu_acc]"]
+    assert objective(words[0]).noise_sd == 1e-4 and objective(*words).noise_sd == 2e-4
+
+
 def test_noise_goes_by_seed_and_trial() -> None:
     assert (values("divergence", -2.5, n=20) == values("divergence", -2.5, n=20)).all()
     assert (values("divergence", -2.5, n=20) != values("divergence", -2.5, seed=1, n=20)).any()

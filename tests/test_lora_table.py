@@ -16,12 +16,15 @@ from objectives.lora_table import cells
 from objectives.lora_table.compile import compile_table
 from objectives.lora_table.lookup import choices_of
 from objectives.lora_table.objective import LoraTable
+from objectives.lora_table.tasks import HELLASWAG
 from objectives.space import UnitCube
 from objectives.trial import Config, Trial
 from optimizers.goal_targets import goal_targets
 from processes import ROOT
+from small_disk import small_disk
 
 YAML = OmegaConf.load(ROOT / "conf/objective/lora_table.yaml")
+CHOSEN = [cells.DEFAULT, cells.cell_of(2.9e-3, 1, 1, "attention_mlp", 4)]  # of the second plan
 N_ITEMS = {"1/9": 24, "1/3": 48, "1": 128}
 BEST: Config = {
     "learning_rate": 2.9e-3,
@@ -221,6 +224,7 @@ def test_a_training_that_diverged_is_the_worst_in_each_goal(folder: Path) -> Non
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
+        ({"task": "mmlu"}, "objective.task: expected one of alpaca, hellaswag"),
         ({"noise": "draw"}, "objective.noise: expected one of"),
         ({"goals": ["loss"]}, "objective.goals: expected .*'train_seconds'.*, got 'loss'"),
         ({"goals": []}, "objective.goals: expected a list of different metrics"),
@@ -265,6 +269,64 @@ def test_an_empty_folder_compiles_to_one_line_of_error(tmp_path: Path) -> None:
         cwd=ROOT,
     )
     assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
+
+
+def test_a_disk_without_room_leaves_the_compiled_table_as_it_was(
+    folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "evaluations.csv.xz"
+    out.write_bytes(b"earlier")
+    with pytest.raises(OSError, match="File too large"), small_disk():
+        compile_table(folder, tmp_path)
+    assert [*tmp_path.iterdir()] == [out] and out.read_bytes() == b"earlier"
+
+
+@pytest.fixture(scope="module")
+def second(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The second task's table with two of its 80 configurations."""
+    place = tmp_path_factory.mktemp("second")
+    made = [_made(cell, 0, _change(cell, 0)) for cell in CHOSEN]
+    for row, _ in made:
+        row["hellaswag_p_right"] = 0.4
+    for name, column in (("rows-0", 0), ("items-0", 1)):
+        lines = [json.dumps(line[column]) + "\n" for line in made]
+        (place / f"{name}.jsonl").write_text("".join(lines))
+    (place / "untrained.json").write_text(json.dumps({"selection 1": _packed(UNTRAINED)}))
+    compile_table(place, place)
+    return place
+
+
+def test_the_second_task_has_the_fidelities_and_the_items_of_the_first(second: Path) -> None:
+    table = _table(second, task="hellaswag")
+    assert "HellaSwag's contexts and endings, looked up, so far 2 of 80" in (table.notice() or "")
+    assert table.default == _config(cells.DEFAULT)
+    evaluation = table.evaluate(Trial(0, _config(CHOSEN[1]), 1 / 9))
+    assert evaluation.cost == 13.0 and evaluation.items.keys() == {"heldout_loss"}
+    tested = table.test(Trial(0, _config(CHOSEN[1])))
+    assert tested.keys() == {"test_loss", "hellaswag_p_right"}
+    with pytest.raises(ValueError, match="got 0 of 80; narrow objective.space"):
+        _table(second, task="hellaswag", noise="replicates")
+
+
+def test_optimizers_ask_for_the_second_task_s_configurations_only(second: Path) -> None:
+    for relabel in (None, 3):
+        table = _table(second, task="hellaswag", relabel=relabel)
+        cube = UnitCube(table.space)
+        drawn = [cube.config(u) for u in np.random.default_rng(0).random((200, cube.dim))]
+        planned = [_config(cell) for cell in HELLASWAG.plan.cells]
+        assert all(config in planned for config in drawn)
+        assert cube.finite is not None and len(cube.finite) == 80
+    with pytest.raises(ValueError, match="expected one of the 80 configurations of task hella"):
+        table.evaluate(Trial(0, BEST))
+    unseen = next(config for config in planned if config not in map(_config, CHOSEN))
+    with pytest.raises(RuntimeError, match="does not hold it yet"):
+        table.evaluate(Trial(0, unseen))
+
+
+def test_a_space_without_a_configuration_of_the_task_is_refused(second: Path) -> None:
+    space = {name: {"type": "constant", "value": value} for name, value in BEST.items()}
+    with pytest.raises(ValueError, match="some of the 80 configurations of the task, got none"):
+        _table(second, task="hellaswag", space=space)
 
 
 def test_equal_rows_compile_to_equal_bytes(folder: Path, tmp_path: Path) -> None:

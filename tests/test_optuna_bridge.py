@@ -39,6 +39,16 @@ def _asked(space: Any, sign: int) -> list[Trial]:
     return converse(_make("TPESampler", space, n_startup_trials=12), answer, length=13)
 
 
+@pytest.mark.parametrize(
+    ("sampler", "options"),
+    [("BruteForceSampler", {}), ("GridSampler", {"search_space": {"n": [1]}})],
+)
+def test_a_sampler_that_cannot_search_the_space_is_named(sampler: str, options: Any) -> None:
+    space = build_space({"x": {"type": "float", "lower": 0, "upper": 1}})
+    with pytest.raises(ValueError, match=f"^optuna.sampler: expected one .* got {sampler}: "):
+        _make(sampler, space, **options).ask()
+
+
 def test_options_reach_the_sampler() -> None:
     # Random until the 12th trial: the values told make no difference before, and do after.
     space = SPACES["one float"]

@@ -26,6 +26,7 @@ from experiments.paper.__main__ import main
 from experiments.paper.contents import Inputs, figures, gather, sections
 from processes import ROOT
 from published_csv import CSV
+from small_disk import small_disk
 
 PAPER = ROOT / "paper"
 TOLERANCE = 1e-6
@@ -270,6 +271,19 @@ def test_what_cannot_be_made_again_keeps_its_committed_cells(
     (tmp_path / "numbers.json").write_text(json.dumps({"scores": {"a / b": {"value": 1}}}))
     main([f"out={tmp_path}", *_absent(tmp_path)])
     assert json.loads((tmp_path / "numbers.json").read_text())["scores"] == {"a / b": {"value": 1}}
+
+
+def test_a_disk_without_room_leaves_the_paper_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("TUNEOFF_DATA", raising=False)
+    (tmp_path / "numbers.json").write_text("{}\n")
+    with small_disk():
+        assert main([f"out={tmp_path}", *_absent(tmp_path)]) == 2
+    line = capsys.readouterr().err
+    assert line.startswith(f"{tmp_path}: expected a path that can be read or written, got: File")
+    assert line.count("\n") == 1
+    assert os.listdir(tmp_path) == ["numbers.json"]
 
 
 def test_a_figure_has_the_same_bytes_each_time(tmp_path: Path) -> None:

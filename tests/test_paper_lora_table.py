@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from experiments.paper import lora_table, lora_table_figures, pictures
-from experiments.paper.lora_table import LoraTable
+from experiments.paper.lora_table_file import LoraTable, read
 
 # By cell: rate, loss at 1/9, 1/3 and the end, loss on the test set. Cell 3 diverged after 1/9.
 CELLS: list[tuple[str, list[float], float]] = [
@@ -66,7 +66,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def _read(folder: Path) -> LoraTable:
-    return lora_table.read(folder / "evaluations.csv.xz", "here", folder / "untrained.json")
+    return read(folder / "evaluations.csv.xz", "here", folder / "untrained.json")
 
 
 def test_the_facts_count_cells_ties_and_what_random_search_finds(folder: Path) -> None:

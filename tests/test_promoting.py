@@ -147,7 +147,7 @@ class Asks(Optimizer):
 
     def __init__(self, space: ConfigurationSpace, *, seed: int, trials: Any) -> None:
         super().__init__(space, seed=seed)
-        self._trials = [[Trial(**trial) for trial in asked] for asked in trials]
+        self._trials = [[trial_of(given) for given in asked] for asked in trials]
 
     def ask(self, n: int = 1) -> list[Trial]:
         return self._trials.pop(0) if self._trials else []
@@ -156,7 +156,11 @@ class Asks(Optimizer):
         pass
 
 
-def asked(id: int, **fields: Any) -> dict[str, Any]:
+def trial_of(given: Any) -> Any:
+    return Trial(**given) if isinstance(given, dict) else given
+
+
+def asked(id: Any, **fields: Any) -> dict[str, Any]:
     return {"id": id, "config": {"x": 0.5}, **fields}
 
 
@@ -172,6 +176,14 @@ def asked(id: int, **fields: Any) -> dict[str, Any]:
         ([[asked(0), asked(1)]], "expected at most 1 trials, as asked for, got 2"),
         ([[asked(0)], [asked(0)]], "expected a new trial, got id 0"),
         ([[{"id": 0, "config": {"x": [1]}}]], "config.x: expected a plain Python value"),
+        ([[{"id": 0, "config": {1: 0.5}}]], "config: expected names of parameters as text, got 1"),
+        ([[{"id": 0, "config": None}]], "config: expected a value by parameter, got None"),
+        ([[asked(0, fidelity=None)]], "fidelity: expected one of .*, got None"),
+        ([[asked(0, fidelity=True)]], "fidelity: expected one of .*, got True"),
+        ([[asked(0, resumes=[0])]], r"resumes: expected a trial that was evaluated, got \[0\]"),
+        ([[asked("0")]], "trial.id: expected an integer of at least 0, got '0'"),
+        ([[asked(True)]], "trial.id: expected an integer of at least 0, got True"),
+        ([[0.5]], "optimizer: expected a list of trials, got 0.5"),
     ],
 )
 def test_an_ask_that_breaks_the_contract_is_one_readable_error_and_spoils_no_log(

@@ -2,6 +2,7 @@
 
 import csv
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -244,6 +245,13 @@ def test_wrong_usage_ends_in_one_line(
     status, lines = said([*chosen, *wide, *given], capsys)
     assert status == 2 and len(lines) == 1
     assert message in lines[0]
+
+
+def test_a_pipe_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(tmp_path / "study.csv")
+    words = [f"data={tmp_path / 'study.csv'}", "optimizer=soo", "objective=branin"]
+    status, lines = said(words, capsys)
+    assert status == 2 and "expected a regular file" in lines[0]
 
 
 def test_an_unknown_algorithm_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

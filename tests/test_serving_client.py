@@ -11,6 +11,7 @@ from objectives.serving.engine import Demand
 from objectives.serving.host.server import Server
 from objectives.serving.load.arrivals import Plan, plan
 from objectives.serving.load.client import Client
+from objectives.serving.load.exchange import read
 from objectives.serving.load.load_generator import Load, prompts
 from objectives.trial import Config
 from stand_in import StandIn
@@ -93,6 +94,13 @@ def test_requests_that_had_no_answer_in_time_are_counted(server: Server) -> None
         server.url, StandIn(), load, seed=0, timeout_s=2, ended=lambda: server.ended()
     )
     assert (len(broken_off.requests), broken_off.unsent) == (1, 11)
+
+
+@pytest.mark.parametrize("size", ["-5", "x", "+5", "1_0", "f" * 30])
+def test_the_size_of_a_chunk_that_is_none_is_refused(size: str) -> None:
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with pytest.raises(ValueError, match="expected the size of a chunk"):
+        read([(0.0, head + size.encode() + b"\r\nabc\r\n0\r\n\r\n")])
 
 
 def test_prompts_have_their_lengths_share_their_prefix_and_repeat() -> None:

@@ -234,6 +234,19 @@ def test_a_mistake_ends_in_one_clear_line(name: str, overrides: list[str], expec
     assert re.search(expected, line(name, *overrides))
 
 
+def test_a_model_s_folder_may_be_relative_although_the_server_runs_in_another(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "models" / "mine").mkdir(parents=True)
+    (tmp_path / "models" / "mine" / "config.json").write_text('{"num_attention_heads": 8}')
+    monkeypatch.chdir(tmp_path)
+    engine = build("serving_vllm", "objective.engine.model=models/mine")._engine
+    assert isinstance(engine, Vllm)
+    words = " ".join(engine.launch({}, 8000, Demand(10, 10)).command)
+    assert str(tmp_path / "models" / "mine") in words
+    assert words.count("models/mine") == words.count(str(tmp_path / "models" / "mine"))
+
+
 def test_the_model_of_this_machine_is_not_looked_for_on_another() -> None:
     words = ["objective/launcher@objective.engine=ssh", "objective.engine.launcher.host=node"]
     said = line("serving_vllm_cpu", *words)

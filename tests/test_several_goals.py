@@ -5,6 +5,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import moocore
 import numpy as np
 import pytest
 from optuna import load_study
@@ -15,9 +16,11 @@ from scipy.stats import norm
 
 from experiments import command
 from experiments.analysis.best import best, limited
+from experiments.analysis.pasted import seen
 from experiments.analysis.report import pareto
 from experiments.analysis.results import load
-from experiments.analysis.statistics.fronts import curve, front
+from experiments.analysis.statistics.anytime import Quantity, compare_on
+from experiments.analysis.statistics.fronts import curve, front, referred
 from experiments.running.from_words import run_of
 from experiments.running.incumbent import Incumbent
 from experiments.running.run_log import read
@@ -132,6 +135,52 @@ def test_best_prints_the_front_or_the_best_within_bounds(
     assert command.main(["best", str(folder), "limits={f9: 1}"]) == 2
 
 
+def test_every_configuration_of_a_front_can_be_pasted(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = load([folder / "random"])[0]
+    for format in ("flags", "env"):
+        assert command.main(["best", str(folder / "random"), f"format={format}"]) == 0
+        blocks = capsys.readouterr().out.strip().split("\n\n")
+        assert len(blocks) == len(front(run))
+        for place, block in zip(front(run), blocks, strict=True):
+            about, *pasted = block.splitlines()
+            assert f"trial {run.ids[place]}: f1 {float(run.metrics['f1'][place])!r}, f2" in about
+            assert repr(run.configs[place]["x1"]) in "".join(pasted)
+
+
+def test_limits_that_leave_one_goal_claim_nothing_about_noise(folder: Path) -> None:
+    (run,) = load([folder / "random"])
+    bound = float(np.median(run.metrics["f1"][front(run)]))
+    reduced = limited(run, {"f1": bound})
+    place = reduced.incumbent()
+    assert place is not None and run.metrics["f1"][place] <= bound
+    assert seen(reduced)["recommended"]["value"] == run.metrics["f2"][place]
+    assert "noise of f2 is not declared" in seen(reduced)["verdict"]
+    assert seen(limited(run, {"f1": -1.0})) == {}
+
+
+def test_igd_plus_leaves_out_objectives_whose_front_is_not_known(folder: Path) -> None:
+    (run,) = load([folder / "random"])
+    unknown = replace(run, objective="other", header=replace(run.header, front=[]))
+    suite = compare_on([run, unknown], Quantity("igd_plus"))
+    assert [task.name for task in suite.tasks] == [run.objective]
+    assert suite.notes == ["IGD+ needs a known front, so it leaves out other"]
+    with pytest.raises(ValueError, match=r"expected an objective with a known front, got other; "):
+        compare_on([unknown], Quantity("igd_plus"))
+
+
+def test_references_may_be_given_to_the_comparison(folder: Path) -> None:
+    (run,) = load([folder / "random"])
+    (far,) = referred([run], {"f1": 2.0, "f2": 2.1})
+    last = np.array([40.0])
+    own = np.array([[run.metrics[name][place] for name in ("f1", "f2")] for place in front(run)])
+    assert curve(far, last, None) == pytest.approx(-moocore.hypervolume(own, ref=[2.0, 2.1]))
+    assert far.header.hypervolume is None and referred([run], {"f1": 1.1}) == [run]
+    assert command.main(["verdict", str(folder), "references={f1: 2, f2: 2}"]) == 0
+    assert command.main(["verdict", str(folder), "references={f9: 2}"]) == 2
+
+
 def test_a_verdict_compares_several_goals_by_hypervolume(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -184,6 +233,13 @@ def test_a_breach_is_told_as_worse_than_all_that_is_feasible() -> None:
     for id, (value, c) in enumerate([(5.0, 1.0), (-9.0, 4.0), (1.0, 2.0)]):
         made.tell(Trial(id, {"x": 0.5}), Evaluation(value, 0.0, {"c": c}))
     assert told == [5.0, 6.0, 1.0]  # 5 and an excess of 2, relative to 2
+    told.clear()
+    made = Scalarised(Listening(SPACE, seed=0), goals={}, limits=limits, method="weights")
+    for id, (value, c) in enumerate([(50.0, 3.0), (40.0, 4.0), (60.0, 1.0), (-9.0, 4.0)]):
+        made.tell(Trial(id, {"x": 0.5}), Evaluation(value, 0.0, {"c": c}))
+    # Before the first feasible one, the worst so far is 50. A sum of excesses alone, 0.5 and 1,
+    # would look far better than everything feasible.
+    assert told == [50.5, 51.0, 60.0, 61.0]
 
 
 def test_failures_have_the_worst_number_of_each_goal_and_stay_graded() -> None:

@@ -5,11 +5,13 @@ import heapq
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from experiments.analysis.labels import labels_of
 from experiments.analysis.report.over_time import convergence
 from experiments.analysis.results import load
 from experiments.analysis.statistics.anytime import compare_on
@@ -160,6 +162,24 @@ def test_the_clock_is_part_of_the_identity_of_a_run(tmp_path: Path) -> None:
     simulate(tmp_path)
     with pytest.raises(ValueError, match="expected clock.rounds=False as in the log, got True"):
         simulate(tmp_path, rounds=True)
+
+
+def test_a_clock_that_only_the_objective_makes_different_is_no_other_optimizer() -> None:
+    def labels(*clocks: dict[str, Any]) -> set[str]:
+        headers = [
+            Run(
+                RunSettings({"optimizer": "a", "objective": name}, RANDOM, {}, 0, 5),
+                objective,
+                SimulatedChoice(**clock),
+            ).header
+            for clock in clocks
+            for name, objective in (("measured", Learning()), ("simulated", Costly()))
+        ]
+        runs = [SimpleNamespace(header=header, seed=0) for header in headers]
+        return {optimizer for optimizer, _ in labels_of(runs)}
+
+    assert labels({}) == {"a"}
+    assert labels({}, {"jitter": 0.1}) == {f"a clock.jitter={x}" for x in (0.0, 0.1, None)}
 
 
 @pytest.mark.parametrize(

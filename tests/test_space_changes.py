@@ -94,6 +94,15 @@ def test_leftovers_of_another_type_are_answered_with_what_removes_them() -> None
             'objective.space."model.lr".upper: expected objective.space.<parameter>.<key>, got '
             "more levels; a parameter whose name contains dots can be set only in a YAML file",
         ),
+        (
+            ["objective=branin", "optimizer=optuna", "optimizer.options.n_startup_trials=3"],
+            "optimizer.options: expected + before a key that its YAML file does not list, got "
+            "n_startup_trials; write +optimizer.options.n_startup_trials=VALUE",
+        ),
+        (
+            ["objective=branin", "executor.x=3"],
+            "executor: expected no settings, as it has none, got x",
+        ),
     ],
 )
 def test_what_the_command_line_cannot_say_is_answered_in_one_line(
@@ -102,6 +111,11 @@ def test_what_the_command_line_cannot_say_is_answered_in_one_line(
     done = finish("optimizer=random", "budget=3", *arguments, f"out={tmp_path}")
     assert done.returncode == 2
     assert done.stderr == expected + "\n"
+
+
+def test_a_mapping_may_give_options_that_the_yaml_of_an_optimizer_does_not_list() -> None:
+    run = run_of("optimizer=optuna", "optimizer.options={n_startup_trials: 3}", "objective=branin")
+    assert run.settings.optimizer["options"] == {"n_startup_trials": 3}
 
 
 def test_a_table_s_rows_and_columns_are_chosen_on_the_command_line(tmp_path: Path) -> None:

@@ -30,6 +30,14 @@ def cube(**parameters: dict[str, Any]) -> UnitCube:
         ({"x": {**FLOAT, "choices": [1]}}, r"space\.x: expected the keys .*got choices"),
         ({"x": {"type": "float", "lower": 0}}, r"space\.x\.upper: expected a finite float"),
         ({"x": {**FLOAT, "upper": math.inf}}, r"space\.x\.upper: .* got inf"),
+        (
+            {"x": {**FLOAT, "lower": 1.25e-13}},
+            r"space\.x\.lower: expected a bound that 13 decimals can represent, got 1.25e-13; take",
+        ),
+        (
+            {"x": {**FLOAT, "lower": 1.0, "upper": 1.0 + 1e-15}},
+            r"space\.x: expected bounds that differ by more than 1e-13, got 1.0 and 1.0000",
+        ),
         ({"x": {**FLOAT, "lower": "1e-3"}}, r"space\.x\.lower: .* got '1e-3'"),
         ({"x": {**COUNT, "upper": 6.5}}, r"space\.x\.upper: expected a finite int, got 6\.5"),
         ({"x": {**COUNT, "upper": True}}, r"space\.x\.upper: expected a finite int, got True"),
@@ -125,6 +133,7 @@ def test_a_wrong_clause_is_named(clause: dict[str, Any], message: str) -> None:
         ([date(2026, 11, 25), "a"], r"got datetime\.date\(2026, 11, 25\)"),
         ([math.nan, 1.0], r"numbers or text, got nan"),
         ([1.0, math.inf], r"numbers or text, got inf"),
+        ([1, 10**400], r"numbers that a float can represent, got 1000"),
         ([["a"], "b"], r"numbers or text, got \['a'\]"),
     ],
 )

@@ -19,6 +19,7 @@ from experiments.analysis.statistics.simulated import (
     two_optima,
 )
 from experiments.analysis.statistics.verdict import sentences, verdict
+from experiments.analysis.verdict import report
 from made_runs import made_run
 
 
@@ -191,3 +192,30 @@ def test_the_calibration_writes_its_tables(tmp_path: Path, monkeypatch: pytest.M
     assert len(rows) == 6 * 3 + 2 and {row["optimizers"] for row in rows} == {"2"}
     assert [row["runs_are"] for row in rows].count("instances") == 2
     assert (tmp_path / "power.csv").read_text().startswith("claim,optimizers")
+
+
+def test_a_task_with_few_seeds_may_become_significant_after_the_others() -> None:
+    # Six seeds: p = 2 / 2^6 = 0.031, times 2 = 0.0625. Holm rejects on `f` first, where p is 2^-11,
+    # so that the factor of `g` is 1.
+    runs = [
+        *_seeds("a", [float(x) for x in range(12)]),
+        *_seeds("b", [50.0 + x for x in range(12)]),
+    ]
+    runs += [*_seeds("a", LOW, "g"), *_seeds("b", HIGH, "g")]
+    suite = compare_on(runs)
+    found = verdict(suite)
+    assert [one.better for one in found.within] == ["a", "a"]
+    assert all(line.endswith("a is better than b.") for line in sentences(suite, found)[1:])
+
+
+def test_the_critical_difference_states_no_p_of_zero_and_counts_the_tasks_that_all_have() -> None:
+    runs = [
+        made_run([float(place)], name, seed, objective=f"f{task}")
+        for task in range(12)
+        for place, name in enumerate("abc")
+        for seed in range(2)
+    ]
+    assert "Friedman test: p < 1e-15)" in report(compare_on(runs), 0.05, 0.0)
+    fewer = [run for run in runs if run.optimizer != "c" or run.objective in ("f0", "f1")]
+    said = report(compare_on(fewer), 0.05, 0.0)
+    assert "more than 10 tasks with runs of all of them; the numbers here are 3 and 2." in said

@@ -55,6 +55,17 @@ def test_a_row_is_looked_up_with_its_metrics_and_cost(tmp_path: Path) -> None:
     assert found.cost == 20
 
 
+@pytest.mark.parametrize("maximise", [1, 0, 1.0, "true", None, [True]])
+def test_a_number_is_not_a_sign(tmp_path: Path, maximise: object) -> None:
+    with pytest.raises(ValueError, match="value.maximise: expected true, false or 'one minus'"):
+        table(tmp_path, value={"column": "acc", "maximise": maximise})
+
+
+def test_a_metric_may_not_take_the_name_of_the_value_for_another_column(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="metrics.acc: expected the column acc, .* got mmlu"):
+        table(tmp_path, metrics={"acc": "mmlu"})
+
+
 def test_the_best_row_is_the_optimum(tmp_path: Path) -> None:
     objective = table(tmp_path)
     assert objective.optimum == pytest.approx(0.3)

@@ -2,11 +2,8 @@
 
 import json
 import os
-import resource
 import shutil
-import signal
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +11,9 @@ import pytest
 
 from experiments import command
 from experiments.analysis.results import load
-from experiments.running.whole_files import named, whole
+from experiments.running.whole_files import named, whole, whole_files
 from made_headers import header_event
+from small_disk import small_disk
 from test_damaged_logs import LOG
 
 FULL = OSError(28, "No space left on device")
@@ -68,6 +66,46 @@ def test_an_error_leaves_what_was_there_and_names_the_file(tmp_path: Path) -> No
     assert raised.value.filename == str(tmp_path)
 
 
+def test_several_files_are_all_written_or_none(tmp_path: Path) -> None:
+    out = tmp_path / "deep" / "page"
+    with pytest.raises(OSError, match="No space") as raised, whole_files(out) as new:
+        (new / "index.html").write_text("new")
+        raise OSError(28, "No space left on device", str(new / "table"))
+    assert raised.value.filename == str(out)
+    assert not out.exists()
+    out.touch()
+    with pytest.raises(OSError, match="File exists") as raised, whole_files(out):
+        pass
+    assert raised.value.filename == str(out)
+    out.unlink()
+    out.mkdir()
+    for name in ("index.html", "of mine"):
+        (out / name).write_text("earlier")
+    before = files(out)
+    with pytest.raises(KeyboardInterrupt), whole_files(out) as new:
+        (new / "index.html").write_text("new")
+        raise KeyboardInterrupt
+    assert files(out) == before
+    with whole_files(out) as new:
+        (new / "tables").mkdir()
+        for name in ("index.html", "tables/a.tex"):
+            (new / name).write_text("new")
+    assert files(out) == {"index.html": b"new", "of mine": b"earlier", "tables/a.tex": b"new"}
+    assert sorted(os.listdir(out)) == ["index.html", "of mine", "tables"]
+
+
+def test_what_a_killed_command_left_is_removed_by_the_next_one(tmp_path: Path) -> None:
+    with whole_files(tmp_path) as in_use:
+        (tmp_path / ".new-killed").mkdir()
+        (tmp_path / ".new-killed" / "half").touch()
+        for folder in (in_use, tmp_path / ".new-killed"):
+            os.utime(folder, (0, 0))
+        with whole(tmp_path / "a.csv") as new:
+            new.touch()
+        assert sorted(os.listdir(tmp_path)) == [in_use.name, "a.csv"]
+    assert os.listdir(tmp_path) == ["a.csv"]
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -88,6 +126,20 @@ def test_no_command_writes_over_evaluations(
     capsys.readouterr()
     assert "expected" in refused(words, capsys)
     assert files(run.parent) == before
+
+
+def test_no_command_replaces_a_device_or_a_pipe(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    for words in (
+        ["best", str(run), "out=/dev/stdout"],
+        ["pack", str(run), "out=/dev/null"],
+        ["compare", str(run), f"out={tmp_path / 'pipe.png'}"],
+        ["verdict", str(run), "pairs=/proc/self/fd/1"],
+    ):
+        assert "expected the path of a regular file, got /" in refused(words, capsys)
+    assert Path("/dev/null").is_char_device() and (tmp_path / "pipe.png").is_fifo()
 
 
 def test_a_pack_is_replaced_only_by_one_that_has_all_its_evaluations(
@@ -140,17 +192,6 @@ def test_a_storage_of_optuna_has_any_name(run: Path) -> None:
         assert storage.execute("select count(*) from trials").fetchone() == (1,)
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Limit the size of files, so that writing fails as on a full disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (64, before[1]))
-    yield tmp_path
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, ignored)
-
-
 @pytest.mark.parametrize(
     "words",
     [
@@ -158,15 +199,18 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         ["best", "out=OUT/a.yaml"],
         ["export", "format=csv", "out=OUT/a.csv"],
         ["export", "format=optuna", "out=OUT/a.db"],
+        ["export", "format=ioh", "out=OUT/a"],
+        ["report", "out=OUT/a"],
         ["compare", "out=OUT/a.png"],
         ["watch", "once=true", "out=OUT/a.journal"],
     ],
 )
 def test_a_disk_without_room_is_said_with_the_path_and_nothing_is_left(
-    run: Path, small_disk: Path, words: list[str], capsys: pytest.CaptureFixture[str]
+    run: Path, words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    name, *rest = [word.replace("OUT", str(small_disk)) for word in words]
-    line = refused([name, str(run), *rest], capsys)
+    name, *rest = [word.replace("OUT", str(run.parent)) for word in words]
+    with small_disk():
+        line = refused([name, str(run), *rest], capsys)
     out = rest[-1].removeprefix("out=")
     assert line.startswith(f"{out}: expected a path that can be read or written, got: File too")
-    assert os.listdir(small_disk) == ["run"]
+    assert os.listdir(run.parent) == ["run"]

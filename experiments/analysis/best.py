@@ -14,30 +14,18 @@ from experiments.analysis.pasted import (
     confirmations,
     put_to_use,
     recommended,
+    seen,
     text,
 )
 from experiments.analysis.results import Run, load
 from experiments.analysis.statistics.fronts import front
+from experiments.running.fronts import limits_line
 from experiments.running.header import Header
-from experiments.running.readers import one_of
+from experiments.running.readers import by_metric, one_of
 from experiments.running.readers import path as as_path
 from experiments.running.settings import Command, Given, Setting
 from experiments.running.whole_files import whole
-from objectives.expected import is_number
-from objectives.plain_yaml import parsed
 from objectives.trial import Limit
-
-
-def bounds(where: str, value: str) -> dict[str, float]:
-    """Return bounds by metric, given in the form `{metric: number, ...}`."""
-    try:
-        found = parsed(value)
-    except ValueError:
-        found = None
-    if not isinstance(found, dict) or not found or not all(map(is_number, found.values())):
-        raise ValueError(f"{where}: expected bounds by metric, {{ttft_p90_s: 2}}, got {value}")
-    return {str(name): float(bound) for name, bound in found.items()}
-
 
 COMMAND = Command(
     "best",
@@ -59,9 +47,9 @@ COMMAND = Command(
         Setting("out", "A file to write to.", as_path, shown="standard output"),
         Setting(
             "limits",
-            "Bounds that the evaluations have to keep: the largest value of a metric that is "
-            "minimised, the smallest value of any other metric.",
-            bounds,
+            "Bounds that the evaluations have to keep: the smallest value of a goal that is "
+            "maximised, the largest value of any other metric.",
+            by_metric("bounds", "{ttft_p90_s: 2}"),
             shown="those of the run",
         ),
     ],
@@ -76,12 +64,20 @@ def main(arguments: Sequence[str]) -> int:
 
 def _best(given: Given) -> int:
     runs: list[Run] = load(given.folders)
+    several = {run.header.identity for run in runs if run.header.several}
     if given["limits"] is not None:
         runs = [limited(run, given["limits"]) for run in runs]
     again = confirmations(runs)
     own = {run.header.identity for run in runs}
     listed = [run for run in runs if run.header.optimizer.get("confirms") not in own]
-    found = [{**best(run), **_compared(run, again)} for run in listed]
+    found = []
+    for run in listed:
+        told = best(run)
+        if run.header.identity not in several:
+            told |= recommended(run, again.get(run.header.identity))
+        else:
+            told |= beside_front(run) if run.header.several else seen(run)
+        found.append(told)
     shown = text(found, given["format"])
     if given["out"] is None:
         print(shown)
@@ -89,13 +85,6 @@ def _best(given: Given) -> int:
         with whole(given["out"]) as new:
             new.write_text(shown + "\n", encoding="utf-8")
     return 0
-
-
-def _compared(run: Run, again: Mapping[str, Run]) -> dict[str, Any]:
-    """Return what is said of a run beside its best evaluations."""
-    if run.header.several:
-        return beside_front(run)
-    return recommended(run, again.get(run.header.identity))
 
 
 def best(run: Run) -> dict[str, Any]:
@@ -110,18 +99,20 @@ def best(run: Run) -> dict[str, Any]:
         "evaluations": len(run.ids),
         "failed": int(run.failed.sum()),
     }
+    if run.header.limits:
+        told["limits"] = limits_line(run.header.limits)
     if run.header.several:
-        return {
-            **told,
-            "front": [
-                {**_evaluation(run, place), **put_to_use(run, run.configs[place])}
-                for place in front(run)
-            ],
-        }
+        goals = {name: "min" if goal.minimise else "max" for name, goal in run.header.goals.items()}
+        return {**told, "goals": goals, "front": [_usable(run, place) for place in front(run)]}
     place = run.incumbent()
     if place is None:
         return {**told, "config": None}
     return {**told, **_evaluation(run, place)}
+
+
+def _usable(run: Run, place: int) -> dict[str, Any]:
+    """Return an evaluation and the command line of its configuration, if one is known."""
+    return {**_evaluation(run, place), **put_to_use(run, run.configs[place])}
 
 
 def _evaluation(run: Run, place: int) -> dict[str, Any]:

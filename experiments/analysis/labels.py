@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 from experiments.running.header import Header
+from experiments.running.identity import UNSET
 from experiments.running.looks import OWN
 from experiments.running.terminal import printable
 
@@ -13,6 +14,10 @@ from experiments.running.terminal import printable
 def is_own(label: str) -> bool:
     """Return whether an optimizer's label is marked."""
     return label.split(" ")[0].endswith(OWN)
+
+
+_CLOCK = "clock."
+"""Begins the keys of the settings of a simulated clock."""
 
 
 class Labelled(Protocol):
@@ -55,7 +60,8 @@ def _labels(
     optimizer's class and, of runs that several sources made differently, the source. A setting
     that equals the run's budget in all of them, such as a design's number of points, is not a
     difference. The number of given start configurations counts as the setting `start`, and the
-    names of the folders of earlier runs as `transfer`.
+    names of the folders of earlier runs as `transfer`. Clocks are compared within each objective,
+    because a clock has fewer settings where an objective simulates its costs.
     """
     settings = [dict(_flat(getattr(run.header, family))) for run in runs]
     if not seeds:  # optimizers
@@ -65,7 +71,7 @@ def _labels(
             own["workers"] = run.header.workers
             own["version"] = run.header.optimizer_version
             own["source"] = replicas[i] if replicas else ""
-            own.update(_flat(run.header.clock or {}, "clock."))
+            own.update(_flat(run.header.clock or {}, _CLOCK))
     groups: dict[str, list[int]] = defaultdict(list)
     for i, run in enumerate(runs):
         groups[run.header.names[family]].append(i)
@@ -75,10 +81,11 @@ def _labels(
         if seeds:
             for key in keys:
                 _name_seed(key, [settings[i] for i in members], [runs[i].seed for i in members])
+        told = [(runs[i].header.names["objective"], settings[i]) for i in members]
         shown[name] = [
             key
             for key in keys
-            if len({repr(settings[i].get(key)) for i in members}) > 1
+            if _differs(key, told)
             if any(settings[i].get(key) != runs[i].header.budget for i in members)
         ]
     labels = []
@@ -88,6 +95,14 @@ def _labels(
         words = [name + mark, *(f"{key}={own.get(key)}" for key in shown[name])]
         labels.append(" ".join(words))
     return labels
+
+
+def _differs(key: str, told: Sequence[tuple[str, dict[str, Any]]]) -> bool:
+    """Return whether a setting has several values; for a clock's setting, on one objective."""
+    values: dict[str, set[str]] = defaultdict(set)
+    for objective, settings in told:
+        values[objective if key.startswith(_CLOCK) else ""].add(repr(settings.get(key)))
+    return any(len(each) > 1 for each in values.values())
 
 
 def _name_seed(key: str, settings: Sequence[dict[str, Any]], seeds: Sequence[int]) -> None:
@@ -123,10 +138,21 @@ def _after_seed(value: Any, seed: int) -> str | None:
     return f"{word[1]}+seed" if word and word[2] == str(seed) else None
 
 
+def _one_word(value: dict[str, Any] | list[Any]) -> str:
+    """Return goals or limits as on the command line, such as [f1,f2] or {f1:0,f2:1}."""
+    if not all(re.fullmatch(r"[\w.]+", str(name)) for name in value):
+        return repr(value)  # so that different settings have different labels
+    if isinstance(value, list):
+        return f"[{','.join(map(str, value))}]"
+    return f"{{{','.join(f'{key}:{number}' for key, number in value.items())}}}"
+
+
 def _flat(settings: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the leaves of nested settings by their dotted keys."""
+    """Yield the leaves of nested settings by their dotted keys; goals and limits are one leaf."""
     for key, value in settings.items():
-        if isinstance(value, dict) and value:
+        if key in UNSET and isinstance(value, dict | list):
+            yield f"{prefix}{key}", _one_word(value)
+        elif isinstance(value, dict) and value:
             yield from _flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value

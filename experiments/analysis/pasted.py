@@ -1,6 +1,7 @@
 """What `tuneoff best` prints: configurations as data, as command lines, or as shell variables."""
 
 import json
+import math
 import re
 import shlex
 from collections.abc import Sequence
@@ -11,12 +12,11 @@ import yaml
 from experiments.analysis.results import Floats, Run
 from experiments.analysis.statistics.fronts import front, points
 from experiments.analysis.statistics.gain import Estimate, Recommendation, recommendation
-from objectives.trial import Config
+from objectives.trial import Config, Value
 
 Found = dict[str, Any]
 
 _NO_DEFAULT = "the log states no default to compare with"
-_TOO_FEW = "too few evaluations for an interval; tuneoff confirm default=true makes them"
 _NOT_EVALUATED = (
     "the default was not evaluated; start=default evaluates it first, and tuneoff confirm "
     "default=true with the best"
@@ -38,6 +38,26 @@ def recommended(run: Run, again: Run | None) -> Found:
         "default": _default(run, found),
         **_gain(run, found),
     }
+
+
+def seen(run: Run) -> Found:
+    """Return the best evaluation of the goal that limits on the other goals leave, without a claim.
+
+    The noise that an objective of several goals declares is not that of this goal.
+    """
+    place = run.incumbent()
+    if place is None:
+        return {}
+    (metric,) = run.header.goals
+    best = {
+        "value": float(run.values[place]),
+        "evidence": f"a single evaluation, {metric} {float(run.metrics[metric][place])!r}",
+        "evaluations": 1,
+        "config": run.configs[place],
+        **put_to_use(run, run.configs[place]),
+    }
+    verdict = f"no test against the default, as the noise of {metric} is not declared"
+    return {"recommended": best, "verdict": verdict}
 
 
 def beside_front(run: Run) -> Found:
@@ -89,30 +109,21 @@ def confirmations(runs: Sequence[Run]) -> dict[str, Run]:
 def text(found: Sequence[Found], format: str) -> str:
     """Return the result in one of the formats yaml, json, flags and env."""
     if format == "json":
-        return json.dumps(found, indent=2)
+        return json.dumps(_as_json(found), indent=2, allow_nan=False)
     if format == "yaml":
         plain = json.loads(json.dumps(found))  # no object twice, hence no anchors in the text
         shown: str = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=1000)
         return shown.rstrip()
-    return "\n\n".join("\n".join(_pasted(one, format)) for one in found)
+    return "\n\n".join(block for one in found for block in _blocks(one, format))
 
 
-def _pasted(one: Found, format: str) -> list[str]:
-    """Return the lines of one run: comments, and what can be pasted."""
-    members = one.get("front")
-    if format == "env" or not members:
-        said = [_on_one_line(line) for line in _comments(one, format)]
-        return [*said, *_lines(one.get("recommended"), format)]
-    lines = [_on_one_line(f"# {_about(one)}: a front of {len(members)}"), f"# {one['verdict']}"]
-    for member in members:
-        shown = ", ".join(f"{name} {x:.6g}" for name, x in member["metrics"].items())
-        lines += [_on_one_line(f"# trial {member['trial']}: {shown}"), *_lines(member, format)]
-    return lines
-
-
-def _on_one_line(comment: str) -> str:
-    """Return a comment that stays one whatever names a log of other people holds."""
-    return " ".join(comment.split())
+def _as_json(value: Any) -> Any:
+    """Return a value with null in place of numbers that overflowed, which JSON cannot hold."""
+    if isinstance(value, dict):
+        return {key: _as_json(x) for key, x in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_json(x) for x in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _estimate(estimate: Estimate) -> Found:
@@ -137,19 +148,46 @@ def _gain(run: Run, found: Recommendation) -> Found:
     gain = found.gain
     if run.header.default is None:
         return {"verdict": _NO_DEFAULT}
+    if found.default is None:
+        return {"verdict": _NOT_EVALUATED}
     if gain is None:
-        return {"verdict": _NOT_EVALUATED if found.default is None else _TOO_FEW}
+        return {
+            "verdict": "unknown: the default was evaluated once, and its noise is not known; "
+            "tuneoff confirm evaluates it again with default=true"
+        }
     interval = {"mean": gain.mean, "interval_95": [gain.low, gain.high], "evidence": gain.evidence}
     return {"gain": interval, "verdict": gain.verdict}
 
 
-def _comments(one: Found, format: str) -> list[str]:
-    """Return the description of a configuration, as shell comments."""
-    about, best = f"# {_about(one)}", one.get("recommended")
+def _blocks(one: Found, format: str) -> list[str]:
+    """Return a run's recommendation, or each configuration of its front, with comments."""
+    about = _on_one_line(f"# {one['optimizer']} on {one['objective']}, seed {one['seed']}")
+    if one.get("front"):
+        return [
+            "\n".join([_on_one_line(f"{about}, {_reached(one, each)}"), *_lines(each, format)])
+            for each in one["front"]
+        ]
+    best = one.get("recommended")
     if best is None:
-        several = one.get("front")
-        return [f"{about}: {'several goals; choose one by limits=' if several else 'no success'}"]
-    lines = [about, f"# value {best['value']!r}: {best['evidence']}"]
+        kept = f" keeps the limits {one['limits']}" if "limits" in one else ""
+        return [f"{about}: no success{kept}"]
+    return ["\n".join([about, *_comments(one, best, format), *_lines(best, format)])]
+
+
+def _on_one_line(comment: str) -> str:
+    """Return a comment that stays one, whatever names a log of other people holds."""
+    return " ".join(comment.split())
+
+
+def _reached(one: Found, each: Found) -> str:
+    """Return the trial and the goals of a configuration of a front, in words."""
+    goals = ", ".join(f"{name} {each['metrics'][name]!r}" for name in one["goals"])
+    return f"trial {each['trial']}: {goals}"
+
+
+def _comments(one: Found, best: Found, format: str) -> list[str]:
+    """Return the description of a recommended configuration, as shell comments."""
+    lines = [f"# value {best['value']!r}: {best['evidence']}"]
     if "gain" in one:
         gain = one["gain"]
         low, high = gain["interval_95"]
@@ -163,17 +201,11 @@ def _comments(one: Found, format: str) -> list[str]:
             f"# no command line is known for {one['objective']}, which is a function or has an "
             "older log; its parameters follow under their own names"
         )
-    return lines
+    return [_on_one_line(line) for line in lines]
 
 
-def _about(one: Found) -> str:
-    return f"{one['optimizer']} on {one['objective']}, seed {one['seed']}"
-
-
-def _lines(best: Found | None, format: str) -> list[str]:
-    """Return the lines that use a configuration; nothing without one."""
-    if best is None:
-        return []
+def _lines(best: Found, format: str) -> list[str]:
+    """Return a configuration as a command line or as variables of a shell."""
     environment = {str(key): str(value) for key, value in best.get("environment", {}).items()}
     if format == "env":
         return [
@@ -187,8 +219,21 @@ def _lines(best: Found | None, format: str) -> list[str]:
 
 
 def _variables(config: Config) -> dict[str, str]:
-    """Return the parameters as variables of a shell, in capitals."""
-    return {re.sub(r"\W", "_", name).upper(): _plain(value) for name, value in config.items()}
+    """Return the parameters as variables of a shell, in capitals.
+
+    Raises:
+        ValueError: two parameters would have the same name.
+    """
+    found: dict[str, tuple[str, Value]] = {}
+    for name, value in config.items():
+        variable = re.sub(r"\W|^(?=\d)", "_", name, flags=re.ASCII).upper()
+        first, _ = found.setdefault(variable, (name, value))
+        if first != name:
+            raise ValueError(
+                f"format: expected yaml or json, as {first} and {name} are both {variable} in a "
+                f"shell, got env"
+            )
+    return {variable: _plain(value) for variable, (_, value) in found.items()}
 
 
 def _plain(value: Any) -> str:

@@ -11,6 +11,8 @@ from experiments.running.header import Header
 from objectives.space import UnitCube, build_space
 from objectives.trial import Config
 
+_MARGIN = 1e-9  # by which the bounds of an inferred float are wider, as a share
+_STEPS = 1e13  # ConfigSpace keeps 13 decimals of a bound
 _LOG_RANGE = 1e3  # upper / lower from which an inferred positive parameter gets a log scale
 
 
@@ -73,5 +75,10 @@ def _described(seen: Sequence[Any]) -> dict[str, Any]:
     low, high = min(seen), max(seen)
     kind = "int" if all(isinstance(value, int) for value in seen) else "float"
     log = low > 0 and high / low >= _LOG_RANGE
-    found: dict[str, Any] = {"type": kind, "lower": low, "upper": high, "log": log}
-    return found if low < high and math.isfinite(high) else {"type": "constant", "value": low}
+    if not low < high or not math.isfinite(high):
+        return {"type": "constant", "value": low}
+    if kind == "float":  # ConfigSpace rounds bounds, which must not exclude the values themselves
+        wider = (low, high) if log else (high - low, high - low)
+        low = math.floor((low - _MARGIN * wider[0]) * _STEPS) / _STEPS
+        high = math.ceil((high + _MARGIN * wider[1]) * _STEPS) / _STEPS
+    return {"type": kind, "lower": low, "upper": high, "log": log and low > 0}

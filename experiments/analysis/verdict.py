@@ -18,14 +18,15 @@ from experiments.analysis.statistics.currencies import CURRENCIES, CurrencyRanks
 from experiments.analysis.statistics.gather import gather
 from experiments.analysis.statistics.items import compare_items, has_items
 from experiments.analysis.statistics.pairs import as_csv, pairs
-from experiments.analysis.statistics.ranks import LEAST_TASKS, critical_difference
+from experiments.analysis.statistics.ranks import LEAST_TASKS, critical_difference, rank_table
 from experiments.analysis.statistics.verdict import LEVEL, counted, listed, sentences, verdict
 from experiments.running.looks import OWN
-from experiments.running.readers import number, one_of
+from experiments.running.readers import by_metric, number, one_of
 from experiments.running.readers import path as as_path
 from experiments.running.settings import Command, Given, Setting
 from experiments.running.whole_files import whole
 
+_LEAST_P = 1e-15  # of Friedman's test, whose distribution is approximate
 _QUICK_S = 0.01  # below this cost of an evaluation, the optimizer's own time dominates
 
 
@@ -56,6 +57,12 @@ COMMAND = Command(
             "Differences up to this size are ties, which the tests leave out.",
             number(0),
             default=0.0,
+        ),
+        Setting(
+            "references",
+            "The references of the hypervolume by goal. Choose them without regard to the runs.",
+            by_metric("references", "{ttft_p90_s: 6}"),
+            shown="as the runs declare",
         ),
         Setting(
             "pairs",
@@ -152,13 +159,13 @@ def _critical(suite: Suite, level: float) -> str:
         return (
             f"There is no critical difference of mean ranks: it requires at least three optimizers "
             f"and more than {LEAST_TASKS} tasks with runs of all of them; the numbers here are "
-            f"{len(suite.optimizers)} and {len(suite.tasks)}."
+            f"{len(suite.optimizers)} and {len(rank_table(suite)[0])}."
         )
+    p = f"p = {found.p:.2g}" if found.p >= _LEAST_P else f"p < {_LEAST_P:g}"
     return (
         f"Over {found.n_tasks} tasks, the critical difference of mean ranks is "
         f"{found.difference:.2f} (Nemenyi test at significance level {level:g}; Friedman test: "
-        f"p = {found.p:.2g}). A true difference of {found.detectable:.2f} would be detected with a "
-        f"power of 80 %."
+        f"{p}). A true difference of {found.detectable:.2f} would be detected with a power of 80 %."
     )
 
 
@@ -194,7 +201,13 @@ def main(arguments: Sequence[str]) -> int:
 def _verdict(given: Given) -> int:
     file: Path | None = given["pairs"]
     level, equal = given["level"], given["equal"]
-    suite = gather(given.folders, given["metric"], given["direction"], optima=file is not None)
+    suite = gather(
+        given.folders,
+        given["metric"],
+        given["direction"],
+        optima=file is not None,
+        references=given["references"],
+    )
     print(report(suite, level, equal))
     if file is not None:
         with whole(file, "pairs") as new:

@@ -16,6 +16,7 @@ from experiments.paper.contents import Inputs, figures, gather, sections
 from experiments.running.composing import ComposedCommand
 from experiments.running.mistakes import complain
 from experiments.running.readers import path
+from experiments.running.whole_files import whole_files
 
 
 def make(settings: DictConfig) -> Inputs:
@@ -29,12 +30,12 @@ def make(settings: DictConfig) -> Inputs:
     out = path("out", settings.out)
     inputs = gather(settings)
     made = sections(inputs)
-    numbers.write(made, out)
-    (out / "figures").mkdir(parents=True, exist_ok=True)
-    with pictures.style():
+    with whole_files(out) as new, pictures.style():
+        numbers.write(made, new, numbers.read(out))
+        (new / "figures").mkdir()
         drawn = figures(inputs, made)
         for name, draw in drawn.items():
-            pictures.save(draw(), out / "figures" / f"{name}.{settings.format}")
+            pictures.save(draw(), new / "figures" / f"{name}.{settings.format}")
     print(f"{len(made)} tables and sets of numbers, {len(drawn)} figures: {out}")
     return inputs
 

@@ -22,6 +22,7 @@ from experiments.paper import (
     landscape_figures,
     lora_table,
     lora_table_figures,
+    lora_table_file,
     published,
     study_figures,
     study_tables,
@@ -48,7 +49,7 @@ class Inputs:
     samples: list[comparison.Sample] = field(default_factory=list)
     samples_name: str = ""
     cells: drawn.Drawn | None = None
-    trained: lora_table.LoraTable | None = None
+    trained: lora_table_file.LoraTable | None = None
     evidence: list[answer.Evidence] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
@@ -83,7 +84,7 @@ def gather(settings: DictConfig) -> Inputs:
     trained = _committed(settings, "lora_table", inputs)
     untrained = _committed(settings, "untrained", inputs)
     if trained and untrained:
-        inputs.trained = lora_table.read(trained, str(settings.lora_table), untrained)
+        inputs.trained = lora_table_file.read(trained, str(settings.lora_table), untrained)
     inputs.evidence, inputs.absent = answer.gather(settings.answer, Path())
     return inputs
 

@@ -5,7 +5,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.analysis.statistics.importance import fanova
-from experiments.paper.lora_table import LABELS, SHARES, LoraTable, heat, importance, ranked
+from experiments.paper.lora_table import LABELS, heat, importance, ranked
+from experiments.paper.lora_table_file import SHARES, LoraTable
 from experiments.paper.pictures import BLUE, DARK, LIGHT, MIDDLE, ORANGE, figure, letter
 
 _AXES = {

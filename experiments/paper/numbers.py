@@ -147,15 +147,28 @@ def _rounded(value: Value) -> Value:
     return float(f"{value:.10g}") if isinstance(value, float) else value
 
 
-def write(sections: Iterable[Section], folder: Path) -> None:
-    """Write tables/<name>.tex and the entries of numbers.json for the sections, and no others."""
+def read(folder: Path) -> dict[str, Any]:
+    """Return the entries of the numbers.json in a folder; none if there is no such file."""
     path = folder / "numbers.json"
     known: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    return known
+
+
+def write(sections: Iterable[Section], folder: Path, known: Mapping[str, Any]) -> None:
+    """Write tables/<name>.tex for the sections, and numbers.json.
+
+    Args:
+        sections: the sections.
+        folder: the folder of the files.
+        known: the entries of other sections, which numbers.json is to keep.
+    """
+    found = dict(known)
     (folder / "tables").mkdir(parents=True, exist_ok=True)
     for section in sections:
-        known[section.name] = entries(section)
+        found[section.name] = entries(section)
         (folder / "tables" / f"{section.name}.tex").write_text(section.latex(), encoding="utf-8")
-    path.write_text(json.dumps(dict(sorted(known.items())), indent=1) + "\n", encoding="utf-8")
+    text = json.dumps(dict(sorted(found.items())), indent=1) + "\n"
+    (folder / "numbers.json").write_text(text, encoding="utf-8")
 
 
 def differences(

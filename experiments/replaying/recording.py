@@ -4,6 +4,7 @@ Every error message names the row and the column.
 """
 
 import csv
+import io
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from ConfigSpace import (
     UniformIntegerHyperparameter,
 )
 
+from objectives.plain_files import text_of
 from objectives.space import UnitCube
 from objectives.trial import Config, Value
 
@@ -124,7 +126,7 @@ def read_rows(path: Path) -> tuple[list[str], list[Row]]:
     """
     rows: list[Row] = []
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
+        with io.StringIO(text_of(path, "a CSV file"), newline="") as file:
             reader = csv.reader(file)
             columns = [name.strip() for name in next(reader, [])]
             for cells in filter(None, reader):
@@ -134,7 +136,7 @@ def read_rows(path: Path) -> tuple[list[str], list[Row]]:
                     raise ValueError(f"{where}: expected {len(columns)} cells, got {len(cells)}")
                 stripped = [cell.strip() for cell in cells]
                 rows.append(Row(where, number, dict(zip(columns, stripped, strict=True))))
-    except (csv.Error, UnicodeDecodeError) as error:
+    except csv.Error as error:
         raise ValueError(f"{path}: expected a CSV file in UTF-8, got: {error}") from None
     if not rows:
         raise ValueError(f"{path}: expected at least one row, got none")

@@ -35,7 +35,7 @@ from objectives.expected import did_you_mean
 
 FAMILIES = ("optimizer", "objective")
 _SPACE = re.compile(r"objective(?:\.inner)*\.space\.")
-_MAPPING = re.compile(r"objective(?:\.\w+)+=\{")  # a mapping as an objective's setting
+_MAPPING = re.compile(r"(?:objective|optimizer|executor)(?:\.\w+)+=\{")  # a mapping as a setting
 _GLOBAL = "# @package _global_"  # the first line of a YAML file that sets keys of its own
 _ALLOWED = "objective.allowed="  # every objective may have it
 _PLAIN = re.compile(r"[\w./:+-]*", re.ASCII)  # a value that Hydra's grammar reads as it stands
@@ -73,10 +73,11 @@ def options(group: str) -> list[str]:
 def prepare(arguments: Sequence[str], name: str = "config", swept: bool = False) -> list[str]:
     """Rewrite arguments as overrides for Hydra.
 
-    `objective.space.<parameter>.<key>=`, and a mapping such as `objective.where={x: 1}`, may set
-    keys that the YAML file does not list. A whole description of a parameter replaces the one in
-    the YAML file. `objective.<part>=`, or `objective.<place>.<part>=`, chooses among the files of
-    `conf/objective/<part>/` if that folder exists. A value that Hydra's grammar cannot read is
+    `objective.space.<parameter>.<key>=`, and a mapping such as `objective.where={x: 1}` or
+    `optimizer.options={a: 1}`, may set keys that the YAML file does not list. A whole description
+    of a parameter replaces the one in the YAML file. `objective.<part>=`, or
+    `objective.<place>.<part>=`, chooses among the files of `conf/objective/<part>/` if that folder
+    exists. A value that Hydra's grammar cannot read is
     taken as text. After this call, YAML files are read by the same rules as the arguments.
 
     Args:
@@ -273,7 +274,7 @@ def _word(argument: str) -> str:
     part = re.match(r"objective((?:\.\w+)*)\.(\w+)=(.*)", argument)
     if part and any((folder / "objective" / part[2]).is_dir() for folder in config_dirs()):
         return f"objective/{part[2]}@objective{part[1]}={part[3]}"
-    # Without ++, Hydra refuses keys that the YAML file does not list; the objective checks them.
+    # Without ++, Hydra refuses keys that the YAML file does not list; the plug-in checks them.
     free = _MAPPING.match(argument) or argument.startswith(_ALLOWED)
     return f"++{argument}" if free else argument
 

@@ -57,7 +57,7 @@ def upgraded(header: Mapping[str, Any]) -> dict[str, Any]:
         ValueError, TypeError, AttributeError, KeyError: the event is not a header.
     """
     if header.get("format") != 1:
-        return {"own": _is_own(header), **header}
+        return {"own": _is_own(header), **_moved(header), **header}
     settings = header["objective"]
     version = header["fingerprint"].get("version")
     optimum = header.get("optimum")
@@ -72,6 +72,7 @@ def upgraded(header: Mapping[str, Any]) -> dict[str, Any]:
         "objective": without_paths(settings),
         "optimizer_version": 1,
         "own": _is_own(header),
+        **_moved(header),
         "goals": _goals(header["metric"], settings, optimum),
         "space": _space(settings, header["hardware"].get("cores")),
         "forbidden": [],
@@ -90,6 +91,14 @@ def _is_own(header: Mapping[str, Any]) -> bool:
     if not isinstance(names, Mapping) or not isinstance(settings, Mapping):
         return False  # the reader of the header says what is wrong with them
     return names.get("optimizer") in _OWN and settings.get("variant") != "published"
+
+
+def _moved(header: Mapping[str, Any]) -> dict[str, bool]:
+    """Return the key `moved` of a log that does not say whether the optimum was moved."""
+    settings = header["objective"]
+    if not isinstance(settings, Mapping) or "shift" not in settings:
+        return {}
+    return {"moved": settings["shift"] not in (None, "none")}
 
 
 def without_paths(settings: Any) -> Any:

@@ -12,6 +12,9 @@ from objectives.trial import Config, Fidelities, Goal, Limit
 
 FORMAT = 2
 
+_MOST_TIME = 1e11
+"""Seconds from 1970 to the year 5138; no calendar represents much later times."""
+
 
 @dataclass(frozen=True)
 class Header:
@@ -56,6 +59,7 @@ class Header:
         front: points of the known Pareto front, with a number per goal in natural units.
         hypervolume: the largest hypervolume between the goals' references and a set of points,
             if it is known.
+        moved: whether the optimum was moved from where it was published; None if unknown.
     """
 
     identity: str
@@ -91,6 +95,7 @@ class Header:
     own: bool = False
     deployment: Deployment | None = None
     transfer: Transferred | None = None
+    moved: bool | None = None
 
     @property
     def transfer_digest(self) -> str | None:
@@ -119,7 +124,7 @@ class Header:
             "resources": self.resources.to_json(),
             "coco": None if self.coco is None else list(self.coco),
         }
-        for key in ("written", "clock"):
+        for key in ("written", "clock", "moved"):
             if plain[key] is None:
                 del plain[key]
         if self.first_format == FORMAT:
@@ -174,7 +179,7 @@ class Header:
             code=fields.texts("code"),
             versions=fields.texts("versions"),
             hardware=fields.mapping("hardware"),
-            time=fields.number("time"),
+            time=_time(fields),
             written=fields.mapping("written") if "written" in fields else None,
             clock=fields.mapping("clock") if "clock" in fields else None,
             first_format=fields.whole("first_format", 1) if "first_format" in fields else FORMAT,
@@ -185,6 +190,7 @@ class Header:
             own=fields.boolean("own") if "own" in fields else False,
             deployment=_deployment(fields),
             transfer=Transferred.from_json(event["transfer"]) if "transfer" in fields else None,
+            moved=fields.boolean("moved") if "moved" in fields else None,
         )
 
 
@@ -201,17 +207,22 @@ def _deployment(fields: Fields) -> Deployment | None:
     for each in given.items("stands_for"):
         case = Fields(each, "header.deployment.stands_for")
         cases.append({"config": case.config("config"), "flags": case.config("flags")})
-    name, words = given.text("name"), given.items("words")
-    environment = given.texts("environment")
-    for variable in environment:  # it is pasted into a shell, and a name cannot be quoted there
-        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", variable):
-            refuse("header.deployment.environment", "names of variables of a shell", variable)
+    name, words, environment = given.text("name"), given.items("words"), given.texts("environment")
+    for variable in environment:  # they are printed for a shell
+        if not re.fullmatch(r"[A-Za-z_]\w*", variable, re.ASCII):
+            refuse("header.deployment.environment", "names of variables", variable)
     return Deployment(name, words, environment, cases)
 
 
 def _budget(fields: Fields) -> float:
     budget = fields.number("budget")
     return budget if budget > 0 else refuse("header.budget", "a positive number", budget)
+
+
+def _time(fields: Fields) -> float:
+    time = fields.number("time")
+    rule = f"seconds from 0 to {_MOST_TIME:g}"
+    return time if 0 <= time <= _MOST_TIME else refuse("header.time", rule, time)
 
 
 def _goals(goals: dict[str, Any]) -> dict[str, Goal]:

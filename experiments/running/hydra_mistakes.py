@@ -124,18 +124,24 @@ def _first(text: str) -> str:
 
 def _misspelt(key: str, arguments: Sequence[str], config: str) -> str:
     parent, _, name = key.rpartition(".")
-    keys = _keys(parent, arguments, config)
-    meant = did_you_mean(name, keys)
+    every = _keys(parent, arguments, config)
+    keys = [key for key in every if not re.fullmatch("_[a-z]+_", key)]
     where = parent or "settings"
-    return f"{where}: expected one of {', '.join(keys) or 'its keys'}, got {name}{meant}"
+    if not every:  # such as the options of a library's method
+        return (
+            f"{where}: expected + before a key that its YAML file does not list, got {name}; write "
+            f"+{key}=VALUE"
+        )
+    if not keys:
+        return f"{where}: expected no settings, as it has none, got {name}"
+    return f"{where}: expected one of {', '.join(keys)}, got {name}{did_you_mean(name, keys)}"
 
 
 def _keys(parent: str, arguments: Sequence[str], config: str) -> list[str]:
-    """Return the valid keys at the level of a misspelt one, with the same plug-ins chosen."""
+    """Return all keys at the level of a misspelt one, with the same plug-ins chosen."""
     choices = [
         word for word in arguments if re.fullmatch(r"(optimizer|objective|executor)=\w+", word)
     ]
     settings = composed(config, choices)
     node = OmegaConf.select(settings, parent) if parent else settings
-    keys = map(str, node) if isinstance(node, DictConfig) else ()
-    return [key for key in keys if not re.fullmatch("_[a-z]+_", key)]
+    return list(map(str, node)) if isinstance(node, DictConfig) else []

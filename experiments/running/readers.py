@@ -21,7 +21,9 @@ def text(where: str, value: str) -> str:
 
 def path(where: str, value: Any) -> Path:
     """Return a path with `~` expanded; a number or a list is rejected as a likely mistake."""
-    if not isinstance(value, str) or re.fullmatch(r"[\[{].*|[-+]?[\d.]+|true|false", value, re.S):
+    if not isinstance(value, str) or re.fullmatch(
+        r"[\[{].*|[-+]?[\d.]*\d[\d.]*|true|false", value, re.S
+    ):
         example = f"; write ./{value} for a file of that name" if str(value).isalnum() else ""
         raise ValueError(f"{where}: expected a path, got {value}{example}")
     return expected.path(where, value)
@@ -79,5 +81,31 @@ def one_of(*choices: str) -> Reader:
             rule = " or ".join(choices) if len(choices) == 2 else f"one of {', '.join(choices)}"
             raise ValueError(f"{where}: expected {rule}, got {value}")
         return value
+
+    return read
+
+
+def by_metric(what: str, example: str) -> Reader:
+    """Return a reader of finite numbers by metric, such as `{ttft_p90_s: 2}`.
+
+    Args:
+        what: what the numbers are, for the message of an error.
+        example: a value that is accepted.
+    """
+
+    def read(where: str, value: str) -> dict[str, float]:
+        from objectives.plain_yaml import parsed  # imports yaml
+
+        try:
+            found = parsed(value)
+        except ValueError:
+            found = None
+        if (
+            not isinstance(found, dict)
+            or not found
+            or not all(map(expected.is_number, found.values()))
+        ):
+            raise ValueError(f"{where}: expected {what} by metric, {example}, got {value}")
+        return {str(name): float(number) for name, number in found.items()}
 
     return read

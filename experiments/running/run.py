@@ -5,10 +5,8 @@ with run.open(Path("folder")) as log:      # starts a new log, or continues that
     run.execute(log)
 """
 
-import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,8 +14,9 @@ from typing import Any
 from hydra.errors import HydraException
 
 from experiments.running import provenance
+from experiments.running.declarations import declarations
 from experiments.running.events import Extended
-from experiments.running.executors.choice import ExecutorFactory, clock_of, executor_of
+from experiments.running.executors.choice import ExecutorFactory, clock_of, executor_of, made_by
 from experiments.running.executors.executor import Executor
 from experiments.running.executors.handover import Handover
 from experiments.running.header import Header
@@ -26,57 +25,16 @@ from experiments.running.identity import identity, without_paths
 from experiments.running.making import Problem, make_optimizer
 from experiments.running.making_objective import check_gpus, make_objective
 from experiments.running.run_log import RunLog, read
+from experiments.running.run_settings import RunSettings as RunSettings
 from experiments.running.runner import Watch, run
 from experiments.running.same_run import check_design, check_same
 from experiments.running.start import StartPoints, start_points
 from experiments.running.stopping import rule_of
 from experiments.running.targets import check_targets
 from experiments.running.transfer import earlier_tasks
-from objectives import description
+from objectives import expected
 from objectives.objective import Objective
 from optimizers.optimizer import Optimizer
-
-Settings = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class RunSettings:
-    """The settings that determine a run, as plain values.
-
-    Attributes:
-        names: the names of the two YAML files, under the keys `optimizer` and `objective`.
-        optimizer: the optimizer's settings, resolved, with `_target_`.
-        objective: the objective's settings, resolved, with `_target_`.
-        seed: the seed of the run.
-        budget: the budget in full-evaluation equivalents.
-        workers: the number of trials that are evaluated at once.
-        optimizer_as_written: the optimizer's settings before interpolation, if they differ from
-            `optimizer`. The identity is computed from these, so that it does not depend on the
-            number that `${budget}` stands for.
-        evaluation_timeout_s: the time in seconds after which an evaluation counts as failed;
-            None means no limit.
-        executor: the executor's settings, resolved, with `_target_`; empty means `auto`.
-        gpus: the GPUs of each evaluation, which the objective's settings contain already; None
-            means as many as these say.
-        start: the setting `start` as plain values; None means that the optimizer begins.
-        transfer: the setting `transfer` as plain values; None means that there are no earlier runs.
-        stop: the settings of the rule that may end the run early, resolved, with `_target_`;
-            empty means none.
-    """
-
-    names: dict[str, str]
-    optimizer: Settings
-    objective: Settings
-    seed: int
-    budget: float
-    workers: int = 1
-    optimizer_as_written: Settings = field(default_factory=dict)
-    evaluation_timeout_s: float | None = None
-    gpus: int | None = None
-    start: Any = None
-    transfer: Any = None
-    executor: Settings = field(default_factory=dict)
-    stop: Settings = field(default_factory=dict)
 
 
 class Run:
@@ -100,8 +58,7 @@ class Run:
             ValueError, OSError: no objective can be created from the settings.
         """
         self.settings = settings
-        for family in ("optimizer", "objective"):
-            _check_finite(family, getattr(settings, family))
+        settings.check()
         if objective is None:
             name = settings.names["objective"]
             check_targets("objective", name, settings.objective, Objective)
@@ -122,8 +79,8 @@ class Run:
     def header(self) -> Header:
         """The description of the run, which is the first line of its log."""
         settings, objective = self.settings, self.objective
-        fingerprint = {"version": objective.version, **objective.fingerprint()}
-        version = int(self._of_optimizer("version", 1))
+        declared = declarations(objective)
+        version = expected.whole("optimizer.version", self._of_optimizer("version", 1), 0)
         resolved = without_paths(settings.optimizer)
         clock = clock_of(self._new_executor, objective)
         written = without_paths(settings.optimizer_as_written) or resolved
@@ -135,7 +92,7 @@ class Run:
                 settings.seed,
                 settings.workers,
                 version,
-                fingerprint,
+                declared["fingerprint"],
                 clock,
                 self.start,
                 None if self._transferred is None else self._transferred.digest,
@@ -147,29 +104,15 @@ class Run:
             budget=float(settings.budget),
             workers=settings.workers,
             optimizer_version=version,
-            goals=dict(objective.goals),
-            space=description.describe(objective.space),
-            forbidden=description.forbidden(objective.space),
-            fidelities=objective.fidelities,
-            resources=objective.resources,
-            default=objective.default,
-            coco=objective.coco,
-            noise_sd=float(objective.noise_sd),
-            optimum=None if objective.optimum is None else float(objective.optimum),
-            notice=objective.notice(),
-            fingerprint=fingerprint,
             code=provenance.code(),
             versions=provenance.versions(),
             hardware=provenance.hardware(),
             written=None if written == resolved else written,
             clock=clock,
-            limits=dict(objective.limits),
-            front=[[point[name] for name in objective.goals] for point in objective.front],
-            hypervolume=objective.hypervolume,
             start=self.start,
             own=bool(self._of_optimizer("own", False)),
-            deployment=objective.deployment(),
             transfer=self._transferred,
+            **declared,
         )
 
     @property
@@ -220,7 +163,8 @@ class Run:
             ValueError: it cannot be made, or cannot evaluate this objective.
         """
         settings = self.settings
-        return self._new_executor(self.objective, settings.workers, settings.evaluation_timeout_s)
+        limit_s = settings.evaluation_timeout_s
+        return made_by(self._new_executor, self.objective, settings.workers, limit_s)
 
     @property
     def elsewhere(self) -> bool:
@@ -302,18 +246,6 @@ class Run:
         finally:
             self._executor.close()
             self._optimizer.close()
-
-
-def _check_finite(where: str, settings: Any) -> None:
-    """Raise `ValueError` if any number in the settings is infinite or NaN."""
-    if isinstance(settings, dict):
-        for key, value in settings.items():
-            _check_finite(f"{where}.{key}", value)
-    elif isinstance(settings, list):
-        for place, value in enumerate(settings):
-            _check_finite(f"{where}.{place}", value)
-    elif isinstance(settings, float) and not math.isfinite(settings):
-        raise ValueError(f"{where}: expected a finite number, got {settings}")
 
 
 def folder_name(header: Header) -> Path:

@@ -9,7 +9,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from experiments.running import words
+from experiments.running import interrupts, words
 from experiments.running.command_line import interrupted, run_one
 from experiments.running.composing import (
     FAMILIES,
@@ -93,6 +93,7 @@ def main(arguments: Sequence[str]) -> int:
         else:  # the usual entry point of Hydra would compose the settings twice
             _run(composed("config", overrides), names_of(overrides))
     except KeyboardInterrupt as interrupt:
+        interrupts.taken()
         print(interrupted(typed("run", given)), file=sys.stderr)
         return 143 if interrupt.args else 130
     except Exception as error:

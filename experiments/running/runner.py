@@ -1,15 +1,15 @@
 """The run loop: ask, evaluate, log and tell. After a kill it is replayed from the log."""
 
-import math
 import time
 from collections import Counter
 from collections.abc import Callable
 from itertools import takewhile
 
 from experiments.running import interrupts
+from experiments.running.asked import check_asked
+from experiments.running.contract import faults_of_optimizer
 from experiments.running.events import (
     Ask,
-    Drifted,
     Ended,
     Evaluated,
     Refused,
@@ -17,10 +17,9 @@ from experiments.running.events import (
     Tested,
 )
 from experiments.running.executors.executor import Answer, Executor
-from experiments.running.fields import is_plain
+from experiments.running.resuming import replay
 from experiments.running.run_log import RunLog
 from experiments.running.stopping import Limits, StopRule
-from objectives.expected import refuse
 from objectives.trial import Evaluation, Trial
 from optimizers.optimizer import Optimizer
 
@@ -57,7 +56,8 @@ def run(
     run earlier.
     """
     with interrupts.held():
-        replay(optimizer, log)
+        with faults_of_optimizer("replay"):
+            replay(optimizer, log)
         loop = _Loop(optimizer, budget, log, executor, watch, stop or Limits())
         loop.resume()
         while True:
@@ -129,9 +129,9 @@ class _Loop:
         if self.stopped is not None:
             return
         trials = self.clock.ask(n)
+        check_asked(trials, n, self._grid, history.trials, history.evaluations)
         if not trials:
             return
-        self._check(trials, n)
         spent = history.spent
         self._log.append(self.clock.ask_event(n, trials), durable=False)
         self.pending += len(trials)
@@ -201,21 +201,6 @@ class _Loop:
             )
         self._executor.submit(trial)
 
-    def _check(self, trials: list[Trial], n: int) -> None:
-        """Raise `ValueError` if the trials of an ask violate the optimizer's contract."""
-        if len(trials) > n:
-            refuse("optimizer", f"at most {n} trials, as asked for", len(trials))
-        for trial in trials:
-            where = f"optimizer: trial {trial.id}"
-            if not any(math.isclose(trial.fidelity, share) for share in self._grid):
-                shares = ", ".join(f"{share:g}" for share in self._grid)
-                refuse(f"{where}.fidelity", f"one of {shares}", trial.fidelity)
-            if trial.resumes is not None and trial.resumes not in self._log.history.evaluations:
-                refuse(f"{where}.resumes", "a trial that was evaluated", trial.resumes)
-            for name, value in trial.config.items():
-                if not is_plain(value) or type(value).__module__ != "builtins":
-                    refuse(f"{where}.config.{name}", "a plain Python value", value)
-
 
 def _test_incumbents(executor: Executor, log: RunLog) -> None:
     """Measure the objective's test metrics at the incumbents, unless the log has them already."""
@@ -246,13 +231,15 @@ class Clock:
 
     def ask(self, n: int) -> list[Trial]:
         started = time.perf_counter()
-        trials = self._optimizer.ask(n)
+        with faults_of_optimizer("ask"):
+            trials = self._optimizer.ask(n)
         self._ask_s = time.perf_counter() - started
         return trials
 
     def tell(self, trial: Trial, evaluation: Evaluation) -> None:
         started = time.perf_counter()
-        self._optimizer.tell(trial, evaluation)
+        with faults_of_optimizer("tell"):
+            self._optimizer.tell(trial, evaluation)
         self._tell_s[str(trial.id)] = time.perf_counter() - started
 
     def ask_event(self, n: int, trials: list[Trial]) -> Ask:
@@ -263,39 +250,3 @@ class Clock:
         """Return the durations in seconds of the tells since the last event, by trial id."""
         told, self._tell_s = self._tell_s, {}
         return told
-
-
-def replay(optimizer: Optimizer, log: RunLog) -> None:
-    """Replay the log to a fresh optimizer, in the logged order of asks and tells.
-
-    The optimizer should ask for the same trials as before. If it does not (because of another
-    BLAS or another library version), it is told the logged trials, and the log records a `drift`
-    event.
-    """
-    drift: Drifted | None = None
-    history = log.history
-    for event in history.events:
-        if isinstance(event, Ask):
-            asked = optimizer.ask(event.n)
-            logged = [history.trials[trial.id] for trial in event.trials]
-            if drift is None and asked != logged:
-                drift = _drift(asked, logged)
-            known = {trial.id for trial in logged}
-            for trial in asked:
-                if trial.id not in known:
-                    optimizer.refuse(trial)
-            optimizer.skip(max(known, default=-1))
-        elif isinstance(event, Evaluated):
-            optimizer.tell(history.trials[event.id], history.evaluations[event.id])
-    if drift is not None and drift not in history.drifts():
-        log.append(drift)
-
-
-def _drift(asked: list[Trial], logged: list[Trial]) -> Drifted:
-    """Return the event that describes the first trial that differs."""
-    pairs = zip(asked, logged, strict=False)
-    place = next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(asked), len(logged)))
-    return Drifted(
-        [trial.to_json() for trial in asked[place : place + 1]],
-        [trial.to_json() for trial in logged[place : place + 1]],
-    )

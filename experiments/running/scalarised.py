@@ -16,12 +16,15 @@ different parts. Of a goal without a declared optimum, z is the number of the fi
 
 With limits, an evaluation that breaks one is told as the worst value of a feasible evaluation so
 far plus the sum of its excesses, each as a share of its bound (after K. Deb, *An efficient
-constraint handling method for genetic algorithms*, CMAME 186, 2000, eq. 4). A failure with a
+constraint handling method for genetic algorithms*, CMAME 186, 2000, eq. 4). Before the first
+feasible evaluation, it is the worst value so far, so that the sum does not look like a value that
+is better than all later ones. A failure with a
 penalty is told as that penalty beyond the worst value told so far, if there are several goals: a
 penalty is above every value of the objective, but the scalarised values are others.
 """
 
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -36,6 +39,7 @@ METHODS = ("tchebycheff", "hypervolume", "weights")
 Vector = NDArray[np.float64]
 
 _RHO = 0.05  # the weight of the sum in the augmented Tchebycheff function
+_LARGEST_SHARE = 1e300  # |g| is at most this, so that every scalarised value is finite
 
 
 class Scalarised(Optimizer):
@@ -70,7 +74,8 @@ class Scalarised(Optimizer):
         missing = [name for name, goal in self._goals.items() if goal.reference is None]
         if missing:
             raise ValueError(
-                f"scalarise: expected goals with a declared reference, got {missing[0]} without"
+                f"scalarise: expected goals with a declared reference, got {missing[0]} without; "
+                f"give one by objective.goals={{{missing[0]}: NUMBER, ...}}"
             )
         sign = np.array([1.0 if goal.minimise else -1.0 for goal in self._goals.values()])
         given = [(goal.reference, goal.optimum) for goal in self._goals.values()]
@@ -79,7 +84,8 @@ class Scalarised(Optimizer):
         self._reference: Vector = sign * bounds[:, 0]
         self._best: Vector = sign * bounds[:, 1]
         self.weights = _weights(method, len(self._goals), inner.seed)
-        self._worst_feasible = 0.0
+        # The worst value of the feasible evaluations, or of all before the first feasible one.
+        self._worst: float = -math.inf
         self._any_feasible = False
         self._worst_told = 0.0
 
@@ -114,16 +120,18 @@ class Scalarised(Optimizer):
             return replace(evaluation, value=None, error="a goal was not measured")
         excess = self._excess(evaluation)
         if excess > 0:
-            return replace(evaluation, value=self._worst_feasible + excess)
-        worst = max(self._worst_feasible, value) if self._any_feasible else value
-        self._worst_feasible, self._any_feasible = worst, True
+            self._worst = self._worst if self._any_feasible else max(self._worst, value)
+            return replace(evaluation, value=self._worst + excess)
+        self._worst = max(self._worst, value) if self._any_feasible else value
+        self._any_feasible = True
         return replace(evaluation, value=value)
 
     def _told_failure(self, evaluation: Evaluation) -> Evaluation:
         """Return a failure whose penalty, if any, exceeds the scalarised values so far."""
         if not self._goals or evaluation.value is None:
             return evaluation
-        return replace(evaluation, value=self._worst_told + max(evaluation.value, 0.0))
+        beyond = self._worst_told + max(evaluation.value, 0.0)
+        return replace(evaluation, value=min(beyond, sys.float_info.max))
 
     def _excess(self, evaluation: Evaluation) -> float:
         """Return the sum of the relative excesses; 0 if all limits are kept."""
@@ -138,7 +146,8 @@ class Scalarised(Optimizer):
         self._best = np.where(np.isnan(self._best), f, self._best)
         width = self._reference - self._best
         width = np.where(width > 0, width, np.maximum(np.abs(self._reference), 1.0))
-        g = 1 - (self._reference - f) / width
+        with np.errstate(over="ignore"):
+            g = np.clip(1 - (self._reference - f) / width, -_LARGEST_SHARE, _LARGEST_SHARE)
         if self._method == "hypervolume":
             return float(-np.min((1 - g) / self.weights))
         weighted = self.weights * g

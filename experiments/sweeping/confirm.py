@@ -176,7 +176,7 @@ def lines(run: Run, again: Run | None) -> Iterator[str]:
     """Yield the lines that compare the best seen value with the confirmed one."""
     yield f"{run.optimizer} on {run.objective}, seed {run.seed}:"
     if run.header.several:
-        yield "  not evaluated: the run has several goals, and a confirmation compares one value"
+        yield "  several goals: only the best configurations of one goal can be confirmed"
         return
     seen = best_seen(run)
     if again is None or seen is None:

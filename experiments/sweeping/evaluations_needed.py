@@ -18,7 +18,6 @@ succeeded.
 
 import csv
 import math
-import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
@@ -232,4 +231,6 @@ def random_line(sample: np.ndarray, near: float) -> tuple[Any, ...]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    from experiments.entry import start
+
+    start(main=main)

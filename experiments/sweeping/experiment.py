@@ -22,19 +22,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import OmegaConf
 
 from experiments.running import provenance
 from experiments.running.command_line import check_settings
-from experiments.running.composing import composed, config_dirs, options
+from experiments.running.composing import config_dirs, options
 from experiments.running.executors.choice import executor_of
 from experiments.running.executors.pool import TaskPool, Work
 from experiments.running.header import Header
-from experiments.running.making import SCALARISE, with_scalarisation
-from experiments.running.making_objective import make_objective, with_allowed
-from experiments.running.mistakes import explain
+from experiments.running.making_objective import with_allowed
 from experiments.running.readers import path as as_path
 from experiments.running.run import Run, RunSettings, folder_name
 from experiments.sweeping.entries import (
@@ -43,8 +39,16 @@ from experiments.sweeping.entries import (
     named_entry,
     seeds_of,
     shown,
-    words_of,
     workers_of,
+)
+from experiments.sweeping.entry_settings import (
+    composed_with,
+    entry_settings,
+    objective_of,
+    of_family,
+    plain,
+    resolved_with,
+    settings_of,
 )
 from objectives.objective import Objective, Resources
 from objectives.plain_yaml import read_yaml
@@ -120,10 +124,10 @@ class Experiment:
         Raises:
             ValueError: an entry names something unknown, or two entries describe the same run.
         """
-        chosen = {entry: _composed("optimizer", entry) for entry in self.optimizers}
-        optimizers = {entry: _of_family("optimizer", each) for entry, each in chosen.items()}
-        transfers = {entry: _plain(each)[TRANSFER] for entry, each in chosen.items()}
-        objectives = {entry: _compose("objective", entry) for entry in self.objectives}
+        chosen = {entry: composed_with("optimizer", entry) for entry in self.optimizers}
+        optimizers = {entry: of_family("optimizer", each) for entry, each in chosen.items()}
+        transfers = {entry: plain(each)[TRANSFER] for entry, each in chosen.items()}
+        objectives = {entry: settings_of("objective", entry) for entry in self.objectives}
         executor = entry_settings("executor", self.executor)
         stop = entry_settings("stop", self.stop)
         instances: dict[str, Objective] = {}
@@ -133,11 +137,11 @@ class Experiment:
         ):
             earlier = transfers[optimizer] or self.transfer
             alone = {"seed": seed, "budget": self.budget, "workers": workers, TRANSFER: earlier}
-            resolved = _resolve(optimizers[optimizer], objectives[objective], alone)
+            resolved = resolved_with(optimizers[optimizer], objectives[objective], alone)
             resolved["objective"] = with_allowed(resolved["objective"])
             key = provenance.digest(resolved["objective"])
             if key not in instances:
-                instances[key] = _make(objective, resolved["objective"])
+                instances[key] = objective_of(objective, resolved["objective"])
             settings = RunSettings(
                 names={"optimizer": name_of(optimizer), "objective": name_of(objective)},
                 optimizer=resolved["optimizer"],
@@ -233,21 +237,6 @@ def _with_executors(experiment: Experiment, entries: Sequence[Any]) -> Experimen
     return experiment
 
 
-def entry_settings(family: str, entry: str) -> dict[str, Any]:
-    """Return the resolved settings of an entry of `executor` or `stop`.
-
-    Raises:
-        ValueError: Hydra cannot compose them.
-    """
-    composed_settings = _compose(family, entry)
-    try:
-        settings = OmegaConf.to_container(OmegaConf.create(composed_settings), resolve=True)
-    except OmegaConfBaseException as error:
-        raise ValueError(f"{family}: expected resolvable settings, got: {error}") from None
-    assert isinstance(settings, dict)
-    return {str(key): value for key, value in settings.items()}
-
-
 def _file(name: str) -> Path | None:
     """Return the file of an experiment given by name or path; None if it does not exist."""
     if name.endswith((".yaml", ".yml")):
@@ -255,64 +244,3 @@ def _file(name: str) -> Path | None:
     else:
         paths = [folder / "experiment" / f"{name}.yaml" for folder in config_dirs()]
     return next((path for path in paths if path.is_file()), None)
-
-
-def _compose(family: str, entry: str) -> Any:
-    """Return the unresolved settings of an entry as plain values.
-
-    Raises:
-        ValueError: Hydra cannot compose them.
-    """
-    return _of_family(family, _composed(family, entry))
-
-
-def _composed(family: str, entry: str) -> DictConfig:
-    """Return all settings of a run whose family has this entry.
-
-    Raises:
-        ValueError: Hydra cannot compose them.
-    """
-    name, *overrides = words_of(family, entry)
-    words = [f"{family}={name}", *overrides]
-    try:
-        return composed("config", words)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise ValueError(explain(error, words)) from None
-
-
-def _of_family(family: str, settings: DictConfig) -> Any:
-    """Return the unresolved settings of a family, with a scalarisation if there is one."""
-    named = _plain(settings[family])
-    return with_scalarisation(named, settings[SCALARISE]) if family == "optimizer" else named
-
-
-def _plain(settings: DictConfig) -> dict[str, Any]:
-    """Return composed settings as plain values, unresolved."""
-    plain = OmegaConf.to_container(settings, resolve=False)
-    assert isinstance(plain, dict)
-    return {str(key): value for key, value in plain.items()}
-
-
-def _resolve(optimizer: Any, objective: Any, alone: dict[str, Any]) -> dict[str, Any]:
-    """Return the resolved settings of one run, equal to those that `tuneoff run` would use."""
-    settings = {"optimizer": optimizer, "objective": objective, **alone}
-    if "${" not in str(settings):
-        return settings
-    try:
-        resolved = OmegaConf.to_container(OmegaConf.create(settings), resolve=True)
-    except ValueError as error:  # the base class of OmegaConf's errors
-        raise ValueError(f"settings: expected resolvable settings, got: {error}") from None
-    assert isinstance(resolved, dict)
-    return {str(key): value for key, value in resolved.items()}
-
-
-def _make(entry: str, settings: Any) -> Objective:
-    """Create an objective; an error message is prefixed with the entry."""
-    try:
-        objective = make_objective(settings)
-    except Exception as error:
-        line = explain(error, [])
-        if line is None:
-            raise
-        raise ValueError(f"{entry}: {line}") from None
-    return objective

@@ -6,7 +6,6 @@ Every run is executed in a long-lived worker process, or on a Ray cluster with `
 
 import re
 import shlex
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -147,6 +146,7 @@ def _sweep(given: Given, arguments: Sequence[str]) -> int:
             tracking.close()
         return 0 if sweep.report() else 2
     except KeyboardInterrupt as interrupt:
+        interrupts.taken()
         done = f"{summary(sweep.states().values())}; " if sweep else ""
         print(f"interrupted: {done}continue with: {typed('sweep', arguments)}", file=sys.stderr)
         return 143 if interrupt.args else 130
@@ -156,5 +156,5 @@ def _sweep(given: Given, arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    interrupts.install((signal.SIGINT, signal.SIGTERM), once=True)
+    interrupts.install(interrupts.ENDING, once=True)
     sys.exit(main(sys.argv[1:]))

@@ -4,12 +4,14 @@ import sys
 import time
 import traceback
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from experiments.running.composing import FAMILIES, options, use_config_dirs
 from experiments.running.settings import Command, Given, Setting
-from experiments.testing import objective_suite, optimizer_suite
+from experiments.testing import goals_suite, objective_suite, optimizer_suite
 from experiments.testing.conversation import LENGTH, MIXED
+from experiments.testing.goals_suite import GOALS, LIMITS
 from experiments.testing.plug_ins import ObjectiveYaml, OptimizerYaml
 
 COMMAND = Command(
@@ -27,7 +29,7 @@ COMMAND = Command(
     ],
     notes="The exit status is 0 if all facts hold, 1 if a fact fails, and 2 if the plug-in cannot\n"
     "be created. The same facts are available as pytest tests in\n"
-    "experiments.testing.optimizer_suite and experiments.testing.objective_suite.",
+    "experiments.testing.optimizer_suite, goals_suite and objective_suite.",
     takes_config_dir=True,
 )
 
@@ -62,11 +64,22 @@ def _check(given: Given, settings: Sequence[str]) -> int:
     if family == "optimizer":
         maker = OptimizerYaml(name, own, folders)
         maker(MIXED, seed=0, budget=LENGTH)  # or one line
-        return run(optimizer_suite.OptimizerSuite.of(maker)(), optimizer_suite.FACTS, name)
+        status = run(optimizer_suite.OptimizerSuite.of(maker)(), optimizer_suite.FACTS, name)
+        return max(status, _on_goals(replace(maker, goals=GOALS, limits=LIMITS)))
     make = ObjectiveYaml(name, own, folders)
     if not make().cheap:
         print(f"{name} is expensive: the facts about its values are not checked", flush=True)
     return run(objective_suite.ObjectiveSuite.of(make)(), objective_suite.FACTS, name)
+
+
+def _on_goals(maker: OptimizerYaml) -> int:
+    """Run the suite of several goals and a limit, or print the line that refuses them."""
+    line = goals_suite.refusal(maker)
+    if line is not None:
+        print(f"not checked on several goals: {line}")
+        return 0
+    suite = goals_suite.GoalsSuite.of(maker)()
+    return run(suite, goals_suite.GOAL_FACTS, f"{maker.name} on two goals and a limit")
 
 
 def run(suite: Any, facts: Sequence[str], name: str) -> int:

@@ -1,15 +1,17 @@
 """Tests of the facts that must hold for every optimizer on several goals, and with limits.
 
-An optimizer either searches such a problem or is refused in one line. `GoalsSuite.of(maker)`
-creates a class of tests from a function that makes an optimizer for the goals `GOALS` and, if
-asked, the limits `LIMITS`; `refusal` returns the line.
+An optimizer either searches such a problem, by itself or under a scalarisation, or is refused in
+one line. `GoalsSuite.of(maker)` creates a class of tests from a function that makes an optimizer
+for the goals `GOALS` and, if asked, the limits `LIMITS`; `refusal` returns the line.
 """
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 from ConfigSpace import ConfigurationSpace
 
 from experiments.testing.conversation import LENGTH, MIXED, Answer, converse, value
+from experiments.testing.hard_answers import LARGEST
 from experiments.testing.plug_ins import MakeOptimizer
 from objectives.space import check
 from objectives.trial import Evaluation, Goal, Limit, Trial
@@ -58,6 +60,13 @@ class GoalsSuite:
         trials = converse(self.make(MIXED, 7, LENGTH), _graded, n=2)
         assert len(trials) >= LENGTH - 3
 
+    def test_numbers_of_any_size_are_survived(self) -> None:
+        for answer in NUMBERS.values():
+            trials = converse(self.make(MIXED, 7, LENGTH), answer, n=2)
+            assert len(trials) >= 2  # one extreme number may exclude everything else
+            for trial in trials:
+                check(MIXED, trial.config)
+
     def test_a_replay_resumes_from_every_line(self) -> None:
         answer = failing_every_third(MIXED)
         whole = converse(self.make(MIXED, 8, LENGTH), answer)
@@ -94,6 +103,28 @@ def failing_every_third(space: ConfigurationSpace) -> Answer:
     """Return `two_goals` whose trials 0, 3, 6, ... fail."""
     failed = Evaluation(None, cost=1.0, error="every third fails")
     return lambda trial: failed if trial.id % 3 == 0 else two_goals(space)(trial)
+
+
+def _sized(loss: Sequence[float], rate: Sequence[float], memory: float = 0.0) -> Answer:
+    """Return a function that returns the given numbers of each goal in turn."""
+
+    def answer(trial: Trial) -> Evaluation:
+        own = loss[trial.id % len(loss)], rate[trial.id % len(rate)]
+        return Evaluation(None, 1.0, {"loss": own[0], "rate": own[1], "memory": memory})
+
+    return answer
+
+
+_STEPS = [0.1 * k for k in range(20)]
+NUMBERS: dict[str, Answer] = {
+    "all equal": _sized([1.0], [1.0]),
+    "one goal constant": _sized(_STEPS, [1.0]),
+    "one cliff": _sized([0.3, 1e300, *_STEPS], _STEPS),
+    "the largest": _sized([LARGEST, -LARGEST, 1.0], [1.0, LARGEST, -LARGEST]),
+    "beyond the references": _sized([x + 9 for x in _STEPS], [x - 90 for x in _STEPS]),
+    "the limit is never kept": _sized(_STEPS, _STEPS[::-1], memory=1e9),
+}
+"""Functions that return numbers of unusual sizes, by what is unusual."""
 
 
 def _all_fail(trial: Trial) -> Evaluation:

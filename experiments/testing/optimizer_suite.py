@@ -160,7 +160,7 @@ class OptimizerSuite:
     def test_failures_of_every_evaluation_are_survived(self) -> None:
         self._survives(all_fail)
 
-    def testgraded_failures_are_survived(self) -> None:
+    def test_graded_failures_are_survived(self) -> None:
         self._survives(graded_failures)
 
     def test_values_of_any_size_are_survived(self) -> None:

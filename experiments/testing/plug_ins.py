@@ -11,7 +11,7 @@ from hydra.utils import get_object, instantiate
 from omegaconf import OmegaConf
 
 from experiments.running.composing import composed, use_config_dirs
-from experiments.running.making import Problem, make_optimizer
+from experiments.running.making import Problem, make_optimizer, with_scalarisation
 from experiments.testing.conversation import FIDELITIES, earlier_tasks
 from objectives.objective import Objective
 from objectives.trial import Goal, Limit
@@ -45,6 +45,7 @@ class OptimizerYaml:
         goals: the goals of its problem by metric; none: one goal.
         limits: the limits of its problem by metric.
         n_earlier: the number of earlier tasks that it is given.
+        scalarise: the scalarisation under which it searches several goals or limits; None: none.
     """
 
     name: str
@@ -53,6 +54,7 @@ class OptimizerYaml:
     goals: tuple[tuple[str, Goal], ...] = ()
     limits: tuple[tuple[str, Limit], ...] = ()
     n_earlier: int = 0
+    scalarise: str | None = None
 
     @property
     def is_slow(self) -> bool:
@@ -73,7 +75,8 @@ class OptimizerYaml:
         known = dict(self.goals) if self.goals else GOALS
         earlier = earlier_tasks(space, self.n_earlier)
         problem = Problem(space, FIDELITIES, known, dict(self.limits), earlier)
-        return make_optimizer(_optimizer_settings(self, budget), problem, seed)
+        settings = with_scalarisation(_optimizer_settings(self, budget), self.scalarise)
+        return make_optimizer(settings, problem, seed)
 
 
 @dataclass(frozen=True)

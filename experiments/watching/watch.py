@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from experiments.running import interrupts
 from experiments.running.readers import number, switch, whole
 from experiments.running.readers import path as as_path
 from experiments.running.settings import Command, Given, Setting
@@ -110,6 +111,7 @@ def _follow(journal: "Journal", page: "Dashboard | None", every_s: float) -> int
                 print(f"{_runs(said)}, {took:.2g} s", flush=True)
             time.sleep(max(every_s, _SHARE * took))
     except KeyboardInterrupt as interrupt:
+        interrupts.taken()
         return 143 if interrupt.args else 0
 
 

@@ -66,6 +66,7 @@ class BoxFunction(Objective):
         box = np.array(bounds, dtype=float)  # (d, 2)
         known = np.array(minimisers, dtype=float)  # (n, d)
         self.shifted_by = _shift(shift, box, known)  # (d,)
+        self.moved = shift not in (None, "none")
         if np.any(self.shifted_by):
             self.version = 2  # version 1 drew the shift from the random numbers of random search
         self.names = [f"x{axis}" for axis in range(1, len(box) + 1)]

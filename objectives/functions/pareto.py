@@ -136,6 +136,7 @@ class _Zdt(ParetoFunction):
         space: Descriptions,
     ) -> None:
         self.centres = _centres(shift, expected.whole("dim", dim, 2) - 1, 0.0)
+        self.moved = shift not in (None, "none")
         super().__init__(dim=dim, references=(11.0, 11.0), goals=goals, limits=limits, space=space)
 
     def formula(self, x: Vector) -> Vector:
@@ -214,6 +215,7 @@ class Dtlz2(ParetoFunction):
     ) -> None:
         self._m = expected.whole("n_goals", n_goals, 2, 4)
         self.centres = _centres(shift, expected.whole("dim", dim, self._m + 1) - self._m + 1, 0.5)
+        self.moved = shift not in (None, "none")
         super().__init__(
             dim=dim,
             references=[1.1] * self._m,

@@ -1,7 +1,8 @@
-"""Convert settings to the amounts of training and scoring: a plan, fidelities and sizes."""
+"""The amounts of training and scoring: a plan, fidelities and sizes."""
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ConfigSpace import ConfigurationSpace
@@ -13,38 +14,82 @@ from objectives.lora_ft.training import Plan
 from objectives.lora_ft.workbench import Sizes
 from objectives.trial import Fidelities
 
+_LEAST = {
+    "pieces": 1,
+    "heldout_items": 1,
+    "test_items": 0,
+    "max_length": 1,
+    "data_seed": 0,
+}
+"""The least value of each setting that is an integer with no other condition."""
 
-def plan_of(
-    *,
-    steps: int,
-    batch: int,
-    warmup_steps: int,
-    schedule: str,
-    min_lr: float,
-    betas: Sequence[float],
-    clip_norm: float | None,
-    pieces: int,
-) -> Plan:
-    """Return the plan by which every configuration is trained.
+
+@dataclass(frozen=True)
+class Amounts:
+    """The amounts of training and scoring; `conf/objective/route/in_process.yaml` describes them.
 
     Raises:
         ValueError: a setting cannot be used.
     """
-    expected.one_of("objective.schedule", schedule, SCHEDULES)
-    expected.whole("objective.steps", steps, 1)
-    if not 0 <= expected.whole("objective.warmup_steps", warmup_steps, 0) < steps:
-        raise ValueError(
-            f"objective.warmup_steps: expected fewer than steps={steps}, got {warmup_steps}"
+
+    steps: int
+    warmup_steps: int
+    schedule: str
+    min_lr: float
+    betas: Sequence[float]
+    clip_norm: float | None
+    pieces: int
+    heldout_items: int
+    test_items: int
+    hellaswag_items: int | None
+    mmlu_items: int | None
+    max_length: int
+    mask_prompt: bool
+    data_seed: int
+
+    def __post_init__(self) -> None:
+        expected.one_of("objective.schedule", self.schedule, SCHEDULES)
+        expected.whole("objective.steps", self.steps, 1)
+        if not 0 <= expected.whole("objective.warmup_steps", self.warmup_steps, 0) < self.steps:
+            raise ValueError(
+                f"objective.warmup_steps: expected fewer than steps={self.steps}, got "
+                f"{self.warmup_steps}"
+            )
+        expected.number("objective.min_lr", self.min_lr, least=0)
+        expected.null_or(expected.number, "objective.clip_norm", self.clip_norm, above=0)
+        for name, least in _LEAST.items():
+            expected.whole(f"objective.{name}", getattr(self, name), least)
+        expected.null_or(expected.whole, "objective.hellaswag_items", self.hellaswag_items, 1)
+        expected.null_or(expected.whole, "objective.mmlu_items", self.mmlu_items, 0)
+
+    def plan(self, batch: int) -> Plan:
+        """Return the plan by which every configuration is trained.
+
+        Args:
+            batch: the batch size that the number of steps refers to.
+        """
+        return Plan(
+            instructions=self.steps * expected.whole("objective.batch", batch, 1),
+            warmup_steps=self.warmup_steps,
+            schedule=self.schedule,
+            min_lr=self.min_lr,
+            betas=betas_of(self.betas),
+            clip_norm=self.clip_norm,
+            pieces=self.pieces,
         )
-    return Plan(
-        instructions=steps * expected.whole("objective.batch", batch, 1),
-        warmup_steps=warmup_steps,
-        schedule=schedule,
-        min_lr=expected.number("objective.min_lr", min_lr, least=0),
-        betas=betas_of(betas),
-        clip_norm=expected.null_or(expected.number, "objective.clip_norm", clip_norm, above=0),
-        pieces=expected.whole("objective.pieces", pieces, 1),
-    )
+
+    def sizes(self, instructions: int) -> Sizes:
+        """Return the amounts of data that are used, with this number of training instructions."""
+        return Sizes(
+            train_items=instructions,
+            heldout_items=self.heldout_items,
+            test_items=self.test_items,
+            hellaswag_items=self.hellaswag_items,
+            mmlu_items=self.mmlu_items,
+            max_length=self.max_length,
+            mask_prompt=self.mask_prompt,
+            seed=self.data_seed,
+        )
 
 
 def fidelities_of(plan: Plan, space: ConfigurationSpace, batch: int) -> Fidelities:
@@ -75,33 +120,3 @@ def _batches(space: ConfigurationSpace) -> list[int]:
         return list(range(int(parameter.lower), int(parameter.upper) + 1))
     listed = getattr(parameter, "choices", None) or getattr(parameter, "sequence", None)
     return [int(value) for value in (listed if listed is not None else [parameter.value])]
-
-
-def sizes_of(
-    *,
-    instructions: int,
-    heldout_items: int,
-    test_items: int,
-    hellaswag_items: int | None,
-    mmlu_items: int | None,
-    max_length: int,
-    mask_prompt: bool,
-    data_seed: int,
-) -> Sizes:
-    """Return the amounts of data that are used.
-
-    Raises:
-        ValueError: a setting cannot be used.
-    """
-    expected.null_or(expected.whole, "objective.hellaswag_items", hellaswag_items, 1)
-    expected.null_or(expected.whole, "objective.mmlu_items", mmlu_items, 0)
-    return Sizes(
-        train_items=instructions,
-        heldout_items=expected.whole("objective.heldout_items", heldout_items, 1),
-        test_items=expected.whole("objective.test_items", test_items, 0),
-        hellaswag_items=hellaswag_items,
-        mmlu_items=mmlu_items,
-        max_length=expected.whole("objective.max_length", max_length, 1),
-        mask_prompt=mask_prompt,
-        seed=expected.whole("objective.data_seed", data_seed, 0),
-    )

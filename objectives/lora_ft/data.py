@@ -22,28 +22,23 @@ with a space. The exception is a raw ending that begins with a marker: the harne
 there, and so does this module.
 """
 
-import gzip
 import hashlib
 import json
 import os
 import re
-import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
 from objectives.cache import cache_folder
 from objectives.lora_ft import hub_data
+from objectives.lora_ft.row_files import Item, Row, find, items_of
 
 SHIPPED = Path(__file__).parent / "shipped"
 SOURCES = ("auto", "folder", "hub", "shipped")
 HELLASWAG_STRATA = {"activitynet": "ActivityNet", "wikihow": "WikiHow"}
-
-Row = dict[str, object]
-Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -133,7 +128,7 @@ def read_file(path: Path) -> Data:
     Raises:
         ValueError: the file is unreadable, a row is malformed, or there are fewer than two rows.
     """
-    instructions = _items(path, _own_instruction)
+    instructions = items_of(path, _own_instruction)
     if len(instructions) < 2:
         raise ValueError(
             f"{path}: expected at least two instructions, to train on and to hold out, got one"
@@ -256,53 +251,4 @@ def _shown(row: Row, field: str) -> str:
 
 
 def _read(folder: Path, name: str, parse: Callable[[Row], Item]) -> tuple[Item, ...]:
-    return _items(_find(folder, name), parse)
-
-
-def _items(path: Path, parse: Callable[[Row], Item]) -> tuple[Item, ...]:
-    items = []
-    for number, line in enumerate(_lines(path), start=1):
-        try:
-            row = json.loads(line)
-            if not isinstance(row, dict):
-                raise ValueError(f"expected a JSON object, got {line[:80]!r}")
-            items.append(parse(row))
-        except json.JSONDecodeError as error:
-            raise _unusable(f"{path} line {number}", f"JSON, got {error}") from None
-        except ValueError as error:
-            raise _unusable(f"{path} line {number}", str(error).removeprefix("expected ")) from None
-    if not items:
-        raise _unusable(str(path), "at least one row, got none")
-    return tuple(items)
-
-
-def _find(folder: Path, name: str) -> Path:
-    try:
-        found = sorted(
-            path for end in (".jsonl", ".jsonl.gz") for path in folder.glob(f"{name}*{end}")
-        )
-        reachable = folder.is_dir()
-    except OSError as error:
-        raise _unusable(str(folder), f"a readable folder, got {error.strerror}") from None
-    if not reachable:
-        raise _unusable(str(folder), "a data folder, got no folder of that name")
-    if len(found) != 1:
-        names = ", ".join(path.name for path in found) or "none"
-        raise _unusable(f"{folder}/{name}*.jsonl[.gz]", f"exactly one such file, got {names}")
-    return found[0]
-
-
-def _lines(path: Path) -> Iterable[str]:
-    try:
-        content = path.read_bytes()
-        text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise _unusable(str(path), f"readable JSON lines in UTF-8, got {error}") from None
-    return text.removesuffix("\n").split("\n") if text else []
-
-
-def _unusable(where: str, rule: str) -> ValueError:
-    return ValueError(
-        f"{where}: expected {rule}; repair it, point TUNEOFF_DATA at another folder, or use "
-        "objective.data=shipped"
-    )
+    return items_of(find(folder, name), parse)

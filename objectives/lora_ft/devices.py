@@ -33,8 +33,10 @@ def kind(wanted: str, gpus: int | None = None) -> str:
             machine need not have a GPU, because another may make the evaluations.
 
     Raises:
-        ValueError: a GPU is requested that torch cannot use, or the settings contradict each other.
+        ValueError: a setting is none of these, the settings contradict each other, or a GPU is
+            requested that torch cannot use.
     """
+    expected.one_of("objective.device", wanted, ("auto", "cpu", "cuda"))
     if gpus is not None:
         expected.whole("gpus", gpus, 0, 1)
         chosen = "cuda" if gpus else "cpu"
@@ -55,7 +57,14 @@ def missing(kind: str) -> list[str]:
 
 
 def precision(wanted: str, device: str) -> str:
-    """Choose bfloat16 if the processor multiplies it natively; otherwise it is slower."""
+    """Return bf16 or fp32 for a setting: auto, bf16 or fp32.
+
+    auto means bfloat16 if the processor multiplies it natively; otherwise it is slower.
+
+    Raises:
+        ValueError: the setting is none of these.
+    """
+    expected.one_of("objective.precision", wanted, ("auto", "bf16", "fp32"))
     if wanted != "auto":
         return wanted
     native = device == "cuda" or torch.cpu._is_avx512_bf16_supported()

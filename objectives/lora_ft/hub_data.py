@@ -19,6 +19,7 @@ import tempfile
 import threading
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 
 PROBE_S = 3.0  # the hub answers in a fraction of a second if there is a network
@@ -91,7 +92,7 @@ def _reachable() -> bool:
             urllib.request.urlopen(endpoint, timeout=PROBE_S).close()
         except urllib.error.HTTPError:
             answered.set()  # it spoke
-        except (OSError, ValueError):
+        except (OSError, ValueError, HTTPException):
             return
         answered.set()
 

@@ -49,9 +49,10 @@ _CLUSTERS = ("SLURM_", "TORCHELASTIC_", "PMI_", "PMIX_", "OMPI_", "LSB_", "JSM_"
 class LitGPTCommandLines(Objective):
     """Fine-tunes and scores in child processes, which have the machine's GPUs to themselves.
 
-    The settings are described in `conf/objective/route/litgpt_cli.yaml`. An evaluation fails, with
-    the tool's last output as the reason, if a tool exits with a status other than 0 or exceeds its
-    time limit, or if a result is missing or a loss is not a number.
+    The settings are described in `conf/objective/route/litgpt_cli.yaml`; those of `Training` are
+    passed on. An evaluation fails, with the tool's last output as the reason, if a tool exits with
+    a status other than 0 or exceeds its time limit, or if a result is missing or a loss is not a
+    number.
 
     Raises:
         ValueError: a setting, the data or the model cannot be used.
@@ -69,31 +70,17 @@ class LitGPTCommandLines(Objective):
         goals: Names,
         limits: Bounds,
         matrices: Sequence[str],
-        epochs: int,
-        max_steps: int | None,
-        warmup_steps: int,
-        batch: int,
-        micro_batch: int,
-        max_length: int | None,
-        mask_prompt: bool,
         heldout_items: int | None,
         hellaswag_items: int | None,
         mmlu_items: int | None,
         test_every: int,
         score_batch: int,
-        validate_every: int,
-        devices: int,
         gpus: int | None,
-        precision: str,
         train_timeout_s: float,
         score_timeout_s: float,
-        quantize: str | None,
-        betas: Sequence[float],
-        schedule: str,
-        min_lr: float,
         folder: str | None,
         data_seed: int,
-        train_seed: int,
+        **training: Any,
     ) -> None:
         self.space = build_space(with_pinned(space))
         expect_parameters(self.space)
@@ -106,27 +93,14 @@ class LitGPTCommandLines(Objective):
         self._score_timeout_s = expected.number(
             "objective.score_timeout_s", score_timeout_s, above=0
         )
-        self._training = Training(
-            matrices=tuple(matrices),
-            epochs=epochs,
-            max_steps=max_steps,
-            warmup_steps=warmup_steps,
-            batch=batch,
-            micro_batch=micro_batch,
-            max_length=max_length,
-            mask_prompt=mask_prompt,
-            validate_every=validate_every,
-            devices=devices if gpus is None else expected.whole("gpus", gpus, 1),
-            precision=precision,
-            quantize=quantize,
-            betas=betas,
-            schedule=schedule,
-            min_lr=min_lr,
-            train_seed=train_seed,
-        )
-        known = devices if gpus is None and devices > 1 else gpus or 0  # one device may be a CPU
+        if gpus is not None:
+            training["devices"] = expected.whole("gpus", gpus, 1)
+        self._training = Training(tuple(matrices), **training)
+        devices = self._training.devices
+        known = devices if gpus is not None or devices > 1 else 0  # one device may be a CPU
         self.resources = Resources(gpus=known, whole_host=True)
-        self.fidelities = Fidelities(self._training.shares) if max_steps is not None else None
+        if self._training.max_steps is not None:
+            self.fidelities = Fidelities(self._training.shares)
         self.default = default_of(self.space)
         expected.whole("objective.data_seed", data_seed, 0)
         sizes = {

@@ -29,6 +29,18 @@ class Measured:
         )
 
 
+def selection(
+    team: Team, model: GPT, bench: Workbench, n_items: int, with_hellaswag: bool
+) -> Measured:
+    """Return what configurations are selected by: the held-out loss, and HellaSwag if asked."""
+    measured = heldout(team, model, bench, n_items)
+    if with_hellaswag:
+        more = hellaswag(team, model, bench)
+        measured.metrics |= more.metrics
+        measured.items |= more.items
+    return measured
+
+
 def heldout(team: Team, model: GPT, bench: Workbench, n_items: int) -> Measured:
     """Return the loss on the first held-out instructions, in nats per token."""
     return _loss("heldout_loss", team, model, bench.heldout[:n_items])

@@ -23,7 +23,7 @@ import torch
 from objectives import checkpoint, expected
 from objectives.deployment import Deployment
 from objectives.lora_ft import devices, measures
-from objectives.lora_ft.amounts import fidelities_of, plan_of, sizes_of
+from objectives.lora_ft.amounts import Amounts, fidelities_of
 from objectives.lora_ft.data import load
 from objectives.lora_ft.deployed import deployment
 from objectives.lora_ft.judgement import (
@@ -55,18 +55,13 @@ from objectives.space import build_space, check
 from objectives.trial import Evaluation, Trial
 from objectives.wanted import Bounds, Names
 
-_CHOICES: dict[str, Sequence[str]] = {
-    "target": list(TARGETS),
-    "device": ("auto", "cpu", "cuda"),
-    "precision": ("auto", "bf16", "fp32"),
-}
-
 
 class LoraFineTuning(Objective):
     """Fine-tunes one model per configuration; the base weights are loaded once.
 
     Evaluations may share a host. They do not change each other's values, but each takes `threads`
-    threads and its own memory. `conf/objective/route/in_process.yaml` describes the settings.
+    threads and its own memory. `conf/objective/route/in_process.yaml` describes the settings, of
+    which those of `Amounts` are passed on.
 
     Raises:
         ValueError: a setting, the data or the model cannot be used.
@@ -88,50 +83,20 @@ class LoraFineTuning(Objective):
         batch: int,
         lora_dropout: float,
         weight_decay: float,
-        steps: int,
-        warmup_steps: int,
-        schedule: str,
-        min_lr: float,
-        betas: Sequence[float],
-        clip_norm: float | None,
-        max_length: int,
-        mask_prompt: bool,
-        heldout_items: int,
         heldout_items_least: int,
-        test_items: int,
-        hellaswag_items: int | None,
-        mmlu_items: int | None,
         test_every: int,
         device: str,
         gpus: int | None,
         precision: str,
         threads: int,
-        pieces: int,
-        data_seed: int,
         train_seed: int,
+        **amounts: Any,
     ) -> None:
         self.space = build_space(with_pinned(space))
         matrices_of("objective.matrices", matrices)
-        self._plan = plan_of(
-            steps=steps,
-            batch=batch,
-            warmup_steps=warmup_steps,
-            schedule=schedule,
-            min_lr=min_lr,
-            betas=betas,
-            clip_norm=clip_norm,
-            pieces=pieces,
-        )
-        self._sizes = sizes_of(
-            instructions=self._plan.instructions,
-            heldout_items=heldout_items,
-            test_items=test_items,
-            hellaswag_items=hellaswag_items,
-            mmlu_items=mmlu_items,
-            max_length=max_length,
-            mask_prompt=mask_prompt,
-            data_seed=data_seed,
-        )
+        chosen = Amounts(**amounts)
+        self._plan = chosen.plan(batch)
+        self._sizes = chosen.sizes(self._plan.instructions)
         self._fixed = {
             "matrices": matrices,
             "batch": batch,
@@ -141,8 +106,7 @@ class LoraFineTuning(Objective):
             "weight_decay": expected.number("objective.weight_decay", weight_decay, least=0),
         }
         expect_parameters(self.space, self._fixed)
-        for name, word in (("target", target), ("device", device), ("precision", precision)):
-            expected.one_of(f"objective.{name}", word, _CHOICES[name])
+        expected.one_of("objective.target", target, list(TARGETS))
         self._data = load(data)
         questions = scored(*HELLASWAG) if self._data.hellaswag else {}
         if not questions and goals is None:
@@ -178,12 +142,12 @@ class LoraFineTuning(Objective):
             before = self._untrained(workers, bench, trial) if share == 1 else Measured()
             start = time.perf_counter()
             try:
-                run = self._trained(workers, bench, recipe, trial.resumes, states)
+                run = self._trained(workers, recipe, trial.resumes, states)
                 trained = time.perf_counter()
                 measured = self._score(workers, run, bench, share)
             except Diverged as reason:
                 return Evaluation(None, time.perf_counter() - start, error=str(reason))
-            self._leave(trial, recipe, run, states)
+            states.leave(trial, recipe, run.state() if trial.fidelity < 1 else None)
             ended = time.perf_counter()
             metrics = measured.metrics
             if self._test_every and trial.id % self._test_every == 0:
@@ -207,7 +171,7 @@ class LoraFineTuning(Objective):
         with team(self._threads, torch.device(self._device)) as workers:
             bench = self._load()
             try:
-                run = self._trained(workers, bench, recipe, trial.resumes, states)
+                run = self._trained(workers, recipe, trial.resumes, states)
                 metrics = measures.test(workers, run.model, bench)
             except Diverged:
                 metrics = {}
@@ -281,33 +245,19 @@ class LoraFineTuning(Objective):
         return continued(states, trial, round(share * self._plan.instructions / batch))
 
     def _trained(
-        self,
-        workers: Team,
-        bench: Workbench,
-        recipe: list[Segment],
-        resumes: int | None,
-        states: States,
+        self, workers: Team, recipe: list[Segment], resumes: int | None, states: States
     ) -> Finetuning:
         """Train by a recipe, starting from the state of the resumed trial if there is one."""
-        run = self.begun(hyperparameters(recipe[0].config, self._fixed))
         state = None if resumes is None else states.state(resumes)
-        if state is not None:
-            run.restore(state)
-        for segment in recipe:
-            if segment.until > len(run.losses):
-                run.change(hyperparameters(segment.config, self._fixed))
-                run.train(workers, segment.until)
-        run.model.eval()
+        parts = [(hyperparameters(part.config, self._fixed), part.until) for part in recipe]
+        run = self.begun(parts[0][0])
+        run.follow(workers, parts, state)
         return run
 
     def _score(self, workers: Team, run: Finetuning, bench: Workbench, share: float) -> Measured:
         n_items = max(self._least_items, math.ceil(share * len(bench.heldout) - 1e-9))
-        measured = measures.heldout(workers, run.model, bench, n_items)
-        if self._judgement.metrics & set(HELLASWAG):
-            more = measures.hellaswag(workers, run.model, bench)
-            measured.metrics |= more.metrics
-            measured.items |= more.items
-        return measured
+        asked = bool(self._judgement.metrics & set(HELLASWAG))
+        return measures.selection(workers, run.model, bench, n_items, asked)
 
     def _untrained(self, workers: Team, bench: Workbench, trial: Trial) -> Measured:
         """Return the scores of the untrained model, which are the same for every configuration."""
@@ -322,10 +272,3 @@ class LoraFineTuning(Objective):
             found = untrained(depends_on, lambda: self._score(workers, run, bench, 1.0))
             self._before = found.untrained(self._judgement.metrics)
         return self._before
-
-    def _leave(self, trial: Trial, recipe: list[Segment], run: Finetuning, states: States) -> None:
-        """Save the state if a trial may continue it; delete states that no trial can continue."""
-        states.save(trial.id, recipe, run.state() if trial.fidelity < 1 else None)
-        if trial.resumes is not None:
-            if states.recipe(trial.resumes)[-1].config == trial.config:
-                states.drop(trial.resumes)

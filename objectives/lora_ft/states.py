@@ -92,6 +92,13 @@ class States:
             os.fsync(file.fileno())
         os.replace(half, self._folder / f"trial-{trial_id}.json")
 
+    def leave(self, trial: Trial, recipe: list[Segment], state: dict[str, Any] | None) -> None:
+        """Save a trained trial, and delete the state that no other trial can continue any more."""
+        self.save(trial.id, recipe, state)
+        if trial.resumes is not None:
+            if self.recipe(trial.resumes)[-1].config == trial.config:
+                self.drop(trial.resumes)
+
     def drop(self, trial_id: int) -> None:
         """Delete a trial's state."""
         if self._folder is not None:

@@ -101,6 +101,30 @@ class Finetuning:
         self._torch_optimizer.param_groups[0]["weight_decay"] = chosen.weight_decay
         set_dropout(self.model, chosen.dropout)
 
+    def follow(
+        self,
+        team: Team,
+        parts: Sequence[tuple[Hyperparameters, int]],
+        state: dict[str, Any] | None,
+    ) -> None:
+        """Train by parts, each with the number of steps that are done at its end.
+
+        Args:
+            team: the threads that share the work.
+            parts: the hyperparameters and the last step of each part, in order.
+            state: the state of a training by the same parts, to continue from; None begins anew.
+
+        Raises:
+            Diverged: a loss is NaN or infinite.
+        """
+        if state is not None:
+            self.restore(state)
+        for chosen, until in parts:
+            if until > len(self.losses):
+                self.change(chosen)
+                self.train(team, until)
+        self.model.eval()
+
     def train(self, team: Team, steps: int) -> None:
         """Train until this number of steps is done.
 

@@ -64,6 +64,7 @@ MEASURED = {
 }
 """The metrics that may be goals; the reference of the hypervolume is a model that guesses."""
 
+_SURFACES = {"hellaswag_acc": HELLASWAG, "mmlu_acc": MMLU}
 NOISES = ("none", "repeat", "divergence")
 _TYPES = {
     "lora_rank": int,
@@ -113,10 +114,6 @@ class LoraPublished(Objective):
         if noise != "none":
             self.version = 2  # version 1 drew the same random numbers as an optimizer
         self._seed = expected.whole("seed", seed, 0)
-        # A two-point distribution on b and chance has a deviation of at most half their distance.
-        half = (HELLASWAG.b - HELLASWAG.ch) / 2
-        deviations = {"none": 0.0, "repeat": _REPEAT_SD["hellaswag_acc"], "divergence": half}
-        self.noise_sd = deviations[noise]
         self.optimum: float | None
         self.minimisers: tuple[Config, ...]
         lowest, minimiser = self._plateau(space)
@@ -127,6 +124,10 @@ class LoraPublished(Objective):
             self._wanted = Wanted.of(goals, limits, MEASURED, ["hellaswag_acc"])
             self.goals, self.limits = self._wanted.goals, self._wanted.limits
             self.optimum, self.minimisers = None, ()
+        metric = next(iter(self.goals))
+        # A two-point distribution on b and chance has a deviation of at most half their distance.
+        half = (_SURFACES[metric].b - _SURFACES[metric].ch) / 2
+        self.noise_sd = {"none": 0.0, "repeat": _REPEAT_SD[metric], "divergence": half}[noise]
 
     def evaluate(self, trial: Trial) -> Evaluation:
         start = perf_counter()
@@ -164,9 +165,8 @@ class LoraPublished(Objective):
 
     def _metrics(self, trial: Trial) -> dict[str, float]:
         scale, log10_rate = _operative(trial.config)
-        surfaces = {"hellaswag_acc": HELLASWAG, "mmlu_acc": MMLU}
         metrics = {
-            name: float(surface.accuracy(scale, log10_rate)) for name, surface in surfaces.items()
+            name: float(surface.accuracy(scale, log10_rate)) for name, surface in _SURFACES.items()
         }
         if self._noise == "none":
             return metrics
@@ -174,7 +174,7 @@ class LoraPublished(Objective):
         coin, normal = rng.random(), rng.standard_normal(2).tolist()
         diverged = self._noise == "divergence" and coin < diverging(scale, log10_rate)
         return {
-            name: surfaces[name].ch + _DIVERGED_SD * draw
+            name: _SURFACES[name].ch + _DIVERGED_SD * draw
             if diverged
             else metrics[name] + _REPEAT_SD[name] * draw
             for name, draw in zip(metrics, normal, strict=True)

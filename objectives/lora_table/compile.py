@@ -1,8 +1,9 @@
-"""Compile the producer's rows into the table that `objective=lora_table` reads.
+"""Compile a producer's rows into the table that `objective=lora_table` reads.
 
-    python -m objectives.lora_table.compile [results/lora_table]
+    python -m objectives.lora_table.compile [task=alpaca] [results/lora_table]
 
-It writes two files next to this file:
+It writes two files into the task's folder, which is this one for `alpaca` and `hellaswag/` for
+`hellaswag`:
 
     evaluations.csv.xz   one row per checkpoint
     items.csv.xz         the losses by item: cell, train_seed, name, float16 or bits in base64
@@ -19,6 +20,7 @@ import csv
 import io
 import lzma
 import math
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,9 +29,9 @@ from typing import Any
 from objectives.items import unpack_floats
 from objectives.lora_table.cells import CELLS, SHARES
 from objectives.lora_table.records import Row, rows
+from objectives.lora_table.tasks import ALPACA, TASKS
 from objectives.lora_table.untrained_items import NAME, Untrained
 
-HERE = Path(__file__).parent
 EVALUATIONS, ITEMS = "evaluations.csv.xz", "items.csv.xz"
 COLUMNS = (
     "cell", "train_seed", "learning_rate", "lora_rank", "lora_alpha", "matrices", "batch",
@@ -96,13 +98,26 @@ def item_rows(items: dict[tuple[int, int], Row]) -> Iterator[Row]:
                 yield {"cell": cell, "train_seed": train_seed, "name": name, "items": packed}
 
 
-def write(path: Path, columns: tuple[str, ...], table: Iterator[Row] | list[Row]) -> None:
-    """Write a compressed CSV file; equal rows give equal bytes."""
+def compressed(columns: tuple[str, ...], table: Iterator[Row] | list[Row]) -> bytes:
+    """Return a compressed CSV file; equal rows give equal bytes."""
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(table)
-    path.write_bytes(lzma.compress(text.getvalue().encode(), preset=9))
+    return lzma.compress(text.getvalue().encode(), preset=9)
+
+
+def write(folder: Path, files: dict[str, bytes]) -> None:
+    """Write files by name; if one of them cannot be written, none is changed."""
+    new = {name: folder / f".new-{os.getpid()}-{name}" for name in files}
+    try:
+        for name, content in files.items():
+            new[name].write_bytes(content)
+        for name, path in new.items():
+            os.replace(path, folder / name)
+    finally:
+        for path in new.values():
+            path.unlink(missing_ok=True)
 
 
 def compile_table(folder: Path, out: Path) -> int:
@@ -122,21 +137,31 @@ def compile_table(folder: Path, out: Path) -> int:
             f"{folder}: expected {NAME}, got none; run `python -m objectives.lora_table.untrained`"
         ) from None
     items = {key: row for key, row in items.items() if key in found}
-    write(out / EVALUATIONS, COLUMNS, evaluations(list(found.values()), items, base))
-    write(out / ITEMS, ITEM_COLUMNS, item_rows(items))
+    files = {
+        EVALUATIONS: compressed(COLUMNS, evaluations(list(found.values()), items, base)),
+        ITEMS: compressed(ITEM_COLUMNS, item_rows(items)),
+    }
+    write(out, files)
     return len(found)
 
 
 def main(arguments: list[str]) -> None:
-    if len(arguments) > 1 or any("=" in argument for argument in arguments):
-        sys.exit(f"compile: expected at most a folder, got {' '.join(arguments)}")
-    folder = Path(arguments[0] if arguments else "results/lora_table").expanduser()
+    named = [a.removeprefix("task=") for a in arguments if a.startswith("task=")]
+    folders = [a for a in arguments if "=" not in a]
+    task = TASKS.get(named[0] if named else ALPACA.name)
+    if task is None or len(named) > 1 or len(folders) > 1 or len(named + folders) < len(arguments):
+        sys.exit(
+            f"compile: expected [task={'|'.join(TASKS)}] and at most a folder, got "
+            f"{' '.join(arguments)}"
+        )
+    folder = Path(folders[0] if folders else f"results/{task.results}").expanduser()
     try:
-        n_trainings = compile_table(folder, HERE)
+        n_trainings = compile_table(folder, task.place)
     except ValueError as error:
         sys.exit(str(error))
-    sizes = " and ".join(f"{(HERE / name).stat().st_size} bytes" for name in (EVALUATIONS, ITEMS))
-    print(f"{n_trainings} trainings in {HERE / EVALUATIONS} and {ITEMS}: {sizes}")
+    files = [task.place / name for name in (EVALUATIONS, ITEMS)]
+    sizes = " and ".join(f"{file.stat().st_size} bytes" for file in files)
+    print(f"{n_trainings} trainings in {files[0]} and {ITEMS}: {sizes}")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
-"""Start the producer in the background, or stop it.
+"""Start the producers in the background, or stop them.
 
-    python -m objectives.lora_table.launch [out=results/lora_table] [processes=2]
-    python -m objectives.lora_table.launch stop [out=results/lora_table]
+    python -m objectives.lora_table.launch [results=results] [processes=2]
+    python -m objectives.lora_table.launch stop [results=results]
 
-The whole table is made by one version of the code, independent of the current checkout: the commit
-in `producer.commit`, tagged `lora-table-v2`. This commit is checked out as a git worktree in the
-cache folder and run from there, at the lowest priority, with one thread per process. The processes
-outlive the shell that started them. If they are started again, they continue where they stopped.
+The tables are made one after the other (`in_turn.py`), each by one version of the code, independent
+of the current checkout: the commit in the task's `producer.commit`, which is tagged. This commit is
+checked out as a git worktree in the cache folder and run from there, at the lowest priority, with
+one thread per process. The processes outlive the shell that started them. If they are started
+again, they continue where they stopped.
 """
 
 import contextlib
@@ -18,64 +19,78 @@ from pathlib import Path
 import psutil
 
 from objectives.cache import cache_folder
+from objectives.lora_table.tasks import TASKS, Task
 
-TAG = "lora-table-v2"
-_MODULE = "objectives.lora_table.produce"
-_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONPATH": ""}
+PRODUCE = "objectives.lora_table.produce"
+IN_TURN = "objectives.lora_table.in_turn"
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
-def running(folder: Path) -> list[int]:
-    """Return the process ids of the producers that write to a folder."""
+def running(results: Path) -> list[psutil.Process]:
+    """Return the processes that produce tables below a folder, each with its parent if it has one.
+
+    A process that produces the tables in turn is listed, and so is the producer that it runs.
+    """
+    outputs = {f"out={results / task.results}" for task in TASKS.values()}
     found = []
     for process in psutil.process_iter(["cmdline"]):
         command = process.info["cmdline"] or []
-        if _MODULE in command and f"out={folder}" in command:
-            found.append(process.pid)
+        produces = PRODUCE in command and not outputs.isdisjoint(command)
+        if produces or (IN_TURN in command and f"results={results}" in command):
+            found.append(process)
     return found
 
 
-def worktree() -> Path:
-    """Return the checkout of the tagged code; create it if necessary.
+def n_working(processes: list[psutil.Process]) -> int:
+    """Return the number of processes, where a parent and its child count once."""
+    pids = {process.pid for process in processes}
+    n = 0
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            n += process.ppid() not in pids
+    return n
+
+
+def worktree(task: Task) -> Path:
+    """Return the checkout of a task's tagged code; create it if necessary.
 
     Raises:
         ValueError: this project's git repository does not have the commit.
     """
-    here = Path(__file__).parent
-    commit = (here / "producer.commit").read_text().strip()
-    place = cache_folder() / TAG
+    commit = (task.place / "producer.commit").read_text().strip()
+    place = cache_folder() / task.tag
     if not (place / "objectives").is_dir():
         place.parent.mkdir(parents=True, exist_ok=True)
         command = ["git", "worktree", "add", "--force", "--detach", str(place), commit]
-        made = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=120)
+        made = subprocess.run(command, cwd=task.place, capture_output=True, text=True, timeout=120)
         if made.returncode != 0:
             raise ValueError(
-                f"lora_table: expected commit {commit} ({TAG}) in this checkout's git, got "
+                f"lora_table: expected commit {commit} ({task.tag}) in this checkout's git, got "
                 f"{made.stderr.strip().splitlines()[-1]}"
             )
     return place
 
 
-def start(folder: Path, n_processes: int) -> None:
-    """Start the missing producers."""
-    missing = n_processes - len(running(folder))
-    folder.mkdir(parents=True, exist_ok=True)
-    place = worktree()
+def start(results: Path, n_processes: int) -> None:
+    """Start the missing processes."""
+    missing = n_processes - n_working(running(results))
+    for task in TASKS.values():
+        worktree(task)  # here, because two processes must not create one at the same time
     for number in range(missing):
-        command = ["nice", "-n", "19", sys.executable, "-m", _MODULE, f"out={folder}"]
-        with (folder / f"produce-{number}.log").open("a") as log:
-            process = subprocess.Popen(
-                command,
-                cwd=place,
-                env={**os.environ, **_ENVIRONMENT},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        command = ["nice", "-n", "19", sys.executable, "-m", IN_TURN]
+        process = subprocess.Popen(
+            [*command, f"results={results}", f"number={number}"],
+            cwd=Path(__file__).parents[2],
+            env={**os.environ, **ENVIRONMENT},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
         _yield_to_other_sessions(process.pid)
-        print(f"lora_table: process {process.pid} writes to {folder}, log produce-{number}.log")
+        print(f"lora_table: process {process.pid} writes to {results}, logs produce-{number}.log")
     if missing <= 0:
-        print(f"lora_table: {n_processes} processes already write to {folder}")
+        print(f"lora_table: {n_processes} processes already write to {results}")
     print("lora_table: stop with `make lora-table-stop`; the same command continues it")
 
 
@@ -89,24 +104,27 @@ def _yield_to_other_sessions(pid: int) -> None:
         Path(f"/proc/{pid}/autogroup").write_text("19")
 
 
-def stop(folder: Path) -> None:
-    """End the producers that write to a folder; an interrupted training is repeated later."""
-    for pid in running(folder):
-        psutil.Process(pid).terminate()
-        print(f"lora_table: ended process {pid}")
+def stop(results: Path) -> None:
+    """End the processes; an interrupted training is repeated later."""
+    for process in running(results):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.terminate()
+            print(f"lora_table: ended process {process.pid}")
 
 
 def main(arguments: list[str]) -> None:
     words = [argument for argument in arguments if argument != "stop"]
     settings = dict(word.split("=", 1) for word in words if "=" in word)
-    if len(settings) < len(words) or not settings.keys() <= {"out", "processes"}:
-        sys.exit(f"launch: expected [stop] [out=FOLDER] [processes=N], got {' '.join(arguments)}")
-    folder = Path(settings.get("out", "results/lora_table")).expanduser().resolve()
+    if len(settings) < len(words) or not settings.keys() <= {"results", "processes"}:
+        sys.exit(
+            f"launch: expected [stop] [results=FOLDER] [processes=N], got {' '.join(arguments)}"
+        )
+    results = Path(settings.get("results", "results")).expanduser().resolve()
     try:
         if "stop" in arguments:
-            stop(folder)
+            stop(results)
         else:
-            start(folder, int(settings.get("processes", "2")))
+            start(results, int(settings.get("processes", "2")))
     except ValueError as error:
         sys.exit(str(error))
 

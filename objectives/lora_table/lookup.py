@@ -3,6 +3,7 @@
 import csv
 import io
 import lzma
+import math
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -10,8 +11,11 @@ from typing import Any
 
 from ConfigSpace import ConfigurationSpace
 
+from objectives.combinations import Combinations
 from objectives.draws import draws
 from objectives.lora_table.cells import ALPHAS, BATCHES, LEARNING_RATES, MATRICES, RANKS
+from objectives.lora_table.tasks import Plan
+from objectives.space import list_combinations
 from objectives.trial import Config
 
 GRID: Mapping[str, Sequence[Any]] = {
@@ -68,6 +72,28 @@ def key_of(config: Config) -> Key:
 def holds(space: ConfigurationSpace, key: Key) -> bool:
     pairs = zip(GRID, key, strict=True)
     return all(value in choices_of(space[name]) for name, value in pairs)
+
+
+def keys_of(plan: Plan, space: ConfigurationSpace) -> list[Key]:
+    """Return the cells of a plan that a space contains, in the order of the grid.
+
+    If they are a part of the space, the space is given the list, so that no optimizer asks for
+    another configuration.
+
+    Raises:
+        ValueError: there are none.
+    """
+    cells = sorted(plan.cells, key=lambda cell: cell.id)
+    keys = [key for cell in cells if holds(space, key := tuple(vars(cell).values())[1:])]
+    if not keys:
+        raise ValueError(
+            f"objective.space: expected a space that contains some of the {len(cells)} "
+            "configurations of the task, got none; widen it"
+        )
+    if len(keys) < math.prod(len(choices_of(space[name])) for name in GRID):
+        listed = [dict(zip(GRID, key, strict=True)) for key in keys]
+        list_combinations(space, Combinations(listed))
+    return keys
 
 
 def read(path: Path) -> bytes:

@@ -1,14 +1,15 @@
-"""A table of real LoRA fine-tunings; a look-up takes microseconds instead of a minute.
+"""Tables of real LoRA fine-tunings; a look-up takes microseconds instead of a minute.
 
-The table has 640 configurations of SmolLM2-135M on Alpaca. Each was trained to the end, with
-checkpoints at 1/9, 1/3 and 1 of the steps (`results/lora_table/README.md` is the data sheet). The
-look-up is exact, because all axes are ordinal or categorical. A failed training is a failed
-evaluation.
+A table has configurations of SmolLM2-135M, each trained to the end on one kind of data, with
+checkpoints at 1/9, 1/3 and 1 of the steps: all 640 of the grid for the task `alpaca`, and 80 for
+`hellaswag` (`results/lora_table/README.md` and `results/lora_table_hellaswag/README.md` are the
+data sheets). The look-up is exact, because all axes are ordinal or categorical. If a task has a
+part of the grid, the space lists its configurations, and optimizers ask for these only. A failed
+training is a failed evaluation.
 """
 
 import hashlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,22 +20,21 @@ from objectives.lora_ft.settings import default_of, expect_share
 from objectives.lora_table.lookup import (
     GRID,
     Row,
-    choices_of,
     expect_grid,
-    holds,
     items_of,
     key_of,
+    keys_of,
     read,
     relabelled,
     rows_of,
 )
+from objectives.lora_table.tasks import TASKS
 from objectives.objective import Objective
 from objectives.override import with_pinned
 from objectives.space import build_space, check
 from objectives.trial import Config, Evaluation, Fidelities, Goal, Trial, keeps
 from objectives.wanted import Bounds, Names, Wanted
 
-_HERE = Path(__file__).parent
 _SHARES = (1 / 9, 1 / 3, 1.0)
 _MEASURED = {
     "heldout_loss": Goal(minimise=True, unit="nats per token"),
@@ -60,6 +60,7 @@ class LoraTable(Objective):
     def __init__(
         self,
         *,
+        task: str,
         space: Mapping[str, Mapping[str, Any]],
         goals: Names,
         limits: Bounds,
@@ -68,24 +69,28 @@ class LoraTable(Objective):
         folder: str | None,
         seed: int,
     ) -> None:
+        expected.one_of("objective.task", task, tuple(TASKS))
         expected.one_of("objective.noise", noise, _NOISES)
         space = with_pinned(space)
         if relabel is not None:
             space = relabelled(space, expected.whole("objective.relabel", relabel, 0))
         self.space = build_space(space)
         expect_grid(self.space)
+        self._task = TASKS[task]
+        self._planned = keys_of(self._task.plan, self.space)
         self._wanted = Wanted.of(goals, limits, _MEASURED, ["heldout_loss"])
         self.goals, self.limits = self._wanted.goals, self._wanted.limits
         self.default = default_of(self.space)
         self.fidelities = Fidelities(_SHARES)
         self._noise, self._seed = noise, expected.whole("objective.seed", seed, 0)
         self._place = (
-            expected.null_or(expected.path, "objective.folder", folder, "a folder") or _HERE
+            expected.null_or(expected.path, "objective.folder", folder, "a folder")
+            or self._task.place
         )
         content = read(self._place / "evaluations.csv.xz")
         self._digest = hashlib.sha256(content).hexdigest()
         self._rows = rows_of(content)
-        self._cells = [key for key in self._rows if holds(self.space, key)]
+        self._cells = [key for key in self._planned if key in self._rows]
         if noise == "replicates":
             self._expect_replicates()
         self._declare()
@@ -97,7 +102,8 @@ class LoraTable(Objective):
         fidelity.
 
         Raises:
-            ValueError: the configuration is not in the space, or the fidelity not in the table.
+            ValueError: the configuration is not in the space or not in the task's plan, or the
+                fidelity is not in the table.
             RuntimeError: the table does not hold the configuration yet.
         """
         check(self.space, trial.config)
@@ -115,7 +121,7 @@ class LoraTable(Objective):
         return Evaluation(self._wanted.value(metrics), cost, metrics, items=items)
 
     def test(self, trial: Trial) -> dict[str, float]:
-        """Look up the loss on 128 other instructions, measured at the end of each training."""
+        """Look up the loss on other held-out items, and HellaSwag, at the end of a training."""
         check(self.space, trial.config)
         _, levels = self._training(trial)
         row = levels[self._level(trial.fidelity)]
@@ -126,17 +132,23 @@ class LoraTable(Objective):
         return {"data_digest": self._digest}
 
     def notice(self) -> str:
-        n_cells = len(self._cells)
-        n_all = int(np.prod([len(choices_of(self.space[name])) for name in GRID]))
+        n_cells, n_all = len(self._cells), len(self._planned)
         so_far = "" if n_cells == n_all else f", so far {n_cells} of {n_all} configurations"
-        return f"data: real trainings of SmolLM2-135M on Alpaca, looked up{so_far}"
+        data = self._task.trained_on
+        return f"data: real trainings of SmolLM2-135M on {data}, looked up{so_far}"
 
     def _level(self, fidelity: float) -> int:
         return _SHARES.index(expect_share(self.fidelities, fidelity))
 
     def _training(self, trial: Trial) -> tuple[str, list[Row]]:
         """Return the `train_seed` and the checkpoints of the training that answers a trial."""
-        seeds = self._rows.get(key_of(trial.config))
+        key = key_of(trial.config)
+        if key not in self._planned:
+            raise ValueError(
+                f"config: expected one of the {len(self._planned)} configurations of task "
+                f"{self._task.name}, got {trial.config}"
+            )
+        seeds = self._rows.get(key)
         if seeds is None or "0" not in seeds:
             raise RuntimeError(
                 f"lora_table: expected a configuration that was trained, got {trial.config}; the "
@@ -149,7 +161,7 @@ class LoraTable(Objective):
         return seed, seeds[seed]
 
     def _expect_replicates(self) -> None:
-        n_all = int(np.prod([len(choices_of(self.space[name])) for name in GRID]))
+        n_all = len(self._planned)
         n_replicated = sum(len(self._rows[key]) > 1 for key in self._cells)
         if n_replicated < n_all:
             raise ValueError(

@@ -1,6 +1,6 @@
-"""Produce the table: do the trainings of the plan that are not done yet.
+"""Produce a task's table: do the trainings of the plan that are not done yet.
 
-    TUNEOFF_DATA=... python -m objectives.lora_table.produce out=FOLDER [trainings=N]
+    TUNEOFF_DATA=... python -m objectives.lora_table.produce [task=alpaca] out=FOLDER [trainings=N]
 
 Several processes, with one thread each, may work on one folder. Each may be killed at any moment
 and started again. `trainings` ends a process after that number of trainings. `python -m
@@ -28,26 +28,15 @@ from objectives.lora_ft.scoring import Floats
 from objectives.lora_ft.team import TOKENS_AT_ONCE, Piece, Result, Team
 from objectives.lora_ft.training import Diverged
 from objectives.lora_table import records
-from objectives.lora_table.bench import (
-    PRECISION,
-    SELECTION_ITEMS,
-    Bench,
-    hellaswag_items,
-    item_losses,
-)
-from objectives.lora_table.cells import (
-    CELLS,
-    REFERENCE,
-    SHARES,
-    Training,
-    best_replicates,
-    first_pass,
-    uniform_replicates,
-)
+from objectives.lora_table.bench import PRECISION, Bench, answers, item_losses
+from objectives.lora_table.cells import REFERENCE, SHARES, Training
+from objectives.lora_table.progress import planned
 from objectives.lora_table.records import Row
+from objectives.lora_table.tasks import ALPACA, TASKS, Task
 from objectives.quiet import Background
 
 _WAIT_S = 10.0
+_REFERENCE_STEPS = 9
 
 
 class Pausing(Team):
@@ -92,21 +81,22 @@ def make(bench: Bench, training: Training, team: Pausing) -> tuple[Row, Row]:
     clock = Clock(team.background)
     run = bench.begun(training)
     try:
-        for share, parts in SHARES.items():
-            run.train(team, training.cell.steps // parts)
+        for share in SHARES:
+            run.train(team, bench.task.steps(training.cell, share))
             spent = clock.split()
-            losses = item_losses(team, run.model, bench.selection[: SELECTION_ITEMS[share]])
+            scored = bench.items.selection[: bench.task.selection[share]]
+            losses = item_losses(team, run.model, scored)
             row["checkpoints"].append(
                 _checkpoint(share, len(run.losses), losses, spent, clock.split())
             )
             items[f"selection {share}"] = pack_floats(losses)
             _expect_finite(f"held-out loss at {share} of the steps", losses)
-        losses = item_losses(team, run.model, bench.test)
+        losses = item_losses(team, run.model, bench.items.test)
         row["test_loss"], row["test_cpu_s"] = _number(losses.mean()), clock.split()[0]
         items["test"] = pack_floats(losses)
         _expect_finite("test loss", losses)
-        if training.part != "factorial":
-            means, packed = hellaswag_items(team, run.model, bench)
+        if training.part in bench.task.questioned:
+            means, packed = answers(team, run.model, bench)
             row |= means
             items |= packed
             row["hellaswag_cpu_s"] = clock.split()[0]
@@ -153,11 +143,12 @@ def _number(value: float, digits: int = 6) -> float | str:
 
 
 def open_block(bench: Bench, data: Data, digest: str, folder: Path, team: Pausing) -> int:
-    """Train the reference cell to 1/3 and return the block in which this process works."""
+    """Begin to train the reference cell; return the block in which this process works."""
     clock = Clock(team.background)
     run = bench.begun(Training(REFERENCE, 0, "reference"))
-    run.train(team, REFERENCE.steps // SHARES["1/3"])
-    losses = item_losses(team, run.model, bench.selection[: SELECTION_ITEMS["1/9"]])
+    run.train(team, _REFERENCE_STEPS)
+    scored = bench.items.selection[: bench.task.selection["1/9"]]
+    losses = item_losses(team, run.model, scored)
     identity: Row = {
         "processor": _processor(),
         "versions": {
@@ -170,6 +161,7 @@ def open_block(bench: Bench, data: Data, digest: str, folder: Path, team: Pausin
         "reference_heldout_loss": _number(losses.mean()),
     }
     others = {
+        "task": bench.task.name,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "reference_cpu_s": clock.split()[0],
         "precision": PRECISION,
@@ -180,6 +172,11 @@ def open_block(bench: Bench, data: Data, digest: str, folder: Path, team: Pausin
     }
 
     def check(first: Row) -> None:
+        if (its_task := first.get("task", ALPACA.name)) != bench.task.name:
+            raise ValueError(
+                f"{folder}: expected task={its_task}, as in its first block, got "
+                f"{bench.task.name}; name another folder"
+            )
         for name in ("data_digest", "model_digest"):
             if first[name] != identity[name]:
                 raise ValueError(
@@ -200,18 +197,15 @@ def _processor() -> str:
     return ", ".join(f"{name} {fields[name]}" for name in names if name in fields)
 
 
-def next_training(folder: Path, claims: records.Claims) -> Training | None:
+def next_training(task: Task, folder: Path, claims: records.Claims) -> Training | None:
     """Claim the first training of the plan that is neither done nor in progress.
 
     Wait if the rest of the plan depends on trainings that another process is doing.
     """
     while True:
+        trainings, whole = planned(task.plan, folder)
         finished = records.done(folder)
-        plan = [*first_pass(), *uniform_replicates()]
-        whole = all(training.key in finished for training in first_pass())
-        if whole:
-            plan += best_replicates(_final_losses(folder))
-        for training in plan:
+        for training in trainings:
             if training.key not in finished and claims.take(training.number):
                 if training.key not in records.done(folder):
                     return training
@@ -221,30 +215,21 @@ def next_training(folder: Path, claims: records.Claims) -> Training | None:
         time.sleep(_WAIT_S)
 
 
-def _final_losses(folder: Path) -> dict[int, float | None]:
-    """Return each cell's selection loss after its first training; None if it failed."""
-    return {
-        row["cell"]: None if row["error"] else row["checkpoints"][-1]["heldout_loss"]
-        for row in records.rows(folder, damaged=True)
-        if row["train_seed"] == 0
-    }
-
-
-def produce(folder: Path, n_trainings: int | None, say: Callable[[str], None]) -> None:
+def produce(task: Task, folder: Path, n_trainings: int | None, say: Callable[[str], None]) -> None:
     """Train until the plan is done, or up to a number of trainings."""
     torch.set_num_threads(1)
     folder.mkdir(parents=True, exist_ok=True)
     found = checkpoint.find(checkpoint.SMOLLM2)
     data = load("auto")
-    bench = Bench(data, found.folder())
+    bench = Bench(task, data, found.folder())
     team = Pausing(Background())
     number, rows, items = records.own_files(folder)
     block = open_block(bench, data, found.digest, folder, team)
-    say(f"process {number}, block {block}, data {data.digest[:8]}")
+    say(f"task {task.name}, process {number}, block {block}, data {data.digest[:8]}")
     claims = records.Claims(folder)
     n_made = 0
     while n_trainings is None or n_made < n_trainings:
-        training = next_training(folder, claims)
+        training = next_training(task, folder, claims)
         if training is None:
             say("the table is complete")
             return
@@ -254,19 +239,23 @@ def produce(folder: Path, n_trainings: int | None, say: Callable[[str], None]) -
         claims.release(training.number)
         n_made += 1
         loss = row["checkpoints"][-1]["heldout_loss"] if row["checkpoints"] else None
-        say(f"{len(records.done(folder))} trainings of {len(CELLS)}+: {training}: {loss}")
+        n_done, n_cells = len(records.done(folder)), len(task.plan.cells)
+        say(f"{n_done} trainings of {n_cells}+: {training}: {loss}")
 
 
 def main(arguments: list[str]) -> None:
     settings = dict(argument.split("=", 1) for argument in arguments if "=" in argument)
-    unknown = [a for a in arguments if a.partition("=")[0] not in ("out", "trainings")]
-    if "out" not in settings or unknown:
+    unknown = [a for a in arguments if a.partition("=")[0] not in ("task", "out", "trainings")]
+    task = TASKS.get(settings.get("task", ALPACA.name))
+    if "out" not in settings or unknown or task is None:
         sys.exit(
-            f"produce: expected out=FOLDER [trainings=N], got {' '.join(arguments) or 'nothing'}"
+            f"produce: expected [task={'|'.join(TASKS)}] out=FOLDER [trainings=N], got "
+            f"{' '.join(arguments) or 'nothing'}"
         )
     limit = settings.get("trainings")
     try:
         produce(
+            task,
             Path(settings["out"]).expanduser(),
             None if limit is None else int(limit),
             lambda text: print(datetime.now(UTC).strftime("%F %T"), text, flush=True),

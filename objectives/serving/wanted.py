@@ -18,7 +18,8 @@ from objectives.serving.load.measures import (
     goal_of,
     percentile_of,
 )
-from objectives.serving.score import Limit, Score
+from objectives.serving.score import Score
+from objectives.serving.slo import Limit
 from objectives.trial import Goal
 from objectives.wanted import Names, Wanted
 

@@ -18,6 +18,7 @@ from experiments.analysis import compare, results
 ROOT = Path(__file__).parents[2]
 _DPI = 150
 _BUDGET, _CENTRED = "results/synthetic_small_budget", "results/synthetic_centred"
+_GOALS, _SERVER = "results/several_goals", "results/serving_llamacpp_goals"
 
 
 @cache
@@ -31,6 +32,10 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     f"{_CENTRED}/centre_bias_ackley.png": (
         lambda: _runs(_BUDGET, _CENTRED).plot.centre_bias("ackley")
     ),
+    f"{_GOALS}/rank.png": lambda: _runs(_GOALS).plot.ranks_over_budget(),
+    f"{_GOALS}/front_zdt2.png": lambda: _runs(_GOALS).plot.front("zdt2"),
+    f"{_GOALS}/front_serving_sim.png": lambda: _runs(_GOALS).plot.front("serving_sim"),
+    f"{_SERVER}/front.png": lambda: _runs(_SERVER).plot.front(),
 }
 """What draws each figure of the report, by the picture's path."""
 

@@ -9,8 +9,8 @@ evaluations 1, 2, 3, ... in powers of 10^(1/20), and the last. A line holds
 
 Departures:
 - `.dat` holds every improvement; COCO itself writes one line for each of its targets.
-- A failed evaluation is counted but improves nothing. Before the first success the difference is
-  `NO_SUCCESS`, because the post-processing takes its logarithm.
+- An evaluation that failed or violates a limit is counted but improves nothing. Before the first
+  success the difference is `NO_SUCCESS`, because the post-processing takes its logarithm.
 - Repetitions of an instance are separate trials, as in COCO's data of 2009.
 """
 
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from experiments.analysis.exchange.problems import Problems, check_comparable, file_names
 from experiments.analysis.results import Run
+from objectives.expected import is_number
 
 NO_SUCCESS = 1e100
 PRECISION = 1e-8  # the last target of the suite
@@ -99,13 +100,19 @@ def _write_data(path: Path, numbered: Sequence[Numbered], problems: Problems) ->
 
 def _lines(run: Run, optimum: float, names: list[str]) -> tuple[NDArray[np.float64], list[str]]:
     """Return the best difference after each evaluation, (n,), and the lines."""
-    values = np.where(run.failed, np.inf, run.values)
+    values = np.where(run.failed | ~run.kept, np.inf, run.values)
     lowest = np.minimum.accumulate(values)
     # rounding errors may put a value slightly below the optimum
     best = np.where(np.isinf(lowest), NO_SUCCESS, np.maximum(lowest - optimum, 0.0))
     lines = []
     for i, config in enumerate(run.configs):
-        x = " ".join(repr(float(config[name])) for name in names)
+        point = [config.get(name) for name in names]
+        if not all(map(is_number, point)):
+            raise ValueError(
+                f"{run.objective}, {run.optimizer}, seed {run.seed}: expected a number for each "
+                f"of {', '.join(names)}, got {config}"
+            )
+        x = " ".join(repr(float(each)) for each in point if each is not None)
         numbers = f"{best[i].item()!r} {values[i].item()!r} {lowest[i].item()!r}"
         lines.append(f"{i + 1} 0 {numbers} {x}\n")
     return best, lines

@@ -11,7 +11,7 @@ Computation 32, 2024). Every evaluation is a line:
 - Coordinates are in natural units. An ordinal or categorical parameter has the index of its choice,
   from 0. An inactive parameter is nan.
 - A failed evaluation is counted; its `raw_y` is `FAILED`, the largest float, even if it has a
-  graded penalty.
+  graded penalty. The same holds for one that violates a limit, whose `failed` is 0.
 """
 
 import json
@@ -109,7 +109,7 @@ def _write_run(file: Any, run: Run, problems: Problems) -> dict[str, Any]:
     problem = problems.of(run)
     columns = [f"x.{'_'.join(name.split())}" for name in problem.space]
     file.write(f"evaluations raw_y failed cost_s {' '.join(columns)}\n")
-    values = np.where(run.failed, FAILED, run.values)
+    values = np.where(run.failed | ~run.kept, FAILED, run.values)
     points = [coordinates(problem.space, config) for config in run.configs]
     rows = zip(values.tolist(), run.failed, run.costs.tolist(), points, strict=True)
     for i, (value, failed, cost, x) in enumerate(rows, start=1):

@@ -126,8 +126,14 @@ def _write_study(run: Run, space: Any, storage: Any) -> None:
     for key, value in {**about, **own, "ended": run.ended, "tests": run.tests}.items():
         study.set_user_attr(key, value)
     distributions = distributions_of(space)
-    for trial in _trials(run, distributions):
-        study.add_trial(trial)
+    try:
+        for trial in _trials(run, distributions):
+            study.add_trial(trial)
+    except (ValueError, KeyError) as error:  # such as a value that no distribution contains
+        raise ValueError(
+            f"{run.objective}, {run.optimizer}, seed {run.seed}: expected evaluations that Optuna "
+            f"can store, got: {error}"
+        ) from None
 
 
 def _trials(run: Run, distributions: dict[str, BaseDistribution]) -> list[FrozenTrial]:

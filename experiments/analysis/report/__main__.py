@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from experiments.running import interrupts
-from experiments.running.readers import number, one_of
+from experiments.running.readers import by_metric, number, one_of
 from experiments.running.readers import path as as_path
 from experiments.running.settings import REQUIRED, Command, Given, Setting
 
@@ -35,6 +35,12 @@ COMMAND = Command(
             shown="as the objective declares",
         ),
         Setting("equal", "Differences up to this size are ties.", number(0), default=0.0),
+        Setting(
+            "references",
+            "The references of the hypervolume by goal. Choose them without regard to the runs.",
+            by_metric("references", "{ttft_p90_s: 6}"),
+            shown="as the runs declare",
+        ),
     ],
     folders="Folders of runs, or files written by tuneoff pack.",
 )
@@ -63,14 +69,18 @@ def make(given: Given) -> list[Path]:
         from experiments.analysis.report.subject import read_subject
         from experiments.analysis.report.workers import workers
         from experiments.running.looks import looks
-        from experiments.running.whole_files import named
+        from experiments.running.whole_files import whole_files
 
-    with named(given["out"]), workers(1, 2) as (forests, drawing):
+    out: Path = given["out"]
+    with whole_files(out) as new, workers(1, 2) as (forests, drawing):
         with interrupts.held():
             forests.submit(prepare)  # imports libraries while the runs are read
-        subject = read_subject(given.folders, given["metric"], given["direction"])
-        figures = Figures(given["out"] / "figures", looks(subject.suite.optimizers), drawing)
-        return write(contents(subject, forests, given["equal"], figures.add), figures, given["out"])
+        subject = read_subject(
+            given.folders, given["metric"], given["direction"], given["references"]
+        )
+        figures = Figures(new / "figures", looks(subject.suite.optimizers), drawing)
+        written = write(contents(subject, forests, given["equal"], figures.add), figures, new)
+    return [out / path.relative_to(new) for path in written]
 
 
 if __name__ == "__main__":

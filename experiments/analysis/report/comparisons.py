@@ -1,13 +1,12 @@
 """Charts that compare optimizers: critical difference, ranks by currency, and centre bias."""
 
-import json
 from dataclasses import dataclass
 
 import numpy as np
 
 from experiments.analysis.report.chart import Axis, Chart, Series, numbers
 from experiments.analysis.report.shown import FLOOR
-from experiments.analysis.results import Floats
+from experiments.analysis.results import Floats, Run
 from experiments.analysis.statistics.answer import Answer
 from experiments.analysis.statistics.anytime import Suite, Task
 from experiments.analysis.statistics.currencies import CURRENCIES, CurrencyRanks
@@ -44,7 +43,7 @@ def critical_difference(found: CriticalDifference) -> Chart:
         series,
         caption=f"Over {found.n_tasks} objectives (Friedman test: {p}). Two mean ranks differ "
         f"significantly if they are at least {found.difference:.2f} apart (Nemenyi test); bars on "
-        f"the right join optimizers that do not differ. A true difference of "
+        f"the right join optimizers that it does not distinguish. A true difference of "
         f"{found.detectable:.2f} would be detected with a power of 80 %.",
         brackets=[[place[name] for name in group] for group in found.groups],
     )
@@ -104,25 +103,37 @@ class Pair:
 
 
 def centre_pairs(suite: Suite) -> list[Pair]:
-    """Return the objectives that have runs both with `shift=none` and with a shift."""
-    groups: dict[str, dict[bool, Task]] = {}
+    """Return the objectives with runs on the published position of the optimum and on another."""
+    moved = [task for task in suite.tasks if _a_run(task).header.moved]
+    pairs = []
     for task in suite.tasks:
-        run = next(iter(next(iter(task.runs.values())).values()))
-        settings = dict(run.header.objective)
-        if "shift" in settings:
-            shift = settings.pop("shift")
-            settings.pop("instance", None)
-            key = run.header.names["objective"] + json.dumps(settings, sort_keys=True)
-            groups.setdefault(key, {}).setdefault(shift in (None, "none"), task)
-    return [
-        Pair(_base(each[True].name), each[True], each[False])
-        for each in groups.values()
-        if len(each) == 2
-    ]
+        if _a_run(task).header.moved is False:
+            other = next((each for each in moved if _differ_in_one_setting(task, each)), None)
+            if other is not None:
+                pairs.append(Pair(_common(task.name, other.name), task, other))
+    return pairs
 
 
-def _base(name: str) -> str:
-    return " ".join(word for word in name.split() if not word.startswith("shift=")) or name
+def _a_run(task: Task, seed: int | None = None) -> Run:
+    """Return a run of a task, if possible of this seed."""
+    runs = {run.seed: run for own in task.runs.values() for run in own.values()}
+    return runs.get(min(runs) if seed is None else seed, runs[min(runs)])
+
+
+def _differ_in_one_setting(one: Task, other: Task) -> bool:
+    """Return whether two tasks are on one objective and differ in a single setting of it."""
+    first = _a_run(one).header
+    second = _a_run(other, first.seed).header
+    a, b = first.objective, second.objective
+    return (
+        first.names["objective"] == second.names["objective"]
+        and sum(a.get(key) != b.get(key) for key in {*a, *b}) == 1
+    )
+
+
+def _common(name: str, other: str) -> str:
+    """Return the words that two labels share."""
+    return " ".join(word for word in name.split() if word in other.split()) or name
 
 
 def centre_bias(pair: Pair) -> Chart:
@@ -159,8 +170,8 @@ def centre_bias(pair: Pair) -> Chart:
         Axis("", ticks=names),
         series,
         objective=pair.shifted.name,
-        caption="Hollow marks: the optimum is where it was published. Filled marks: it was moved "
-        "by the shift. An optimizer whose hollow mark lies far to the left of its filled one "
+        caption="Hollow marks: the optimum is where it was published. Filled marks: it was moved. "
+        "An optimizer whose hollow mark lies far to the left of its filled one "
         "benefits from where the published optimum lies.",
     )
 

@@ -1,6 +1,7 @@
 """Charts as PDF and SVG by matplotlib, for papers; they are legible in black and white."""
 
 from pathlib import Path
+from textwrap import wrap
 from typing import Any, Literal
 
 import matplotlib
@@ -23,6 +24,7 @@ MARK = Look("#111111", "solid", "star")
 
 _LONG = 48  # maximum characters of a label
 _SHORT = 14  # maximum characters of a label beside a strip
+_LINE = {"x": 64, "y": 42}  # maximum characters of a line of an axis's title
 
 KINDS = {"pdf": "CreationDate", "svg": "Date"}
 """The formats of a figure, each with the metadata to leave out so that files are reproducible."""
@@ -99,6 +101,11 @@ def _plain(text: str, longest: int = _LONG) -> str:
     return plain_text(text if len(text) <= longest else text[: longest - 1] + "…")
 
 
+def _wrapped(title: str, longest: int) -> str:
+    """Return the title of an axis on as many lines as it needs."""
+    return "\n".join(_plain(line, longest) for line in wrap(title, longest))
+
+
 def _floats(values: list[Number]) -> list[float]:
     return [np.nan if value is None else value for value in values]
 
@@ -166,7 +173,7 @@ def _finish(axes: Axes, bottom: Axes, chart: Chart) -> None:
     axes.set_title(_plain(chart.title), loc="left", fontsize=9)
     for axis, name in ((chart.x, "x"), (chart.y, "y")):
         labelled = bottom if name == "x" else axes
-        getattr(labelled, f"set_{name}label")(_plain(axis.title))
+        getattr(labelled, f"set_{name}label")(_wrapped(axis.title, _LINE[name]))
         if axis.log:
             getattr(axes, f"set_{name}scale")("log")
         if axis.limits:
@@ -177,7 +184,8 @@ def _finish(axes: Axes, bottom: Axes, chart: Chart) -> None:
             getattr(axes, f"set_{name}ticks")(
                 range(len(axis.ticks)), map(_plain, axis.ticks), **style
             )
-    if not chart.x.log and not chart.x.ticks and chart.kind != "dot":
+    whole = all(x is None or x == round(x) for series in chart.series for x in series.x)
+    if whole and not chart.x.log and not chart.x.ticks and chart.kind != "dot":
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if chart.kind == "dot":
         axes.set_ylim(-0.6, len(chart.y.ticks) - 0.4)

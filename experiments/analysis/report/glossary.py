@@ -29,7 +29,8 @@ TERMS = {
     "any false claim stays at the significance level.",
     "hypervolume": "With several goals, the volume that the incumbents dominate, up to a reference "
     "point. More is better.",
-    "incumbent": "The best successful evaluation of a run so far, at the highest fidelity.",
+    "incumbent": "The best successful evaluation of a run so far, at the highest fidelity. With "
+    "several goals, there are as many as no other one dominates.",
     "instance": "A problem of the same kind with another optimum or other data; here each seed has "
     "its own.",
     "mean rank": "The optimizers' runs of one seed are ranked from 1, the best; ranks are averaged "

@@ -98,10 +98,16 @@ def html(made: Contents, figures: Figures) -> str:
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     stems = {id(chart): stem for stem, chart in charts.items()}
+
+    def drawn(section: Sequence[Chart]) -> list[str | None]:
+        """Return the objectives of those charts that are not empty."""
+        return list(dict.fromkeys(chart.objective for chart in section if id(chart) in stems))
+
     return environment.get_template("page.html").render(
         made=made,
         stems=stems,
         id=id,
+        drawn=drawn,
         looks=looked,
         about=_about,
         glossary=TERMS,

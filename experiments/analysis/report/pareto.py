@@ -25,6 +25,8 @@ _MOST_ROWS = 200  # incumbents in the table
 _GAP = 5.0  # median distances between points of the known front; longer ones are gaps in it
 _QUARTILES = (25.0, 50.0, 75.0)
 DEFAULT = "default configuration"
+_ONE_RUN = "Lines: what each run attains."
+_MANY_RUNS = "Lines: what half of the runs attain; bands: a quarter to three quarters of the runs."
 
 
 def several(task: Task) -> bool:
@@ -79,10 +81,8 @@ def _chart(task: Task, runs: Sequence[Run], pair: tuple[int, int], whole: bool) 
     series += _default(runs, pair)
     caption = "Marks: incumbents of all runs; hover one to see its configuration."
     if whole:
-        caption = (
-            "Lines: what half of the runs attain; bands: a quarter to three quarters of the runs. "
-            + caption
-        )
+        single = all(len(own) == 1 for own in task.runs.values())
+        caption = f"{_ONE_RUN if single else _MANY_RUNS} {caption}"
     return Chart(
         f"pareto {x} {y}",
         f"{task.name}: {y} against {x}",
@@ -165,15 +165,18 @@ def _marks(name: str, runs: Sequence[Run], pair: tuple[int, int]) -> Series:
 
 
 def _default(runs: Sequence[Run], pair: tuple[int, int]) -> list[Series]:
-    """Return the default configuration if a run evaluated it."""
+    """Return the evaluations of the default configuration, of which noise makes several points."""
+    said: dict[tuple[float, float], str] = {}
     for run in runs:
         place = run.default()
         if place is not None:
             row = natural(run, points(run)[[place]])[0]
-            said = [config_text(run.configs[place])]
-            x, y = numbers([row[pair[0]]]), numbers([row[pair[1]]])
-            return [Series(DEFAULT, x, y, hover=said, look="marks")]
-    return []
+            text = f"{run.optimizer}, seed {run.seed}: {config_text(run.configs[place])}"
+            said.setdefault((float(row[pair[0]]), float(row[pair[1]])), text)
+    if not said:
+        return []
+    x, y = (numbers(column) for column in zip(*said, strict=True))
+    return [Series(DEFAULT, x, y, hover=list(said.values()), look="marks")]
 
 
 def table(subject: Subject) -> Table | None:

@@ -123,33 +123,32 @@ def incumbents(subject: Subject) -> Table:
     kept = {id(run): run.incumbent() for run in runs}
     metrics = _names(run.metrics for run in runs)
     tests = _names(test["metrics"] for run in runs for test in run.tests)
+    values = not all(run.header.several for run in runs)  # there are none of several goals
     rows = []
     for run in runs:
         i = kept[id(run)]
         cells = [Cell(run.objective), Cell(run.optimizer), Cell(f"{run.seed}", run.seed)]
         if i is None:
-            cells += [Cell("no success", np.inf), *[Cell("–")] * (2 + len(metrics) + len(tests))]
+            why = "no success" if run.failed.all() else "no success within the limits"
+            n_empty = 1 + values + len(metrics) + len(tests)
+            cells += [Cell(why, np.inf), *[Cell("–")] * n_empty]
         else:
             tested = {t["id"]: t["metrics"] for t in run.tests}.get(int(run.ids[i]), {})
             nothing = np.full(len(run.ids), np.nan)
-            cells += [
-                Cell(f"{i + 1}", i + 1),
-                number(float(run.values[i]), 5),
-            ]  # none of several goals
+            cells.append(Cell(f"{i + 1}", i + 1))
+            cells += [number(float(run.values[i]), 5)] if values else []
             cells += [number(tested.get(name, np.nan)) for name in tests]
             cells += [number(float(run.metrics.get(name, nothing)[i])) for name in metrics]
             cells += [Cell(config_text(run.configs[i]))]
         trial = None if i is None else int(run.ids[i])
         rows.append(Row(cells, run.optimizer, run.objective, run.seed, trial))
-    columns = ["objective", "optimizer", "seed", "found at", "value (minimised)"]
+    columns = ["objective", "optimizer", "seed", "found at"]
+    columns += ["value (minimised)"] if values else []
     columns += [*(f"test: {name}" for name in tests), *metrics, "configuration"]
-    return Table(
-        "incumbents",
-        columns,
-        rows,
-        "The best evaluation of each run, at the highest fidelity that it reached",
-        ("optimizers", "seeds", "objectives"),
-    )
+    caption = "The best evaluation of each run, at the highest fidelity that it reached"
+    if any(run.header.several for run in runs):
+        caption += "; of several goals, the incumbent whose worst goal is best"
+    return Table("incumbents", columns, rows, caption, ("optimizers", "seeds", "objectives"))
 
 
 def _names(rows: Any) -> list[str]:

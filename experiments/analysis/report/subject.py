@@ -1,11 +1,12 @@
 """Read the runs of a report, find the missing ones, and collect notes on them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.analysis.results import Run, load
 from experiments.analysis.statistics.anytime import Missing, Suite, Task, compare_on
+from experiments.analysis.statistics.fronts import referred
 from experiments.analysis.statistics.gather import known_optima, missing, quantity_of
 
 
@@ -14,7 +15,7 @@ class Subject:
     """The runs that a report is about.
 
     Attributes:
-        runs: all runs that have an evaluation.
+        runs: all compared runs that have an evaluation.
         suite: the same runs on common budgets.
     """
 
@@ -26,13 +27,19 @@ class Subject:
         return [run for own in task.runs.values() for run in own.values()]
 
 
-def read_subject(paths: Sequence[Path], metric: str | None, direction: str | None) -> Subject:
+def read_subject(
+    paths: Sequence[Path],
+    metric: str | None,
+    direction: str | None,
+    references: Mapping[str, float] | None = None,
+) -> Subject:
     """Read the runs and put them on common budgets.
 
     Args:
         paths: as for `experiments.analysis.results.load`.
         metric: compared at the incumbents instead of the value.
         direction: min or max; required if no log declares the direction of the metric.
+        references: references of goals instead of the declared ones, by metric.
 
     Raises:
         ValueError: there is nothing to compare, a log is damaged or of another format, runs of
@@ -42,7 +49,7 @@ def read_subject(paths: Sequence[Path], metric: str | None, direction: str | Non
     for path in paths:
         if not path.exists():
             raise ValueError(f"{path}: expected a path that exists, got one that does not")
-    every = load(paths)
+    every = referred(load(paths), references or {})
     where = ", ".join(map(str, paths))
     return subject_of(every, metric, direction, missing(paths, every), where)
 
@@ -71,7 +78,8 @@ def subject_of(
         raise ValueError(f"{where}: expected evaluations, got {len(every)} runs without any")
     quantity = quantity_of(runs, metric, direction)
     suite = compare_on(runs, quantity, known_optima(runs), [*_begun(every), *planned])
-    return Subject(runs, suite)
+    compared = {task.name for task in suite.tasks}
+    return Subject([run for run in runs if run.objective in compared], suite)
 
 
 def _begun(runs: Sequence[Run]) -> list[Missing]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.analysis.report.chart import numbers
+from experiments.analysis.report.chart import Number, numbers
 from experiments.analysis.report.over_budget import view_of
 from experiments.analysis.report.shown import Shown, show
 from experiments.analysis.report.subject import Subject
@@ -78,8 +78,11 @@ def _columns(
     each = {id(run): shown.each(run) for run, _ in chosen}
     spent = {id(run): run.spent for run, _ in chosen}
     best = {id(run): set(_last(run)) for run, _ in chosen}
+    kept = {id(run): run.kept for run, _ in chosen}
     failed = [run.errors[i] is not None for run, i in chosen]
     names = list(dict.fromkeys(name for run, i in chosen for name in run.configs[i]))
+    header = next(iter(chosen))[0].header
+    judged = [name for name in (*header.goals, *header.limits) if name != header.metric]
     return {
         "all": sum(len(run.ids) for own in task.runs.values() for run in own.values()),
         "label": shown.each_label,
@@ -94,11 +97,20 @@ def _columns(
         "y": numbers((each[id(run)][i] if not bad else np.nan
                       for (run, i), bad in zip(chosen, failed, strict=True)), 5),
         "error": {k: _short(run.errors[i]) for k, (run, i) in enumerate(chosen) if failed[k]},
+        "metrics": {name: _measured(name, chosen) for name in dict.fromkeys(judged)},
+        "broken": [k for k, (run, i) in enumerate(chosen) if not (failed[k] or kept[id(run)][i])],
         "best": [k for k, (run, i) in enumerate(chosen) if i in best[id(run)]],
         "parameters": {
             name: [_plain(run.configs[i].get(name)) for run, i in chosen] for name in names
         },
     }  # fmt: skip
+
+
+def _measured(name: str, chosen: Sequence[_Place]) -> list[Number]:
+    """Return a metric of evaluations; None where it was not measured."""
+    return numbers(
+        (run.metrics[name][i] if name in run.metrics else np.nan for run, i in chosen), 5
+    )
 
 
 def run_ids(chosen: Sequence[_Place]) -> list[int]:

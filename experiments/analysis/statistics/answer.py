@@ -107,9 +107,13 @@ def sentence(found: Answer) -> str:
     if not found.tested:
         return f"{said}, but no test with this amount of data can tell it from chance."
     beaten = found.better[first]
-    alike = [n for n in names[1:] if n not in beaten and first not in found.better[n]]
+    ahead = [name for name in names if first in found.better[name]]
+    alike = [name for name in names[1:] if name not in [*beaten, *ahead]]
     if len(tied) > 1:
         return f"{said}; the groups below say who is distinguishable."
+    if ahead:  # tests and ranks differ: a test also weighs how large the differences are
+        verb = "is" if len(ahead) == 1 else "are"
+        return f"{said}, but {listed(ahead)} {verb} better than {first} by the paired test."
     if not beaten:
         return f"{said}, but it is not distinguishable from any of the others."
     if not alike:

@@ -9,7 +9,6 @@ first success, and a run that ended early or is unfinished keeps its incumbent. 
 what cannot be compared.
 """
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -21,8 +20,9 @@ import numpy as np
 from experiments.analysis.results import ROUNDING, Floats, Run
 from experiments.analysis.statistics import fronts
 from experiments.analysis.statistics.budgets import common_budget, spent, steps, within
-from experiments.analysis.statistics.notes import budget_notes, seed_notes, waiting_note
+from experiments.analysis.statistics.notes import seed_notes, task_notes, waiting_note
 from experiments.analysis.statistics.references import fixed_optimizers, references, scales
+from experiments.analysis.statistics.same_problem import check_same_problem, problem
 from experiments.running.incumbent import places
 
 _WITH_OPTIMA = (None, fronts.HYPERVOLUME)
@@ -153,11 +153,6 @@ class Suite:
     notes: list[str]
 
 
-def problem(run: Run) -> str:
-    """Return a key that identifies the run's problem: its objective's settings, as JSON."""
-    return json.dumps(run.header.objective, sort_keys=True)
-
-
 def compare_on(
     runs: Sequence[Run],
     quantity: Quantity | None = None,
@@ -180,13 +175,13 @@ def compare_on(
         raise ValueError("results: expected runs to compare, got none")
     quantity = quantity or Quantity()
     by_task: dict[str, list[Run]] = defaultdict(list)
-    for run in runs:
+    compared, notes = fronts.with_front(runs, quantity.metric)
+    for run in compared:
         by_task[run.objective].append(run)
     failed = {(m.optimizer, m.objective, m.seed) for m in missing if m.failed}
-    notes: list[str] = []
     tasks = []
     for name, group in sorted(by_task.items(), key=lambda item: _by_number(item[0])):
-        _check_same_problem(name, group)
+        check_same_problem(name, group)
         tasks.append(_task(name, group, quantity, optima or {}, failed, notes))
     notes += waiting_note((m.optimizer, m.objective) for m in missing if not m.failed)
     optimizers = sorted({name for task in tasks for name in task.curves})
@@ -201,28 +196,6 @@ def _by_number(name: str) -> list[tuple[str, float]]:
     return [(text, float(digits or 0)) for text, digits in zip_longest(parts[::2], parts[1::2])]
 
 
-def _check_same_problem(name: str, runs: Sequence[Run]) -> None:
-    """Raise if one seed was run twice, or one problem with different data or models."""
-    seen: dict[tuple[str, int], Run] = {}
-    prints: dict[str, Run] = {}
-    for run in runs:
-        first = prints.setdefault(problem(run), run)
-        mine, other = run.header.fingerprint, first.header.fingerprint
-        if mine != other:
-            keys = [key for key in {**mine, **other} if mine.get(key) != other.get(key)]
-            raise ValueError(
-                f"{name}: expected runs of one fingerprint, got {keys[0]}={other.get(keys[0])} "
-                f"({first.optimizer}, seed {first.seed}) and {keys[0]}={mine.get(keys[0])} "
-                f"({run.optimizer}, seed {run.seed}); compare them separately"
-            )
-        twin = seen.setdefault((run.optimizer, run.seed), run)
-        if twin is not run:
-            raise ValueError(
-                f"{name}: expected one run of {run.optimizer} with seed {run.seed}, got two, of "
-                f"budgets {twin.budget:g} and {run.budget:g}; give the folder of one"
-            )
-
-
 def _task(
     name: str,
     runs: Sequence[Run],
@@ -233,7 +206,7 @@ def _task(
 ) -> Task:
     own_failed = {(o, seed) for o, objective, seed in failed if objective == name}
     budget = common_budget(name, runs, own_failed)
-    notes += budget_notes(name, runs, budget, own_failed)
+    notes += task_notes(name, runs, budget, own_failed)
     grid = steps(budget)
     curves: dict[str, dict[int, Floats]] = defaultdict(dict)
     n_failed: dict[str, dict[int, int]] = defaultdict(dict)

@@ -21,7 +21,6 @@ The standard error of a share p of n suites is sqrt(p (1 - p) / n): 0.7 points f
 """
 
 import csv
-import sys
 from collections.abc import Iterator, Sequence
 from itertools import chain, product
 from pathlib import Path
@@ -39,6 +38,7 @@ from experiments.analysis.statistics.simulated import SYNTHETIC, Population, log
 from experiments.running.readers import path as as_path
 from experiments.running.readers import whole
 from experiments.running.settings import Command, Given, Setting
+from experiments.running.whole_files import whole as whole_file
 
 OPTIMIZERS = (2, 3, 5, 12)
 ONE_TASK = ((1, "seeds", 5), (1, "seeds", 10), (1, "seeds", 20))
@@ -112,9 +112,8 @@ def _calibrations(populations: dict[str, Population], n_suites: int) -> Iterator
 
 def write(path: Path, rows: Iterator[dict[str, object]]) -> None:
     """Write rows as CSV, printing each as it comes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     first = next(rows)
-    with path.open("w", newline="") as file:
+    with whole_file(path) as new, new.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(first), lineterminator="\n")
         writer.writeheader()
         for row in chain([first], rows):
@@ -157,4 +156,6 @@ def _simulate(given: Given) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    from experiments.entry import start
+
+    start(main=main)

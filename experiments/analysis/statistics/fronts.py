@@ -13,7 +13,8 @@ as they treat a value:
 Both are moocore's. A run has infinity before its first feasible success.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -68,10 +69,37 @@ def references(run: Run) -> Floats:
         if goal.reference is None:
             raise ValueError(
                 f"hypervolume: expected a reference of each goal of {run.objective}, got none of "
-                f"{name}; give one by objective.goals={{{name}: REFERENCE, ...}}"
+                f"{name}; give one by references={{{name}: NUMBER}}, or to the runs by "
+                f"objective.goals="
             )
     signs = [(goal.minimise, goal.reference) for goal in run.header.goals.values()]
     return np.array([r if minimise else -(r or 0.0) for minimise, r in signs], dtype=float)
+
+
+def referred(runs: Sequence[Run], given: Mapping[str, float]) -> list[Run]:
+    """Return the runs with given references of their goals, in natural units, by metric.
+
+    The largest hypervolume is not known for references other than the declared ones.
+
+    Raises:
+        ValueError: a metric is a goal of none of the runs.
+    """
+    known = {name for run in runs if run.header.several for name in run.header.goals}
+    for name in given:
+        if name not in known:
+            shown = ", ".join(sorted(known)) or "runs of several goals"
+            raise ValueError(f"references: expected goals of {shown}, got {name}")
+    return [_referred(run, given) for run in runs]
+
+
+def _referred(run: Run, given: Mapping[str, float]) -> Run:
+    goals = {
+        name: replace(goal, reference=given.get(name, goal.reference))
+        for name, goal in run.header.goals.items()
+    }
+    if not run.header.several or goals == run.header.goals:
+        return run
+    return replace(run, header=replace(run.header, goals=goals, hypervolume=None))
 
 
 def largest_hypervolume(run: Run) -> float | None:
@@ -102,6 +130,28 @@ def curve(run: Run, grid: Floats, metric: str | None) -> Floats:
     last = np.searchsorted(run.spent, grid + ROUNDING, side="right")
     found: Floats = reached[last]
     return found
+
+
+def with_front(runs: Sequence[Run], metric: str | None) -> tuple[list[Run], list[str]]:
+    """Return the runs that a metric can compare, and a note on those that it cannot.
+
+    IGD+ compares only runs on objectives whose front is known; everything else compares all runs.
+
+    Raises:
+        ValueError: IGD+ can compare none of the runs.
+    """
+    if metric != IGD_PLUS:
+        return list(runs), []
+    unknown = sorted({run.objective for run in runs if not run.header.front})
+    left = [run for run in runs if run.objective not in unknown]
+    if not left:
+        raise ValueError(
+            f"igd_plus: expected an objective with a known front, got {', '.join(unknown)}; "
+            f"compare by hypervolume"
+        )
+    if not unknown:
+        return left, []
+    return left, [f"IGD+ needs a known front, so it leaves out {', '.join(unknown)}"]
 
 
 def _measure(run: Run, metric: str) -> Callable[[Floats], float]:

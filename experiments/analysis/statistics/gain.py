@@ -207,6 +207,8 @@ def _welch(default: Floats, best: Floats, noise_sd: float) -> Gain | None:
     if n.min() < 2:
         if noise_sd == 0 and n.max() > 1:
             return None
+        if noise_sd == 0:
+            return Gain(gain, gain, gain, "exact, as the objective declares no noise")
         half = stats.norm.ppf((1 + CONFIDENCE) / 2) * noise_sd * float(np.sqrt((1 / n).sum()))
         return Gain(gain, gain - half, gain + half, "the noise that the objective declares")
     parts = np.array([default.var(ddof=1), best.var(ddof=1)]) / n
@@ -220,7 +222,7 @@ def _welch(default: Floats, best: Floats, noise_sd: float) -> Gain | None:
 
 def _between(run: Run, best: int, default: int) -> Gain:
     """Return the difference of two single evaluations, by their items if there are any."""
-    gain = float(run.values[default] - run.values[best])
+    gain = float(run.values[default]) - float(run.values[best])  # may overflow, to infinity
     metric = run.header.metric
     outcomes = (
         [] if metric is None else [_outcomes(run, place, metric) for place in (default, best)]

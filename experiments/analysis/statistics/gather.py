@@ -1,13 +1,14 @@
 """Build a suite from folders of results: the runs, the missing runs, and known optima."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from experiments.analysis import sources
 from experiments.analysis.results import Run, load
-from experiments.analysis.statistics.anytime import Missing, Quantity, Suite, compare_on, problem
-from experiments.analysis.statistics.fronts import HYPERVOLUME, INDICATORS
+from experiments.analysis.statistics.anytime import Missing, Quantity, Suite, compare_on
+from experiments.analysis.statistics.fronts import HYPERVOLUME, INDICATORS, referred
+from experiments.analysis.statistics.same_problem import problem
 from experiments.running.plan import read_plan, states
 
 
@@ -16,6 +17,7 @@ def gather(
     metric: str | None = None,
     direction: str | None = None,
     optima: bool = True,
+    references: Mapping[str, float] | None = None,
 ) -> Suite:
     """Read folders and packed files, and put their runs on common budgets.
 
@@ -27,12 +29,13 @@ def gather(
         metric: compared at the incumbents instead of the value.
         direction: min or max; required if no objective declares the direction of the metric.
         optima: whether to use known optima, which only regrets need.
+        references: references of goals instead of the declared ones, by metric.
 
     Raises:
         ValueError: the folders or the metric are invalid.
         OSError: a file cannot be read.
     """
-    runs = load(paths)
+    runs = referred(load(paths), references or {})
     quantity = quantity_of(runs, metric, direction)
     wanted = optima and quantity.metric in (None, HYPERVOLUME)
     known = known_optima(runs) if wanted else {}

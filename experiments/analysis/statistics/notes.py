@@ -5,11 +5,26 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from experiments.analysis.results import ROUNDING, Run
 from experiments.analysis.statistics.budgets import total
+from experiments.running.fronts import limits_line
 
 _MOST_NAMED = 5
 
 
-def budget_notes(
+def task_notes(
+    name: str, runs: Sequence[Run], budget: float, failed: set[tuple[str, int]]
+) -> list[str]:
+    """Return the notes on the budgets and the limits of a task's runs.
+
+    Args:
+        name: the task's name.
+        runs: its runs.
+        budget: the common budget.
+        failed: optimizer and seed of the failed runs.
+    """
+    return [*_budget_notes(name, runs, budget, failed), *_limit_notes(name, runs)]
+
+
+def _budget_notes(
     name: str, runs: Sequence[Run], budget: float, failed: set[tuple[str, int]]
 ) -> list[str]:
     """Say which runs were given more than the common budget, and which did not reach it."""
@@ -43,6 +58,17 @@ def budget_notes(
             f"at {total(first):g} of {budget:g}); finish them with the command that started them"
         )
     return notes
+
+
+def _limit_notes(name: str, runs: Sequence[Run]) -> list[str]:
+    """Say in how many runs no evaluation keeps the limits."""
+    none = [run for run in runs if run.header.limits and not (run.kept & ~run.failed).any()]
+    if not none:
+        return []
+    return [
+        f"{name}: in {len(none)} of {len(runs)} runs, no evaluation keeps the limits "
+        f"({limits_line(none[0].header.limits)}), so that they count as runs without a success"
+    ]
 
 
 def seed_notes(

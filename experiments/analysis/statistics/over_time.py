@@ -40,7 +40,7 @@ def over_time(
         rows = []
         for seed, row in zip(sorted(task.curves[name]), table, strict=True):
             run = task.runs.get(name, {}).get(seed)
-            steps = np.full(len(times), -1) if run is None else _steps_at(task, run, times)
+            steps = np.full(len(times), -1) if run is None else steps_at(task, run, times)
             rows.append(np.where(steps < 0, sign * np.inf, row[np.maximum(steps, 0)]))
         shown[name] = np.array(rows)
     return times, shown
@@ -60,8 +60,14 @@ def _times(task: Task) -> Floats:
     return np.geomspace(first, last, _STEPS) * (1 + ROUNDING)
 
 
-def _steps_at(task: Task, run: Run, times: Floats) -> np.ndarray:
-    """Return the step of the budget's grid that a run has completed at each time; -1: none."""
+def steps_at(task: Task, run: Run, times: Floats) -> np.ndarray:
+    """Return the step of the budget's grid that a run has completed at each time; -1: none.
+
+    Args:
+        task: the task of the run.
+        run: a run with a simulated clock.
+        times: simulated seconds, (n_times,).
+    """
     assert run.ends is not None
     counted = int(budgets.within(run, task.budget).sum())
     n = np.searchsorted(run.ends[:counted], times, side="right")

@@ -155,7 +155,10 @@ def _about(task: Task, comparisons: Sequence[Comparison], found: Verdict) -> str
         )
     family = sum(one.test.p is not None for one in found.within)
     share = max(1, len(found.testable))
-    if "within" not in found.testable or least_p(n) * family * share >= found.level:
+    left = family - sum(one.distinguishable for one in found.within)  # Holm's last factor
+    claimed = any(one.distinguishable for one in comparisons)
+    possible = "within" in found.testable and least_p(n) * left * share < found.level
+    if not (claimed or possible):
         need = least_pairs(family * share, found.level)
         return (
             f"no pair is distinguishable: with {pairs}, no test can reach significance level "

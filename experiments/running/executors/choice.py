@@ -221,6 +221,26 @@ def executor_of(settings: dict[str, Any]) -> ExecutorFactory:
     return factory
 
 
+def made_by(
+    factory: ExecutorFactory, objective: Objective, workers: int, evaluation_timeout_s: float | None
+) -> Executor:
+    """Return the executor that a factory makes.
+
+    Raises:
+        ValueError: the factory makes something else, or it refuses the arguments.
+    """
+    try:
+        made: Any = factory(objective, workers, evaluation_timeout_s)
+    except TypeError as error:
+        if "argument" not in str(error):
+            raise  # an error inside the factory, not in its call
+        raise ValueError(f"executor: expected a maker of executors, got: {error}") from None
+    if not all(callable(getattr(made, name, None)) for name in ("start", "submit", "next")):
+        raise ValueError(f"executor: expected an executor, got {type(made).__name__}")
+    executor: Executor = made
+    return executor
+
+
 def clock_of(factory: ExecutorFactory, objective: Objective) -> dict[str, Any] | None:
     """Return the settings of the simulated clock of a factory's executors; None if it is real."""
     clock = getattr(factory, "clock", None)

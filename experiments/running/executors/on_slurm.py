@@ -13,7 +13,9 @@ import pickle
 import signal
 import time
 from collections import Counter
+from contextlib import redirect_stderr
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -114,7 +116,8 @@ class OnSlurm:
         """Submit a job; return its id."""
         try:
             self._executor.update_parameters(**self._parameters, job_name=name)
-            id: str = self._executor.submit(work, self._objective, trial).job_id
+            with redirect_stderr(StringIO()):  # submitit prints what the error says too
+                id: str = self._executor.submit(work, self._objective, trial).job_id
         except self._submitit.core.utils.FailedJobError as error:
             reason = " ".join(str(error).split())
             raise OSError(f"executor: expected sbatch to take a job, got: {reason}") from None

@@ -239,9 +239,11 @@ def _serve(
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)  # blocked since the process started
         while True:
+            interrupts.check()  # the end of a task that failed does not raise a signal
             task = connection.recv()
             connection.send(_answer(work, task, lambda report: connection.send(("report", report))))
     except (EOFError, OSError, KeyboardInterrupt):
+        interrupts.taken()
         return  # the parent closed the pipe, ended, or sent SIGTERM
 
 

@@ -1,4 +1,4 @@
-"""Write the shipped data set from `world.txt`: `python objectives/lora_ft/shipped/generate.py`.
+"""Write the shipped data set from `world.txt`: `python -m objectives.lora_ft.shipped.generate`.
 
 The world consists of 40 everyday procedures of seven steps in eight domains, written by hand. A
 step may contain a detail in braces: first the right text, then three wrong ones. Three files are
@@ -20,10 +20,10 @@ byte by byte. A test does so.
 
 import json
 import random
-import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from objectives.lora_ft.shipped.world import Procedure, read_world, sentence, with_s
 
 SEED = 20251
 HERE = Path(__file__).parent
@@ -54,52 +54,6 @@ GROUPS = {
 Row = dict[str, object]
 
 
-@dataclass(frozen=True)
-class Step:
-    """`variants[0]` is the correct step; the others, if any, have a wrong detail."""
-
-    variants: tuple[str, ...]
-    blank: str  # the step with "..." for its detail
-
-    @property
-    def right(self) -> str:
-        return self.variants[0]
-
-
-@dataclass(frozen=True)
-class Procedure:
-    domain: str
-    label: str  # "Making flatbread"
-    goal: str  # "make flatbread"
-    place: str  # "in the kitchen"
-    steps: tuple[Step, ...]
-
-
-def read_world() -> list[Procedure]:
-    """Parse `world.txt`; its head describes its format."""
-    procedures: list[Procedure] = []
-    domain = ""
-    for line in (HERE / "world.txt").read_text(encoding="utf-8").splitlines():
-        if line.startswith("["):
-            domain = line.strip("[]")
-        elif line.startswith("="):
-            label, goal, place = line.removeprefix("= ").split(" : ")
-            procedures.append(Procedure(domain, label, goal, place, ()))
-        elif line and not line.startswith("#"):
-            last = procedures[-1]
-            steps = (*last.steps, _step(line))
-            procedures[-1] = Procedure(last.domain, last.label, last.goal, last.place, steps)
-    return procedures
-
-
-def _step(line: str) -> Step:
-    before, brace, rest = line.partition("{")
-    if not brace:
-        return Step((line,), line)
-    details, _, after = rest.partition("}")
-    return Step(tuple(before + d + after for d in details.split("|")), f"{before}...{after}")
-
-
 class Writer:
     """Generates rows from the world with one random stream, used in a fixed order."""
 
@@ -113,7 +67,7 @@ class Writer:
         words = step.split(" ")
         for i, word in enumerate(words):
             if i == 0 or (words[i - 1] == "and" and word in self.verbs):
-                words[i] = _with_s(word)
+                words[i] = with_s(word)
         return " ".join(words)
 
     def others(self, procedure: Procedure) -> list[Procedure]:
@@ -155,9 +109,9 @@ class Writer:
         else:
             row = {
                 "activity_label": procedure.domain.capitalize(),
-                "ctx_a": " ".join([f"How to {procedure.goal}.", *map(_sentence, told)]),
+                "ctx_a": " ".join([f"How to {procedure.goal}.", *map(sentence, told)]),
                 "ctx_b": "",
-                "endings": [_sentence(ending) for ending in endings],
+                "endings": [sentence(ending) for ending in endings],
             }
         return row | {
             "source_id": f"{procedure.domain}~{procedure.goal.replace(' ', '_')}",
@@ -169,7 +123,7 @@ class Writer:
         label = procedure.label[0].lower() + procedure.label[1:]
         first = f"{person} is {label} {procedure.place}{self.random.choice(OPENERS)}."
         return " ".join(
-            [first] + [_sentence(f"{pronoun} {self.third_person(step)}") for step in told]
+            [first] + [sentence(f"{pronoun} {self.third_person(step)}") for step in told]
         )
 
     def alpaca(self) -> Iterator[Row]:
@@ -185,15 +139,15 @@ class Writer:
                     )
                 )
                 asked = ask.format(goal=p.goal, done=steps[at])
-                yield _answer(asked, "", _sentence(steps[at + 1]))
+                yield _answer(asked, "", sentence(steps[at + 1]))
             for at in self.random.sample(range(1, 7), 3):
                 person, pronoun = self.random.choice(TRAIN_PEOPLE)
                 tale = self.tale(p, steps[max(0, at - 2) : at], person, pronoun)
-                ending = _sentence(f"{pronoun} {self.third_person(steps[at])}")
+                ending = sentence(f"{pronoun} {self.third_person(steps[at])}")
                 yield _answer("Continue the text with what happens next.", tale, ending)
             for step in self.random.sample([s for s in p.steps if len(s.variants) > 1], 3):
                 asked = f"Fill the gap in this step, if you want to {p.goal}."
-                yield _answer(asked, _sentence(step.blank), _sentence(step.right))
+                yield _answer(asked, sentence(step.blank), sentence(step.right))
         for subject, make in self.subjects().items():
             for _ in range(20):
                 question, choices = make()
@@ -236,15 +190,15 @@ class Writer:
         step = self.random.choice([s for s in procedure.steps if len(s.variants) > 1])
         before, after = step.blank.split("...")
         choices = [v.removeprefix(before).removesuffix(after) for v in step.variants]
-        return f"To {procedure.goal}, what fills the gap? {_sentence(step.blank)}", choices
+        return f"To {procedure.goal}, what fills the gap? {sentence(step.blank)}", choices
 
     def order(self) -> tuple[str, list[str]]:
         procedure = self.random.choice(self.world)
         at = self.random.randrange(6)
         steps = [step.right for step in procedure.steps]
         wrong = self.random.sample(steps[:at] + steps[at + 2 :], 3)
-        question = f"You {procedure.goal}. Which step follows this one? {_sentence(steps[at])}"
-        return question, [_sentence(step) for step in (steps[at + 1], *wrong)]
+        question = f"You {procedure.goal}. Which step follows this one? {sentence(steps[at])}"
+        return question, [sentence(step) for step in (steps[at + 1], *wrong)]
 
     def shopping(self) -> tuple[str, list[str]]:
         count, price = self.random.randrange(2, 10), self.random.randrange(2, 13)
@@ -271,18 +225,8 @@ class Writer:
         return [str(right), *(str(max(right + d, 0)) for d in apart)]
 
 
-def _with_s(verb: str) -> str:
-    if re.search(r"(s|sh|ch|x|z|o)$", verb):
-        return verb + "es"
-    return re.sub(r"([^aeiou])y$", r"\1ie", verb) + "s"
-
-
-def _sentence(text: str) -> str:
-    return text[0].upper() + text[1:] + "."
-
-
 def _numbered(steps: list[str]) -> str:
-    return "\n".join(f"{n}. {_sentence(step)}" for n, step in enumerate(steps, start=1))
+    return "\n".join(f"{n}. {sentence(step)}" for n, step in enumerate(steps, start=1))
 
 
 def _answer(instruction: str, given: str, output: str) -> Row:

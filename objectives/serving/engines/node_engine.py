@@ -188,12 +188,12 @@ class NodeEngine(Engine):
                 )
             return find(SMOLLM2).digest
         path = Path(self._model).expanduser()
-        if self._launcher.is_local and path.is_absolute():
+        if self._launcher.is_local and (path.is_absolute() or path.is_dir()):
             if not (path / "config.json").is_file():
                 raise ValueError(
                     f"objective.engine.model: expected a folder with config.json, got {self._model}"
                 )
-            self._model = str(path)
+            self._model = str(path.absolute())  # the server runs in another folder
         return self._model
 
     def _read_heads(self) -> int | None:

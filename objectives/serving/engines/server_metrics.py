@@ -10,6 +10,7 @@ import statistics
 import threading
 import urllib.request
 from collections import defaultdict
+from http.client import HTTPException
 from types import TracebackType
 
 from objectives.serving.engine import Engine
@@ -89,5 +90,5 @@ class ServerMetrics:
         try:
             with urllib.request.urlopen(self._url, timeout=_ANSWER_S) as answer:
                 return read(answer.read().decode(errors="replace"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, HTTPException):
             return {}

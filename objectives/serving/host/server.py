@@ -7,8 +7,8 @@ import shutil
 import subprocess
 import tempfile
 import time
-import urllib.error
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 from types import TracebackType
 
@@ -161,7 +161,7 @@ class Server:
                 self.url + self._engine.health, timeout=_ANSWER_S
             ) as answer:
                 return int(answer.status) == 200 and self._process.poll() is None
-        except (urllib.error.URLError, OSError):
+        except (OSError, HTTPException):  # a URLError is an OSError
             return False
 
     def _why_it_ended(self) -> Failure | Invalid:

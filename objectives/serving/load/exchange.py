@@ -10,11 +10,13 @@ requests of different users do.
 """
 
 import asyncio
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+_HEXADECIMAL = re.compile(rb"[0-9a-fA-F]{1,15}")
 _END = b"\r\n0\r\n\r\n"  # the end of a chunked answer, even if the connection stays open
 
 
@@ -135,7 +137,10 @@ def read(pieces: Pieces) -> Response:
 def _frames(raw: bytes, start: int) -> Iterator[tuple[int, int]]:
     """Yield the start and the end (exclusive) of the content of each chunk of a chunked body."""
     while (end := raw.find(b"\r\n", start)) >= 0:
-        size = int(raw[start:end].partition(b";")[0] or b"0", 16)
+        words = raw[start:end].partition(b";")[0].strip() or b"0"
+        if not _HEXADECIMAL.fullmatch(words):
+            raise ValueError(f"expected the size of a chunk in HTTP, got {words[:80]!r}")
+        size = int(words, 16)
         if size == 0:
             return
         first = end + 2

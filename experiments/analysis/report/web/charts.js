@@ -34,14 +34,19 @@ function sizes(n, number) {
   return Array.from({ length: n }, (_, i) => (n <= 8 || i % every === first ? 7 : 0));
 }
 
-// The more lines there are, the fainter their bands.
+// The more lines there are, the fainter their bands. A band has gaps where an end of it is unknown.
 function band(series, look, shape, alpha) {
   const line = { width: 0, shape };
-  const shared = { x: series.x, mode: "lines", line, hoverinfo: "skip", showlegend: false, meta: series.name };
-  return [
-    { ...shared, y: series.low },
-    { ...shared, y: series.high, fill: "tonexty", fillcolor: look.colour + alpha },
-  ];
+  const known = series.x.map((_, i) => (series.low[i] ?? null) !== null && (series.high[i] ?? null) !== null);
+  const traces = [];
+  for (let first = 0, end; first < known.length; first = end + 1) {
+    for (end = first; known[end]; ) end++;
+    if (end === first) continue;
+    const shared = { x: series.x.slice(first, end), mode: "lines", line, hoverinfo: "skip", showlegend: false, meta: series.name };
+    traces.push({ ...shared, y: series.low.slice(first, end) },
+      { ...shared, y: series.high.slice(first, end), fill: "tonexty", fillcolor: look.colour + alpha });
+  }
+  return traces;
 }
 
 const failing = (chart) => chart.series.filter((s) => s.failures.length && !state.hidden.has(s.name));
@@ -118,9 +123,19 @@ function decades(values) {
   return { tickvals, ticktext: tickvals.map(text), range: [low - pad, high + pad] };
 }
 
-function axis(given, chart, values) {
+// A title on as many lines as the length of its axis in pixels needs.
+function fitted(title, length) {
+  const lines = [""];
+  for (const word of title.split(" ")) {
+    if (lines.at(-1) && (lines.at(-1).length + word.length) * 6.6 > length) lines.push("");
+    lines.push(`${lines.pop()} ${word}`.trim());
+  }
+  return lines.map(escaped).join("<br>");
+}
+
+function axis(given, chart, values, length) {
   const made = {
-    title: { text: escaped(given.title), standoff: 8, font: { size: 12 } }, type: given.log ? "log" : "linear",
+    title: { text: fitted(given.title, length), standoff: 8, font: { size: 12 } }, type: given.log ? "log" : "linear",
     gridcolor: color("--line"), zeroline: false, linecolor: color("--quiet"), automargin: true, fixedrange: false,
     exponentformat: "power",
   };
@@ -144,7 +159,7 @@ function layout(chart, width) {
     margin: { l: 52, r: dots && chart.brackets.length ? 18 + BAR * chart.brackets.length : 14, t: 8, b: 44 },
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", hovermode: "closest",
     font: { family: "system-ui, sans-serif", size: 11.5, color: color("--text") },
-    xaxis: axis(chart.x, chart, xs), yaxis: axis(chart.y, chart, ys),
+    xaxis: axis(chart.x, chart, xs, width - 70), yaxis: axis(chart.y, chart, ys, dots ? Infinity : 225),
     legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { size: 11 } },
     shapes: [], annotations: [],
   };
@@ -224,7 +239,7 @@ function described(chart) {
 // A legend below each figure, for paper, where the bar of optimizers is not.
 function legend(figure, chart) {
   const names = chart.kind === "dot" ? [] : [...new Set(chart.series.map((series) => series.name))].filter((name) => looks[name] && !state.hidden.has(name));
-  figure.querySelector(".legend").replaceChildren(...names.map((name) => {
+  figure.querySelector("ul.legend").replaceChildren(...names.map((name) => {
     const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
     for (const [key, value] of [["width", 34], ["height", 12]]) svg.setAttribute(key, value);
     swatch(svg, lookNamed(name));

@@ -22,7 +22,7 @@ function renderFigures() {
     figure.hidden = !isShown(chart, plot);
     plot.hidden = held.length > 0;
     figure.querySelector(".held").replaceChildren(...heldWords(held, "figure"));
-    figure.querySelector(".legend").hidden = held.length > 0;
+    figure.querySelector("ul.legend").hidden = held.length > 0;
     const caption = figure.querySelector(".caption");
     caption.hidden = held.length > 0;
     if (!figure.hidden && !held.length) say(caption, captionWords(chart) === chart.caption ? null : captionWords(chart));

@@ -40,16 +40,18 @@ function trialsChart() {
 }
 
 function trialsTable() {
-  const held = trialsNow(), best = new Set(held.best);
+  const held = trialsNow(), best = new Set(held.best), broken = new Set(held.broken);
+  const metrics = Object.entries(held.metrics);
   const partial = held.fidelity.some((f) => f < 1);
   const names = Object.keys(held.parameters);
   const failures = Object.keys(held.error).length > 0;
-  const columns = ["optimizer", "seed", "trial", "budget spent", ...(partial ? ["fidelity"] : []), held.label, "incumbent",
+  const columns = ["optimizer", "seed", "trial", "budget spent", ...(partial ? ["fidelity"] : []), held.label, ...metrics.map(([name]) => name), "incumbent",
     ...names, ...(failures ? ["error"] : [])];
   const cell = (value) => (typeof value === "number" ? [String(value), value] : value === null ? "–" : String(value));
   const rows = held.id.map((id, k) => ({
     cells: [optimizers[held.optimizer[k]], cell(held.seed[k]), cell(id), cell(held.at[k]), ...(partial ? [cell(held.fidelity[k])] : []),
-      held.y[k] === null ? ["–", "inf"] : cell(held.y[k]), best.has(k) ? "yes" : "", ...names.map((name) => cell(held.parameters[name][k])),
+      held.y[k] === null ? ["–", "inf"] : cell(held.y[k]), ...metrics.map(([, column]) => (column[k] === null ? ["–", "inf"] : cell(column[k]))),
+      best.has(k) ? "yes" : broken.has(k) ? "breaks a limit" : "", ...names.map((name) => cell(held.parameters[name][k])),
       ...(failures ? [held.error[k] ?? ""] : [])],
     optimizer: optimizers[held.optimizer[k]], objective: current(), seed: held.seed[k], trial: null, key: trialKey(held, k),
   }));
@@ -80,7 +82,9 @@ function renderTrials() {
 // Show the row of a trial, and its configuration below the chart.
 function showTrial(k, scroll) {
   const held = trialsNow();
-  const number = held.y[k] === null ? `failed: ${held.error[k] ?? "no number"}` : `${held.label} ${held.y[k]}`;
+  const others = Object.entries(held.metrics).map(([name, column]) => `, ${name} ${column[k] ?? "–"}`).join("");
+  const limits = held.broken.includes(k) ? ", which breaks a limit" : "";
+  const number = held.y[k] === null ? `failed: ${held.error[k] ?? "no number"}` : `${held.label} ${held.y[k]}${others}${limits}`;
   const link = made("a", { href: `#${trialKey(held, k)}` }, "its row in the table");
   link.addEventListener("click", (event) => (event.preventDefault(), toRow(k)));
   pinned.replaceChildren(made("strong", {}, `${optimizers[held.optimizer[k]]}, seed ${held.seed[k]}, trial ${held.id[k]}`),
