@@ -59,6 +59,8 @@ def test_numbers_of_numpy_are_declared_as_plain_ones() -> None:
             {"goals": {"a": Goal(True), "b": Goal(True)}, "front": [{"a": 1.0}]},
             "front.b: expected a finite number, got None",
         ),
+        ({"front": None}, "front: expected a Sequence, got None"),
+        ({"deployment": lambda: 3}, "deployment: expected a Deployment, got 3"),
         ({"notice": lambda: 5}, "notice: expected null or text, got 5"),
     ],
 )

@@ -21,6 +21,8 @@ def test_runs_of_another_version_of_the_objective_are_refused() -> None:
     version = remake(BRANIN).version
     with pytest.raises(ValueError, match=f"expected runs of the current version, {version}, got 0"):
         rebuilt([old], [])
+    with pytest.raises(ValueError, match=r"^objective.shift: expected a value, got \[: "):
+        rebuilt([run], ["shift=["])
 
 
 def test_the_committed_runs_of_the_earlier_simulator_are_refused(

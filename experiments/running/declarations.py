@@ -12,7 +12,7 @@ import numpy as np
 from ConfigSpace import ConfigurationSpace
 
 from objectives import description, expected
-from objectives.objective import Objective, Resources
+from objectives.objective import Deployment, Objective, Resources
 from objectives.trial import Fidelities, Goal, Limit
 
 
@@ -26,6 +26,9 @@ def declarations(objective: Objective) -> dict[str, Any]:
     fingerprint = plain("objective.fingerprint", objective.fingerprint())
     expected.keyed("objective.fingerprint", fingerprint)
     optimum = expected.null_or(expected.number, "objective.optimum", objective.optimum)
+    deployment = objective.deployment()
+    if deployment is not None:
+        _expect("objective.deployment", deployment, Deployment)
     return {
         "goals": dict(objective.goals),
         "space": description.describe(objective.space),
@@ -43,7 +46,7 @@ def declarations(objective: Objective) -> dict[str, Any]:
         "hypervolume": expected.null_or(
             expected.number, "objective.hypervolume", objective.hypervolume
         ),
-        "deployment": objective.deployment(),
+        "deployment": deployment,
         "moved": expected.null_or(expected.switch, "objective.moved", objective.moved),
     }
 
@@ -106,6 +109,7 @@ def _check(objective: Objective) -> None:
     expected.whole("objective.resources.cores", objective.resources.cores, 0)
     if objective.default is not None:
         expected.keyed("objective.default", objective.default, "parameters with their values")
+    _expect("objective.front", objective.front, Sequence)
     _check_coco(objective.coco)
 
 

@@ -33,9 +33,11 @@ def front_line(history: History) -> str:
     ranges = []
     for name, goal in history.header.goals.items():
         numbers = [history.evaluations[id].metrics[name] for id in ids]
-        span = f"{min(numbers):.4g} to {max(numbers):.4g} {goal.unit}".rstrip()
-        ranges.append(f"{name} {span}")
-    return f"{len(ids)} incumbents: {', '.join(ranges)}"
+        low, high = f"{min(numbers):.4g}", f"{max(numbers):.4g}"
+        span = low if low == high else f"{low} to {high}"
+        ranges.append(f"{name} {span} {goal.unit}".rstrip())
+    counted = "1 incumbent" if len(ids) == 1 else f"{len(ids)} incumbents"
+    return f"{counted}: {', '.join(ranges)}"
 
 
 def front_rows(history: History) -> list[tuple[str, str]]:

@@ -90,6 +90,9 @@ def _locate(found: "re.Match[str]", text: str) -> str:
 
 
 def _call(found: "re.Match[str]", text: str) -> str:
+    if unknown := re.search(r"got an unexpected keyword argument '(\w+)'", found[2]):
+        name = found[1].rpartition(".")[2]
+        return f"{_where(text)}: expected settings that {name} takes, got {unknown[1]}"
     return f"{_where(text)}: expected settings that {found[1]} takes, got: {_first(found[2])}"
 
 

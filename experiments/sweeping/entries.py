@@ -8,9 +8,8 @@ import shlex
 from collections.abc import Iterator
 from typing import Any
 
-import yaml
-
 from experiments.running.composing import values
+from objectives.plain_yaml import parsed
 
 _MOST = 100_000  # the largest number of values of one setting; more is probably a typing error
 
@@ -28,13 +27,19 @@ def seeds_of(given: Any) -> list[int]:
     """Return the seeds given in the form `3`, `[0, 1, 2]`, `0,1,2` or `range(0,30)`."""
     seeds = given if isinstance(given, list) else [given]
     if isinstance(given, str):
-        seeds = [
-            yaml.safe_load(word.split("=", 1)[1]) for word in _values("seeds", f"seed={given}")
-        ]
+        seeds = [_seed(word.split("=", 1)[1]) for word in _values("seeds", f"seed={given}")]
     if not seeds or len(set(map(str, seeds))) < len(seeds):
         rule = "different seeds" if seeds else "at least one seed"
         raise ValueError(f"seeds: expected {rule}, got {given}; for example range(0,30)")
     return seeds
+
+
+def _seed(text: str) -> Any:
+    """Return a seed as a YAML file has it, by the same rules as everywhere."""
+    try:
+        return parsed(text)
+    except ValueError:
+        return text  # which is refused as a seed
 
 
 def named_entry(family: str, entry: Any) -> str:

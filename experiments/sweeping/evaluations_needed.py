@@ -23,7 +23,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import yaml
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
 from hydra.utils import instantiate
@@ -36,6 +35,7 @@ from experiments.running.settings import Command, Given, Setting
 from experiments.running.whole_files import whole as whole_file
 from experiments.sweeping.remake import remake
 from objectives.objective import Objective
+from objectives.plain_yaml import parsed
 from objectives.space import UnitCube
 from objectives.trial import Config, Trial
 
@@ -151,7 +151,10 @@ def rebuilt(runs: Sequence[Run], changes: Sequence[str]) -> Objective:
         key, _, value = change.partition("=")
         if key not in settings:
             raise ValueError(f"objective.{key}: expected one of {', '.join(settings)}, got {key}")
-        settings[key] = yaml.safe_load(value)
+        try:
+            settings[key] = parsed(value)
+        except ValueError as error:
+            raise ValueError(f"objective.{key}: expected a value, got {value}: {error}") from None
     try:
         made = remake(settings)
     except HydraException as error:
@@ -174,13 +177,8 @@ def rebuilt(runs: Sequence[Run], changes: Sequence[str]) -> Objective:
 
 def drawn(objective: Objective, n: int) -> list[Config]:
     """Return n random configurations that the space allows."""
-    cube, generator = UnitCube(objective.space), np.random.default_rng(0)
-    configs: list[Config] = []
-    while len(configs) < n:
-        config = cube.config(generator.random(cube.dim))
-        if cube.allows(config):
-            configs.append(config)
-    return configs
+    cube = UnitCube(objective.space)
+    return [cube.config(u) for u in cube.draw(np.random.default_rng(0), n)]
 
 
 def named_design(text: str) -> tuple[str, int]:

@@ -147,7 +147,8 @@ def _best_of(best: Sequence[tuple[Glance, tuple[int, float, Evaluation]]]) -> st
     for name, goal in header.goals.items():
         numbers = [evaluation.metrics[name] for _, (_, _, evaluation) in best]
         spans.append(f"{name} {min(numbers):.4g} to {max(numbers):.4g} {goal.unit}".rstrip())
-    return f"{len(best)} incumbents: {', '.join(spans)}"
+    counted = "1 incumbent" if len(best) == 1 else f"{len(best)} incumbents"
+    return f"{counted}: {', '.join(spans)}"
 
 
 def looked_at(paths: Iterable[Path], running: set[int]) -> tuple[list[Glance], list[str]]:

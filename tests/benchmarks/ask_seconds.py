@@ -8,7 +8,7 @@ Prints Markdown. A run has 50 full evaluations of a BBOB function (f8), one tria
 optimizer that needs fidelities has mf_hartmann6 in 6-D instead, and the same budget in full
 evaluations, so more trials. An ask is the ask with the tell of its answer; "late" is the median of
 the last ten. Imports are left out, but not what a library does at its first ask. The time is CPU
-time of all threads of the process. About three CPU minutes for all in 5-D.
+time of all threads of the process. About two CPU minutes for all in 5-D.
 """
 
 import argparse

@@ -129,7 +129,7 @@ def _write_study(run: Run, space: Any, storage: Any) -> None:
     try:
         for trial in _trials(run, distributions):
             study.add_trial(trial)
-    except (ValueError, KeyError) as error:  # such as a value that no distribution contains
+    except (ValueError, KeyError, OverflowError) as error:  # a foreign value, or no calendar's time
         raise ValueError(
             f"{run.objective}, {run.optimizer}, seed {run.seed}: expected evaluations that Optuna "
             f"can store, got: {error}"

@@ -9,7 +9,6 @@ so a restarted runner finds its jobs in the queue and waits for them.
 
 import hashlib
 import json
-import pickle
 import signal
 import time
 from collections import Counter
@@ -21,7 +20,7 @@ from types import FrameType
 from typing import Any
 
 from experiments.running import interrupts
-from experiments.running.executors import evaluating, slurm_queue
+from experiments.running.executors import evaluating, job_results, slurm_queue
 from experiments.running.executors.executor import Answer
 from experiments.running.executors.handover import Handover
 from experiments.running.executors.processes import TRIES, check_pickles
@@ -152,11 +151,7 @@ class OnSlurm:
 
     def _outcome(self, id: str) -> tuple[str, Any] | None:
         """Return what submitit saved at the end of a job: the kind of outcome, and the outcome."""
-        path = self._submitit.core.utils.JobPaths(self._files, id).result_pickle
-        if not path.exists():
-            return None
-        kind, result = pickle.loads(path.read_bytes())
-        return kind, result
+        return job_results.read(self._submitit.core.utils.JobPaths(self._files, id).result_pickle)
 
     def _poll(self) -> Answer | None:
         """Ask Slurm for the states of all jobs; return the outcome of one that cannot answer."""
