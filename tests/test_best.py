@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from experiments import command
-from experiments.analysis.pasted import recommended, text
+from experiments.analysis.pasted import beside_front, recommended, text
 from experiments.analysis.results import Run, load
+from experiments.analysis.statistics.fronts import front
 from experiments.analysis.statistics.gain import recommendation
 from experiments.running.events import Ask, Evaluated
 from experiments.running.from_words import run_of
@@ -217,3 +218,31 @@ def test_each_format_can_be_pasted(
 def test_nothing_is_pasted_of_a_run_without_success() -> None:
     one = {"optimizer": "a", "objective": "f", "seed": 0}
     assert text([one], "flags") == "# a on f, seed 0: no success"
+
+
+def test_a_front_is_compared_with_the_default(tmp_path: Path) -> None:
+    pytest.importorskip("moocore")
+    words = ["run", "optimizer=random", "objective=zdt1", "budget=6", "plot=false"]
+    assert command.main([*words, f"out={tmp_path / 'run'}"]) == 0
+    (run,) = load([tmp_path / "run"])
+    n = len(front(run))
+    header = replace(run.header, default={**run.configs[0], "x1": 0.123})
+    known = beside_front(replace(run, header=header))
+    assert "start=default" in known["verdict"] and known["default"]["config"] == header.default
+    worst = {name: np.append(run.metrics[name], 99.0) for name in run.header.goals}
+    assert header.default is not None
+    more = replace(
+        run,
+        header=header, metrics=worst, configs=[*run.configs, header.default],
+        ids=np.append(run.ids, 99), fidelities=np.append(run.fidelities, 1.0),
+        values=np.append(run.values, np.nan), errors=[*run.errors, None],
+        prices=np.append(run.prices, 1.0),
+    )  # fmt: skip
+    assert beside_front(more)["verdict"].startswith(f"{n} of {n} configurations of the front are")
+    best = replace(header, default=run.configs[front(run)[0]])
+    assert beside_front(replace(run, header=best))["verdict"].startswith("no configuration found")
+
+
+def test_a_comment_stays_on_its_line_whatever_a_log_is_called() -> None:
+    one = {"optimizer": "a\nrm b", "objective": "f", "seed": 0}
+    assert text([one], "flags") == "# a rm b on f, seed 0: no success"

@@ -64,7 +64,22 @@ def test_it_estimates_the_time_from_the_logs_of_the_same_objective(tmp_path: Pat
     assert seconds_of(other, [tmp_path], Outlook(seconds=7.0))[0] == 7.0
 
 
-def test_it_says_where_the_time_is_unknown(tmp_path: Path) -> None:
+def test_logs_under_other_settings_give_a_rough_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = run_of("optimizer=random", "objective=ackley", "objective.dimension=3", "budget=2")
+    with run.open(tmp_path / "results" / "a") as log:
+        run.execute(log)
+    other = run_of("optimizer=random", "objective=ackley")
+    other.objective.cheap = False
+    monkeypatch.chdir(tmp_path)
+    seconds, source = seconds_of(other, [], Outlook())
+    assert seconds is not None and seconds < 0.1
+    assert source == "the median of 2 logged evaluations under other settings (dimension)"
+
+
+def test_it_says_where_the_time_is_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     run = run_of("optimizer=random", "objective=branin")
     run.objective.cheap = False
     assert seconds_of(run, [tmp_path], Outlook()) == (

@@ -375,3 +375,52 @@ def test_the_published_study_is_this_route_on_four_devices() -> None:
     settings = _settings(*overrides)
     assert name == "lora_ft" and settings.devices == 4 and study.budget == 50
     assert settings._target_ == "objectives.lora_ft.litgpt_cli.LitGPTCommandLines"
+
+
+def _file_of_instructions(path: Path, n: int) -> Path:
+    rows = [{"instruction": f"Say {i}.", "output": f"{i}"} for i in range(n)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_one_file_of_instructions_is_trained_on_tuned_for_and_tested_on_without_questions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = tmp_path / "parts.jsonl"  # what each training saw
+    see = f"""
+import sys
+if sys.argv[1] != "finetune_lora": sys.exit(3)
+place = pathlib.Path(flags["data.json_path"])
+seen = [[row["output"] for row in json.loads((place / f"{{name}}.json").read_text())]
+        for name in ("train", "val")]
+pathlib.Path({str(parts)!r}).open("a").write(json.dumps(seen) + "\\n")
+"""
+    lines = STAND_IN.splitlines(keepends=True)
+    _act(monkeypatch, "".join([*lines[:3], see, *lines[3:]]))
+    data = _file_of_instructions(tmp_path / "mine.jsonl", 40)
+    words = [f"objective.data={data}", "objective.target=heldout_loss", "objective.heldout_items=3"]
+    objective = _objective(tmp_path, *words)
+    evaluation = objective.evaluate(Trial(0, CONFIG))
+    assert evaluation.error is None and evaluation.value == 2.25
+    assert not any("acc" in name for name in evaluation.metrics)
+    assert objective.test(Trial(0, CONFIG)) == {"test_loss": 2.25}
+    tuned, tested = map(json.loads, parts.read_text().splitlines())
+    assert tuned[0] == tested[0] and len(tuned[1]) == len(tested[1]) == 3
+    # 40 instructions: 6 are held out, and nothing is in two of the parts.
+    assert len({*tuned[0], *tuned[1], *tested[1]}) == 34 + 3 + 3
+
+
+@pytest.mark.parametrize(
+    ("n", "word", "expected"),
+    [
+        (40, "objective.target=accuracy", "expected heldout_loss, as .*jsonl holds instructions"),
+        (40, "objective.goals=[hellaswag_acc]", "expected different metrics of .*heldout_loss"),
+        (7, "objective.target=heldout_loss", "expected at least eight different instructions"),
+    ],
+)
+def test_what_one_file_of_instructions_cannot_do_is_refused(
+    tmp_path: Path, n: int, word: str, expected: str
+) -> None:
+    data = _file_of_instructions(tmp_path / "mine.jsonl", n)
+    with pytest.raises(HydraException, match=expected):
+        _objective(tmp_path, f"objective.data={data}", word)

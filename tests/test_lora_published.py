@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
 from hydra.utils import instantiate
 
+from experiments.running.from_words import run_of
 from objectives.lora_published import convert, fit
 from objectives.lora_published.evaluations import read
 from objectives.lora_published.objective import HELLASWAG, MMLU, LoraPublished
@@ -116,7 +118,7 @@ def test_runs_diverge_in_the_band_by_the_coin_and_nowhere_else() -> None:
     [
         ("objective.noise=much", "noise: expected one of"),
         ("objective.seed=-1", "seed: expected an integer"),
-        ("++objective.space.lora_alpha.lower=0", "space.lora_alpha: expected positive bounds"),
+        ("++objective.space.lora_alpha.lower=0", "space.lora_alpha: expected positive values"),
         ("++objective.space.epochs={type: int, lower: 1, upper: 2}", "space: expected"),
     ],
 )
@@ -219,3 +221,18 @@ def test_a_file_of_another_form_is_named(tmp_path: Path, line: str, message: str
     source.write_text(line + "\n")
     with pytest.raises(ValueError, match=message):
         convert.convert(source, "M", "SOO")
+
+
+def test_choices_and_constants_replace_the_published_ranges() -> None:
+    changed = (
+        "objective.space.lora_rank={type:ordinal,choices:[8,32]}",
+        "objective.space.learning_rate={type:ordinal,choices:[1e-5,1e-4]}",
+    )
+    made = run_of("objective=lora_published", "objective.space.lora_alpha=16", *changed).objective
+    (minimiser,) = made.minimisers
+    assert (minimiser["lora_rank"], minimiser["lora_alpha"]) == (32, 16)
+    values = {rate: made.evaluate(Trial(0, {**minimiser, "learning_rate": rate})).value
+              for rate in (1e-5, 1e-4)}  # fmt: skip
+    assert made.optimum == min(v for v in values.values() if v is not None)
+    with pytest.raises(HydraException, match=r"space\.lora_rank: expected integers, got 16\.5"):
+        run_of("objective=lora_published", "objective.space.lora_rank=16.5")

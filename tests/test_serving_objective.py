@@ -101,7 +101,10 @@ def test_every_preset_of_limits_can_be_chosen(preset: str) -> None:
         ),
         (["objective.load.lengths=X"], r"objective.load.lengths: expected D\(in,out\)"),
         (["objective.score=speed"], "objective.score: expected one of .*, got 'speed'"),
-        (["objective.engine.model=no.gguf"], "expected SmolLM2-135M-Instruct or a GGUF file, got"),
+        (
+            ["objective.engine.model=no.gguf"],
+            "expected SmolLM2-135M-Instruct or a GGUF file, got no.gguf, which does not exist",
+        ),
     ],
 )
 def test_a_mistake_ends_in_one_clear_line(overrides: list[str], expected: str) -> None:
@@ -111,6 +114,29 @@ def test_a_mistake_ends_in_one_clear_line(overrides: list[str], expected: str) -
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert "expected the extra 'serving' to be installed" in line()
+
+
+def test_a_file_that_is_no_gguf_and_a_folder_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("xllamacpp")
+    monkeypatch.chdir(tmp_path)
+    Path("text.gguf").write_text("hello")
+    Path("folder.gguf").mkdir()
+    assert "got text.gguf, which does not begin with GGUF" in line(
+        "objective.engine.model=text.gguf"
+    )
+    assert "got folder.gguf, which is a folder" in line("objective.engine.model=folder.gguf")
+
+
+def test_models_of_one_size_have_different_fingerprints(tmp_path: Path) -> None:
+    pytest.importorskip("xllamacpp")
+    prints = []
+    for number in (1, 2):  # the weights differ, the size and the beginning do not
+        path = tmp_path / f"{number}.gguf"
+        path.write_bytes(b"GGUF" + bytes(2**20) + bytes([number]) * 2**20)
+        prints.append(build(f"objective.engine.model={path}").fingerprint()["model_digest"])
+    assert prints[0] != prints[1]
 
 
 def test_the_objective_is_alone_on_its_host() -> None:

@@ -3,6 +3,7 @@
 import json
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from experiments.analysis import pack, verdict
 from experiments.analysis.report.contents import contents
 from experiments.analysis.report.subject import read_subject
 from experiments.analysis.results import load
+from experiments.analysis.sources import code_of
 from made_headers import header_event
+from made_runs import made_run
 
 
 def _log(folder: Path, name: str = "a", seed: int = 0, n: int = 6, **changes: Any) -> None:
@@ -131,3 +134,18 @@ def test_what_others_name_in_a_log_is_never_imported_or_run(
     assert "evil.Evil" in made.title and made.trials
     load(packed).frame()
     assert not mark.exists() and "evil" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("commit", "shown"),
+    [
+        ("0123456789abcdef", "0.1 0123456789"),
+        ("confirmation-2-225-g0123456789abcdef-dirty", "0.1 0123456789-dirty"),
+        ("confirmation-2", "0.1 confirmation-2"),
+        ("", "0.1"),
+    ],
+)
+def test_the_commit_is_shown_whatever_tags_there_are(commit: str, shown: str) -> None:
+    run = made_run([1.0])
+    header = replace(run.header, code={"version": "0.1", "commit": commit})
+    assert code_of(replace(run, header=header)) == shown

@@ -101,8 +101,8 @@ def test_a_file_lists_configurations(tmp_path: Path) -> None:
         ("start=3", "start: expected default, a list of configurations"),
         ("start=[{x1: 3}]", r"start\[0\]: expected a value of x2, got none"),
         ("start=[{x1: 3, x3: 1}]", r"start\[0\]: expected parameters of .*, got x3"),
-        ("start=[{x1: 3, x2: 99}]", r"start\[0\]: expected a point of the space"),
-        ("start=[{x1: 3, x2: text}]", r"start\[0\]: expected a point of the space"),
+        ("start=[{x1: 3, x2: 99}]", r"start\[0\]\.x2: expected a number from 0.0 to 15.0, got 99"),
+        ("start=[{x1: 3, x2: text}]", r"start\[0\]\.x2: expected a number from .*, got 'text'"),
         ("start=[1]", r"start\[0\]: expected parameters with their values, got 1"),
     ],
 )

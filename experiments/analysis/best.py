@@ -9,7 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from experiments.analysis.pasted import confirmations, put_to_use, recommended, seen, text
+from experiments.analysis.pasted import (
+    beside_front,
+    confirmations,
+    put_to_use,
+    recommended,
+    seen,
+    text,
+)
 from experiments.analysis.results import Run, load
 from experiments.analysis.statistics.fronts import front
 from experiments.running.fronts import limits_line
@@ -68,8 +75,8 @@ def _best(given: Given) -> int:
         told = best(run)
         if run.header.identity not in several:
             told |= recommended(run, again.get(run.header.identity))
-        elif not run.header.several:
-            told |= seen(run)
+        else:
+            told |= beside_front(run) if run.header.several else seen(run)
         found.append(told)
     shown = text(found, given["format"])
     if given["out"] is None:

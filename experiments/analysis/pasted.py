@@ -9,11 +9,18 @@ from typing import Any
 
 import yaml
 
-from experiments.analysis.results import Run
+from experiments.analysis.results import Floats, Run
+from experiments.analysis.statistics.fronts import front, points
 from experiments.analysis.statistics.gain import Estimate, Recommendation, recommendation
 from objectives.trial import Config, Value
 
 Found = dict[str, Any]
+
+_NO_DEFAULT = "the log states no default to compare with"
+_NOT_EVALUATED = (
+    "the default was not evaluated; start=default evaluates it first, and tuneoff confirm "
+    "default=true with the best"
+)
 
 
 def recommended(run: Run, again: Run | None) -> Found:
@@ -51,6 +58,31 @@ def seen(run: Run) -> Found:
     }
     verdict = f"no test against the default, as the noise of {metric} is not declared"
     return {"recommended": best, "verdict": verdict}
+
+
+def beside_front(run: Run) -> Found:
+    """Return the default of a run with several goals, and how the front compares with it."""
+    config = run.header.default
+    if config is None:
+        return {"verdict": _NO_DEFAULT}
+    place = run.default()
+    if place is None:
+        return {"default": {"config": config, **put_to_use(run, config)}, "verdict": _NOT_EVALUATED}
+    measured = {name: float(column[place]) for name, column in run.metrics.items()}
+    goals, members = points(run), front(run)
+    better = [one for one in members if _dominates(goals[one], goals[place])]
+    verdict = (
+        f"{len(better)} of {len(members)} configurations of the front are better than the default: "
+        "as good in every goal, and better in one"
+        if better
+        else "no configuration found is better than the default in one goal and as good in the rest"
+    )
+    known = {"metrics": {name: x for name, x in measured.items() if x == x}, "config": config}
+    return {"default": {**known, **put_to_use(run, config)}, "verdict": verdict}
+
+
+def _dominates(one: Floats, other: Floats) -> bool:
+    return bool((one <= other).all() and (one < other).any())
 
 
 def put_to_use(run: Run, config: Config) -> Found:
@@ -115,9 +147,9 @@ def _default(run: Run, found: Recommendation) -> Found | None:
 def _gain(run: Run, found: Recommendation) -> Found:
     gain = found.gain
     if run.header.default is None:
-        return {"verdict": "the log states no default to compare with"}
+        return {"verdict": _NO_DEFAULT}
     if found.default is None:
-        return {"verdict": "the default was not evaluated; start=default evaluates it first"}
+        return {"verdict": _NOT_EVALUATED}
     if gain is None:
         return {
             "verdict": "unknown: the default was evaluated once, and its noise is not known; "
@@ -129,10 +161,10 @@ def _gain(run: Run, found: Recommendation) -> Found:
 
 def _blocks(one: Found, format: str) -> list[str]:
     """Return a run's recommendation, or each configuration of its front, with comments."""
-    about = f"# {one['optimizer']} on {one['objective']}, seed {one['seed']}"
+    about = _on_one_line(f"# {one['optimizer']} on {one['objective']}, seed {one['seed']}")
     if one.get("front"):
         return [
-            "\n".join([f"{about}, {_reached(one, each)}", *_lines(each, format)])
+            "\n".join([_on_one_line(f"{about}, {_reached(one, each)}"), *_lines(each, format)])
             for each in one["front"]
         ]
     best = one.get("recommended")
@@ -140,6 +172,11 @@ def _blocks(one: Found, format: str) -> list[str]:
         kept = f" keeps the limits {one['limits']}" if "limits" in one else ""
         return [f"{about}: no success{kept}"]
     return ["\n".join([about, *_comments(one, best, format), *_lines(best, format)])]
+
+
+def _on_one_line(comment: str) -> str:
+    """Return a comment that stays one, whatever names a log of other people holds."""
+    return " ".join(comment.split())
 
 
 def _reached(one: Found, each: Found) -> str:
@@ -161,9 +198,10 @@ def _comments(one: Found, best: Found, format: str) -> list[str]:
     lines.append(f"# {one['verdict']}")
     if format == "flags" and "command" not in best:
         lines.append(
-            "# the log has no command line; these are the parameters under their own names"
+            f"# no command line is known for {one['objective']}, which is a function or has an "
+            "older log; its parameters follow under their own names"
         )
-    return lines
+    return [_on_one_line(line) for line in lines]
 
 
 def _lines(best: Found, format: str) -> list[str]:

@@ -8,6 +8,7 @@ kept apart by their source.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from experiments.analysis.results import Run
 
 _MOST_NAMED = 6
+_COMMIT = re.compile(r"(?:^|-g)([0-9a-f]{7,40})(-dirty)?$")
+"""A commit, which earlier versions wrote after the name of the last tag."""
 
 
 def merged(groups: Sequence[tuple[str, Sequence[Run]]]) -> list[Run]:
@@ -131,7 +134,8 @@ def notes(runs: Sequence[Run]) -> list[str]:
 def code_of(run: Run) -> str:
     """Return the version and the shortened commit of tuneoff that made a run."""
     commit = run.header.code.get("commit", "")
-    short = commit[:10] + ("-dirty" if commit.endswith("-dirty") else "")
+    found = _COMMIT.search(commit)
+    short = found[1][:10] + (found[2] or "") if found else commit
     return " ".join(filter(None, [run.header.code.get("version"), short])) or "unknown"
 
 

@@ -54,7 +54,7 @@ def run_one(settings: DictConfig, names: dict[str, str]) -> list[str]:
         return []
     sink = sink_of(settings.tracking)
     with run.open(folder) as log:
-        _say(log, earlier)
+        _say(log, earlier, quick=run.objective.cheap)
         shown = None if settings.progress == PROGRESS_AUTO else settings.progress
         bar = ProgressBar(log.history, run.header.budget, shown)
         tracker = None if sink is None else Tracker(sink, log)
@@ -78,11 +78,14 @@ def run_one(settings: DictConfig, names: dict[str, str]) -> list[str]:
     return []
 
 
-def _say(log: RunLog, earlier: History) -> None:
-    """Print the notice about the data, and how many evaluations the log already holds."""
+def _say(log: RunLog, earlier: History, quick: bool) -> None:
+    """Print the notice about the data, and how many evaluations the log already holds.
+
+    The summary at the end repeats the notice, so that a quick run needs none at its beginning.
+    """
     _progress["path"] = str(log.path)
     header = log.history.header
-    if header is not None and header.notice:
+    if header is not None and header.notice and not quick:
         print(f"note: {header.notice}", flush=True)
     if earlier.header is not None:
         print(f"resuming after {len(earlier.evaluations)} evaluations: {log.path}", flush=True)

@@ -8,17 +8,14 @@ is checked here: the optimizer, the executor, the folder of the run, ports, and 
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from experiments.running.history import History
+from experiments.running.logged_costs import RESULTS, seconds_of
 from experiments.running.mistakes import explain
 from experiments.running.plan import locked_files
 from experiments.running.run import Run
-from experiments.running.run_log import read
 from experiments.running.tracking import BACKENDS, module_of
 from objectives.description import describe
 from objectives.heartbeat import duration
@@ -33,7 +30,6 @@ LOG_BYTES = 1000.0
 
 _GIB = 2.0**30
 _LEAST_FREE_GIB = 0.1
-_MOST_LOGS = 50  # the newest logs that an estimate of the time is taken from
 
 
 def shown(title: str, rows: list[Row]) -> str:
@@ -47,11 +43,11 @@ def look_ahead(run: Run, folder: Path, tracking: str = "none") -> tuple[str, lis
     settings, objective = run.settings, run.objective
     faults = list(faults_of(run, tracking))
     outlook = objective.outlook()
-    faults += outlook.faults
+    faults += [*outlook.faults, *([] if run.elsewhere else outlook.faults_here)]
     history, new_faults = _history(run, folder)
     left = max(0.0, settings.budget - history.done)
     names = settings.names
-    seconds, source = seconds_of(run, [folder, Path("results") / names["objective"]], outlook)
+    seconds, source = seconds_of(run, [folder, RESULTS / names["objective"]], outlook)
     rows = [
         ("folder", f"{folder} ({_progress(run, history)})"),
         *about(objective),
@@ -179,36 +175,6 @@ def needs(objective: Objective, workers: int) -> str:
         return f"an evaluation uses {whole}; {here}"
     total = f"{workers * one.gpus} GPUs and {workers * one.cores} cores"
     return f"{one.gpus} GPUs and {one.cores} cores per evaluation, {total} in total; {here}"
-
-
-def seconds_of(run: Run, places: list[Path], outlook: Outlook) -> tuple[float | None, str]:
-    """Return the duration of a full evaluation in seconds, and the source of this number.
-
-    The logs of the same objective below the given folders come first, then what the objective
-    states.
-    """
-    costs = list(_logged_costs(run, places))
-    if costs:
-        return float(np.median(costs)), f"the median of {len(costs)} logged evaluations"
-    if outlook.seconds is not None:
-        return outlook.seconds, "as the objective states, at least"
-    if run.objective.cheap:
-        return 0.01, "at most, as the objective is cheap"
-    return None, "unknown, as no evaluation of this objective is logged here"
-
-
-def _logged_costs(run: Run, places: list[Path]) -> Iterator[float]:
-    """Yield the costs of successful full evaluations of the same objective."""
-    logs = {path.resolve() for place in places for path in place.rglob("log.jsonl")}
-    newest = sorted(logs, key=lambda path: path.stat().st_mtime)[-_MOST_LOGS:]
-    for path in newest:
-        with suppress(ValueError, OSError):  # a damaged log of another run says nothing
-            history = read(path)
-            if history.header is None or history.header.objective != run.header.objective:
-                continue
-            for id, evaluation in history.evaluations.items():
-                if evaluation.error is None and history.price(history.trials[id]) == 1.0:
-                    yield evaluation.cost
 
 
 def time_text(

@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from experiments.running.composing import FAMILIES, chosen, composed
 from experiments.running.making import SCALARISE, with_scalarisation
-from experiments.running.making_objective import with_allowed
+from experiments.running.making_objective import with_allowed, with_gpus
 from experiments.running.run import Run, RunSettings
 from optimizers.optimizer import Optimizer
 
@@ -46,12 +46,13 @@ def run_settings(settings: DictConfig, names: dict[str, str]) -> RunSettings:
     return RunSettings(
         names=names,
         optimizer=with_scalarisation(resolved["optimizer"], method),
-        objective=with_allowed(resolved["objective"]),
+        objective=with_gpus(with_allowed(resolved["objective"]), resolved["gpus"]),
         seed=resolved["seed"],
         budget=float(resolved["budget"]),
         workers=resolved["workers"],
         optimizer_as_written=with_scalarisation(as_written["optimizer"], method),
         evaluation_timeout_s=resolved["evaluation_timeout_s"],
+        gpus=resolved["gpus"],
         start=resolved["start"],
         transfer=resolved["transfer"],
         executor=resolved["executor"],

@@ -30,7 +30,16 @@ def line(error: BaseException, arguments: Sequence[str], name: str) -> str:
     override = re.search(r"Could not override '([^']+)'", text)
     if override:
         return _misspelt(override[1], arguments, name)
+    missing = re.search(r"Missing mandatory value: (\S+)", text)
+    if missing:
+        return f"{_full(missing[1], arguments, name)}: expected a value, got none"
     return f"settings: expected valid settings, got: {_first(text)}"
+
+
+def _full(key: str, arguments: Sequence[str], config: str) -> str:
+    """Return the whole key of a setting without a value, of which a part is known."""
+    missing = OmegaConf.missing_keys(composed(config, arguments))
+    return next((whole for whole in sorted(missing) if f".{whole}".endswith(f".{key}")), key)
 
 
 def _group(found: "re.Match[str]", text: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from experiments.running import provenance
 
-UNSET = ("goals", "limits", "scalarise")
+UNSET = ("goals", "limits", "scalarise", "gpus")
 """The settings that are part of an identity only if they are set."""
 
 _OURS = ("objectives", "optimizers", "experiments")
@@ -21,8 +21,8 @@ _OURS = ("objectives", "optimizers", "experiments")
 def without_paths(settings: Any) -> Any:
     """Return a copy of plain settings in which the key `class` replaces each `_target_`.
 
-    Goals and limits that are null are left out: they are the objective's own, and a run has the
-    identity that it had before these settings existed.
+    Goals, limits and GPUs that are null are left out: they are the objective's own, and a run has
+    the identity that it had before these settings existed.
     """
     if isinstance(settings, dict):
         named = {"class": _name(str(settings["_target_"]))} if "_target_" in settings else {}

@@ -121,7 +121,8 @@ def code() -> dict[str, str]:
     found = {"version": str(project()["version"])}
     if not is_checkout():  # the environment may be inside an unrelated git repository
         return found
-    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=40"]
+    words = ["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]  # without tags
+    command = ["git", "-C", str(ROOT), *words]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):

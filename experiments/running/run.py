@@ -23,7 +23,7 @@ from experiments.running.header import Header
 from experiments.running.history import History
 from experiments.running.identity import identity, without_paths
 from experiments.running.making import Problem, make_optimizer
-from experiments.running.making_objective import make_objective
+from experiments.running.making_objective import check_gpus, make_objective
 from experiments.running.run_log import RunLog, read
 from experiments.running.run_settings import RunSettings as RunSettings
 from experiments.running.runner import Watch, run
@@ -65,6 +65,7 @@ class Run:
             objective = make_objective(settings.objective)
         if not isinstance(objective, Objective):
             raise ValueError(f"objective: expected an Objective, got {type(objective).__name__}")
+        check_gpus(objective, settings.gpus)
         self.objective = objective
         self.start = start_points(settings.start, objective)
         own = without_paths(settings.objective)
@@ -164,6 +165,11 @@ class Run:
         settings = self.settings
         limit_s = settings.evaluation_timeout_s
         return made_by(self._new_executor, self.objective, settings.workers, limit_s)
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the evaluations are made on the machines of a cluster."""
+        return bool(getattr(self._new_executor, "elsewhere", False))
 
     @property
     def _problem(self) -> Problem:

@@ -24,6 +24,8 @@ class RunSettings:
         evaluation_timeout_s: the time in seconds after which an evaluation counts as failed;
             None means no limit.
         executor: the executor's settings, resolved, with `_target_`; empty means `auto`.
+        gpus: the GPUs of each evaluation, which the objective's settings contain already; None
+            means as many as these say.
         start: the setting `start` as plain values; None means that the optimizer begins.
         transfer: the setting `transfer` as plain values; None means that there are no earlier runs.
         stop: the settings of the rule that may end the run early, resolved, with `_target_`;
@@ -38,6 +40,7 @@ class RunSettings:
     workers: int = 1
     optimizer_as_written: Settings = field(default_factory=dict)
     evaluation_timeout_s: float | None = None
+    gpus: int | None = None
     start: Any = None
     transfer: Any = None
     executor: Settings = field(default_factory=dict)

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from experiments.running.readers import path as as_path
+from objectives.allowed import value_of
+from objectives.expected import did_you_mean
 from objectives.objective import Objective
 from objectives.plain_yaml import read_yaml
 from objectives.space import UnitCube, check
@@ -54,7 +56,8 @@ def _read(name: str) -> Any:
     """Return the contents of a YAML or JSON file."""
     path: Path = as_path("start", name)
     if not path.is_file():
-        raise ValueError(f"start: {_EXPECTED}, got {name}")
+        why = "which is a folder" if path.is_dir() else "which is not a file"
+        raise ValueError(f"start: {_EXPECTED}, got {name}, {why}")
     return read_yaml(path)
 
 
@@ -65,7 +68,10 @@ def _config(where: str, given: Any, objective: Objective) -> Config:
         raise ValueError(f"{where}: expected parameters with their values, got {given!r}")
     unknown = [name for name in given if name not in space]
     if unknown:
-        raise ValueError(f"{where}: expected parameters of {list(space)}, got {unknown[0]}")
+        meant = did_you_mean(unknown[0], space)
+        raise ValueError(f"{where}: expected parameters of {list(space)}, got {unknown[0]}{meant}")
+    for name, value in given.items():
+        value_of(f"{where}.{name}", space[name], value)
     cube = UnitCube(space)
     known = {**(objective.default or {}), **given}
     config: Config = {}

@@ -33,7 +33,7 @@ from experiments.running.rows import row_of
 from experiments.running.settings import REQUIRED, Command, Given, Setting
 from experiments.sweeping.remake import remake, with_paths
 from objectives.heartbeat import Heartbeat
-from objectives.objective import Objective
+from objectives.objective import Deployment, Objective
 from objectives.trial import Config, Evaluation, Trial
 from optimizers.optimizer import Optimizer
 
@@ -76,6 +76,9 @@ class Reseeded(Objective):
         self._made[number].folder = self.folder
         return self._made[number].evaluate(trial)
 
+    def deployment(self) -> Deployment | None:
+        return next(iter(self._made.values())).deployment()
+
     def fingerprint(self) -> dict[str, Any]:
         return next(iter(self._made.values())).fingerprint()
 
@@ -104,12 +107,15 @@ def confirm(run: Run, out: Path, n: int, repeats: int, with_default: bool = Fals
         with_default: whether the objective's default is evaluated too, if it has one.
 
     Returns:
-        The run with the new evaluations; None if the run has no successful evaluation.
+        The run with the new evaluations; None if the run has no successful evaluation, or if it
+        has several goals.
 
     Raises:
         ValueError: the objective differs from that of the run, or `out` contains another log.
         OSError: the log cannot be written.
     """
+    if run.header.several:
+        return None
     settings = run.header.objective
     original = remake(settings)
     noisy = original.noise_sd > 0 or reseeded(settings, -1) != settings

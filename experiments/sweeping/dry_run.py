@@ -9,10 +9,10 @@ from experiments.running.dry_run import (
     faults_of,
     folder_faults,
     needs,
-    seconds_of,
     shown,
     stop_text,
 )
+from experiments.running.logged_costs import seconds_of
 from experiments.running.plan import PLAN, RunState, read_plan, states, summary
 from experiments.running.run import Run
 from experiments.sweeping.experiment import Experiment, PlannedRun
@@ -38,7 +38,8 @@ def look_ahead(
         run = Run(own[0].settings)
         faults += [f"{own[0]}: {line}" for line in faults_of(run)]
         outlook = run.objective.outlook()
-        faults += [f"{own[0]}: {line}" for line in outlook.faults]
+        here = [] if run.elsewhere or experiment.spread is not None else outlook.faults_here
+        faults += [f"{own[0]}: {line}" for line in [*outlook.faults, *here]]
         each, _ = seconds_of(run, [folder / own[0].header.names["objective"]], outlook)
         left = sum(left_of[one.header.identity] for one in own)
         if each is None:

@@ -1,25 +1,38 @@
-"""The sources of data for LitGPT and lm_eval: their own downloads, or a data folder."""
+"""The sources of data for LitGPT and lm_eval: their own downloads, a data folder, or one file."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from objectives.cache import cache_folder
 from objectives.lora_ft import task_files
-from objectives.lora_ft.data import load, subset
+from objectives.lora_ft.data import Data, Instruction, load, subset
 from objectives.lora_ft.workbench import split
 
 STOCK = "stock"
 
 
 class Source(ABC):
-    """A source of training instructions and questions."""
+    """A source of training instructions and perhaps questions.
+
+    Attributes:
+        name: the name in the notice of a run.
+        tasks: lm_eval's tasks that can be scored; without any, only the held-out loss is measured.
+    """
 
     name: str
+    tasks: Sequence[str] = ("hellaswag", "mmlu")
 
     @abstractmethod
-    def place(self, folder: Path, n_training: int | None) -> None:
-        """Write the tools' input to a trial's folder; None means all instructions."""
+    def place(self, folder: Path, n_training: int | None, test: bool = False) -> None:
+        """Write the tools' input to a trial's folder.
+
+        Args:
+            folder: the folder.
+            n_training: the number of instructions to train on; None means all.
+            test: whether a source without tasks writes its test instructions as the held-out ones.
+        """
 
     @abstractmethod
     def flags(self, folder: Path) -> list[str]:
@@ -52,7 +65,7 @@ class Stock(Source):
                     "path of a data folder as objective.data"
                 )
 
-    def place(self, folder: Path, n_training: int | None) -> None:
+    def place(self, folder: Path, n_training: int | None, test: bool = False) -> None:
         pass
 
     def flags(self, folder: Path) -> list[str]:
@@ -66,22 +79,36 @@ class Stock(Source):
         return {"data": self.name}
 
 
-class Local(Source):
-    """A source of `data.py`, written as files to each trial's folder.
+class Written(Source):
+    """Instructions that are written as files to each trial's folder."""
 
-    Raises:
-        ValueError: the source cannot be used, or a subject of MMLU has no question.
-    """
+    _training: Sequence[Instruction]
+    _heldout: Sequence[Instruction]
 
-    def __init__(self, source: str, sizes: dict[str, int | None], seed: int) -> None:
-        data = load(source)
-        if not data.hellaswag:
-            raise ValueError(
-                f"objective.data: expected a data folder with HellaSwag's questions, which this "
-                f"route scores, got {source}; objective.route=in_process takes instructions alone"
-            )
+    def __init__(self, data: Data) -> None:
         self._fingerprint = {"data": data.source, "data_digest": data.digest}
         self.name = f"{data.source} ({data.digest[:8]})"
+
+    def flags(self, folder: Path) -> list[str]:
+        return ["--data=JSON", f"--data.json_path={folder}"]
+
+    def environment(self, folder: Path) -> dict[str, str]:
+        # A separate cache, so that earlier answers of the hub are not used.
+        return {"HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / "hf")}
+
+    def fingerprint(self) -> dict[str, Any]:
+        return self._fingerprint
+
+
+class Local(Written):
+    """A data folder, with instructions and questions.
+
+    Raises:
+        ValueError: a subject of MMLU has no question.
+    """
+
+    def __init__(self, data: Data, sizes: dict[str, int | None], seed: int) -> None:
+        super().__init__(data)
         self._hellaswag = subset(data.hellaswag, sizes["hellaswag_items"], seed)
         self._mmlu = subset(data.mmlu, sizes["mmlu_items"], seed)
         n_subjects = len({question.stratum for question in self._mmlu})
@@ -94,17 +121,49 @@ class Local(Source):
         self._training, heldout = split(data.instructions, seed)
         self._heldout = heldout[: sizes["heldout_items"]]
 
-    def place(self, folder: Path, n_training: int | None) -> None:
+    def place(self, folder: Path, n_training: int | None, test: bool = False) -> None:
         task_files.instructions(folder, self._training[:n_training], self._heldout)
         task_files.hellaswag(folder, self._hellaswag)
         task_files.mmlu(folder, self._mmlu)
 
-    def flags(self, folder: Path) -> list[str]:
-        return ["--data=JSON", f"--data.json_path={folder}"]
 
-    def environment(self, folder: Path) -> dict[str, str]:
-        # A separate cache, so that earlier answers of the hub are not used.
-        return {"HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / "hf")}
+class Instructions(Written):
+    """One file of instructions, split into those to train on, to tune for, and to test on.
 
-    def fingerprint(self) -> dict[str, Any]:
-        return self._fingerprint
+    As many are tested on as are tuned for: `heldout_items` each, or half of the instructions that
+    are held out.
+
+    Raises:
+        ValueError: the file has too few instructions for the three parts.
+    """
+
+    tasks = ()
+
+    def __init__(self, data: Data, n_heldout: int | None, seed: int) -> None:
+        super().__init__(data)
+        self._training, others = split(data.instructions, seed, 2 * (n_heldout or 1))
+        n_heldout = min(n_heldout or len(others), len(others) // 2)
+        if n_heldout == 0 or not self._training:
+            raise ValueError(
+                "objective.data: expected at least eight different instructions, to train on, to "
+                f"tune for and to test on, got {len(data.instructions)}"
+            )
+        self._heldout, self._test = others[:n_heldout], others[n_heldout : 2 * n_heldout]
+
+    def place(self, folder: Path, n_training: int | None, test: bool = False) -> None:
+        held = self._test if test else self._heldout
+        task_files.instructions(folder, self._training[:n_training], held)
+
+
+def source_of(name: str, sizes: dict[str, int | None], seed: int) -> Source:
+    """Return the source that the setting `data` names.
+
+    Raises:
+        ValueError: the source cannot be used.
+    """
+    if name == STOCK:
+        return Stock(sizes)
+    data = load(name)
+    if not data.hellaswag:
+        return Instructions(data, sizes["heldout_items"], seed)
+    return Local(data, sizes, seed)

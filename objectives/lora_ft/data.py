@@ -115,7 +115,7 @@ def load(source: str) -> Data:
     if os.sep not in source and not path.is_dir():
         raise ValueError(
             f"objective.data: expected one of {', '.join(SOURCES)} or the path of a data folder or "
-            f"of a file of instructions, got {source!r}"
+            f"of a file of instructions, got {source!r}, which does not exist"
         )
     return read_folder(path, "folder")
 

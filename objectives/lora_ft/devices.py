@@ -13,21 +13,47 @@ import torch
 
 from objectives import expected
 from objectives.cache import cache_folder
+from objectives.objective import HostFault
 
 _taken: dict[str, tuple[IO[str], torch.device]] = {}  # by visible devices; chosen once per process
 
 
-def kind(wanted: str) -> str:
-    """Return cpu or cuda for a setting: auto, cpu or cuda.
+class NoGpu(HostFault):
+    """The machine of an evaluation has no GPU, so that no evaluation can be made there."""
+
+    final = True
+
+
+def kind(wanted: str, gpus: int | None = None) -> str:
+    """Return cpu or cuda for the settings `device` and `gpus`.
+
+    Args:
+        wanted: auto, cpu or cuda.
+        gpus: the number of GPUs of an evaluation; None means that `wanted` decides. With 1, this
+            machine need not have a GPU, because another may make the evaluations.
 
     Raises:
-        ValueError: the setting is none of these, or a GPU is requested that torch cannot use.
+        ValueError: a setting is none of these, the settings contradict each other, or a GPU is
+            requested that torch cannot use.
     """
     expected.one_of("objective.device", wanted, ("auto", "cpu", "cuda"))
+    if gpus is not None:
+        expected.whole("gpus", gpus, 0, 1)
+        chosen = "cuda" if gpus else "cpu"
+        if wanted not in ("auto", chosen):
+            raise ValueError(f"objective.device: expected auto with gpus={gpus}, got {wanted}")
+        return chosen
     available = torch.cuda.is_available()
     if wanted == "cuda" and not available:
         raise ValueError("objective.device: expected a GPU that torch can use, got none")
     return "cuda" if available and wanted != "cpu" else "cpu"
+
+
+def missing(kind: str) -> list[str]:
+    """Return why this machine has no device of a kind, in one line; nothing if it has one."""
+    if kind == "cpu" or torch.cuda.is_available():
+        return []
+    return ["gpus: expected a GPU that torch can use, got none; use one of a cluster, or gpus=0"]
 
 
 def precision(wanted: str, device: str) -> str:
@@ -46,9 +72,15 @@ def precision(wanted: str, device: str) -> str:
 
 
 def take(kind: str) -> torch.device:
-    """Return the device of this process."""
+    """Return the device of this process.
+
+    Raises:
+        NoGpu: there is no GPU.
+    """
     if kind == "cpu":
         return torch.device("cpu")
+    for fault in missing(kind):
+        raise NoGpu(fault)
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "all")
     key = f"{os.getpid()} {visible}"  # a forked child chooses its own device
     if key not in _taken:

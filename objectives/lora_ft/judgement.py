@@ -61,6 +61,15 @@ class Judgement:
         return 1 - metrics[metric] if more_is_better else metrics[metric]
 
 
+def expect_questions(data: str, target: str) -> None:
+    """Raise ValueError if a target needs questions, where the data are instructions alone."""
+    if TARGETS[target][0] not in ALWAYS:
+        raise ValueError(
+            f"objective.target: expected heldout_loss, as {data} holds instructions alone, got "
+            f"{target}; give a data folder with HellaSwag's questions as objective.data"
+        )
+
+
 def scored(*names: str) -> dict[str, Goal]:
     """Return accuracies, or shares like them, as metrics that may be goals."""
     return {name: Goal(minimise=False, reference=CHANCE) for name in names}

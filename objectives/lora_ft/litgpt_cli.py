@@ -21,11 +21,11 @@ from objectives import checkpoint, child, expected
 from objectives.cache import cache_folder
 from objectives.deployment import Deployment
 from objectives.lora_ft import cli_results, command_lines
-from objectives.lora_ft.cli_data import STOCK, Local, Source, Stock
+from objectives.lora_ft.cli_data import source_of
 from objectives.lora_ft.cli_results import Unusable
 from objectives.lora_ft.command_lines import Training
 from objectives.lora_ft.deployed import deployment
-from objectives.lora_ft.judgement import ALWAYS, Judgement, scored
+from objectives.lora_ft.judgement import ALWAYS, Judgement, expect_questions, scored
 from objectives.lora_ft.settings import (
     default_of,
     expect_parameters,
@@ -58,7 +58,7 @@ class LitGPTCommandLines(Objective):
         ValueError: a setting, the data or the model cannot be used.
     """
 
-    resources = Resources(whole_host=True)
+    gpus_setting = "gpus"
 
     def __init__(
         self,
@@ -75,6 +75,7 @@ class LitGPTCommandLines(Objective):
         mmlu_items: int | None,
         test_every: int,
         score_batch: int,
+        gpus: int | None,
         train_timeout_s: float,
         score_timeout_s: float,
         folder: str | None,
@@ -85,10 +86,6 @@ class LitGPTCommandLines(Objective):
         expect_parameters(self.space)
         expected.one_of("objective.target", target, _TARGETS)
         self._test_every = expected.whole("objective.test_every", test_every, 0)
-        more = ["mmlu_acc"] if test_every == 1 else []
-        measured = {**ALWAYS, **scored("hellaswag_acc", "hellaswag_acc_norm", *more)}
-        self._judgement = Judgement.of(target, goals, limits, measured)
-        self.goals, self.limits = self._judgement.wanted.goals, self._judgement.wanted.limits
         self._score_batch = expected.whole("objective.score_batch", score_batch, 1)
         self._train_timeout_s = expected.number(
             "objective.train_timeout_s", train_timeout_s, above=0
@@ -96,7 +93,12 @@ class LitGPTCommandLines(Objective):
         self._score_timeout_s = expected.number(
             "objective.score_timeout_s", score_timeout_s, above=0
         )
+        if gpus is not None:
+            training["devices"] = expected.whole("gpus", gpus, 1)
         self._training = Training(tuple(matrices), **training)
+        devices = self._training.devices
+        known = devices if gpus is not None or devices > 1 else 0  # one device may be a CPU
+        self.resources = Resources(gpus=known, whole_host=True)
         if self._training.max_steps is not None:
             self.fidelities = Fidelities(self._training.shares)
         self.default = default_of(self.space)
@@ -110,7 +112,12 @@ class LitGPTCommandLines(Objective):
             expected.null_or(expected.whole, f"objective.{name}", number, 1)
         self._model = model
         self._checkpoint = checkpoint.find(model)
-        self._source: Source = Stock(sizes) if data == STOCK else Local(data, sizes, data_seed)
+        self._source = source_of(data, sizes, data_seed)
+        if not self._source.tasks and goals is None:
+            expect_questions(data, target)
+        measured = {**ALWAYS, **scored(*self._accuracies)}
+        self._judgement = Judgement.of(target, goals, limits, measured)
+        self.goals, self.limits = self._judgement.wanted.goals, self._judgement.wanted.limits
         root = Path(folder).expanduser() if folder else cache_folder() / "litgpt_cli"
         self._folders = TrialFolders(root)
 
@@ -118,7 +125,7 @@ class LitGPTCommandLines(Objective):
         check(self.space, trial.config)
         expect_share(self.fidelities, trial.fidelity)
         tested = self._test_every > 0 and trial.id % self._test_every == 0
-        tasks = ["hellaswag", "mmlu"] if tested else ["hellaswag"]
+        tasks = self._source.tasks if tested else self._source.tasks[:1]
         start = time.perf_counter()
         try:
             metrics = self._measure(trial, tasks)
@@ -127,11 +134,16 @@ class LitGPTCommandLines(Objective):
         return Evaluation(self._judgement.value(metrics), time.perf_counter() - start, metrics)
 
     def test(self, trial: Trial) -> dict[str, float]:
-        """Train the configuration again and score it on MMLU, unless every evaluation does so."""
+        """Train the configuration again and score it on MMLU, unless every evaluation does so.
+
+        Without questions, the loss on the test instructions is measured instead.
+        """
         check(self.space, trial.config)
-        if self._test_every == 1:
-            return {}
         try:
+            if not self._source.tasks:
+                return {"test_loss": self._measure(trial, [], test=True)["heldout_loss"]}
+            if self._test_every == 1:
+                return {}
             return {"mmlu_acc": self._measure(trial, ["mmlu"])["mmlu_acc"]}
         except (child.Failed, Unusable):
             return {}
@@ -175,14 +187,22 @@ class LitGPTCommandLines(Objective):
             f"{self._training.precision} by LitGPT's command lines"
         )
 
-    def _measure(self, trial: Trial, tasks: Sequence[str]) -> dict[str, float]:
-        """Train and score in the trial's own folder."""
+    @property
+    def _accuracies(self) -> list[str]:
+        """The accuracies that every evaluation measures."""
+        if not self._source.tasks:
+            return []
+        always = ["hellaswag_acc", "hellaswag_acc_norm"]
+        return [*always, "mmlu_acc"] if self._test_every == 1 else always
+
+    def _measure(self, trial: Trial, tasks: Sequence[str], test: bool = False) -> dict[str, float]:
+        """Train and score in the trial's own folder; `test` as in `Source.place`."""
         with self._folders.open(trial.id) as folder:
             trainable = float(self._trainable(trial.config))
             started = time.perf_counter()
-            metrics = {**self._train(trial, folder), "trainable_parameters": trainable}
+            metrics = {**self._train(trial, folder, test), "trainable_parameters": trainable}
             trained = time.perf_counter()
-            metrics |= self._score(tasks, folder)
+            metrics |= self._score(tasks, folder) if tasks else {}
             metrics["train_s"] = trained - started
             metrics["score_s"] = time.perf_counter() - trained
             return metrics
@@ -197,12 +217,12 @@ class LitGPTCommandLines(Objective):
         file = self._checkpoint.folder() / "model_config.yaml"
         return trainable_parameters(on_no_device(file, adapters))
 
-    def _train(self, trial: Trial, folder: Path) -> dict[str, float]:
+    def _train(self, trial: Trial, folder: Path, test: bool) -> dict[str, float]:
         whole_steps = self._training.max_steps
         n_steps = None if whole_steps is None else round(trial.fidelity * whole_steps)
         # All instructions of the schedule at every share, because LitGPT's order depends on them.
         n_items = None if whole_steps is None else whole_steps * self._training.batch
-        self._source.place(folder, n_items)
+        self._source.place(folder, n_items, test)
         arguments = command_lines.finetune(
             self._training,
             trial.config,

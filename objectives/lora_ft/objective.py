@@ -26,7 +26,13 @@ from objectives.lora_ft import devices, measures
 from objectives.lora_ft.amounts import Amounts, fidelities_of
 from objectives.lora_ft.data import load
 from objectives.lora_ft.deployed import deployment
-from objectives.lora_ft.judgement import ALWAYS, HELLASWAG, Judgement, scored
+from objectives.lora_ft.judgement import (
+    ALWAYS,
+    HELLASWAG,
+    Judgement,
+    expect_questions,
+    scored,
+)
 from objectives.lora_ft.measures import Measured
 from objectives.lora_ft.model import Adapters, trainable_parameters
 from objectives.lora_ft.settings import (
@@ -43,13 +49,11 @@ from objectives.lora_ft.team import Team, team
 from objectives.lora_ft.training import Diverged, Finetuning, start_seed
 from objectives.lora_ft.untrained import untrained
 from objectives.lora_ft.workbench import Workbench
-from objectives.objective import Objective, Resources
+from objectives.objective import Objective, Outlook, Resources
 from objectives.override import with_pinned
 from objectives.space import build_space, check
 from objectives.trial import Evaluation, Trial
 from objectives.wanted import Bounds, Names
-
-HELDOUT_LOSS = "heldout_loss"
 
 
 class LoraFineTuning(Objective):
@@ -64,6 +68,7 @@ class LoraFineTuning(Objective):
     """
 
     version = 2
+    gpus_setting = "gpus"
 
     def __init__(
         self,
@@ -81,6 +86,7 @@ class LoraFineTuning(Objective):
         heldout_items_least: int,
         test_every: int,
         device: str,
+        gpus: int | None,
         precision: str,
         threads: int,
         train_seed: int,
@@ -101,26 +107,24 @@ class LoraFineTuning(Objective):
         }
         expect_parameters(self.space, self._fixed)
         expected.one_of("objective.target", target, list(TARGETS))
-        measured = {**ALWAYS, **scored(*HELLASWAG)}
+        self._data = load(data)
+        questions = scored(*HELLASWAG) if self._data.hellaswag else {}
+        if not questions and goals is None:
+            expect_questions(data, target)
+        measured = {**ALWAYS, **questions}
         self._judgement = Judgement.of(target, goals, limits, measured)
         self.goals, self.limits = self._judgement.wanted.goals, self._judgement.wanted.limits
         self._least_items = expected.whole("objective.heldout_items_least", heldout_items_least, 1)
         self._test_every = expected.whole("objective.test_every", test_every, 0)
         self._threads = expected.whole("objective.threads", threads, 1)
         self._train_seed = expected.whole("objective.train_seed", train_seed, 0)
-        self._device = devices.kind(device)
+        self._device = devices.kind(device, gpus)
         self._precision = devices.precision(precision, self._device)
         self.default = default_of(self.space)
         self.fidelities = fidelities_of(self._plan, self.space, batch)
         self.resources = Resources(gpus=int(self._device == "cuda"), cores=threads)
         self._model = model
         self._checkpoint = checkpoint.find(model)
-        self._data = load(data)
-        if not self._data.hellaswag and TARGETS[target][0] != HELDOUT_LOSS:
-            raise ValueError(
-                f"objective.target: expected heldout_loss, as {data} holds instructions alone, got "
-                f"{target}; give a data folder with HellaSwag's questions as objective.data"
-            )
         self._workbench: Workbench | None = None
         self._before: Measured | None = None
 
@@ -173,6 +177,9 @@ class LoraFineTuning(Objective):
                 metrics = {}
         states.clear()
         return metrics
+
+    def outlook(self) -> Outlook:
+        return Outlook(faults_here=devices.missing(self._device))
 
     def deployment(self) -> Deployment:
         plan, sizes = self._plan, self._sizes

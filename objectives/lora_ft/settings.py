@@ -93,12 +93,8 @@ def expect_parameters(space: ConfigurationSpace, fixed: Iterable[str] = ()) -> N
     """
     fixed = set(fixed)
     required = [name for name in _PARAMETERS if name not in fixed]
-    allowed = [*required, *sorted(fixed)]
-    names = list(space)
-    if not set(required) <= set(names) <= set(allowed):
-        more = f" and at most {sorted(fixed)}" if fixed else ""
-        raise ValueError(f"objective.space: expected {required}{more}, got {names}")
-    for name in names:
+    expected.parameters("objective.space", space, required, sorted(fixed))
+    for name in space:
         for key, value in _stated(space[name]):
             _expect(f"objective.space.{name}.{key}", name, value)
 

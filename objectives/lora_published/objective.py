@@ -66,7 +66,13 @@ MEASURED = {
 
 _SURFACES = {"hellaswag_acc": HELLASWAG, "mmlu_acc": MMLU}
 NOISES = ("none", "repeat", "divergence")
-_PARAMETERS = ("lora_rank", "lora_alpha", "lora_dropout", "learning_rate", "weight_decay")
+_TYPES = {
+    "lora_rank": int,
+    "lora_alpha": int,
+    "lora_dropout": float,
+    "learning_rate": float,
+    "weight_decay": float,
+}
 _REPEAT_SD = {"hellaswag_acc": 1e-4, "mmlu_acc": 2e-4}
 _DIVERGED_SD = 6e-3
 _BAND = (-2.7, -2.3)  # range of log10 of the learning rate in which runs may diverge
@@ -99,9 +105,8 @@ class LoraPublished(Objective):
             ValueError: a setting does not have the described form.
         """
         space = with_pinned(space)
-        self.space = build_space(space)
-        if sorted(self.space) != sorted(_PARAMETERS):
-            raise ValueError(f"space: expected {list(_PARAMETERS)}, got {list(self.space)}")
+        self.space = build_space(space, types=_TYPES)
+        expected.parameters("objective.space", self.space, list(_TYPES))
         self._bounds = {name: _bounds(name, space[name]) for name in _SURFACE_PARAMETERS}
         self._axes = {name: _axis(space[name]) for name in space}
         expected.one_of("noise", noise, NOISES)
@@ -188,14 +193,18 @@ class LoraPublished(Objective):
             best = int(np.argmax(HELLASWAG.accuracy(np.array(scale), grid)))
             low, high = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
             grid = np.linspace(low, high, 2001)
+        rates = _values(space["learning_rate"])
+        if rates:
+            grid = np.log10(rates)
         best = int(np.argmax(HELLASWAG.accuracy(np.array(scale), grid)))
         lowest, highest = self._bounds["learning_rate"]
         minimiser: Config = {
             name: _any_value(space[name]) for name in ("lora_dropout", "weight_decay")
         }
-        minimiser["lora_rank"] = space["lora_rank"].get("upper", space["lora_rank"].get("value"))
-        minimiser["lora_alpha"] = space["lora_alpha"].get("lower", space["lora_alpha"].get("value"))
-        minimiser["learning_rate"] = float(min(max(10 ** grid[best], lowest), highest))
+        minimiser["lora_rank"] = int(self._bounds["lora_rank"][1])
+        minimiser["lora_alpha"] = int(self._bounds["lora_alpha"][0])
+        rate = rates[best] if rates else float(min(max(10 ** grid[best], lowest), highest))
+        minimiser["learning_rate"] = rate
         minimiser = {name: minimiser[name] for name in space}
         accuracy = HELLASWAG.accuracy(*_operative(minimiser))
         return 1 - float(accuracy), minimiser
@@ -219,11 +228,20 @@ def _operative(config: Config) -> tuple[Any, Any]:
 
 def _bounds(name: str, description: Mapping[str, Any]) -> tuple[float, float]:
     """Return the bounds of a parameter whose logarithm the surface uses."""
-    value = description.get("value")
-    ends = (description.get("lower", value), description.get("upper", value))
-    if not all(isinstance(end, (int, float)) and end > 0 for end in ends):
-        raise ValueError(f"space.{name}: expected positive bounds, got {dict(description)}")
-    return float(ends[0]), float(ends[1])
+    values = _values(description) or [description["lower"], description["upper"]]
+    if min(values) <= 0:
+        raise ValueError(
+            f"objective.space.{name}: expected positive values, whose logarithm the surface uses, "
+            f"got {min(values)}"
+        )
+    return float(min(values)), float(max(values))
+
+
+def _values(description: Mapping[str, Any]) -> list[Any]:
+    """Return the values of a parameter that has no bounds; empty if it has."""
+    if "value" in description:
+        return [description["value"]]
+    return list(description.get("choices", []))
 
 
 def _axis(description: Mapping[str, Any]) -> tuple[type, float, float]:

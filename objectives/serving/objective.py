@@ -54,6 +54,7 @@ class Serving(Objective):
     """
 
     needs_default = True
+    gpus_setting = "engine.gpus"
     extra_parameters: Sequence[str] = ()
     pauses_s: Sequence[float] = (2.0, 8.0)
     # Standard deviation of log(e2e_p90_s / reference), from five runs of the default and two runs

@@ -57,6 +57,8 @@ class ServingTask(Serving):
             a setting is invalid.
     """
 
+    gpus_setting = "gpus"
+
     def __init__(
         self,
         *,

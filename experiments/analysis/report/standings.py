@@ -57,7 +57,7 @@ def standings(suite: Suite) -> Table:
             cells += [Cell(f"{n_failed}", n_failed), Cell(f"{shown.label}, {shown.direction}")]
             rows.append(Row(cells, name, task.name))
     columns = ["objective", "optimizer", "runs", "median", "least", "most", "mean rank"]
-    columns += ["regret area", f"ERT to {TARGET:.0%}", "failed evaluations", "of what"]
+    columns += ["regret area", f"ERT to {TARGET:.0%}", "failed evaluations", "quantity"]
     caption = "Incumbents at the common budget"
     return Table("standings", columns, rows, caption, ("optimizers", "objectives"))
 

@@ -136,13 +136,14 @@ def _from_new(run: Run, again: Run, found: Candidate) -> Recommendation:
         known = np.concatenate([measured(again, i) for i in _places(again, found.config)])
         noise = noise_of(run.header.noise_sd, known)
         return Recommendation(best, _default(run, known, NOTHING), _paired(*rounds, noise))
-    values, evidence = evaluated(again), "the mean of new evaluations"
+    usual = run.header.default
+    values, evidence = evaluated(again, usual), "the mean of new evaluations"
     if not len(values):
-        values, evidence = evaluated(run), "the mean of its evaluations"
-    if not len(values) or run.header.default is None:
+        values, evidence = evaluated(run, usual), "the mean of its evaluations"
+    if not len(values) or usual is None:
         return Recommendation(best, None, None)
     gain = _welch(values, found.values, run.header.noise_sd)
-    default = Estimate(run.header.default, float(values.mean()), evidence, len(values))
+    default = Estimate(usual, float(values.mean()), evidence, len(values))
     return Recommendation(best, default, gain)
 
 
@@ -167,7 +168,7 @@ def _from_model(run: Run, noise: Noise) -> Recommendation | None:
     mean, variance = model[_key(chosen.config)]
     evidence = f"the posterior mean under {noise.source}"
     best = Estimate(chosen.config, mean, evidence, len(chosen.values))
-    own, trials = measured(run, chosen.place), evaluated(run)
+    own, trials = measured(run, chosen.place), evaluated(run, run.header.default)
     if len(own):
         default = _default(run, own, trials)
         more = noise.sd**2 / default.evaluations

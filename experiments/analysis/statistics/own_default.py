@@ -30,9 +30,9 @@ def measured(run: Run, place: int) -> Floats:
         return NOTHING  # a pack of other people may hold anything
 
 
-def evaluated(run: Run) -> Floats:
-    """Return the values of the successful full trials of the default, (n,)."""
-    found = _of(candidates(run), run.header.default)
+def evaluated(run: Run, default: Config | None) -> Floats:
+    """Return the values of a run's successful full trials of the default, (n,)."""
+    found = _of(candidates(run), default)
     return NOTHING if found is None else found.values
 
 

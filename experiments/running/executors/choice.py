@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from hydra.utils import instantiate
 
@@ -102,6 +102,7 @@ class RayChoice:
     """Makes executors on a Ray cluster, and spreads the runs of a sweep over it.
 
     Attributes:
+        elsewhere: whether the evaluations may be made on other machines than this one.
         address: `host:port` or `auto` of a running cluster; None starts a local one.
         cpus: the cores that a local cluster offers; None means those of the machine.
 
@@ -109,6 +110,7 @@ class RayChoice:
         ValueError: a setting is of the wrong type or out of range.
     """
 
+    elsewhere: ClassVar[bool] = True
     address: str | None = None
     cpus: int | None = None
 
@@ -150,6 +152,7 @@ class SlurmChoice:
     """Makes executors whose evaluations are jobs of Slurm.
 
     Attributes:
+        elsewhere: whether the evaluations may be made on other machines than this one.
         time_min: Slurm's time limit of a job in minutes.
         partition: the partition; None means the cluster's default.
         account: the account; None means the user's default.
@@ -163,6 +166,7 @@ class SlurmChoice:
         ValueError: a setting is of the wrong type or out of range.
     """
 
+    elsewhere: ClassVar[bool] = True
     time_min: int = 60
     partition: str | None = None
     account: str | None = None

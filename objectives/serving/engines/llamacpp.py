@@ -8,6 +8,7 @@ The context length is derived, so that every slot holds the load's largest reque
 one hidden constraint: it refuses a quantised V cache without flash attention at start-up.
 """
 
+import hashlib
 import importlib.util
 import json
 import os
@@ -46,6 +47,10 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "speculative": one_of("none", "ngram_simple"),
     }
 )
+_MAGIC = b"GGUF"
+_HEAD_BYTES = 2**20  # of a model's file, for its digest; the same for the blocks
+_BLOCK_BYTES = 2**16
+_BLOCKS = 64
 _PROJECT = Path(__file__).parents[3]
 _OUT_OF_MEMORY = (
     "out of memory",
@@ -85,6 +90,33 @@ _FLAGS: list[Entry] = [
 ]
 
 
+def _fault(path: Path) -> str | None:
+    """Return why a path is no GGUF file, in a few words; None if it is one."""
+    if path.is_dir():
+        return "which is a folder"
+    if not path.is_file():
+        return "which does not exist" if not path.exists() else "which is not a regular file"
+    with path.open("rb") as file:
+        magic = file.read(len(_MAGIC))
+    return None if magic == _MAGIC else f"which does not begin with {_MAGIC.decode()}"
+
+
+def _sampled_digest(path: Path) -> str:
+    """Return the SHA-256 of a file's size, its beginning, and blocks at even distances.
+
+    A whole file may have many gigabytes. Fine-tuned variants of one model have the same size and
+    the same metadata, but differ in every block of weights.
+    """
+    size = path.stat().st_size
+    digest = hashlib.sha256(str(size).encode())
+    with path.open("rb") as file:
+        digest.update(file.read(_HEAD_BYTES))
+        for number in range(_BLOCKS):
+            file.seek(size * number // _BLOCKS)
+            digest.update(file.read(_BLOCK_BYTES))
+    return digest.hexdigest()
+
+
 class LlamaCpp(Engine):
     """llama.cpp with one GGUF file.
 
@@ -113,11 +145,13 @@ class LlamaCpp(Engine):
             self._path, self._digest = found.source, found.digest
         else:
             self._path = Path(model).expanduser().resolve()
-            if not self._path.is_file():
+            fault = _fault(self._path)
+            if fault is not None:
                 raise ValueError(
-                    f"objective.engine.model: expected {SMOLLM2} or a GGUF file, got {model}"
+                    f"objective.engine.model: expected {SMOLLM2} or a GGUF file, got {model}, "
+                    f"{fault}"
                 )
-            self._digest = str(self._path.stat().st_size)
+            self._digest = _sampled_digest(self._path)
         self._model = model
 
     def deployment(self, demand: Demand) -> Deployment:

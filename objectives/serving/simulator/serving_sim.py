@@ -149,8 +149,8 @@ class ServingSim(Objective):
         return Evaluation(value, _cost(metrics), metrics, items=self._of_default())
 
     def _of_default(self) -> dict[str, str]:
-        """Return the value of the default as items; nothing if it is not known exactly."""
-        if self.noise_sd > 0 or self._reference is None:
+        """Return the value of the default without noise as items; nothing if it is not needed."""
+        if self._reference is None:
             return {}
         return default_items(self._score, [self._reference], self._reference)
 
