@@ -5,7 +5,6 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
 import pytest
 
 from experiments.running.executors.executor import Answer
@@ -21,10 +20,10 @@ from objectives.trial import Evaluation, Trial
         ("error", "Traceback: …"),
     ],
 )
-def test_a_result_is_read_as_submitit_writes_it(result: tuple[str, Any], tmp_path: Path) -> None:
+def test_a_result_is_read_as_it_was_written(result: tuple[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "1_0_result.pkl"
     assert read(path) is None
-    path.write_bytes(cloudpickle.dumps(result))
+    path.write_bytes(pickle.dumps(result))
     assert read(path) == result
 
 
