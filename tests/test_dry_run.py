@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from experiments.command import main
-from experiments.running.dry_run import seconds_of
 from experiments.running.from_words import run_of
+from experiments.running.logged_costs import seconds_of
 from experiments.running.run_log import RunLog
 from objectives.objective import Outlook
 
