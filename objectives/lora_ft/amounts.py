@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 from ConfigSpace import ConfigurationSpace
 
@@ -22,6 +22,25 @@ _LEAST = {
     "data_seed": 0,
 }
 """The least value of each setting that is an integer with no other condition."""
+
+
+class AmountSettings(TypedDict):
+    """The settings that `Amounts` takes."""
+
+    steps: int
+    warmup_steps: int
+    schedule: str
+    min_lr: float
+    betas: Sequence[float]
+    clip_norm: float | None
+    pieces: int
+    heldout_items: int
+    test_items: int
+    hellaswag_items: int | None
+    mmlu_items: int | None
+    max_length: int
+    mask_prompt: bool
+    data_seed: int
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 from objectives import expected
 from objectives.lora_ft.schedule import MIN_LR, SCHEDULE, SCHEDULE_STEPS, SCHEDULES
@@ -20,6 +21,26 @@ from objectives.trial import Config
 
 SCORING_DTYPES = {"bf16-true": "bfloat16", "32-true": "float32"}
 QUANTIZATIONS = ("bnb.nf4", "bnb.nf4-dq", "bnb.fp4", "bnb.fp4-dq", "bnb.int8-training")
+
+
+class TrainingSettings(TypedDict):
+    """The settings that `Training` takes, apart from the matrices."""
+
+    epochs: int
+    max_steps: int | None
+    warmup_steps: int
+    batch: int
+    micro_batch: int
+    max_length: int | None
+    mask_prompt: bool
+    validate_every: int
+    devices: int
+    precision: str
+    quantize: str | None
+    betas: Sequence[float]
+    schedule: str
+    min_lr: float
+    train_seed: int
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from objectives import checkpoint, child, expected
 from objectives.cache import cache_folder
@@ -23,7 +23,7 @@ from objectives.deployment import Deployment
 from objectives.lora_ft import cli_results, command_lines
 from objectives.lora_ft.cli_data import source_of
 from objectives.lora_ft.cli_results import Unusable
-from objectives.lora_ft.command_lines import Training
+from objectives.lora_ft.command_lines import Training, TrainingSettings
 from objectives.lora_ft.deployed import deployment
 from objectives.lora_ft.judgement import ALWAYS, Judgement, expect_questions, scored
 from objectives.lora_ft.settings import (
@@ -80,7 +80,7 @@ class LitGPTCommandLines(Objective):
         score_timeout_s: float,
         folder: str | None,
         data_seed: int,
-        **training: Any,
+        **training: Unpack[TrainingSettings],
     ) -> None:
         self.space = build_space(with_pinned(space))
         expect_parameters(self.space)

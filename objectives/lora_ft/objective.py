@@ -15,7 +15,7 @@ another one continues from the state that it saved in the run's folder (`states.
 import math
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ import torch
 from objectives import checkpoint, expected
 from objectives.deployment import Deployment
 from objectives.lora_ft import devices, measures
-from objectives.lora_ft.amounts import Amounts, fidelities_of
+from objectives.lora_ft.amounts import Amounts, AmountSettings, fidelities_of
 from objectives.lora_ft.data import load
 from objectives.lora_ft.deployed import deployment
 from objectives.lora_ft.judgement import (
@@ -90,7 +90,7 @@ class LoraFineTuning(Objective):
         precision: str,
         threads: int,
         train_seed: int,
-        **amounts: Any,
+        **amounts: Unpack[AmountSettings],
     ) -> None:
         self.space = build_space(with_pinned(space))
         matrices_of("objective.matrices", matrices)
