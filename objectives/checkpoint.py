@@ -103,7 +103,7 @@ def find(model: str) -> Checkpoint:
 
 
 def _fault(folder: Path, missing: str) -> str:
-    """Return why a path is no folder of a model, in a few words."""
+    """Return in a few words why a path is not a model folder."""
     if not folder.exists():
         return ", which does not exist"
     if not folder.is_dir():

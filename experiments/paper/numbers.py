@@ -148,7 +148,7 @@ def _rounded(value: Value) -> Value:
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """Return the entries of the numbers.json in a folder; none if there is no such file."""
+    """Return the entries of a folder's numbers.json, or nothing if the file does not exist."""
     path = folder / "numbers.json"
     known: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     return known

@@ -1,4 +1,4 @@
-"""The contract of an optimizer: an error in its own code is no mistake of the user's."""
+"""The contract of an optimizer: an error in its own code is not reported as the user's mistake."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -95,9 +95,7 @@ def _gain(task: Task, name: str) -> float:
 
 def text(runs: list[Run]) -> str:
     """Return all tables."""
-    seeds = {run.optimizer: set[int]() for run in runs}
-    for run in runs:
-        seeds[run.optimizer].add(run.seed)
+    seeds = tables.seeds_of(runs)
     most = max(map(len, seeds.values()))
     suite = tables.suite_of(runs, lambda run: len(seeds[run.optimizer]) == most)
     parts = [_tables(suite)]

@@ -127,9 +127,7 @@ def worse_than_random(suite: Suite) -> str:
 
 def text(runs: list[Run]) -> str:
     """Return all tables."""
-    seeds = {run.optimizer: set[int]() for run in runs}
-    for run in runs:
-        seeds[run.optimizer].add(run.seed)
+    seeds = tables.seeds_of(runs)
     most = max(map(len, seeds.values()))
     suite = tables.suite_of(runs, lambda run: len(seeds[run.optimizer]) == most)
     n = len(suite.tasks[0].seeds)

@@ -33,6 +33,14 @@ def suite_of(runs: Iterable[Run], chosen: Callable[[Run], bool] = lambda run: Tr
     return compare_on(found, optima=known_optima(found))
 
 
+def seeds_of(runs: Iterable[Run]) -> dict[str, set[int]]:
+    """Return the seeds of each optimizer's runs."""
+    seeds: dict[str, set[int]] = {}
+    for run in runs:
+        seeds.setdefault(run.optimizer, set()).add(run.seed)
+    return seeds
+
+
 def at_budget(suite: Suite, mark: float) -> Values:
     """Return the values after a budget, which is at most that of each task."""
     found: Values = {}

@@ -123,7 +123,9 @@ def incumbents(subject: Subject) -> Table:
     kept = {id(run): run.incumbent() for run in runs}
     metrics = _names(run.metrics for run in runs)
     tests = _names(test["metrics"] for run in runs for test in run.tests)
-    values = not all(run.header.several for run in runs)  # there are none of several goals
+    values = not all(
+        run.header.several for run in runs
+    )  # runs of several goals have no single value
     rows = []
     for run in runs:
         i = kept[id(run)]

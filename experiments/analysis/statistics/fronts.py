@@ -138,7 +138,7 @@ def with_front(runs: Sequence[Run], metric: str | None) -> tuple[list[Run], list
     IGD+ compares only runs on objectives whose front is known; everything else compares all runs.
 
     Raises:
-        ValueError: IGD+ can compare none of the runs.
+        ValueError: no run has an objective with a known front.
     """
     if metric != IGD_PLUS:
         return list(runs), []
